@@ -1,0 +1,98 @@
+"""The device under test (``--device cpu|sim|gpu``), and random numbers that depend on nothing but the test's name."""
+
+import hashlib
+import importlib
+import os
+
+import hypothesis
+import numpy as np
+import pytest
+
+from cunet import backend
+from cunet import random as cunet_random
+
+# On the simulated device a first call compiles; and a failure that comes and goes helps nobody.
+hypothesis.settings.register_profile("cunet", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("cunet")
+
+skip_all = pytest.StashKey[str | None]()
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--device", choices=("cpu", "sim", "gpu"), default="cpu", help="what runs the kernels (default: cpu)"
+    )
+
+
+def pytest_configure(config):
+    device = config.getoption("device")
+    config.stash[skip_all] = None
+    if device == "cpu":
+        backend._gpu = None  # "auto" means NumPy in this run, GPU or not
+    elif device == "gpu" and backend.gpu() is None:
+        raise pytest.UsageError(
+            "--device gpu: no usable GPU; cunet[cuda12] or cunet[cuda13] and an NVIDIA driver are needed"
+        )
+    elif device == "sim":
+        config.stash[skip_all] = install_sim()
+
+
+def install_sim():
+    """Install the simulated device, or return why it cannot be had; an error where CUNET_REQUIRE_SIM=1 forbids that."""
+    try:
+        sim = importlib.import_module("sim")
+    except ModuleNotFoundError as error:
+        if error.name != "sim":
+            raise
+        reason = "there is no tests/sim"
+    else:
+        reason = sim.unavailable_reason()
+    if reason is None:
+        sim.install()
+    elif os.environ.get("CUNET_REQUIRE_SIM") == "1":
+        raise pytest.UsageError(f"--device sim is required (CUNET_REQUIRE_SIM=1), but {reason}")
+    return reason and f"no simulated device: {reason}"
+
+
+def pytest_report_header(config):
+    return f"device under test: {config.getoption('device')}"
+
+
+def pytest_collection_modifyitems(config, items):
+    device, reason = config.getoption("device"), config.stash[skip_all]
+    for item in items:
+        if reason:
+            item.add_marker(pytest.mark.skip(reason=reason))
+        elif device != "cpu" and item.get_closest_marker("cpu_only"):
+            item.add_marker(pytest.mark.skip(reason="touches no device; runs with --device cpu"))
+
+
+def seed_of(request):
+    return int.from_bytes(hashlib.blake2b(request.node.nodeid.encode(), digest_size=8).digest())
+
+
+@pytest.fixture(autouse=True)
+def own_seed(request):
+    """Seed cunet from the test's name, and give the state back as it was."""
+    state = cunet_random.get_state()
+    cunet_random.manual_seed(seed_of(request))
+    yield
+    cunet_random.set_state(state)
+
+
+@pytest.fixture
+def rng(request):
+    """A NumPy generator of the test's own: the same numbers in any order and on any machine."""
+    return np.random.default_rng(seed_of(request))
+
+
+@pytest.fixture(scope="session")
+def device(request):
+    """The device's name as cunet knows it: the simulated one answers to "gpu"."""
+    return "cpu" if request.config.getoption("device") == "cpu" else "gpu"
+
+
+@pytest.fixture(scope="session")
+def dev(device):
+    """``dev(array, dtype=None)``: what NumPy can read, as an array on the device under test."""
+    return lambda x, dtype=None: backend.to_device(np.asarray(x, dtype), device)
