@@ -1,0 +1,265 @@
+"""Kernels with two bodies: a NumPy function and its CUDA twin, and the one place that picks.
+
+A kernel is a plain NumPy function under a decorator that holds its CUDA text::
+
+    @elementwise("T x, A alpha", "T y", "y = x > 0 ? x : alpha * expm1(x)")
+    def elu_forward(x, alpha):
+        return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+
+Types in the parameter strings:
+
+- ``T``  the dtype of the data: float16, bfloat16, float32 or float64;
+- ``A``  the dtype of the arithmetic: float for half types and float32, double for float64. Python
+  scalars and statistics (means, factors) are ``A``. Inside an elementwise body every ``T`` input and
+  output *is* an ``A`` variable, so a body is the plain formula and half types are computed in float32;
+- any other single capital letter, or a CUDA type such as ``bool`` or ``uint64``: taken as it stands.
+
+Literals are written ``A(0.5)``: a bare ``0.5`` would drag float32 kernels into double. Parameter names
+must not be ``i``, ``n``, ``in0``, ``out0`` or begin with ``_``; those of a reduction must occur nowhere
+else in its text (``in_x``, ``out_y``), because CuPy renames them textually in its CUB variant.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import backend
+
+#: Every kernel by name; the tests walk it, so that none is left without a case.
+KERNELS: dict[str, Elementwise | Reduction] = {}
+
+
+class Param:
+    """One parameter of a kernel: ``raw`` or not, its type and its name."""
+
+    __slots__ = ("name", "raw", "type")
+
+    def __init__(self, text: str) -> None:
+        words = text.split()
+        self.raw = words[0] == "raw"
+        if len(words) != 2 + self.raw:
+            raise ValueError(f'kernel parameter must read "[raw] type name", got {text!r}')
+        self.type, self.name = words[-2:]
+        if self.name in ("i", "n", "in0", "out0") or self.name.startswith("_"):
+            raise ValueError(f"kernel parameter may not be called {self.name!r}: CuPy uses that name")
+
+
+def _parse(text: str) -> tuple[Param, ...]:
+    return tuple(Param(part) for part in text.split(",") if part.strip())
+
+
+class Kernel:
+    """What elementwise and reduction kernels share: parsing, dispatch, half types on the CPU."""
+
+    def __init__(self, body: Callable[..., Any], ins: str, outs: str, preamble: str) -> None:
+        self.body = body
+        self.name = body.__name__
+        self.__name__ = body.__name__
+        self.__doc__ = body.__doc__
+        self.__module__ = body.__module__
+        self.ins, self.outs = _parse(ins), _parse(outs)
+        self.preamble = preamble
+        self._compiled: dict[Any, Any] = {}
+        KERNELS[self.name] = self  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        """Name the kernel as its function."""
+        return f"<{type(self).__name__.lower()} kernel {self.name}>"
+
+    def _dtype(self, args: Sequence[Any]) -> np.dtype:
+        """Return the dtype that ``T`` stands for in this call."""
+        for param, arg in zip(self.ins, args, strict=False):
+            if param.type == "T" and hasattr(arg, "dtype"):
+                return arg.dtype
+        raise TypeError(f"{self.name}: no array argument of the data type")
+
+    def _numpy(self, args: Sequence[Any], **kw: Any) -> Any:
+        """Run the NumPy body: silently, and in float32 for half types."""
+        dtype = self._dtype(args)
+        with np.errstate(all="ignore"):  # inf and nan are results here, on the GPU as on the CPU
+            if not backend.is_half(dtype):
+                return self.body(*args, **kw)
+            args = [
+                a.astype(np.float32) if param.type == "T" and hasattr(a, "dtype") else a
+                for param, a in zip(self.ins, args, strict=False)
+            ]
+            result = self.body(*args, **kw)
+            if isinstance(result, tuple):
+                return tuple(r.astype(dtype) if p.type == "T" else r for p, r in zip(self.outs, result, strict=True))
+            return result.astype(dtype) if self.outs[0].type == "T" else result
+
+    def _device(self, xp: Any, dtype: np.dtype, make: Callable[..., Any]) -> tuple[Any, np.dtype]:
+        """Return the compiled kernel for the arithmetic type of `dtype`, and that type."""
+        wide = np.dtype(np.float64 if dtype == np.float64 else np.float32)
+        key = (xp.__name__, wide.char)
+        if key not in self._compiled:
+            self._compiled[key] = make(xp, wide)
+        return self._compiled[key], wide
+
+
+def _signature(params: Sequence[Param], wide: np.dtype, suffix: str = "") -> str:
+    """Write parameters for CuPy: ``A`` as a concrete type, ``T`` names with `suffix`."""
+    parts = []
+    for p in params:
+        kind = wide.name if p.type == "A" else p.type
+        name = p.name + suffix if p.type == "T" and not p.raw else p.name
+        parts.append(f"{'raw ' * p.raw}{kind} {name}")
+    return ", ".join(parts)
+
+
+def _prelude(wide: np.dtype) -> str:
+    return f"typedef {'double' if wide.char == 'd' else 'float'} A;\n"
+
+
+class Elementwise(Kernel):
+    """A kernel that computes each element of its outputs from the same element of its inputs."""
+
+    def __init__(
+        self, body: Callable[..., Any], ins: str, outs: str, operation: str, preamble: str = "", per_thread: int = 0
+    ) -> None:
+        super().__init__(body, ins, outs, preamble)
+        self.operation = operation
+        self.per_thread = per_thread
+
+    def __call__(self, *args: Any) -> Any:
+        """Return the outputs: NumPy's for NumPy arrays, CuPy's for CuPy arrays."""
+        xp = backend.array_module(*args)
+        if xp is np:
+            return self._numpy(args)
+        kernel, _ = self._device(xp, self._dtype(args), self._make)
+        if not self.per_thread:
+            return kernel(*args)
+        like = next(a for a in args if hasattr(a, "dtype") and backend.is_array(a))
+        outs = [xp.empty(like.shape, like.dtype) for _ in self.outs]
+        if like.size:
+            kernel(*args, *outs, size=-(-like.size // self.per_thread))
+        return outs[0] if len(outs) == 1 else tuple(outs)
+
+    def device_text(self, wide: np.dtype) -> tuple[str, str, str, str]:
+        """Return what CuPy is given for arithmetic type `wide`: inputs, outputs, operation, preamble.
+
+        Each ``T`` parameter ``x`` is passed as ``x_`` and stands in the body as a variable of type ``A``.
+        """
+        loads = "".join(f"const A {p.name} = (A){p.name}_; " for p in self.ins if p.type == "T" and not p.raw)
+        stores = [p.name for p in self.outs if p.type == "T" and not p.raw]
+        declare = "".join(f"A {name}; " for name in stores)
+        write = "".join(f" {name}_ = (T){name};" for name in stores)
+        operation = f"{loads}{declare}{self.operation.rstrip().rstrip(';')};{write}"
+        return (
+            _signature(self.ins, wide, "_"),
+            _signature(self.outs, wide, "_"),
+            operation,
+            _prelude(wide) + self.preamble,
+        )
+
+    def _make(self, xp: Any, wide: np.dtype) -> Any:
+        ins, outs, operation, preamble = self.device_text(wide)
+        return xp.ElementwiseKernel(ins, outs, operation, self.name, preamble=preamble)
+
+
+class Reduction(Kernel):
+    """A kernel that folds axes of its inputs: map each element, combine, then finish."""
+
+    def __init__(
+        self,
+        body: Callable[..., Any],
+        ins: str,
+        outs: str,
+        map: str,
+        reduce: str,
+        post: str,
+        identity: str,
+        reduce_type: str = "A",
+        preamble: str = "",
+    ) -> None:
+        super().__init__(body, ins, outs, preamble)
+        for text in (map, reduce, post):
+            if re.search(r"\n", text):
+                raise ValueError(f"{self.name}: map, reduce and post must be one line each (they become macros)")
+        self.map, self.reduce, self.post = map, reduce, post
+        self.identity, self.reduce_type = identity, reduce_type
+
+    def __call__(self, *args: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        """Return the outputs, the axes `axis` folded away (kept with length 1 if `keepdims`)."""
+        xp = backend.array_module(*args)
+        if xp is np:
+            return self._numpy(args, axis=axis, keepdims=keepdims)
+        dtype = self._dtype(args)
+        kernel, wide = self._device(xp, dtype, self._make)
+        # CuPy returns only the first output and allocates the rest in vain: pass all of them.
+        shape = reduced_shape(np.broadcast_shapes(*[a.shape for a in args if hasattr(a, "shape")]), axis, keepdims)
+        outs = [xp.empty(shape, {"T": dtype, "A": wide}.get(p.type, p.type)) for p in self.outs]
+        kernel(*args, *outs, axis=axis, keepdims=keepdims)
+        return outs[0] if len(outs) == 1 else tuple(outs)
+
+    def device_text(self, wide: np.dtype) -> tuple[str, ...]:
+        """Return what CuPy is given for arithmetic type `wide`, in the order of `ReductionKernel`."""
+        return (
+            _signature(self.ins, wide),
+            _signature(self.outs, wide),
+            self.map,
+            self.reduce,
+            self.post,
+            self.identity,
+            self.name,
+            self.reduce_type,
+            _prelude(wide) + self.preamble,
+        )
+
+    def _make(self, xp: Any, wide: np.dtype) -> Any:
+        *texts, reduce_type, preamble = self.device_text(wide)
+        return xp.ReductionKernel(*texts, reduce_type=reduce_type, preamble=preamble)
+
+
+def elementwise(
+    ins: str, outs: str, operation: str, *, preamble: str = "", per_thread: int = 0
+) -> Callable[[Callable[..., Any]], Elementwise]:
+    """Make a kernel of a NumPy function that works element by element.
+
+    Args:
+        ins, outs: parameter lists, such as ``"T x, A alpha"`` (types: see the module's docstring).
+        operation: the CUDA body; assigns every output. The decorated function is its specification.
+        preamble: CUDA text placed before the kernel; knows the type ``A``.
+        per_thread: for kernels whose arrays are all ``raw``: elements that one thread handles. Outputs
+            then have the shape and dtype of the first array argument.
+    """
+    return lambda body: Elementwise(body, ins, outs, operation, preamble, per_thread)
+
+
+def reduction(
+    ins: str,
+    outs: str,
+    *,
+    map: str,
+    reduce: str,
+    post: str,
+    identity: str,
+    reduce_type: str = "A",
+    preamble: str = "",
+) -> Callable[[Callable[..., Any]], Reduction]:
+    """Make a kernel of a NumPy function ``body(*arrays, axis, keepdims)`` that folds axes.
+
+    Args:
+        ins, outs: parameter lists; names must occur nowhere else in the CUDA text.
+        map: expression for one element; reduce: expression that combines ``a`` and ``b``; post: one
+            expression that assigns the outputs from ``a`` (several with commas); identity: the neutral
+            value. Struct states: members not called ``a`` or ``b``, at most 32 bytes.
+        reduce_type: type of the running value.
+        preamble: CUDA text placed before the kernel; knows the type ``A``.
+    """
+    return lambda body: Reduction(body, ins, outs, map, reduce, post, identity, reduce_type, preamble)
+
+
+def reduced_shape(shape: tuple[int, ...], axis: Any, keepdims: bool) -> tuple[int, ...]:
+    """Return the shape left when `axis` (None: all) is folded."""
+    if axis is None:
+        axes = set(range(len(shape)))
+    else:
+        axes = {a % len(shape) for a in (axis if isinstance(axis, tuple) else (axis,))}
+    if keepdims:
+        return tuple(1 if i in axes else s for i, s in enumerate(shape))
+    return tuple(s for i, s in enumerate(shape) if i not in axes)

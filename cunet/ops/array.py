@@ -1,0 +1,243 @@
+"""Shape, selection and assembly: reshape, transpose, indexing, concatenation, padding, copies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import backend
+from ..backend import array_module
+from ..methods import OPS
+from ..tensor import Tensor, op
+
+
+@op
+def reshape(x, *, shape: Any):
+    """Return the elements in another shape; one length may be -1."""
+    return x.reshape(shape), lambda gy: (gy.reshape(x.shape),)
+
+
+@op
+def transpose(x, *, axes: Sequence[int] | None = None):
+    """Permute the axes; reverse them if `axes` is None."""
+    if axes is None:
+        return x.transpose(), lambda gy: (gy.transpose(),)
+    inverse = [0] * len(axes)
+    for i, a in enumerate(axes):
+        inverse[a] = i
+    return x.transpose(axes), lambda gy: (gy.transpose(inverse),)
+
+
+@op
+def swapaxes(x, *, axis1: int, axis2: int):
+    """Swap two axes."""
+    return x.swapaxes(axis1, axis2), lambda gy: (gy.swapaxes(axis1, axis2),)
+
+
+@op
+def squeeze(x, *, axis: int | Sequence[int] | None = None):
+    """Drop axes of length 1: all of them, or those in `axis`."""
+    y = x.squeeze() if axis is None else x.squeeze(axis if isinstance(axis, int) else tuple(axis))
+    return y, lambda gy: (gy.reshape(x.shape),)
+
+
+@op
+def expand_dims(x, *, axis: int | Sequence[int]):
+    """Insert axes of length 1 at the positions `axis` of the result."""
+    return array_module(x).expand_dims(x, axis), lambda gy: (gy.reshape(x.shape),)
+
+
+@op
+def broadcast_to(x, *, shape: Sequence[int]):
+    """Return a read-only view of `x` stretched to `shape`."""
+    return array_module(x).broadcast_to(x, tuple(shape)), lambda gy: (gy,)
+
+
+@op
+def astype(x, *, dtype: Any):
+    """Return `x` converted to `dtype`; the gradient is converted back."""
+    return x.astype(dtype), lambda gy: (gy,)
+
+
+@op
+def to_device(x, *, device: str):
+    """Return `x` on `device` ("cpu", "gpu", "auto"); the gradient goes back."""
+    return backend.to_device(x, device), lambda gy: (backend.like(gy, x),)
+
+
+@op
+def _getitem(x, *, index: Any):
+    xp = array_module(x)
+    y = x[index]
+
+    def vjp(gy):
+        gx = xp.zeros_like(x, dtype=gy.dtype)
+        if _repeats(index):
+            xp.add.at(gx, index, gy)
+        else:
+            gx[index] = gy
+        return (gx,)
+
+    return y, vjp
+
+
+def _repeats(index: Any) -> bool:
+    """Tell whether an index can name one element twice: only integer arrays can."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return any(backend.is_array(p) and p.dtype.kind in "iu" for p in parts)
+
+
+def getitem(x: Any, index: Any) -> Tensor:
+    """Select elements as NumPy does; gradients add up where an element was selected more than once.
+
+    Args:
+        x: tensor or array.
+        index: slices, integers, None, Ellipsis, integer or boolean arrays (NumPy, CuPy, Tensor, list), or a
+            tuple of such.
+    """
+    parts = index if isinstance(index, tuple) else (index,)
+    parts = tuple(_plain_index(p) for p in parts)
+    return _getitem(x, index=parts if isinstance(index, tuple) else parts[0])
+
+
+OPS["getitem"] = getitem
+
+
+def _plain_index(part: Any) -> Any:
+    if isinstance(part, Tensor):
+        return part.data
+    if isinstance(part, list):
+        array = np.asarray(part)
+        return array if array.size else array.astype(np.int64)
+    return part
+
+
+@op
+def _concatenate(*arrays, axis):
+    xp = array_module(*arrays)
+    y = xp.concatenate(arrays, axis=axis)
+
+    def vjp(gy):
+        parts, start = [], 0
+        for a in arrays:
+            stop = start + (a.size if axis is None else a.shape[axis])
+            part = gy[(slice(None),) * ((axis or 0) % gy.ndim) + (slice(start, stop),)]
+            parts.append(part.reshape(a.shape))
+            start = stop
+        return parts
+
+    return y, vjp
+
+
+def concatenate(tensors: Sequence[Any], axis: int | None = 0) -> Tensor:
+    """Join tensors along an existing axis (None: flattened first). Their other lengths must be equal."""
+    return _concatenate(*_not_empty("concatenate", tensors), axis=axis)
+
+
+@op
+def _stack(*arrays, axis):
+    xp = array_module(*arrays)
+    return xp.stack(arrays, axis=axis), lambda gy: tuple(xp.moveaxis(gy, axis, 0))
+
+
+def stack(tensors: Sequence[Any], axis: int = 0) -> Tensor:
+    """Join tensors of one shape along a new axis."""
+    return _stack(*_not_empty("stack", tensors), axis=axis)
+
+
+def _not_empty(name: str, tensors: Sequence[Any]) -> Sequence[Any]:
+    if not len(tensors):
+        raise ValueError(f"{name}: at least one tensor is required, got none")
+    return tensors
+
+
+@op
+def split(x, *, sections: int | Sequence[int], axis: int = 0):
+    """Cut a tensor along `axis` into a tuple of tensors.
+
+    Args:
+        x: tensor or array.
+        sections: a number of equal parts, or the positions of the cuts, as in `numpy.split`.
+        axis: the axis to cut.
+    """
+    xp = array_module(x)
+    parts = tuple(xp.split(x, sections, axis=axis))
+
+    def vjp(gys):
+        filled = [xp.zeros(p.shape, x.dtype) if g is None else g for p, g in zip(parts, gys, strict=True)]
+        return (xp.concatenate(filled, axis=axis),)
+
+    return parts, vjp
+
+
+@op
+def pad(x, *, pad_width: Any, value: float = 0.0):
+    """Add a border of `value`.
+
+    Args:
+        x: tensor or array.
+        pad_width: as in `numpy.pad`: a number, (before, after), or one such pair per axis.
+        value: what to fill the border with.
+    """
+    xp = array_module(x)
+    widths = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2)).tolist()
+    inner = tuple(slice(before, before + length) for (before, _), length in zip(widths, x.shape, strict=True))
+    return xp.pad(x, widths, constant_values=value), lambda gy: (gy[inner],)
+
+
+@op
+def flip(x, *, axis: int | Sequence[int] | None = None):
+    """Reverse the order of elements along `axis` (None: all)."""
+    xp = array_module(x)
+    return xp.flip(x, axis), lambda gy: (xp.flip(gy, axis),)
+
+
+@op
+def tile(x, *, reps: int | Sequence[int]):
+    """Repeat the whole tensor `reps` times along each axis, as `numpy.tile`."""
+    xp = array_module(x)
+    counts = (reps,) if isinstance(reps, int) else tuple(reps)
+    ndim = max(x.ndim, len(counts))
+    counts = (1,) * (ndim - len(counts)) + counts
+    shape = (1,) * (ndim - x.ndim) + x.shape
+    blocks = tuple(v for pair in zip(counts, shape, strict=True) for v in pair)
+
+    def vjp(gy):
+        return (gy.reshape(blocks).sum(axis=tuple(range(0, 2 * ndim, 2))).reshape(x.shape),)
+
+    return xp.tile(x, counts), vjp
+
+
+@op
+def repeat(x, *, repeats: int | Sequence[int], axis: int | None = None):
+    """Repeat each element along `axis` (None: of the flattened tensor), as `numpy.repeat`."""
+    xp = array_module(x)
+    k = 0 if axis is None else axis % x.ndim
+    length = x.size if axis is None else x.shape[k]
+    counts = np.broadcast_to(np.asarray(repeats, np.int64), (length,)).tolist()
+    y = x.repeat(counts[0] if len(set(counts)) == 1 else counts, axis=axis)
+
+    def vjp(gy):
+        gx = xp.zeros(x.size if axis is None else x.shape, gy.dtype)
+        source = xp.asarray(np.repeat(np.arange(length), counts))
+        xp.add.at(gx, (slice(None),) * k + (source,), gy)
+        return (gx.reshape(x.shape),)
+
+    return y, vjp
+
+
+@op
+def diagonal(x, *, axis1: int = 0, axis2: int = 1):
+    """Return the main diagonal over two axes, placed last."""
+    xp = array_module(x)
+
+    def vjp(gy):
+        gx = xp.zeros_like(x)
+        n = gy.shape[-1]
+        at = xp.arange(n)
+        xp.moveaxis(gx, (axis1, axis2), (-2, -1))[..., at, at] = gy
+        return (gx,)
+
+    return x.diagonal(0, axis1, axis2), vjp

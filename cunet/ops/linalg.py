@@ -1,0 +1,150 @@
+"""Products: matmul with batch dimensions, einsum, and the linear layer's ``x @ W.T + b`` in one node."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..backend import Array, array_module, is_gpu_array, is_half
+from ..tensor import op
+
+
+def product(x: Array, y: Array) -> Array:
+    """Return ``x @ y``; NumPy has no fast half product, and sums it in half: go through float32."""
+    if is_half(x.dtype) and not is_gpu_array(x):
+        return (x.astype(np.float32) @ y.astype(np.float32)).astype(np.result_type(x.dtype, y.dtype))
+    return x @ y
+
+
+def column_sums(x: Array) -> Array:
+    """Return the sums over the first axis of a matrix, kept in float32 for half types."""
+    if is_half(x.dtype):
+        return x.sum(axis=0, dtype=np.float32).astype(x.dtype)
+    return x.sum(axis=0)
+
+
+@op
+def matmul(x, y):
+    """Return the matrix product ``x @ y`` as `numpy.matmul`: batch dimensions broadcast, 1-D allowed."""
+    if not getattr(x, "ndim", 0) or not getattr(y, "ndim", 0):
+        raise ValueError("matmul: both arguments must have at least 1 axis; use * for scalars")
+    if x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0]:
+        raise ValueError(f"matmul: inner lengths must be equal, got shapes {x.shape} and {y.shape}")
+    a = x[None, :] if x.ndim == 1 else x
+    b = y[:, None] if y.ndim == 1 else y
+
+    def vjp(gy):
+        g = gy
+        if y.ndim == 1:
+            g = g[..., None]
+        if x.ndim == 1:
+            g = g[..., None, :]
+
+        def for_y() -> Array:
+            if b.ndim == 2:  # one big product instead of one per batch entry and a sum
+                gb = product(a.reshape(-1, a.shape[-1]).T, g.reshape(-1, g.shape[-1]))
+            else:
+                gb = product(a.swapaxes(-1, -2), g)
+            return gb[..., 0] if y.ndim == 1 else gb
+
+        def for_x() -> Array:
+            ga = product(g, b.swapaxes(-1, -2))
+            return ga[..., 0, :] if x.ndim == 1 else ga
+
+        return for_x, for_y
+
+    return product(x, y), vjp
+
+
+@op
+def linear(x, weight, bias=None):
+    """Apply an affine map: ``x @ weight.T + bias``.
+
+    Args:
+        x: shape (..., in_features).
+        weight: shape (out_features, in_features), PyTorch's layout.
+        bias: shape (out_features,) or None.
+
+    Returns:
+        Shape (..., out_features).
+
+    Raises:
+        ValueError: shapes do not fit together.
+    """
+    if weight.ndim != 2 or not x.ndim or x.shape[-1] != weight.shape[1]:
+        raise ValueError(
+            f"linear: x must have shape (..., in_features) and weight (out_features, in_features), got {x.shape} and {weight.shape}"
+        )
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ValueError(f"linear: bias must have shape {weight.shape[:1]}, got {bias.shape}")
+    flat = x.reshape(-1, x.shape[-1])
+    y = product(flat, weight.T)
+    if bias is not None:
+        y += bias
+
+    def vjp(gy):
+        g = gy.reshape(-1, gy.shape[-1])
+        return (
+            lambda: product(g, weight).reshape(x.shape),
+            lambda: product(g.T, flat),
+            None if bias is None else lambda: column_sums(g),
+        )
+
+    return y.reshape(*x.shape[:-1], weight.shape[0]), vjp
+
+
+@op
+def _einsum(*operands, inputs, output):
+    xp = array_module(*operands)
+    shapes = [dict(zip(s, a.shape, strict=True)) for s, a in zip(inputs, operands, strict=True)]
+
+    def gradient(k: int, gy: Array) -> Array:
+        mine = inputs[k]
+        unique = "".join(dict.fromkeys(mine))
+        others = [s for i, s in enumerate(inputs) if i != k]
+        arrays = [a for i, a in enumerate(operands) if i != k]
+        known = set(output).union(*others)
+        # Letters found nowhere else were summed alone: the gradient is constant along them.
+        target = "".join(c for c in unique if c in known)
+        g = xp.einsum(",".join([output, *others]) + "->" + target, gy, *arrays, optimize=True)
+        g = g.reshape([g.shape[target.index(c)] if c in target else 1 for c in unique])
+        full = tuple(shapes[k][c] for c in unique)
+        g = g if all(c in target for c in unique) else xp.broadcast_to(g, full)
+        if unique == mine:
+            return g
+        gx = xp.zeros(operands[k].shape, g.dtype)  # a repeated letter read a diagonal: write to it
+        grids = xp.meshgrid(*[xp.arange(shapes[k][c]) for c in unique], indexing="ij")
+        gx[tuple(grids[unique.index(c)] for c in mine)] = g
+        return gx
+
+    y = xp.einsum(",".join(inputs) + "->" + output, *operands, optimize=True)
+    return y, lambda gy: [lambda k=k: gradient(k, gy) for k in range(len(operands))]
+
+
+def einsum(subscripts: str, *operands: Any) -> Any:
+    """Return Einstein's sum, as `numpy.einsum`: ``einsum("bij,bjk->bik", x, y)``.
+
+    Ellipsis, implicit output and repeated letters (diagonals) are supported.
+
+    Raises:
+        ValueError: the number of operands or of axes does not fit the subscripts.
+    """
+    left, arrow, output = subscripts.replace(" ", "").partition("->")
+    inputs = left.split(",")
+    if len(inputs) != len(operands):
+        raise ValueError(f"einsum: {subscripts!r} names {len(inputs)} operands, got {len(operands)}")
+    ndims = [np.ndim(x) if not hasattr(x, "ndim") else x.ndim for x in operands]
+    free = [c for c in "ZYXWVUTSRQPONMLKJIHGFEDCBA" if c not in subscripts]
+    widths = [n - len(s.replace("...", "")) for s, n in zip(inputs, ndims, strict=True)]
+    for s, n, w in zip(inputs, ndims, widths, strict=True):
+        if w < 0 or (w and "..." not in s):
+            raise ValueError(f"einsum: {s!r} does not fit an operand of {n} axes")
+    dots = "".join(free[: max(widths, default=0)][::-1])
+    inputs = [s.replace("...", dots[len(dots) - w :]) for s, w in zip(inputs, widths, strict=True)]
+    if arrow:
+        output = output.replace("...", dots)
+    else:
+        letters = "".join(inputs).replace(" ", "")
+        output = dots + "".join(sorted(c for c in set(letters) - set(dots) if letters.count(c) == 1))
+    return _einsum(*operands, inputs=tuple(inputs), output=output)

@@ -1,0 +1,310 @@
+"""Element-by-element mathematics: arithmetic, powers, exponentials, trigonometry, selection.
+
+Each op is the ufunc of that name in the namespace of its arrays, with its derivative beside it.
+Shapes broadcast, dtypes promote as in NumPy; warnings about overflow in the forward pass are NumPy's.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .. import special
+from ..backend import Array, array_module, is_array
+from ..kernels import elementwise
+from ..methods import OPS
+from ..tensor import Tensor, op
+
+
+@op
+def add(x, y):
+    """Return ``x + y``."""
+    return x + y, lambda gy: (gy, gy)
+
+
+@op
+def subtract(x, y):
+    """Return ``x - y``."""
+    return x - y, lambda gy: (gy, lambda: -gy)
+
+
+@op
+def multiply(x, y):
+    """Return ``x * y``."""
+    return x * y, lambda gy: (lambda: gy * y, lambda: gy * x)
+
+
+@op
+def divide(x, y):
+    """Return ``x / y``."""
+    z = x / y
+    # -(gy / y) * z rather than -gy * x / y**2: the square leaves the range first.
+    return z, lambda gy: (lambda: gy / y, lambda: -(gy / y) * z)
+
+
+@op
+def negative(x):
+    """Return ``-x``."""
+    return -x, lambda gy: (-gy,)
+
+
+@op
+def power(x, y):
+    """Return ``x ** y``.
+
+    At x = 0 the gradient for y is 0 where y >= 0 (the limit), and the gradient for x is 0 where y = 0.
+    For x < 0 the gradient for y is NaN, as ``log(x)`` is.
+    """
+    z = x**y
+    xp = array_module(x, y)
+
+    def for_x(gy: Array) -> Array:
+        if not is_array(y):
+            return gy * (y * x ** (y - 1)) if y != 0 else gy * xp.zeros_like(x)
+        return gy * xp.where(y == 0, xp.zeros_like(z), y * x ** xp.where(y == 0, 1, y - 1))
+
+    def for_y(gy: Array) -> Array:
+        base = xp.where((x == 0) & (y >= 0), xp.ones_like(z), x)
+        return gy * (z * xp.log(base))
+
+    return z, lambda gy: (lambda: for_x(gy), lambda: for_y(gy))
+
+
+@op
+def square(x):
+    """Return ``x * x``."""
+    return x * x, lambda gy: (gy * (2 * x),)
+
+
+@op
+def sqrt(x):
+    """Return the square root; its gradient at 0 is inf."""
+    y = array_module(x).sqrt(x)
+    return y, lambda gy: (gy * (0.5 / y),)
+
+
+@op
+def reciprocal(x):
+    """Return ``1 / x``."""
+    y = 1 / x
+    return y, lambda gy: (-gy * (y * y),)
+
+
+@op
+def exp(x):
+    """Return ``e ** x``."""
+    y = array_module(x).exp(x)
+    return y, lambda gy: (gy * y,)
+
+
+@op
+def expm1(x):
+    """Return ``exp(x) - 1``, exact near 0."""
+    xp = array_module(x)
+    # exp(x), not expm1(x) + 1: the latter is 0 for x below about -17 in float32.
+    return xp.expm1(x), lambda gy: (gy * xp.exp(x),)
+
+
+@op
+def exp2(x):
+    """Return ``2 ** x``."""
+    y = array_module(x).exp2(x)
+    return y, lambda gy: (gy * (y * math.log(2)),)
+
+
+@op
+def log(x):
+    """Return the natural logarithm."""
+    return array_module(x).log(x), lambda gy: (gy / x,)
+
+
+@op
+def log1p(x):
+    """Return ``log(1 + x)``, exact near 0."""
+    return array_module(x).log1p(x), lambda gy: (gy / (1 + x),)
+
+
+@op
+def log2(x):
+    """Return the logarithm to base 2."""
+    return array_module(x).log2(x), lambda gy: (gy / (x * math.log(2)),)
+
+
+@op
+def log10(x):
+    """Return the logarithm to base 10."""
+    return array_module(x).log10(x), lambda gy: (gy / (x * math.log(10)),)
+
+
+@op
+def sin(x):
+    """Return the sine of `x` in radians."""
+    xp = array_module(x)
+    return xp.sin(x), lambda gy: (gy * xp.cos(x),)
+
+
+@op
+def cos(x):
+    """Return the cosine of `x` in radians."""
+    xp = array_module(x)
+    return xp.cos(x), lambda gy: (gy * -xp.sin(x),)
+
+
+@op
+def tan(x):
+    """Return the tangent of `x` in radians."""
+    y = array_module(x).tan(x)
+    return y, lambda gy: (gy * (1 + y * y),)
+
+
+@op
+def arcsin(x):
+    """Return the inverse sine, in radians."""
+    xp = array_module(x)
+    return xp.arcsin(x), lambda gy: (gy / xp.sqrt((1 - x) * (1 + x)),)
+
+
+@op
+def arccos(x):
+    """Return the inverse cosine, in radians."""
+    xp = array_module(x)
+    return xp.arccos(x), lambda gy: (-gy / xp.sqrt((1 - x) * (1 + x)),)
+
+
+@op
+def arctan(x):
+    """Return the inverse tangent, in radians."""
+    return array_module(x).arctan(x), lambda gy: (gy / (1 + x * x),)
+
+
+@op
+def sinh(x):
+    """Return the hyperbolic sine."""
+    xp = array_module(x)
+    return xp.sinh(x), lambda gy: (gy * xp.cosh(x),)
+
+
+@op
+def cosh(x):
+    """Return the hyperbolic cosine."""
+    xp = array_module(x)
+    return xp.cosh(x), lambda gy: (gy * xp.sinh(x),)
+
+
+@elementwise("T gy, T x", "T gx", "A e = exp(-2 * abs(x)); gx = gy * 4 * e / ((1 + e) * (1 + e))")
+def tanh_backward(gy, x):  # from x, not 1 - y*y: that is 0 from about x = 9 in float32
+    e = np.exp(-2 * np.abs(x))
+    return gy * (4 * e / ((1 + e) * (1 + e)))
+
+
+@op
+def tanh(x):
+    """Return the hyperbolic tangent.
+
+    The gradient is ``4 e / (1 + e)**2`` with ``e = exp(-2 |x|)``, which is sech(x)**2 without cancellation.
+    """
+    return array_module(x).tanh(x), lambda gy: (tanh_backward(gy, x),)
+
+
+@op
+def arcsinh(x):
+    """Return the inverse hyperbolic sine."""
+    xp = array_module(x)
+    return xp.arcsinh(x), lambda gy: (gy / xp.hypot(1, x),)
+
+
+@op
+def arccosh(x):
+    """Return the inverse hyperbolic cosine."""
+    xp = array_module(x)
+    return xp.arccosh(x), lambda gy: (gy / (xp.sqrt(x - 1) * xp.sqrt(x + 1)),)
+
+
+@op
+def arctanh(x):
+    """Return the inverse hyperbolic tangent."""
+    return array_module(x).arctanh(x), lambda gy: (gy / ((1 - x) * (1 + x)),)
+
+
+@elementwise("T x", "T y", "y = erf(x)")
+def erf_forward(x):
+    return special.erf(x)
+
+
+@elementwise("T gy, T x", "T gx", "gx = gy * A(1.1283791670955126) * exp(-x * x)")
+def erf_backward(gy, x):
+    return gy * (2 / math.sqrt(math.pi) * np.exp(-x * x))
+
+
+@op
+def erf(x):
+    """Return the error function ``2 / sqrt(pi) * integral of exp(-t**2) from 0 to x``."""
+    return erf_forward(x), lambda gy: (erf_backward(gy, x),)
+
+
+@op
+def abs(x):
+    """Return the absolute value; its gradient at 0 is 0."""
+    xp = array_module(x)
+    return xp.abs(x), lambda gy: (gy * xp.sign(x),)
+
+
+@op
+def maximum(x, y):
+    """Return the larger of two, NaN if either is; where they are equal each gets half the gradient."""
+    xp = array_module(x, y)
+    return xp.maximum(x, y), lambda gy: (lambda: gy * _share(x > y, x == y, gy), lambda: gy * _share(y > x, x == y, gy))
+
+
+@op
+def minimum(x, y):
+    """Return the smaller of two, NaN if either is; where they are equal each gets half the gradient."""
+    xp = array_module(x, y)
+    return xp.minimum(x, y), lambda gy: (lambda: gy * _share(x < y, x == y, gy), lambda: gy * _share(y < x, x == y, gy))
+
+
+def _share(won: Array, tied: Array, like: Array) -> Array:
+    return won.astype(like.dtype) + tied.astype(like.dtype) * like.dtype.type(0.5)
+
+
+@op
+def where(condition, x, y):
+    """Return `x` where `condition` holds, else `y`; no gradient crosses from the side not taken."""
+    xp = array_module(condition, x, y)
+    condition = xp.asarray(condition, dtype=bool)
+    return xp.where(condition, x, y), lambda gy: (
+        None,
+        lambda: xp.where(condition, gy, xp.zeros_like(gy)),
+        lambda: xp.where(condition, xp.zeros_like(gy), gy),
+    )
+
+
+@op
+def _clip(x, *, low, high):
+    if low is None and high is None:
+        return x, lambda gy: (gy,)
+    y = x.clip(low, high)
+
+    def vjp(gy):
+        inside = True if low is None else x >= low
+        inside = inside if high is None else (x <= high) & inside
+        return (gy * inside,)
+
+    return y, vjp
+
+
+def clip(x: Any, low: Any = None, high: Any = None) -> Tensor:
+    """Limit values to [low, high]; the gradient is 1 on the closed interval and 0 outside.
+
+    Args:
+        x: floating tensor or array of any shape.
+        low, high: numbers, or arrays that broadcast to the shape of `x`, or None for no limit. They get no
+            gradient; use `maximum` and `minimum` for limits that are learned.
+    """
+    low, high = (b.data if isinstance(b, Tensor) else b for b in (low, high))
+    return _clip(x, low=low, high=high)
+
+
+OPS["clip"] = clip

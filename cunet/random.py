@@ -1,0 +1,125 @@
+"""Counter-based random streams: the same bits on every device, in any order, without stored masks.
+
+A draw is Philox4x64-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") with
+key ``(seed, id of the stream's name)`` and counter ``(0, call, 0, 0)``, bit for bit
+``numpy.random.Philox``. Each draw takes the next call number, so streams of different names, and
+different calls of one stream, never overlap, and a draw can be made again from three plain numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from typing import Any, NamedTuple
+
+import numpy as np
+
+_MASK = (1 << 64) - 1
+
+
+class Draw(NamedTuple):
+    """What names one draw: the Philox key ``(seed, stream)`` and the call number, each 64 bits."""
+
+    seed: int
+    stream: int
+    call: int
+
+    def bit_generator(self, block: int = 0) -> np.random.Philox:
+        """Return NumPy's Philox at the first word of 256-bit block `block` of this draw."""
+        return np.random.Philox(key=self.seed | self.stream << 64, counter=block | self.call << 64)
+
+    def rng(self) -> np.random.Generator:
+        """Return a NumPy generator that reads this draw from its beginning."""
+        return np.random.Generator(self.bit_generator())
+
+
+class Generator:
+    """A named stream of draws.
+
+    Args:
+        seed: any integer; taken modulo 2**64.
+        stream: name of the stream; streams of one seed are independent of each other.
+        call: number of the next draw.
+
+    The whole state is ``(seed, stream, call)``: see `state_dict`.
+    """
+
+    def __init__(self, seed: int = 0, stream: str = "default", call: int = 0) -> None:
+        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+            raise TypeError(f"Generator: seed must be an int, got {type(seed).__name__}")
+        self.seed, self.stream, self.call = int(seed) & _MASK, stream, call
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        """Show the three numbers that are the state."""
+        return f"Generator(seed={self.seed}, stream={self.stream!r}, call={self.call})"
+
+    def next(self) -> Draw:
+        """Take the next draw."""
+        with self._lock:
+            call = self.call
+            self.call = (call + 1) & _MASK
+        return Draw(self.seed, stream_id(self.stream), call)
+
+    def rng(self) -> np.random.Generator:
+        """Take the next draw as a NumPy generator: ``g.rng().normal(size=3)``."""
+        return self.next().rng()
+
+    def spawn(self, name: str) -> Generator:
+        """Return the stream ``<this stream>/<name>`` of the same seed, from its first call."""
+        return Generator(self.seed, f"{self.stream}/{name}")
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state as plain numbers and a name, fit for JSON."""
+        return {"seed": self.seed, "stream": self.stream, "call": self.call}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a state that `state_dict` returned."""
+        if set(state) != {"seed", "stream", "call"}:
+            raise ValueError(f"Generator: state must have the keys seed, stream, call; got {sorted(state)}")
+        self.seed, self.stream, self.call = int(state["seed"]), str(state["stream"]), int(state["call"])
+
+
+def stream_id(name: str) -> int:
+    """Return the 64-bit id of a stream's name (BLAKE2b: the same in every process)."""
+    found = _IDS.get(name)
+    if found is None:
+        digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+        found = _IDS[name] = int.from_bytes(digest, "little")
+    return found
+
+
+_IDS: dict[str, int] = {}
+_defaults: dict[str, Generator] = {}
+_seed = 0
+
+
+def default_generator(stream: str = "default") -> Generator:
+    """Return the process-wide generator of a stream: what is used where none is given."""
+    if stream not in _defaults:
+        _defaults[stream] = Generator(_seed, stream)
+    return _defaults[stream]
+
+
+def manual_seed(seed: int) -> None:
+    """Restart every process-wide generator from `seed`.
+
+    The seed before the first call is 0, so a program that never seeds is reproducible too.
+    """
+    global _seed
+    _seed = Generator(seed).seed
+    for generator in _defaults.values():
+        generator.seed, generator.call = _seed, 0
+
+
+def get_state() -> dict[str, Any]:
+    """Return the state of all process-wide generators as plain numbers."""
+    return {"seed": _seed, "streams": [g.state_dict() for g in _defaults.values()]}
+
+
+def set_state(state: dict[str, Any]) -> None:
+    """Restore a state that `get_state` returned."""
+    loaded = {s["stream"]: Generator(s["seed"], s["stream"], s["call"]) for s in state["streams"]}
+    manual_seed(state["seed"])
+    for name, generator in loaded.items():
+        default_generator(name).load_state_dict(generator.state_dict())

@@ -1,0 +1,490 @@
+"""The tape: Tensor, the @op decorator, backward. It knows no particular op.
+
+Every recorded call makes a `Node` that holds its vjp (a closure over the arrays it needs) and its
+parents. Nodes carry a creation number, so "newest first" is a topological order: no recursion.
+Nodes refer to nodes, and to leaf tensors, never back: no reference cycles.
+"""
+
+from __future__ import annotations
+
+import functools
+import heapq
+import inspect
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ContextDecorator
+from contextvars import ContextVar, Token
+from typing import Any
+
+import numpy as np
+
+from . import backend
+from .backend import Array
+from .methods import OPS, ArrayMethods
+
+_recording: ContextVar[bool] = ContextVar("cunet_recording", default=True)
+_clock = itertools.count(1)  # numbers nodes, and in-place changes of leaves, in one order
+
+
+class no_grad(ContextDecorator):  # noqa: N801 (lower case, as users know it)
+    """Switch recording off: ``with no_grad():`` or ``@no_grad()``.
+
+    Holds for the current thread or async task only.
+    """
+
+    _value = False
+
+    def __enter__(self) -> None:
+        """Stop recording."""
+        self._tokens: list[Token[bool]] = [*getattr(self, "_tokens", ()), _recording.set(self._value)]
+
+    def __exit__(self, *exc: object) -> None:
+        """Go back to what was."""
+        _recording.reset(self._tokens.pop())
+
+    def _recreate_cm(self) -> no_grad:
+        return type(self)()  # a decorated function may run in several threads at once
+
+
+class _grad_enabled(no_grad):
+    """Switch recording on inside `value_and_grad`, whose result would else be nothing."""
+
+    _value = True
+
+
+def is_recording() -> bool:
+    """Tell whether ops on tensors that require gradients are recorded here and now."""
+    return _recording.get()
+
+
+class Node:
+    """One recorded call: what to run on the way back, and where its results go."""
+
+    __slots__ = ("dtype", "grad", "index", "keeps_grad", "name", "order", "parents", "shape", "vjp")
+
+    def __init__(self, name: str, parents: tuple[Node | Tensor | None, ...], vjp: Any, y: Any) -> None:
+        self.order = next(_clock)
+        self.name = name
+        self.parents = parents
+        self.vjp = vjp
+        self.index: int | None = None  # which output of a call with several
+        self.keeps_grad = False
+        self.grad: Array | None = None
+        if type(y) is tuple:
+            self.shape, self.dtype = None, None
+        else:
+            self.shape, self.dtype = y.shape, y.dtype
+
+
+class Tensor(ArrayMethods):
+    """An array that remembers how it was computed.
+
+    Args:
+        data: NumPy or CuPy array (kept, not copied), or a number or nested list (Python floats become
+            float32).
+        requires_grad: whether `backward` shall leave a gradient in `grad`; floating dtypes only.
+
+    Attributes:
+        data: the NumPy or CuPy array itself. Writing into it is not recorded: between forward and
+            backward, assign a new array to it instead.
+        grad: gradient of the same shape, dtype and device as `data`, or None.
+    """
+
+    __slots__ = ("_grad", "_modified", "_node", "data", "requires_grad")
+
+    def __init__(self, data: Any, requires_grad: bool = False) -> None:
+        if isinstance(data, Tensor):
+            raise TypeError("Tensor: data is a Tensor already; use detach() for one without history")
+        self.data = as_array(data)
+        if requires_grad and not backend.is_floating(self.data.dtype):
+            raise TypeError(f"Tensor: requires_grad needs a floating dtype, got {self.data.dtype}")
+        self.requires_grad = requires_grad
+        self._node: Node | None = None
+        self._grad: Array | None = None
+        self._modified = 0
+
+    @property
+    def grad(self) -> Array | None:
+        """Gradient left by `backward`: an array like `data`, or None."""
+        return self._grad if self._node is None else self._node.grad
+
+    @grad.setter
+    def grad(self, value: Array | None) -> None:
+        if value is not None:
+            if isinstance(value, Tensor) or not backend.is_array(value):
+                raise TypeError(f"grad must be an array or None, got {type(value).__name__}")
+            if value.shape != self.data.shape:
+                raise ValueError(f"grad must have the shape of data {self.data.shape}, got {value.shape}")
+        if self._node is None:
+            self._grad = value
+        else:
+            self._node.grad = value
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no recorded op made this tensor."""
+        return self._node is None
+
+    def retain_grad(self) -> Tensor:
+        """Ask `backward` to leave the gradient of this intermediate result in `grad`; return self."""
+        if not self.requires_grad:
+            raise RuntimeError("retain_grad: this tensor does not require gradients")
+        if self._node is not None:
+            self._node.keeps_grad = True
+        return self
+
+    def detach(self) -> Tensor:
+        """Return a tensor on the same array without history."""
+        return _wrap(self.data)
+
+    def mark_modified(self) -> None:
+        """Say that `data` was written in place: a backward that needs the old values then raises."""
+        self._modified = next(_clock)
+
+    def backward(self, gradient: Any = None, retain_graph: bool = False) -> None:
+        """Add the gradient of this tensor to `grad` of every leaf it was computed from.
+
+        Args:
+            gradient: gradient of the final result with respect to this tensor, of its shape; may be
+                left out for a tensor of one element (then 1).
+            retain_graph: keep what was saved, so that backward can run again over the same graph.
+
+        Raises:
+            RuntimeError: nothing was recorded; the graph was freed by an earlier backward; or a leaf was
+                modified in place (by an optimiser step) after it was used.
+            ValueError: `gradient` is missing for more than one element, or has the wrong shape.
+        """
+        seed = self._seed(gradient)
+        leaves = {id(self): (self, seed)} if self._node is None else _backpropagate(self._node, seed, retain_graph)
+        taken = {id(gradient), id(seed)}
+        for leaf, g in leaves.values():  # only now: an error above leaves every grad as it was
+            if leaf._grad is not None:
+                leaf._grad = leaf._grad + g
+            elif id(g) in taken or not g.flags.owndata:
+                leaf._grad = g.copy()  # so that users may scale one grad in place
+            else:
+                taken.add(id(g))
+                leaf._grad = g
+
+    def _seed(self, gradient: Any) -> Array:
+        if not self.requires_grad:
+            raise RuntimeError(
+                "backward: nothing was recorded for this tensor: no input has requires_grad=True, "
+                "or it was computed under no_grad()"
+            )
+        xp = backend.array_module(self.data)
+        if gradient is None:
+            if self.data.size != 1:
+                raise ValueError(
+                    f"backward: a tensor of shape {self.data.shape} needs a gradient argument; only one element does not"
+                )
+            return xp.ones(self.data.shape, self.data.dtype)
+        seed = xp.asarray(gradient.data if isinstance(gradient, Tensor) else gradient, dtype=self.data.dtype)
+        if seed.shape != self.data.shape:
+            raise ValueError(f"backward: gradient must have shape {self.data.shape}, got {seed.shape}")
+        return seed
+
+
+def tensor(data: Any, dtype: Any = None, device: backend.Device | None = None, requires_grad: bool = False) -> Tensor:
+    """Return a new leaf Tensor with a copy of `data`.
+
+    Args:
+        data: array, Tensor, number or nested list. Python floats become float32, ints int64, bools bool;
+            arrays keep their dtype.
+        dtype: dtype to convert to.
+        device: "cpu", "gpu" or "auto"; by default where `data` is (a list: the CPU).
+        requires_grad: see `Tensor`.
+    """
+    array = as_array(data.data if isinstance(data, Tensor) else data, dtype)
+    if device is not None:
+        array = backend.to_device(array, device)
+    if array is data or (isinstance(data, Tensor) and array is data.data) or not array.flags.owndata:
+        array = array.copy()
+    return Tensor(array, requires_grad)
+
+
+def as_array(data: Any, dtype: Any = None) -> Array:
+    """Return `data` (array, number, nested list) as an array; Python floats become float32."""
+    if backend.is_array(data):
+        return data if dtype is None else data.astype(dtype, copy=False)
+    if isinstance(data, np.generic):
+        return np.asarray(data, dtype)
+    array = np.asarray(data, dtype)
+    if array.dtype == object:
+        raise TypeError(f"expected an array, a number or a nested list of numbers, got {type(data).__name__}")
+    if dtype is None and array.dtype == np.float64 and not _holds_float64(data):
+        array = array.astype(np.float32)
+    return array
+
+
+def _holds_float64(data: Any) -> bool:
+    """Tell whether a nested list holds NumPy values of its own dtype, which then decides."""
+    while isinstance(data, (list, tuple)) and data:
+        data = data[0]
+    return isinstance(data, (np.ndarray, np.generic))
+
+
+def _wrap(data: Array) -> Tensor:
+    """Make a Tensor without history of an array, quickly."""
+    out = object.__new__(Tensor)
+    out.data = data
+    out.requires_grad = False
+    out._node = out._grad = None
+    out._modified = 0
+    return out
+
+
+def _recorded(data: Array, node: Node) -> Tensor:
+    out = _wrap(data)
+    if backend.is_floating(data.dtype):
+        out.requires_grad = True
+        out._node = node
+    return out
+
+
+def op(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """Lift ``fn(*arrays, **static) -> (y, vjp)`` to a differentiable function of Tensors.
+
+    Positional parameters of `fn` are arrays (or Python scalars, or None where it has such a default);
+    keyword-only ones are static. The lifted function also takes plain arrays and nested lists, arrays by
+    name, and static arguments by position after the arrays (``reshape(x, (2, 3))``).
+
+    `fn` returns the result, an array or a tuple of arrays, and ``vjp(gy)``, which returns one entry per
+    positional argument: the gradient array, None, or a function of no arguments that computes it, called
+    only if that input needs it. For a tuple of results `gy` is a tuple, None where no gradient came.
+    Gradients may have any shape that broadcasting made of the input's: the engine sums them back.
+    vjp must not write into `gy` or into arrays it saved.
+    """
+    name = fn.__name__
+    code = fn.__code__
+    count = code.co_argcount
+    names = code.co_varnames[:count]
+    static_names = code.co_varnames[count : count + code.co_kwonlyargcount]
+    variadic = bool(code.co_flags & inspect.CO_VARARGS)
+    defaults = dict(zip(names[len(names) - len(fn.__defaults__ or ()) :], fn.__defaults__ or (), strict=True))
+
+    @functools.wraps(fn)
+    def apply(*args: Any, **static: Any) -> Any:
+        if static and not static.keys().isdisjoint(names):
+            args = _bind(name, names, defaults, args, static)
+        elif len(args) > count and not variadic:
+            static = _bind_static(name, static_names, args[count:], static)
+            args = args[:count]
+        arrays: list[Any] = list(args)
+        needed = False
+        for i, a in enumerate(args):
+            if isinstance(a, Tensor):
+                arrays[i] = a.data
+                needed = needed or a.requires_grad
+            elif type(a) is list:
+                arrays[i] = as_array(a)
+        try:
+            y, vjp = fn(*arrays, **static)
+        except Exception as error:
+            _explain_devices(name, arrays, error)
+            raise
+        several = type(y) is tuple
+        if not several and type(y) is not np.ndarray and isinstance(y, np.generic):
+            y = np.asarray(y)
+        if not (needed and _recording.get()):
+            return tuple([_wrap(part) for part in y]) if several else _wrap(y)
+        # A parent is the node that made the input, or the input itself if it is a leaf.
+        parents = tuple(
+            [(a if a._node is None else a._node) if isinstance(a, Tensor) and a.requires_grad else None for a in args]
+        )
+        node = Node(name, parents, vjp, y)
+        return _recorded_parts(y, node) if several else _recorded(y, node)
+
+    OPS[name] = apply
+    return apply
+
+
+def _bind(
+    name: str, names: Sequence[str], defaults: dict[str, Any], args: tuple[Any, ...], static: dict[str, Any]
+) -> tuple[Any, ...]:
+    """Move array arguments that were given by name to their positions."""
+    bound = list(args)
+    for i, key in enumerate(names):
+        if i < len(args):
+            if key in static:
+                raise TypeError(f"{name}() got multiple values for argument {key!r}")
+        elif key in static:
+            bound.append(static.pop(key))
+        elif key in defaults:
+            bound.append(defaults[key])
+        else:
+            raise TypeError(f"{name}() missing required argument {key!r}")
+    return tuple(bound)
+
+
+def _bind_static(name: str, names: Sequence[str], values: tuple[Any, ...], static: dict[str, Any]) -> dict[str, Any]:
+    """Give the arguments that follow the arrays their names."""
+    if len(values) > len(names):
+        raise TypeError(f"{name}() takes {len(values) - len(names)} positional arguments fewer than were given")
+    given = dict(zip(names, values, strict=False))
+    if not given.keys().isdisjoint(static):
+        raise TypeError(f"{name}() got multiple values for {', '.join(sorted(given.keys() & static.keys()))}")
+    return given | static
+
+
+def _explain_devices(name: str, arrays: Sequence[Any], error: Exception) -> None:
+    """Replace a device library's error about mixed arrays by one that says what was mixed."""
+    devices = {backend.device_of(a) for a in arrays if backend.is_array(a) and a.ndim}
+    if len(devices) > 1:
+        where = ", ".join(backend.device_of(a) if backend.is_array(a) else "scalar" for a in arrays)
+        raise TypeError(f"{name}: all arrays must be on one device, got ({where}); move with .to(device)") from error
+
+
+def _recorded_parts(parts: tuple[Array, ...], node: Node) -> tuple[Tensor, ...]:
+    out = []
+    for i, part in enumerate(parts):
+        leaf = Node(node.name, (node,), len(parts), part)
+        leaf.index = i
+        out.append(_recorded(part, leaf))
+    return tuple(out)
+
+
+def _backpropagate(root: Node, seed: Array, retain_graph: bool) -> dict[int, tuple[Tensor, Array]]:
+    """Run the vjps from `root` back; return the gradient of every leaf reached, by the leaf's id."""
+    grads: dict[Node, Any] = {root: seed}
+    leaves: dict[int, tuple[Tensor, Array]] = {}
+    heap = [(-root.order, root)]
+    with np.errstate(all="ignore"):  # inf and nan are results here, on the GPU as on the CPU
+        while heap:
+            node = heapq.heappop(heap)[1]
+            gy = grads.pop(node)
+            if node.vjp is None:
+                raise RuntimeError(
+                    f"backward: the graph behind {node.name!r} was freed by an earlier backward; "
+                    "use backward(retain_graph=True) there to go through it twice"
+                )
+            if node.keeps_grad:
+                node.grad = gy if node.grad is None else node.grad + gy
+            for parent, g in _contributions(node, gy):
+                if isinstance(parent, Node):
+                    known = grads.get(parent)
+                    if known is None:
+                        heapq.heappush(heap, (-parent.order, parent))
+                        grads[parent] = g
+                    else:
+                        grads[parent] = known + g
+                else:
+                    if parent._modified > node.order:
+                        raise RuntimeError(
+                            f"backward: a tensor of shape {parent.data.shape} was modified in place (by an optimiser "
+                            f"step?) after {node.name!r} used it; run backward before the step"
+                        )
+                    seen = leaves.get(id(parent))
+                    leaves[id(parent)] = (parent, g if seen is None else seen[1] + g)
+            if not retain_graph:
+                node.vjp = None
+                node.parents = ()
+    return leaves
+
+
+def _contributions(node: Node, gy: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield (parent, gradient) for the parents of a node that need one."""
+    if node.index is not None:  # one of several outputs: hand the gradient, marked, to the call itself
+        parts = [None] * node.vjp
+        parts[node.index] = gy
+        yield node.parents[0], _Parts(parts)
+        return
+    for parent, g in zip(node.parents, node.vjp(tuple(gy) if type(gy) is _Parts else gy), strict=False):
+        if parent is None or g is None:
+            continue
+        if callable(g):
+            g = g()
+        if isinstance(parent, Tensor):
+            yield parent, _fit(g, parent.data.shape, parent.data.dtype)
+        else:
+            yield parent, _fit(g, parent.shape, parent.dtype)
+
+
+class _Parts(list[Any]):
+    """Gradients of the outputs of a call with several; `+` merges those that came separately."""
+
+    def __add__(self, other: Any) -> _Parts:
+        return _Parts([b if a is None else a if b is None else a + b for a, b in zip(self, other, strict=True)])
+
+
+def _fit(g: Array, shape: tuple[int, ...] | None, dtype: Any) -> Array:
+    """Sum a gradient over the axes that broadcasting added or stretched; give it the input's dtype."""
+    if type(g) is not np.ndarray and isinstance(g, np.generic):
+        g = np.asarray(g)
+    if shape is not None and g.shape != shape:
+        extra = g.ndim - len(shape)
+        axes = (*range(extra), *[i + extra for i, s in enumerate(shape) if s == 1 and g.shape[i + extra] != 1])
+        kept = g.sum(axis=axes, keepdims=True, dtype=backend.accumulator(g.dtype)) if axes else g
+        g = kept.reshape(shape)
+    return g if g.dtype == dtype else g.astype(dtype)
+
+
+def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., tuple[Any, Any]]:
+    """Make of ``f(*arrays) -> scalar Tensor`` a function that returns its value and its gradient.
+
+    Args:
+        f: takes arrays, or nested lists, tuples and dicts of arrays; computes with cunet's ops.
+        argnums: position, or positions, of the arguments to differentiate by.
+
+    Returns:
+        A function with the arguments of `f` that returns ``(value, gradient)``: plain arrays, the
+        gradient with the structure of the argument (a tuple of such for several `argnums`). Gradients in
+        `grad` of other tensors are not touched.
+
+    Raises:
+        TypeError: `f` did not return a Tensor of one element, or an argument is not of floating dtype.
+    """
+    which = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+    @functools.wraps(f)
+    def evaluate(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        leaves: list[Tensor] = []
+
+        def lift(x: Any) -> Tensor:
+            leaves.append(Tensor(x.data if isinstance(x, Tensor) else x, requires_grad=True))
+            return leaves[-1]
+
+        lifted = list(args)
+        for k in which:
+            lifted[k] = _map_arrays(lift, args[k])
+        with _grad_enabled():
+            out = f(*lifted, **kwargs)
+        if not isinstance(out, Tensor):
+            raise TypeError(
+                f"grad: {getattr(f, '__name__', 'f')} must return a Tensor, got {type(out).__name__} "
+                "(second derivatives, grad of grad, are not supported)"
+            )
+        found = _backpropagate(out._node, out._seed(None), False) if out._node is not None else {}
+        if out.requires_grad and out._node is None:
+            found[id(out)] = (out, out._seed(None))
+        queue = iter(leaves)
+
+        def lower(_: Any) -> Array:
+            leaf = next(queue)
+            xp = backend.array_module(leaf.data)
+            return found[id(leaf)][1] if id(leaf) in found else xp.zeros_like(leaf.data)
+
+        result = tuple(_map_arrays(lower, args[k]) for k in which)
+        return out.data, result[0] if isinstance(argnums, int) else result
+
+    return evaluate
+
+
+def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+    """Make of ``f(*arrays) -> scalar Tensor`` a function that returns its gradient; see `value_and_grad`."""
+    both = value_and_grad(f, argnums)
+
+    @functools.wraps(f)
+    def evaluate(*args: Any, **kwargs: Any) -> Any:
+        return both(*args, **kwargs)[1]
+
+    return evaluate
+
+
+def _map_arrays(f: Callable[[Any], Any], tree: Any) -> Any:
+    """Apply `f` to every array of nested tuples, dicts and lists of arrays (a list of numbers is an array)."""
+    if isinstance(tree, dict):
+        return {key: _map_arrays(f, value) for key, value in tree.items()}
+    if isinstance(tree, tuple) or (isinstance(tree, list) and any(not isinstance(v, (int, float, list)) for v in tree)):
+        return type(tree)(_map_arrays(f, value) for value in tree)
+    return f(tree)
