@@ -1,0 +1,108 @@
+"""Download a file whose content is known: mirrors in turn, checked, then moved into place at once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cunet.data.idx import CorruptFile, chunks
+
+_CHUNK = 1 << 16
+_TRIES = 2  # per mirror that answers; one that does not answer is left at once
+
+
+class DownloadFailed(OSError):
+    """No mirror gave the file; the message says why for each."""
+
+
+def content_sha256(path: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 (hex) of a file's content, decompressed if it is gzip.
+
+    Raises:
+        CorruptFile: the gzip stream is truncated or damaged.
+    """
+    digest = hashlib.sha256()
+    for chunk in chunks(path):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def fetch(urls: Sequence[str], target: Path, sha256: str, *, max_bytes: int, timeout: float = 10.0) -> None:
+    """Download the first good copy of a file among `urls` to `target`, with a progress bar.
+
+    `target` appears whole and checked or not at all: the copy is written beside it under a name of its own
+    and renamed, so an interrupted run leaves nothing and two processes cannot disturb each other.
+
+    Args:
+        urls: where the file is, best first.
+        target: where it goes; its folder must exist.
+        sha256: hex digest of the decompressed content.
+        max_bytes: a transfer longer than this is given up.
+        timeout: seconds without any answer after which a mirror is given up.
+
+    Raises:
+        DownloadFailed: no mirror gave the file.
+    """
+    # here, not at the top: urllib.request takes longer to import than the rest of cunet
+    from http.client import HTTPException
+    from urllib.error import HTTPError, URLError
+
+    reasons = []
+    for url in urls:
+        for _ in range(_TRIES):
+            handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+            os.close(handle)
+            part = Path(name)
+            try:
+                _transfer(url, part, max_bytes, timeout)
+                _check(part, url, sha256)
+                os.replace(part, target)
+                return
+            except (URLError, DownloadFailed) as error:  # refused, unknown, or not the file: no use asking again
+                reasons.append(f"{url}: {error}")
+                if isinstance(error, HTTPError):
+                    error.close()
+                break
+            except (OSError, HTTPException) as error:  # broke off: may work the next time
+                reasons.append(f"{url}: broke off ({error or type(error).__name__})")
+            finally:
+                part.unlink(missing_ok=True)
+    raise DownloadFailed("; ".join(reasons) or "no mirrors given")
+
+
+def _transfer(url: str, part: Path, max_bytes: int, timeout: float) -> None:
+    from urllib.request import urlopen
+
+    with urlopen(url, timeout=timeout) as answer, open(part, "wb") as file:
+        length = answer.headers.get("Content-Length", "")
+        total = int(length) if length.isdigit() else None
+        received = 0
+        with _progress(url.rsplit("/", 1)[-1], total) as bar:
+            while chunk := answer.read(_CHUNK):
+                received += len(chunk)
+                if received > max_bytes:
+                    raise DownloadFailed(f"sent more than the {max_bytes} bytes the file can have")
+                file.write(chunk)
+                bar.update(len(chunk))
+    if total is not None and received != total:  # read(size) does not complain about a short body by itself
+        raise ConnectionError(f"{received} of {total} bytes arrived")
+
+
+def _check(part: Path, url: str, sha256: str) -> None:
+    try:
+        found = content_sha256(part)
+    except CorruptFile as error:
+        raise DownloadFailed("sent a damaged file") from error
+    if found != sha256:
+        raise DownloadFailed(f"sent other content (SHA-256 {found[:12]}..., required {sha256[:12]}...)")
+
+
+def _progress(name: str, total: int | None) -> Any:
+    from tqdm.auto import tqdm
+
+    # disable=None: a bar in a terminal, nothing in a log file
+    return tqdm(desc=name, total=total, unit="B", unit_scale=True, unit_divisor=1024, disable=None)

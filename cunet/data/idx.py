@@ -1,0 +1,110 @@
+"""Read and write IDX files, the format in which MNIST and its relatives are handed out."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+_CODES = {0x08: "u1", 0x09: "i1", 0x0B: "i2", 0x0C: "i4", 0x0D: "f4", 0x0E: "f8"}
+_GZIP_MAGIC = b"\x1f\x8b"
+_CHUNK = 1 << 20
+
+
+class CorruptFile(ValueError):
+    """A file is truncated or does not hold what its name or header promises."""
+
+    def __init__(self, path: str | os.PathLike[str], what: str) -> None:
+        """Say what is wrong with the file and what to do."""
+        super().__init__(f"{os.fspath(path)}: {what}; delete this file and fetch it again")
+
+
+def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
+    """Read an IDX file, raw or gzip-compressed (told apart by content, not by name).
+
+    Args:
+        path: the file.
+
+    Returns:
+        A new writable array in native byte order, of the shape and dtype in the file's header.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        CorruptFile: the file is truncated, too long, damaged, or no IDX file.
+
+    Source: LeCun, Cortes, Burges, "The MNIST database of handwritten digits", section on file formats.
+    """
+    return parse_idx(b"".join(chunks(path)), path)
+
+
+def parse_idx(content: bytes, path: str | os.PathLike[str]) -> np.ndarray:
+    """Return the array in the decompressed content of an IDX file; `path` is for error messages."""
+    if len(content) < 4:
+        raise CorruptFile(path, f"truncated: an IDX file has at least 4 bytes, this one has {len(content)}")
+    zeros, code, ndim = struct.unpack_from(">HBB", content)
+    if zeros != 0 or code not in _CODES or ndim > 64:
+        raise CorruptFile(path, f"not an IDX file: it begins with the bytes {content[:4].hex(' ')}")
+    start = 4 + 4 * ndim
+    if len(content) < start:
+        raise CorruptFile(path, f"truncated: the IDX header has {start} bytes, the file {len(content)}")
+    shape = struct.unpack_from(f">{ndim}I", content, 4)
+    dtype = np.dtype(">" + _CODES[code])
+    required = start + math.prod(shape) * dtype.itemsize
+    if len(content) != required:
+        what = "truncated" if len(content) < required else "wrong size"
+        promise = f"its header promises shape {shape} of {dtype.name}, {required} bytes in all"
+        raise CorruptFile(path, f"{what}: {promise}, but it holds {len(content)}")
+    # astype copies, so the array is writable and does not keep `content` alive
+    return np.frombuffer(content, dtype, offset=start).astype(dtype.newbyteorder("=")).reshape(shape)
+
+
+def write_idx(path: str | os.PathLike[str], array: np.ndarray) -> None:
+    """Write an array as an IDX file, gzip-compressed if `path` ends in ``.gz``.
+
+    Args:
+        path: the file to write or replace.
+        array: any shape; uint8, int8, int16, int32, float32 or float64. Equal arrays give equal bytes.
+
+    Raises:
+        TypeError: IDX has no code for the array's dtype.
+        ValueError: the array has an axis of 2**32 or more.
+    """
+    array = np.asarray(array)
+    codes = {name: code for code, name in _CODES.items()}
+    kind = f"{array.dtype.kind}{array.dtype.itemsize}"
+    if kind not in codes:
+        raise TypeError(
+            f"write_idx: dtype must be uint8, int8, int16, int32, float32 or float64, got {array.dtype.name}"
+        )
+    if any(size >= 1 << 32 for size in array.shape):
+        raise ValueError(f"write_idx: every axis must be shorter than 2**32, got shape {array.shape}")
+    header = struct.pack(f">HBB{array.ndim}I", 0, codes[kind], array.ndim, *array.shape)
+    content = header + array.astype(">" + kind).tobytes()
+    if os.fspath(path).endswith(".gz"):
+        content = gzip.compress(content, mtime=0)
+    Path(path).write_bytes(content)
+
+
+def chunks(path: str | os.PathLike[str]) -> Iterator[bytes]:
+    """Yield the decompressed content of a raw or gzip file, a piece at a time.
+
+    Raises:
+        CorruptFile: the gzip stream is truncated or damaged.
+    """
+    with open(path, "rb") as file:
+        compressed = file.read(2) == _GZIP_MAGIC
+        file.seek(0)
+        stream = gzip.GzipFile(fileobj=file) if compressed else file
+        try:
+            while chunk := stream.read(_CHUNK):
+                yield chunk
+        except EOFError as error:
+            raise CorruptFile(path, "truncated: the gzip stream stops before its end") from error
+        except (gzip.BadGzipFile, zlib.error) as error:
+            raise CorruptFile(path, f"damaged gzip stream ({error})") from error

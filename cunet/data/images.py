@@ -1,0 +1,69 @@
+"""What the image datasets have in common: images, labels, and arrays ready for training."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal, get_args
+
+import numpy as np
+
+Split = Literal["train", "test"]
+
+
+class DatasetUnavailable(RuntimeError):
+    """A dataset is in none of the places looked at and could not be downloaded."""
+
+
+class Images:
+    """A split of an image dataset, whole in memory.
+
+    Attributes:
+        split: "train" or "test".
+        images: (N, H, W) uint8, 0 = background, at most `PEAK`.
+        labels: (N,) int64, the digit.
+    """
+
+    PEAK: ClassVar[int]  # the value of full ink
+    MEAN: ClassVar[float]  # of images / PEAK over the train split
+    STD: ClassVar[float]
+    CLASSES: ClassVar[int] = 10
+
+    def __init__(self, split: str, images: np.ndarray, labels: np.ndarray) -> None:
+        """Keep the arrays as they are."""
+        self.split, self.images, self.labels = split, images, labels
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.labels)
+
+    def __getitem__(self, index: Any) -> tuple[Any, Any]:
+        """Return ``(images[index], labels[index])``; any NumPy index along the first axis."""
+        return self.images[index], self.labels[index]
+
+    def __repr__(self) -> str:
+        """Show the split and the shape."""
+        height, width = self.images.shape[1:]
+        return f"{type(self).__name__}({self.split!r}: {len(self)} images of {height}x{width})"
+
+    def arrays(self, *, flatten: bool = True, standardise: bool = True) -> tuple[np.ndarray, np.ndarray]:
+        """Return new arrays for training: ``x = images / PEAK``, then ``(x - MEAN) / STD``.
+
+        Args:
+            flatten: (N, H*W) for linear layers; else (N, 1, H, W) for convolutions.
+            standardise: subtract `MEAN` and divide by `STD`, both of the train split; else x lies in [0, 1].
+
+        Returns:
+            x float32 and y int64 (N,).
+        """
+        x = self.images.astype(np.float32)
+        if standardise:
+            x -= self.PEAK * self.MEAN
+        x /= self.PEAK * self.STD if standardise else self.PEAK
+        n = len(self)
+        x = x.reshape((n, -1) if flatten else (n, 1, *self.images.shape[1:]))
+        return x, self.labels.astype(np.int64)
+
+
+def check_split(owner: str, split: str) -> None:
+    """Raise ValueError unless `split` is "train" or "test"."""
+    if split not in get_args(Split):
+        raise ValueError(f'{owner}: split must be "train" or "test", got {split!r}')

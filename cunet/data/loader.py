@@ -1,0 +1,246 @@
+"""Batches from arrays in memory or from a dataset, in an order that can be drawn again."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cunet import backend
+from cunet.backend import Array
+from cunet.random import Draw, Generator, default_generator
+from cunet.tensor import Tensor
+
+
+@dataclass
+class _Epoch:
+    """Where an epoch stands: its draw (None: in order) and the number of the batch that comes next."""
+
+    draw: Draw | None
+    next_batch: int = 0
+    finished: bool = False
+
+
+class Loader:
+    """Yield the batches of an epoch each time it is iterated over; iterations may be nested.
+
+    Args:
+        data: arrays of equal length (NumPy or CuPy; Tensors give their arrays), or one dataset: anything with
+            ``len(dataset)`` and ``dataset[i]``. Batches of arrays are cut in bulk: without `shuffle` they are
+            views, with it one gather per array. Samples of a dataset are fetched one by one and given to `collate`.
+        batch_size: samples per batch; the last batch of an epoch may be shorter.
+        shuffle: whether each epoch has a new random order.
+        drop_last: whether to leave out a last batch that is shorter.
+        generator: where the orders are drawn from, one draw per epoch; default: the stream "loader" of
+            `cunet.manual_seed`.
+        device: "cpu", "gpu" or "auto": arrays are moved there once, now, and each batch is cut there; batches of a
+            dataset are moved one by one. Default: they stay where they are.
+        collate: makes a batch from a list of samples; default: `collate`.
+
+    Yields:
+        Tuples of arrays, one per array in `data`; from a dataset, what `collate` makes.
+
+    Raises:
+        ValueError: arrays differ in length or device; there is no sample or no batch; `batch_size` is below 1.
+        TypeError: `data` is neither arrays nor one dataset.
+    """
+
+    def __init__(
+        self,
+        *data: Any,
+        batch_size: int = 128,
+        shuffle: bool = False,
+        drop_last: bool = False,
+        generator: Generator | None = None,
+        device: str | None = None,
+        collate: Callable[[list[Any]], Any] | None = None,
+    ) -> None:
+        """Check the data and move arrays; see the class for the arguments."""
+        data = tuple(x.data if isinstance(x, Tensor) else x for x in data)
+        self.n_samples = _n_samples(data)
+        self.batch_size = operator.index(batch_size)
+        if self.batch_size < 1:
+            raise ValueError(f"Loader: batch_size must be at least 1, got {batch_size}")
+        if drop_last and self.n_samples < self.batch_size:
+            raise ValueError(
+                f"Loader: drop_last=True leaves no batch: {self.n_samples} samples, batch_size {self.batch_size}"
+            )
+        self.shuffle, self.drop_last = shuffle, drop_last
+        self.generator = generator
+        self.device = None if device is None else backend.resolve_device(device)
+        self.collate = collate or _batch
+        self.arrays = self.dataset = None
+        if backend.is_array(data[0]):
+            if collate is not None:
+                raise TypeError("Loader: collate is for datasets, but arrays were given")
+            self.arrays = tuple(self._move(x) for x in data)
+            _check_devices(self.arrays)
+        else:
+            self.dataset = data[0]
+        self._epoch: _Epoch | None = None  # of the newest iteration: what state_dict reports
+        self._resume: _Epoch | None = None  # what the next iteration goes on with
+
+    def __len__(self) -> int:
+        """Return the number of batches in an epoch."""
+        whole, rest = divmod(self.n_samples, self.batch_size)
+        return whole + (rest > 0 and not self.drop_last)
+
+    def __iter__(self) -> Iterator[Any]:
+        """Begin an epoch, or go on with the one that `load_state_dict` brought."""
+        epoch, self._resume = self._resume, None
+        if epoch is None:
+            epoch = _Epoch(self._generator().next() if self.shuffle else None)
+        self._epoch = epoch
+        return self._batches(epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the position as plain numbers: what the newest iteration has not yielded yet is still to come."""
+        epoch = self._resume or self._epoch
+        if epoch is not None and epoch.finished:
+            epoch = None
+        return {
+            "n_samples": self.n_samples,
+            "batch_size": self.batch_size,
+            "generator": self._generator().state_dict(),
+            "draw": list(epoch.draw) if epoch and epoch.draw else None,
+            "next_batch": epoch.next_batch if epoch else None,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a state that `state_dict` returned: the next iteration yields the batches that were left.
+
+        Raises:
+            ValueError: the state is of a loader with other data, batch size or shuffling. Nothing is changed.
+        """
+        required = {"n_samples", "batch_size", "generator", "draw", "next_batch"}
+        if set(state) != required:
+            raise ValueError(f"Loader: state must have the keys {sorted(required)}, got {sorted(state)}")
+        for name in ("n_samples", "batch_size"):
+            if state[name] != getattr(self, name):
+                raise ValueError(f"Loader: the state has {name} {state[name]}, this loader {getattr(self, name)}")
+        draw, next_batch = state["draw"], state["next_batch"]
+        if next_batch is not None:
+            if (draw is not None) != self.shuffle:
+                raise ValueError(f"Loader: the state has shuffle={draw is not None}, this loader {self.shuffle}")
+            if not 0 <= next_batch <= len(self):
+                raise ValueError(f"Loader: the state is at batch {next_batch}, this loader has {len(self)}")
+        self._generator().load_state_dict(state["generator"])
+        self._epoch = None
+        self._resume = None if next_batch is None else _Epoch(draw and Draw(*draw), next_batch)
+
+    def _generator(self) -> Generator:
+        return self.generator or default_generator("loader")
+
+    def _batches(self, epoch: _Epoch) -> Iterator[Any]:
+        order = None if epoch.draw is None else permutation(epoch.draw, self.n_samples)
+        if self.arrays is not None and order is not None:
+            order = backend.like(order, self.arrays[0])  # one upload an epoch
+        while epoch.next_batch < len(self):
+            start = epoch.next_batch * self.batch_size
+            stop = min(start + self.batch_size, self.n_samples)
+            rows = slice(start, stop) if order is None else order[start:stop]
+            epoch.next_batch += 1  # before the yield, so that a state saved in the loop's body is past this batch
+            yield self._from_dataset(rows) if self.arrays is None else tuple(x[rows] for x in self.arrays)
+        epoch.finished = True
+
+    def _from_dataset(self, rows: Any) -> Any:
+        dataset: Any = self.dataset
+        numbers = range(rows.start, rows.stop) if isinstance(rows, slice) else rows.tolist()
+        return self._move(self.collate([dataset[i] for i in numbers]))
+
+    def _move(self, x: Any) -> Any:
+        """Return `x`, with each array in it on the loader's device."""
+        if self.device is None:
+            return x
+        if isinstance(x, (tuple, list)):
+            moved = [self._move(part) for part in x]
+            return moved if isinstance(x, list) else tuple(moved)
+        if isinstance(x, dict):
+            return {key: self._move(part) for key, part in x.items()}
+        return backend.to_device(x, self.device) if backend.is_array(x) else x
+
+
+def permutation(draw: Draw, n: int) -> np.ndarray:
+    """Return the order of `n` things that a draw stands for: the ranks of its first `n` 64-bit words.
+
+    NumPy may change the algorithm of ``Generator.permutation``; the words of Philox will stay what they are.
+    """
+    return np.argsort(draw.bit_generator().random_raw(n), kind="stable")
+
+
+def collate(samples: list[Any]) -> Any:
+    """Stack samples of one kind along a new first axis.
+
+    Tuples and lists give a tuple, dicts a dict, each entry stacked by itself; anything else must be an array or a
+    number. Python floats become float32, other numbers keep NumPy's dtype for them.
+
+    Raises:
+        ValueError: samples differ in shape, length or keys.
+    """
+    first = samples[0]
+    if isinstance(first, (tuple, list)):
+        if len({len(sample) for sample in samples}) > 1:
+            raise ValueError(f"collate: samples must have equal lengths, got {sorted({len(s) for s in samples})}")
+        return tuple(collate(list(column)) for column in zip(*samples, strict=True))
+    if isinstance(first, dict):
+        for sample in samples:
+            if sample.keys() != first.keys():
+                raise ValueError(f"collate: samples must have equal keys, got {list(first)} and {list(sample)}")
+        return {key: collate([sample[key] for sample in samples]) for key in first}
+    arrays = [_as_array(sample) for sample in samples]
+    for number, array in enumerate(arrays):
+        if array.shape != arrays[0].shape:
+            raise ValueError(
+                f"collate: samples must have equal shapes, got {arrays[0].shape} and {array.shape} (numbers 0 and"
+                f" {number} of the batch); make them equal in the dataset, or give Loader a collate= of your own"
+            )
+    return backend.array_module(*arrays).stack(arrays)
+
+
+def _batch(samples: list[Any]) -> Any:
+    """Return what `collate` does, but always a tuple or dict, as Loader yields for arrays."""
+    batch = collate(samples)
+    return batch if isinstance(batch, (tuple, dict)) else (batch,)
+
+
+def _as_array(sample: Any) -> Array:
+    if isinstance(sample, Tensor):
+        return sample.data
+    if backend.is_array(sample):
+        return sample
+    return np.asarray(sample, np.float32 if type(sample) is float else None)
+
+
+def _n_samples(data: tuple[Any, ...]) -> int:
+    """Return the number of samples in what was given to Loader, after checking that it makes sense."""
+    if not data:
+        raise TypeError("Loader: arrays or a dataset are required, got nothing")
+    for number, x in enumerate(data):
+        if not backend.is_array(x):
+            if len(data) > 1:
+                raise TypeError(f"Loader: several arguments must all be arrays, number {number} is {_kind(x)}")
+            if not (hasattr(x, "__len__") and hasattr(x, "__getitem__")):
+                raise TypeError(f"Loader: arrays or an object with len() and [i] are required, got {_kind(x)}")
+        elif x.ndim == 0:
+            raise ValueError(f"Loader: arrays must have at least one axis, number {number} has none")
+        elif len(x) != len(data[0]):
+            raise ValueError(
+                f"Loader: arrays must have equal lengths, but number 0 has shape {data[0].shape}"
+                f" and number {number} has shape {x.shape}"
+            )
+    if len(data[0]) == 0:
+        raise ValueError("Loader: there must be at least one sample, got none")
+    return len(data[0])
+
+
+def _check_devices(arrays: tuple[Array, ...]) -> None:
+    devices = [backend.device_of(x) for x in arrays]
+    if len(set(devices)) > 1:
+        raise ValueError(f"Loader: arrays must be on one device, got {', '.join(devices)}; pass device= to move them")
+
+
+def _kind(x: object) -> str:
+    return type(x).__name__
