@@ -104,6 +104,14 @@ def test_an_old_file_stays_when_the_download_fails(tmp_path):
     assert (tmp_path / "a.gz").read_bytes() == b"old"
 
 
+def test_an_old_file_is_replaced_at_once_not_overwritten(tmp_path):
+    (tmp_path / "a.gz").write_bytes(b"old")
+    with (tmp_path / "a.gz").open("rb") as reader, mirror({"a.gz": GOOD}) as (url, _):
+        get(tmp_path / "a.gz", url)
+        assert reader.read() == b"old"  # who is reading it meanwhile sees no mixture
+    assert (tmp_path / "a.gz").read_bytes() == GOOD
+
+
 def test_an_interrupted_download_leaves_nothing(tmp_path, monkeypatch):
     def interrupt(*args):
         assert [p.suffix for p in tmp_path.iterdir()] == [".part"]
