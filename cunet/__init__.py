@@ -61,7 +61,9 @@ from .ops.math import (
 )
 from .ops.reduce import cumsum, max, mean, min, prod, std, sum, var
 from .random import Generator, manual_seed
-from .tensor import Tensor, grad, is_recording, no_grad, op, tensor, value_and_grad
+from .tape import is_recording, no_grad
+from .tensor import Tensor, op, tensor
+from .transforms import grad, value_and_grad
 
 __version__ = "0.1.0"
 

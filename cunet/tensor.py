@@ -1,19 +1,10 @@
-"""The tape: Tensor, the @op decorator, backward. It knows no particular op.
-
-Every recorded call makes a `Node` that holds its vjp (a closure over the arrays it needs) and its
-parents. Nodes carry a creation number, so "newest first" is a topological order: no recursion.
-Nodes refer to nodes, and to leaf tensors, never back: no reference cycles.
-"""
+"""Tensor, and the @op decorator that lifts functions of arrays to Tensors."""
 
 from __future__ import annotations
 
 import functools
-import heapq
 import inspect
-import itertools
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ContextDecorator
-from contextvars import ContextVar, Token
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,59 +12,7 @@ import numpy as np
 from . import backend
 from .backend import Array
 from .methods import OPS, ArrayMethods
-
-_recording: ContextVar[bool] = ContextVar("cunet_recording", default=True)
-_clock = itertools.count(1)  # numbers nodes, and in-place changes of leaves, in one order
-
-
-class no_grad(ContextDecorator):  # noqa: N801 (lower case, as users know it)
-    """Switch recording off: ``with no_grad():`` or ``@no_grad()``.
-
-    Holds for the current thread or async task only.
-    """
-
-    _value = False
-
-    def __enter__(self) -> None:
-        """Stop recording."""
-        self._tokens: list[Token[bool]] = [*getattr(self, "_tokens", ()), _recording.set(self._value)]
-
-    def __exit__(self, *exc: object) -> None:
-        """Go back to what was."""
-        _recording.reset(self._tokens.pop())
-
-    def _recreate_cm(self) -> no_grad:
-        return type(self)()  # a decorated function may run in several threads at once
-
-
-class _grad_enabled(no_grad):
-    """Switch recording on inside `value_and_grad`, whose result would else be nothing."""
-
-    _value = True
-
-
-def is_recording() -> bool:
-    """Tell whether ops on tensors that require gradients are recorded here and now."""
-    return _recording.get()
-
-
-class Node:
-    """One recorded call: what to run on the way back, and where its results go."""
-
-    __slots__ = ("dtype", "grad", "index", "keeps_grad", "name", "order", "parents", "shape", "vjp")
-
-    def __init__(self, name: str, parents: tuple[Node | Tensor | None, ...], vjp: Any, y: Any) -> None:
-        self.order = next(_clock)
-        self.name = name
-        self.parents = parents
-        self.vjp = vjp
-        self.index: int | None = None  # which output of a call with several
-        self.keeps_grad = False
-        self.grad: Array | None = None
-        if type(y) is tuple:
-            self.shape, self.dtype = None, None
-        else:
-            self.shape, self.dtype = y.shape, y.dtype
+from .tape import Node, backpropagate, clock, recording
 
 
 class Tensor(ArrayMethods):
@@ -139,7 +78,7 @@ class Tensor(ArrayMethods):
 
     def mark_modified(self) -> None:
         """Say that `data` was written in place: a backward that needs the old values then raises."""
-        self._modified = next(_clock)
+        self._modified = next(clock)
 
     def backward(self, gradient: Any = None, retain_graph: bool = False) -> None:
         """Add the gradient of this tensor to `grad` of every leaf it was computed from.
@@ -155,7 +94,7 @@ class Tensor(ArrayMethods):
             ValueError: `gradient` is missing for more than one element, or has the wrong shape.
         """
         seed = self._seed(gradient)
-        leaves = {id(self): (self, seed)} if self._node is None else _backpropagate(self._node, seed, retain_graph)
+        leaves = {id(self): (self, seed)} if self._node is None else backpropagate(self._node, seed, retain_graph)
         taken = {id(gradient), id(seed)}
         for leaf, g in leaves.values():  # only now: an error above leaves every grad as it was
             if leaf._grad is not None:
@@ -286,7 +225,7 @@ def op(fn: Callable[..., Any]) -> Callable[..., Any]:
         several = type(y) is tuple
         if not several and type(y) is not np.ndarray and isinstance(y, np.generic):
             y = np.asarray(y)
-        if not (needed and _recording.get()):
+        if not (needed and recording.get()):
             return tuple([_wrap(part) for part in y]) if several else _wrap(y)
         # A parent is the node that made the input, or the input itself if it is a leaf.
         parents = tuple(
@@ -342,149 +281,3 @@ def _recorded_parts(parts: tuple[Array, ...], node: Node) -> tuple[Tensor, ...]:
         leaf.index = i
         out.append(_recorded(part, leaf))
     return tuple(out)
-
-
-def _backpropagate(root: Node, seed: Array, retain_graph: bool) -> dict[int, tuple[Tensor, Array]]:
-    """Run the vjps from `root` back; return the gradient of every leaf reached, by the leaf's id."""
-    grads: dict[Node, Any] = {root: seed}
-    leaves: dict[int, tuple[Tensor, Array]] = {}
-    heap = [(-root.order, root)]
-    with np.errstate(all="ignore"):  # inf and nan are results here, on the GPU as on the CPU
-        while heap:
-            node = heapq.heappop(heap)[1]
-            gy = grads.pop(node)
-            if node.vjp is None:
-                raise RuntimeError(
-                    f"backward: the graph behind {node.name!r} was freed by an earlier backward; "
-                    "use backward(retain_graph=True) there to go through it twice"
-                )
-            if node.keeps_grad:
-                node.grad = gy if node.grad is None else node.grad + gy
-            for parent, g in _contributions(node, gy):
-                if isinstance(parent, Node):
-                    known = grads.get(parent)
-                    if known is None:
-                        heapq.heappush(heap, (-parent.order, parent))
-                        grads[parent] = g
-                    else:
-                        grads[parent] = known + g
-                else:
-                    if parent._modified > node.order:
-                        raise RuntimeError(
-                            f"backward: a tensor of shape {parent.data.shape} was modified in place (by an optimiser "
-                            f"step?) after {node.name!r} used it; run backward before the step"
-                        )
-                    seen = leaves.get(id(parent))
-                    leaves[id(parent)] = (parent, g if seen is None else seen[1] + g)
-            if not retain_graph:
-                node.vjp = None
-                node.parents = ()
-    return leaves
-
-
-def _contributions(node: Node, gy: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield (parent, gradient) for the parents of a node that need one."""
-    if node.index is not None:  # one of several outputs: hand the gradient, marked, to the call itself
-        parts = [None] * node.vjp
-        parts[node.index] = gy
-        yield node.parents[0], _Parts(parts)
-        return
-    for parent, g in zip(node.parents, node.vjp(tuple(gy) if type(gy) is _Parts else gy), strict=False):
-        if parent is None or g is None:
-            continue
-        if callable(g):
-            g = g()
-        if isinstance(parent, Tensor):
-            yield parent, _fit(g, parent.data.shape, parent.data.dtype)
-        else:
-            yield parent, _fit(g, parent.shape, parent.dtype)
-
-
-class _Parts(list[Any]):
-    """Gradients of the outputs of a call with several; `+` merges those that came separately."""
-
-    def __add__(self, other: Any) -> _Parts:
-        return _Parts([b if a is None else a if b is None else a + b for a, b in zip(self, other, strict=True)])
-
-
-def _fit(g: Array, shape: tuple[int, ...] | None, dtype: Any) -> Array:
-    """Sum a gradient over the axes that broadcasting added or stretched; give it the input's dtype."""
-    if type(g) is not np.ndarray and isinstance(g, np.generic):
-        g = np.asarray(g)
-    if shape is not None and g.shape != shape:
-        extra = g.ndim - len(shape)
-        axes = (*range(extra), *[i + extra for i, s in enumerate(shape) if s == 1 and g.shape[i + extra] != 1])
-        kept = g.sum(axis=axes, keepdims=True, dtype=backend.accumulator(g.dtype)) if axes else g
-        g = kept.reshape(shape)
-    return g if g.dtype == dtype else g.astype(dtype)
-
-
-def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., tuple[Any, Any]]:
-    """Make of ``f(*arrays) -> scalar Tensor`` a function that returns its value and its gradient.
-
-    Args:
-        f: takes arrays, or nested lists, tuples and dicts of arrays; computes with cunet's ops.
-        argnums: position, or positions, of the arguments to differentiate by.
-
-    Returns:
-        A function with the arguments of `f` that returns ``(value, gradient)``: plain arrays, the
-        gradient with the structure of the argument (a tuple of such for several `argnums`). Gradients in
-        `grad` of other tensors are not touched.
-
-    Raises:
-        TypeError: `f` did not return a Tensor of one element, or an argument is not of floating dtype.
-    """
-    which = (argnums,) if isinstance(argnums, int) else tuple(argnums)
-
-    @functools.wraps(f)
-    def evaluate(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        leaves: list[Tensor] = []
-
-        def lift(x: Any) -> Tensor:
-            leaves.append(Tensor(x.data if isinstance(x, Tensor) else x, requires_grad=True))
-            return leaves[-1]
-
-        lifted = list(args)
-        for k in which:
-            lifted[k] = _map_arrays(lift, args[k])
-        with _grad_enabled():
-            out = f(*lifted, **kwargs)
-        if not isinstance(out, Tensor):
-            raise TypeError(
-                f"grad: {getattr(f, '__name__', 'f')} must return a Tensor, got {type(out).__name__} "
-                "(second derivatives, grad of grad, are not supported)"
-            )
-        found = _backpropagate(out._node, out._seed(None), False) if out._node is not None else {}
-        if out.requires_grad and out._node is None:
-            found[id(out)] = (out, out._seed(None))
-        queue = iter(leaves)
-
-        def lower(_: Any) -> Array:
-            leaf = next(queue)
-            xp = backend.array_module(leaf.data)
-            return found[id(leaf)][1] if id(leaf) in found else xp.zeros_like(leaf.data)
-
-        result = tuple(_map_arrays(lower, args[k]) for k in which)
-        return out.data, result[0] if isinstance(argnums, int) else result
-
-    return evaluate
-
-
-def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
-    """Make of ``f(*arrays) -> scalar Tensor`` a function that returns its gradient; see `value_and_grad`."""
-    both = value_and_grad(f, argnums)
-
-    @functools.wraps(f)
-    def evaluate(*args: Any, **kwargs: Any) -> Any:
-        return both(*args, **kwargs)[1]
-
-    return evaluate
-
-
-def _map_arrays(f: Callable[[Any], Any], tree: Any) -> Any:
-    """Apply `f` to every array of nested tuples, dicts and lists of arrays (a list of numbers is an array)."""
-    if isinstance(tree, dict):
-        return {key: _map_arrays(f, value) for key, value in tree.items()}
-    if isinstance(tree, tuple) or (isinstance(tree, list) and any(not isinstance(v, (int, float, list)) for v in tree)):
-        return type(tree)(_map_arrays(f, value) for value in tree)
-    return f(tree)

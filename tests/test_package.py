@@ -21,9 +21,10 @@ NAMES = [path.relative_to(ROOT).as_posix() for path in FILES]
 #: Imports run one way: a module imports from lines above its own (and, in a subpackage, from its own).
 ORDER = [
     ["backend"],
-    ["gains", "kernels", "methods", "philox", "random", "special"],
+    ["files", "gains", "kernels", "methods", "philox", "random", "special"],
+    ["tape"],
     ["tensor"],
-    ["ops"],
+    ["transforms", "ops"],
     ["functional", "init"],
     ["nn"],
     ["optim", "data"],

@@ -1,0 +1,197 @@
+"""Linear, Bilinear, Embedding, Flatten, Identity."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .. import init as initialisers
+from ..ops.array import reshape
+from ..ops.embedding import embedding
+from ..ops.linalg import einsum, linear
+from ..ops.math import add
+from ..random import Generator
+from ..tensor import Tensor
+from .module import Module, Parameter
+
+
+def _uniform_by_fan(fan_in: int) -> initialisers.Initializer:
+    """Return PyTorch's default law: U(-k, k) with ``k = 1 / sqrt(fan_in)``."""
+    bound = 1 / math.sqrt(max(fan_in, 1))
+    return initialisers.uniform(-bound, bound)
+
+
+def make_parameter(
+    shape: tuple[int, ...], init: Any, default: Any, generator: Generator | None, dtype: Any
+) -> Parameter:
+    """Return a Parameter drawn by `init`, or by `default` where that is None."""
+    return Parameter(initialisers.get(default if init is None else init)(shape, generator, dtype))
+
+
+def _check_sizes(who: str, **sizes: int) -> None:
+    for name, size in sizes.items():
+        if not isinstance(size, (int, np.integer)) or isinstance(size, bool) or size < 1:
+            raise ValueError(f"{who}: {name} must be an int of at least 1, got {size!r}")
+
+
+class Linear(Module):
+    """Affine map ``y = x @ weight.T + bias``.
+
+    Args:
+        in_features: length of the last axis of the input (..., in_features).
+        out_features: length of the last axis of the output (..., out_features).
+        bias: whether to add a bias. Before a batch norm it can be left out: its gradient there is 0.
+        init: initialiser of the weight (see `cunet.init.get`); by default PyTorch's,
+            U(-1/sqrt(in_features), 1/sqrt(in_features)). For deep ReLU nets "kaiming_normal" keeps the variance.
+        bias_init: initialiser of the bias; by default the same law as PyTorch's.
+        generator: where the values are drawn from.
+        dtype: floating dtype of the parameters.
+
+    Attributes:
+        weight: shape (out_features, in_features).
+        bias: shape (out_features,), or None.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        init: Any = None,
+        bias_init: Any = None,
+        generator: Generator | None = None,
+        dtype: Any = np.float32,
+    ) -> None:
+        _check_sizes("Linear", in_features=in_features, out_features=out_features)
+        self.in_features, self.out_features = in_features, out_features
+        law = _uniform_by_fan(in_features)
+        self.weight = make_parameter((out_features, in_features), init, law, generator, dtype)
+        self.bias = make_parameter((out_features,), bias_init, law, generator, dtype) if bias else None
+
+    def forward(self, x: Any) -> Tensor:
+        """Return the map of `x` (..., in_features)."""
+        return linear(x, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        """Show the sizes."""
+        return f"{self.in_features}, {self.out_features}" + ("" if self.bias is not None else ", bias=False")
+
+
+class Bilinear(Module):
+    """Bilinear map ``y[o] = x1 @ weight[o] @ x2 + bias[o]``.
+
+    Args:
+        in1_features, in2_features: lengths of the last axes of the two inputs; their other axes are equal.
+        out_features: length of the last axis of the output.
+        bias: whether to add a bias.
+        init, bias_init, generator, dtype: see `Linear`; the default law has ``fan_in = in1_features``, as PyTorch's.
+
+    Attributes:
+        weight: shape (out_features, in1_features, in2_features).
+        bias: shape (out_features,), or None.
+    """
+
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        init: Any = None,
+        bias_init: Any = None,
+        generator: Generator | None = None,
+        dtype: Any = np.float32,
+    ) -> None:
+        _check_sizes("Bilinear", in1_features=in1_features, in2_features=in2_features, out_features=out_features)
+        self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
+        law = _uniform_by_fan(in1_features)
+        self.weight = make_parameter((out_features, in1_features, in2_features), init, law, generator, dtype)
+        self.bias = make_parameter((out_features,), bias_init, law, generator, dtype) if bias else None
+
+    def forward(self, x1: Any, x2: Any) -> Tensor:
+        """Return the map of `x1` (..., in1_features) and `x2` (..., in2_features)."""
+        y = einsum("...i,oij,...j->...o", x1, self.weight, x2)
+        return y if self.bias is None else add(y, self.bias)
+
+    def extra_repr(self) -> str:
+        """Show the sizes."""
+        return f"{self.in1_features}, {self.in2_features}, {self.out_features}"
+
+
+class Embedding(Module):
+    """Table of vectors, looked up by index.
+
+    Args:
+        num_embeddings: number of vectors; indices are 0 to num_embeddings - 1.
+        embedding_dim: length of each vector.
+        padding_idx: index whose vector starts at 0 and gets no gradient.
+        init: initialiser of the table; by default N(0, 1), as PyTorch's.
+        generator: where the values are drawn from.
+        dtype: floating dtype of the table.
+
+    Attributes:
+        weight: shape (num_embeddings, embedding_dim).
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        *,
+        init: Any = None,
+        generator: Generator | None = None,
+        dtype: Any = np.float32,
+    ) -> None:
+        _check_sizes("Embedding", num_embeddings=num_embeddings, embedding_dim=embedding_dim)
+        if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
+            raise ValueError(f"Embedding: padding_idx must be within {num_embeddings} embeddings, got {padding_idx}")
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+        self.padding_idx = None if padding_idx is None else padding_idx % num_embeddings
+        self.weight = make_parameter((num_embeddings, embedding_dim), init, initialisers.normal(), generator, dtype)
+        if self.padding_idx is not None:
+            self.weight.data[self.padding_idx] = 0
+
+    def forward(self, indices: Any) -> Tensor:
+        """Return the vectors of integer `indices` of any shape: shape (*indices.shape, embedding_dim)."""
+        return embedding(indices, self.weight, padding_idx=self.padding_idx)
+
+    def extra_repr(self) -> str:
+        """Show the sizes."""
+        return f"{self.num_embeddings}, {self.embedding_dim}"
+
+
+class Flatten(Module):
+    """Join the axes `start_dim` to `end_dim` (inclusive) into one; by default all but the first."""
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        self.start_dim, self.end_dim = start_dim, end_dim
+
+    def forward(self, x: Any) -> Tensor:
+        """Return `x` with these axes joined."""
+        first, last = self.start_dim % x.ndim, self.end_dim % x.ndim
+        if first > last:
+            raise ValueError(
+                f"Flatten: start_dim {self.start_dim} comes after end_dim {self.end_dim} for shape {x.shape}"
+            )
+        joined = math.prod(x.shape[first : last + 1])  # not -1: the batch may be empty
+        return reshape(x, shape=(*x.shape[:first], joined, *x.shape[last + 1 :]))
+
+    def extra_repr(self) -> str:
+        """Show the range of axes."""
+        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+
+class Identity(Module):
+    """Return the input; takes and ignores any arguments, as PyTorch's."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    def forward(self, x: Any) -> Any:
+        """Return `x`."""
+        return x

@@ -1,0 +1,287 @@
+"""Module and Parameter: a model is an object; its parameters are found by walking its attributes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import backend, files
+from ..backend import Array
+from ..tensor import Tensor, as_array
+
+
+class Parameter(Tensor):
+    """A tensor that training changes: ``requires_grad`` is True unless it is frozen.
+
+    Args:
+        data: array, or numbers, of floating dtype.
+        requires_grad: False makes it a frozen parameter: saved and moved, not trained.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, requires_grad: bool = True) -> None:
+        super().__init__(data.data if isinstance(data, Tensor) else data, requires_grad)
+
+
+Observer = Callable[[Any, Any], Any]
+_observer: Observer | None = None
+
+
+@contextmanager
+def observing(observer: Observer) -> Iterator[None]:
+    """Within a ``with`` block, hand every layer's output to ``observer(layer, output)``.
+
+    What the observer returns goes on in the output's place. For diagnostics; one observer at a time.
+    """
+    global _observer
+    if _observer is not None:
+        raise RuntimeError("observing: an observer is active already")
+    _observer = observer
+    try:
+        yield
+    finally:
+        _observer = None
+
+
+def observed(layer: Any, out: Any) -> Any:
+    """Show the output of a layer that is no Module (a plain function) to the observer, if there is one."""
+    return out if _observer is None else _observer(layer, out)
+
+
+class LoadReport(NamedTuple):
+    """What a state lacked, and what it had beyond the model."""
+
+    missing: list[str]
+    unexpected: list[str]
+
+
+class Module:
+    """Base of all layers and models: set attributes in ``__init__``, compute in ``forward``.
+
+    An attribute that is a `Parameter` is trained state; one that is another leaf `Tensor` is a buffer
+    (state that is saved and moved but not trained); one that is a Module, or a list, tuple or dict of
+    Modules and tensors, is walked into. Names are PyTorch's: ``"layers.0.weight"``. No call to a base
+    constructor is needed.
+    """
+
+    training: bool = True
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the output; every subclass defines it."""
+        raise NotImplementedError(f"{type(self).__name__} must define forward()")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run `forward`."""
+        out = self.forward(*args, **kwargs)
+        return out if _observer is None else _observer(self, out)
+
+    def members(self) -> Iterable[tuple[str, Any]]:
+        """Yield (name, value) of what belongs to this module, in order; containers override it."""
+        return vars(self).items()
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """Yield (name, module) for this module (name "") and all below it, each once, parents first."""
+        seen: set[int] = set()
+        for name, value in self._walk(prefix, seen):
+            if isinstance(value, Module):
+                yield name, value
+
+    def modules(self) -> Iterator[Module]:
+        """Yield this module and all below it, each once."""
+        return (module for _, module in self.named_modules())
+
+    def children(self) -> Iterator[Module]:
+        """Yield the modules directly below this one."""
+        seen: set[int] = set()
+        for name, value in self.members():
+            for _, found in _leaves(name, value):
+                if isinstance(found, Module) and id(found) not in seen:
+                    seen.add(id(found))
+                    yield found
+
+    def _walk(self, prefix: str, seen: set[int] | None) -> Iterator[tuple[str, Module | Tensor]]:
+        """Yield (name, value) for modules and tensors in order; each once if `seen` is given."""
+        if seen is not None:
+            if id(self) in seen:
+                return
+            seen.add(id(self))
+        yield prefix, self
+        for name, value in self.members():
+            for path, found in _leaves(f"{prefix}.{name}" if prefix else name, value):
+                if isinstance(found, Module):
+                    yield from found._walk(path, seen)
+                elif seen is None or id(found) not in seen:
+                    if seen is not None:
+                        seen.add(id(found))
+                    yield path, found
+
+    def _tensors(self, unique: bool = True) -> Iterator[tuple[str, Tensor]]:
+        for name, value in self._walk("", set() if unique else None):
+            if isinstance(value, Tensor):
+                yield name, value
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """Yield (name, parameter), a shared parameter once, under its first name."""
+        for name, value in self._tensors():
+            if isinstance(value, Parameter):
+                yield name, value
+
+    def parameters(self) -> Iterator[Parameter]:
+        """Yield all parameters, each once."""
+        return (parameter for _, parameter in self.named_parameters())
+
+    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield (name, buffer): tensors that are state but not trained."""
+        for name, value in self._tensors():
+            if not isinstance(value, Parameter):
+                yield name, value
+
+    def train(self, mode: bool = True) -> Module:
+        """Switch this module and all below it to training (or evaluation) mode; return self."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Module:
+        """Switch to evaluation mode: dropout off, batch norm on running statistics; return self."""
+        return self.train(False)
+
+    @contextmanager
+    def evaluating(self) -> Iterator[Module]:
+        """Evaluate within a ``with`` block, then give every module its own mode back."""
+        modes = [(module, module.training) for module in self.modules()]
+        self.eval()
+        try:
+            yield self
+        finally:
+            for module, mode in modes:
+                module.training = mode
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def requires_grad_(self, requires_grad: bool = True) -> Module:
+        """Freeze (False) or unfreeze all parameters; return self."""
+        for parameter in self.parameters():
+            parameter.requires_grad = requires_grad
+        return self
+
+    def apply(self, fn: Callable[[Module], Any]) -> Module:
+        """Call `fn` with this module and every one below it; return self."""
+        for module in list(self.modules()):
+            fn(module)
+        return self
+
+    def to(self, device: backend.Device) -> Module:
+        """Move parameters, their gradients and buffers to `device` ("cpu", "gpu", "auto"); return self."""
+        device = backend.resolve_device(device)  # type: ignore[assignment]
+        return self._convert(lambda array: backend.to_device(array, device))
+
+    def astype(self, dtype: Any) -> Module:
+        """Convert floating parameters, their gradients and buffers to `dtype`; return self."""
+        dtype = np.dtype(dtype)
+        if not backend.is_floating(dtype):
+            raise TypeError(f"astype: dtype must be floating, got {dtype}")
+        return self._convert(lambda a: a.astype(dtype) if backend.is_floating(a.dtype) else a)
+
+    def _convert(self, convert: Callable[[Array], Array]) -> Module:
+        for _, tensor in list(self._tensors()):
+            gradient = tensor.grad
+            tensor.grad = None
+            tensor.data = convert(tensor.data)
+            if gradient is not None:
+                tensor.grad = convert(gradient)
+        return self
+
+    def state_dict(self) -> dict[str, Array]:
+        """Return copies of all parameters and buffers by name, on the device they are on."""
+        return {name: tensor.data.copy() for name, tensor in self._tensors(unique=False)}
+
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> LoadReport:
+        """Take over parameters and buffers from a state.
+
+        Args:
+            state: arrays by name: of `state_dict`, of a safetensors file, or PyTorch's own state dict.
+                Values are converted to the model's dtypes and device.
+            strict: whether missing and unexpected names are errors; shapes must fit in any case.
+
+        Returns:
+            The missing and the unexpected names.
+
+        Raises:
+            ValueError: names or shapes do not fit; all of them are listed, and nothing was loaded.
+        """
+        own = dict(self._tensors(unique=False))
+        missing = [name for name in own if name not in state]
+        unexpected = [name for name in state if name not in own]
+        values = {name: as_array(_plain(state[name])) for name in own if name in state}
+        wrong = [
+            f"{name}: shape must be {own[name].shape}, got {tuple(value.shape)}"
+            for name, value in values.items()
+            if value.shape != own[name].shape
+        ]
+        problems = [f"missing: {', '.join(missing)}"] if strict and missing else []
+        problems += [f"unexpected: {', '.join(unexpected)}"] if strict and unexpected else []
+        if problems or wrong:
+            listing = "\n  ".join(problems + wrong)
+            raise ValueError(f"{type(self).__name__}.load_state_dict: the state does not fit the model:\n  {listing}")
+        for name, value in values.items():
+            tensor = own[name]
+            # A new array, not a write: what a recorded graph saved stays as it was.
+            tensor.data = backend.like(value, tensor.data).astype(tensor.dtype, copy=True)
+        return LoadReport(missing, unexpected)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write parameters and buffers to a safetensors file, under their names."""
+        files.save_arrays(path, self.state_dict(), metadata={"format": "pt"})
+
+    def load(self, path: str | os.PathLike[str], strict: bool = True) -> LoadReport:
+        """Load a safetensors file; see `load_state_dict`."""
+        return self.load_state_dict(files.load_arrays(path), strict)
+
+    def extra_repr(self) -> str:
+        """Return what `repr` shows in parentheses for a module without modules below it."""
+        return ""
+
+    def __repr__(self) -> str:
+        """Show the tree of modules."""
+        lines = []
+        for name, value in self.members():
+            for path, found in _leaves(name, value, functions=True):
+                if not isinstance(found, Tensor):
+                    shown = repr(found) if isinstance(found, Module) else getattr(found, "__name__", repr(found))
+                    lines.append(f"  ({path}): " + shown.replace("\n", "\n  "))
+        if not lines:
+            return f"{type(self).__name__}({self.extra_repr()})"
+        return f"{type(self).__name__}({self.extra_repr()}\n" + "\n".join(lines) + "\n)"
+
+
+def _plain(value: Any) -> Any:
+    """Return the array of a Tensor; read a foreign tensor (PyTorch's) through NumPy's protocol."""
+    if isinstance(value, Tensor):
+        return value.data
+    return value if backend.is_array(value) else np.asarray(value)
+
+
+def _leaves(name: str, value: Any, functions: bool = False) -> Iterator[tuple[str, Any]]:
+    """Yield the modules and leaf tensors of an attribute, entering lists, tuples and dicts."""
+    if isinstance(value, Module):
+        yield name, value
+    elif isinstance(value, Tensor):
+        if value.is_leaf:
+            yield name, value
+    elif isinstance(value, (list, tuple)):
+        for i, item in enumerate(value):
+            yield from _leaves(f"{name}.{i}", item, functions)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _leaves(f"{name}.{key}", item, functions)
+    elif functions and callable(value) and not isinstance(value, type):
+        yield name, value

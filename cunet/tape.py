@@ -1,0 +1,148 @@
+"""The tape: what is recorded, and how gradients flow back along it. It knows no particular op.
+
+Every recorded call makes a `Node` that holds its vjp (a closure over the arrays it needs) and its
+parents. Nodes carry a creation number, so "newest first" is a topological order: no recursion.
+Nodes refer to nodes, and to leaf tensors, never back: no reference cycles.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Iterator
+from contextlib import ContextDecorator
+from contextvars import ContextVar, Token
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import backend
+from .backend import Array
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+recording: ContextVar[bool] = ContextVar("cunet_recording", default=True)
+clock = itertools.count(1)  # numbers nodes, and in-place changes of leaves, in one order
+
+
+class no_grad(ContextDecorator):  # noqa: N801 (lower case, as users know it)
+    """Switch recording off: ``with no_grad():`` or ``@no_grad()``.
+
+    Holds for the current thread or async task only.
+    """
+
+    _value = False
+
+    def __enter__(self) -> None:
+        """Stop recording."""
+        self._tokens: list[Token[bool]] = [*getattr(self, "_tokens", ()), recording.set(self._value)]
+
+    def __exit__(self, *exc: object) -> None:
+        """Go back to what was."""
+        recording.reset(self._tokens.pop())
+
+    def _recreate_cm(self) -> no_grad:
+        return type(self)()  # a decorated function may run in several threads at once
+
+
+class grad_enabled(no_grad):
+    """Switch recording on inside `value_and_grad`, whose result would else be nothing."""
+
+    _value = True
+
+
+def is_recording() -> bool:
+    """Tell whether ops on tensors that require gradients are recorded here and now."""
+    return recording.get()
+
+
+class Node:
+    """One recorded call: what to run on the way back, and where its results go."""
+
+    __slots__ = ("dtype", "grad", "index", "keeps_grad", "name", "order", "parents", "shape", "vjp")
+
+    def __init__(self, name: str, parents: tuple[Node | Tensor | None, ...], vjp: Any, y: Any) -> None:
+        self.order = next(clock)
+        self.name = name
+        self.parents = parents
+        self.vjp = vjp
+        self.index: int | None = None  # which output of a call with several
+        self.keeps_grad = False
+        self.grad: Array | None = None
+        if type(y) is tuple:
+            self.shape, self.dtype = None, None
+        else:
+            self.shape, self.dtype = y.shape, y.dtype
+
+
+def backpropagate(root: Node, seed: Array, retain_graph: bool) -> dict[int, tuple[Tensor, Array]]:
+    """Run the vjps from `root` back; return the gradient of every leaf reached, by the leaf's id."""
+    grads: dict[Node, Any] = {root: seed}
+    leaves: dict[int, tuple[Tensor, Array]] = {}
+    heap = [(-root.order, root)]
+    with np.errstate(all="ignore"):  # inf and nan are results here, on the GPU as on the CPU
+        while heap:
+            node = heapq.heappop(heap)[1]
+            gy = grads.pop(node)
+            if node.vjp is None:
+                raise RuntimeError(
+                    f"backward: the graph behind {node.name!r} was freed by an earlier backward; "
+                    "use backward(retain_graph=True) there to go through it twice"
+                )
+            if node.keeps_grad:
+                node.grad = gy if node.grad is None else node.grad + gy
+            for parent, g in _contributions(node, gy):
+                if isinstance(parent, Node):
+                    known = grads.get(parent)
+                    if known is None:
+                        heapq.heappush(heap, (-parent.order, parent))
+                        grads[parent] = g
+                    else:
+                        grads[parent] = known + g
+                else:
+                    if parent._modified > node.order:
+                        raise RuntimeError(
+                            f"backward: a tensor of shape {parent.data.shape} was modified in place (by an optimiser "
+                            f"step?) after {node.name!r} used it; run backward before the step"
+                        )
+                    seen = leaves.get(id(parent))
+                    leaves[id(parent)] = (parent, g if seen is None else seen[1] + g)
+            if not retain_graph:
+                node.vjp = None
+                node.parents = ()
+    return leaves
+
+
+def _contributions(node: Node, gy: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield (parent, gradient) for the parents of a node that need one."""
+    if node.index is not None:  # one of several outputs: hand the gradient, marked, to the call itself
+        parts = [None] * node.vjp
+        parts[node.index] = gy
+        yield node.parents[0], _Parts(parts)
+        return
+    for parent, g in zip(node.parents, node.vjp(tuple(gy) if type(gy) is _Parts else gy), strict=False):
+        if parent is None or g is None:
+            continue
+        if callable(g):
+            g = g()
+        yield parent, _fit(g, parent.shape, parent.dtype)
+
+
+class _Parts(list[Any]):
+    """Gradients of the outputs of a call with several; `+` merges those that came separately."""
+
+    def __add__(self, other: Any) -> _Parts:
+        return _Parts([b if a is None else a if b is None else a + b for a, b in zip(self, other, strict=True)])
+
+
+def _fit(g: Array, shape: tuple[int, ...] | None, dtype: Any) -> Array:
+    """Sum a gradient over the axes that broadcasting added or stretched; give it the input's dtype."""
+    if type(g) is not np.ndarray and isinstance(g, np.generic):
+        g = np.asarray(g)
+    if shape is not None and g.shape != shape:
+        extra = g.ndim - len(shape)
+        axes = (*range(extra), *[i + extra for i, s in enumerate(shape) if s == 1 and g.shape[i + extra] != 1])
+        kept = g.sum(axis=axes, keepdims=True, dtype=backend.accumulator(g.dtype)) if axes else g
+        g = kept.reshape(shape)
+    return g if g.dtype == dtype else g.astype(dtype)
