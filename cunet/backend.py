@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, Literal
 
@@ -18,48 +19,53 @@ Device = Literal["cpu", "gpu", "auto"]
 
 _UNKNOWN = object()
 _gpu: Any = _UNKNOWN  # the CuPy module, None (no usable GPU), or _UNKNOWN (not asked yet)
+_problem = ""  # why there is no usable GPU, in words
 
 
 def gpu() -> ModuleType | None:
-    """Return the CuPy module if CuPy imports and a device answers, else None.
+    """Return the CuPy module if CuPy imports and a device computes, else None.
 
     The answer is found once per process. A machine without CuPy or without a GPU is silent;
     a CuPy that is installed but broken gives one warning that says why.
     """
-    global _gpu
+    global _gpu, _problem
     if _gpu is _UNKNOWN:
-        _gpu = _find_gpu()
+        _gpu, _problem, broken = _find_gpu()
+        if broken:
+            warnings.warn(f"{_problem}; cunet runs on NumPy (python -m cunet.doctor tells more)", stacklevel=3)
     return _gpu
 
 
-def _find_gpu() -> ModuleType | None:
+def gpu_problem() -> str:
+    """Return why no GPU is used, in words; "" if one is."""
+    gpu()
+    return _problem
+
+
+def _find_gpu() -> tuple[ModuleType | None, str, bool]:
+    """Return CuPy or None, what is wrong, and whether that is worth a warning."""
     try:
         import cupy
-    except ModuleNotFoundError as error:
-        if error.name == "cupy":
-            return None
-        _warn_broken(error)
-        return None
-    except Exception as error:  # a CuPy for another CUDA fails in many ways, none of them ours
-        _warn_broken(error)
-        return None
+    except Exception as error:  # a CuPy for another CUDA fails to import in many ways, none of them ours
+        if isinstance(error, ModuleNotFoundError) and error.name == "cupy":
+            return None, "CuPy is not installed", False
+        return None, f"CuPy is installed but does not import ({type(error).__name__}: {error})", True
     try:
         count = cupy.cuda.runtime.getDeviceCount()
     except Exception as error:
-        # No driver, or no device: an ordinary CPU machine. Anything else is worth a word.
-        if "cudaErrorInsufficientDriver" in str(error) or "cudaErrorNoDevice" in str(error):
-            return None
-        _warn_broken(error)
-        return None
-    return cupy if count > 0 else None
-
-
-def _warn_broken(error: Exception) -> None:
-    warnings.warn(
-        f"CuPy is installed but cannot be used ({type(error).__name__}: {error}); cunet runs on NumPy",
-        RuntimeWarning,
-        stacklevel=4,
-    )
+        # Without a driver or a device this is an ordinary CPU machine; anything else is worth a word.
+        if "cudaErrorInsufficientDriver" in str(error):
+            return None, "CuPy is installed, but there is no NVIDIA driver, or one too old for its CUDA", False
+        if "cudaErrorNoDevice" in str(error):
+            return None, "CuPy and the driver are installed, but there is no GPU", False
+        return None, f"CuPy is installed, but CUDA does not start ({type(error).__name__}: {error})", True
+    if not count:
+        return None, "CuPy and the driver are installed, but there is no GPU", False
+    try:
+        (cupy.zeros(2, "float32") + 1).sum().item()  # compiles and runs: a device that merely exists is not enough
+    except Exception as error:
+        return None, f"CuPy sees a GPU but cannot compute on it ({type(error).__name__}: {error})", True
+    return cupy, "", False
 
 
 def is_gpu_array(x: object) -> bool:
@@ -103,8 +109,8 @@ def resolve_device(device: str) -> str:
         return "gpu" if gpu() is not None else "cpu"
     if device == "gpu" and gpu() is None:
         raise RuntimeError(
-            'device "gpu" was asked for, but no usable GPU was found: install cunet[cuda12] or cunet[cuda13]'
-            " on a machine with an NVIDIA driver"
+            f'device "gpu" was asked for, but no GPU can be used: {_problem}. '
+            "python -m cunet.doctor says what to install"
         )
     return device
 
@@ -148,3 +154,22 @@ def is_half(dtype: Any) -> bool:
 def accumulator(dtype: Any) -> np.dtype:
     """Return the dtype in which sums over `dtype` are kept: float32 for half types, else `dtype`."""
     return np.dtype(np.float32) if is_half(dtype) else np.dtype(dtype)
+
+
+def clearer_error(who: str, error: Exception, arrays: Sequence[Any] = ()) -> Exception | None:
+    """Return an error that says what happened on the device and what to do, or None if `error` does already.
+
+    Args:
+        who: the op that failed.
+        error: what came out of NumPy or CuPy.
+        arrays: the op's arguments.
+    """
+    kind = type(error).__name__
+    if kind == "OutOfMemoryError":
+        return MemoryError(f"{who}: the GPU is out of memory ({error}); use a smaller batch or model, or free arrays")
+    if kind == "CompileException":
+        return RuntimeError(f"{who}: its CUDA kernel does not compile on this machine; please report this:\n{error}")
+    if len({device_of(a) for a in arrays if is_array(a) and a.ndim}) > 1:
+        where = ", ".join(device_of(a) if is_array(a) else type(a).__name__ for a in arrays)
+        return TypeError(f"{who}: all arrays must be on one device, got ({where}); move them with .to(device)")
+    return None

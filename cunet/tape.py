@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Iterator
 from contextlib import ContextDecorator
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any
@@ -114,19 +113,26 @@ def backpropagate(root: Node, seed: Array, retain_graph: bool) -> dict[int, tupl
     return leaves
 
 
-def _contributions(node: Node, gy: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield (parent, gradient) for the parents of a node that need one."""
+def _contributions(node: Node, gy: Any) -> list[tuple[Any, Any]]:
+    """Return (parent, gradient) for the parents of a node that need one."""
     if node.index is not None:  # one of several outputs: hand the gradient, marked, to the call itself
         parts = [None] * node.vjp
         parts[node.index] = gy
-        yield node.parents[0], _Parts(parts)
-        return
-    for parent, g in zip(node.parents, node.vjp(tuple(gy) if type(gy) is _Parts else gy), strict=False):
-        if parent is None or g is None:
-            continue
-        if callable(g):
-            g = g()
-        yield parent, _fit(g, parent.shape, parent.dtype)
+        return [(node.parents[0], _Parts(parts))]
+    found = []
+    try:
+        for parent, g in zip(node.parents, node.vjp(tuple(gy) if type(gy) is _Parts else gy), strict=False):
+            if parent is None or g is None:
+                continue
+            if callable(g):
+                g = g()
+            found.append((parent, _fit(g, parent.shape, parent.dtype)))
+    except Exception as error:
+        clearer = backend.clearer_error(f"{node.name} (backward)", error)
+        if clearer is None:
+            raise
+        raise clearer from error
+    return found
 
 
 class _Parts(list[Any]):

@@ -114,9 +114,7 @@ class Tensor(ArrayMethods):
         xp = backend.array_module(self.data)
         if gradient is None:
             if self.data.size != 1:
-                raise ValueError(
-                    f"backward: a tensor of shape {self.data.shape} needs a gradient argument; only one element does not"
-                )
+                raise ValueError(f"backward: a tensor of shape {self.data.shape} needs a gradient; only one element does not")
             return xp.ones(self.data.shape, self.data.dtype)
         seed = xp.asarray(gradient.data if isinstance(gradient, Tensor) else gradient, dtype=self.data.dtype)
         if seed.shape != self.data.shape:
@@ -220,8 +218,10 @@ def op(fn: Callable[..., Any]) -> Callable[..., Any]:
         try:
             y, vjp = fn(*arrays, **static)
         except Exception as error:
-            _explain_devices(name, arrays, error)
-            raise
+            clearer = backend.clearer_error(name, error, arrays)
+            if clearer is None:
+                raise
+            raise clearer from error
         several = type(y) is tuple
         if not several and type(y) is not np.ndarray and isinstance(y, np.generic):
             y = np.asarray(y)
@@ -264,14 +264,6 @@ def _bind_static(name: str, names: Sequence[str], values: tuple[Any, ...], stati
     if not given.keys().isdisjoint(static):
         raise TypeError(f"{name}() got multiple values for {', '.join(sorted(given.keys() & static.keys()))}")
     return given | static
-
-
-def _explain_devices(name: str, arrays: Sequence[Any], error: Exception) -> None:
-    """Replace a device library's error about mixed arrays by one that says what was mixed."""
-    devices = {backend.device_of(a) for a in arrays if backend.is_array(a) and a.ndim}
-    if len(devices) > 1:
-        where = ", ".join(backend.device_of(a) if backend.is_array(a) else "scalar" for a in arrays)
-        raise TypeError(f"{name}: all arrays must be on one device, got ({where}); move with .to(device)") from error
 
 
 def _recorded_parts(parts: tuple[Array, ...], node: Node) -> tuple[Tensor, ...]:

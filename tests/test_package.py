@@ -29,7 +29,7 @@ ORDER = [
     ["nn"],
     ["optim", "data"],
     ["train"],
-    ["testing"],
+    ["testing", "doctor"],
 ]
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 
