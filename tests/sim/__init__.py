@@ -1,0 +1,62 @@
+"""A simulated CUDA device: cunet's GPU path on a machine that has no GPU.
+
+`install` makes cunet believe that CuPy found a device; from then on ``device="gpu"`` means this package. It is made of
+
+- `namespace`: what stands in for the module ``cupy``. Its arrays (`array`, `operators`) are NumPy's behind a type that
+  refuses to mix with NumPy as CuPy's does; its functions (`calls`) are NumPy's under CuPy's names, signatures and type
+  rules; `cuda` is one device whose streams and events only count;
+- `launch`: ElementwiseKernel, ReductionKernel and RawKernel. CuPy itself makes the CUDA source of a kernel from its
+  text and its `arguments`; `build` compiles that source with g++ against ``include/`` and runs it on the machine in
+  ``runtime.cpp``;
+- `nvrtc`: the same source through NVIDIA's compiler for real architectures, which knows what g++ cannot know;
+- `state`: settings (environment variables, see `Options`) and counters (see `Stats`).
+
+What it shows: that the text of a kernel computes what it should, in any order of threads; that nothing reads memory
+that was never written (`empty` is full of NaN) or past the end of a raw array; how many launches, synchronisations and
+uploads a piece of code costs. What it cannot show: speed; the GPU's own rounding (fused multiply-add, flushed
+denormals, fast functions); data races that no barrier is missing from; reads past the end through a bare pointer
+(``CUNET_SIM_FLAGS="-g -fsanitize=address"`` with g++'s libasan preloaded finds those); mistakes in the use of streams.
+What ran here is *simulated*, not tested on a GPU.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+from typing import Any
+
+_before: list[Any] = []
+
+
+def unavailable_reason() -> str | None:
+    """Return why the simulated device cannot be had on this machine, or None if it can."""
+    if shutil.which("g++") is None:
+        return "g++ is not installed"
+    version = subprocess.run(["g++", "-dumpversion"], capture_output=True, text=True).stdout.strip()
+    if not version or int(version.split(".")[0]) < 12:
+        return f"g++ 12 or later is needed (for _Float16), found {version or 'none'}"
+    for package, wheel in (("cupy", "cupy-cuda12x"), ("ml_dtypes", "ml_dtypes")):
+        if importlib.util.find_spec(package) is None:
+            return f"{wheel} is not installed"
+    return None
+
+
+def install() -> Any:
+    """Let cunet find the simulated device as its GPU; return the module that stands in for CuPy."""
+    from cunet import backend
+
+    from . import namespace
+
+    if backend._gpu is not namespace:
+        _before.append(backend._gpu)
+        backend._gpu = namespace
+    return namespace
+
+
+def uninstall() -> None:
+    """Give cunet back the device that it had before `install`."""
+    from cunet import backend
+
+    if _before:
+        backend._gpu = _before.pop()
