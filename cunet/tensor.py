@@ -114,7 +114,7 @@ class Tensor(ArrayMethods):
         xp = backend.array_module(self.data)
         if gradient is None:
             if self.data.size != 1:
-                raise ValueError(f"backward: a tensor of shape {self.data.shape} needs a gradient; only one element does not")
+                raise ValueError(f"backward: a gradient is needed for shape {self.data.shape}; only one element does without")
             return xp.ones(self.data.shape, self.data.dtype)
         seed = xp.asarray(gradient.data if isinstance(gradient, Tensor) else gradient, dtype=self.data.dtype)
         if seed.shape != self.data.shape:
