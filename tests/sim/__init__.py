@@ -22,6 +22,7 @@ What ran here is *simulated*, not tested on a GPU.
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import subprocess
 from typing import Any
@@ -48,15 +49,31 @@ def install() -> Any:
 
     from . import namespace
 
-    if backend._gpu is not namespace:
-        _before.append(backend._gpu)
-        backend._gpu = namespace
+    _before.append(backend._gpu)
+    backend._gpu = namespace
     return namespace
 
 
 def uninstall() -> None:
-    """Give cunet back the device that it had before `install`."""
+    """Give cunet back the device that it had before the last `install`."""
     from cunet import backend
 
-    if _before:
-        backend._gpu = _before.pop()
+    backend._gpu = _before.pop()
+
+
+def namespace_or_skip() -> Any:
+    """Return the simulated ``cupy`` to a test module that needs it whatever device is under test; else skip the module.
+
+    Raises:
+        RuntimeError: it is not available, and ``CUNET_REQUIRE_SIM=1`` demands it.
+    """
+    import pytest
+
+    reason = unavailable_reason()
+    if reason and os.environ.get("CUNET_REQUIRE_SIM") == "1":
+        raise RuntimeError(f"the simulated device is required (CUNET_REQUIRE_SIM=1), but {reason}")
+    if reason:
+        pytest.skip(f"no simulated device: {reason}", allow_module_level=True)
+    from . import namespace
+
+    return namespace
