@@ -50,9 +50,9 @@ def expand_dims(x, *, axis: int | Sequence[int]):
 
 
 @op
-def broadcast_to(x, *, shape: Sequence[int]):
+def broadcast_to(x, *, shape: int | Sequence[int]):
     """Return a read-only view of `x` stretched to `shape`."""
-    return array_module(x).broadcast_to(x, tuple(shape)), lambda gy: (gy,)
+    return array_module(x).broadcast_to(x, tuple(shape) if isinstance(shape, Sequence) else (shape,)), lambda gy: (gy,)
 
 
 @op
@@ -70,23 +70,24 @@ def to_device(x, *, device: str):
 @op
 def _getitem(x, *, index: Any):
     xp = array_module(x)
-    y = x[index]
+    if xp is not np:
+        index = tuple(xp.asarray(p) if isinstance(p, np.ndarray) else p for p in index)
 
     def vjp(gy):
-        gx = xp.zeros_like(x, dtype=gy.dtype)
         if _repeats(index):
-            xp.add.at(gx, index, gy)
+            gx = xp.zeros(x.shape, backend.accumulator(gy.dtype))
+            xp.add.at(gx, index, gy.astype(gx.dtype, copy=False))
         else:
+            gx = xp.zeros(x.shape, gy.dtype)
             gx[index] = gy
         return (gx,)
 
-    return y, vjp
+    return x[index], vjp
 
 
 def _repeats(index: Any) -> bool:
     """Tell whether an index can name one element twice: only integer arrays can."""
-    parts = index if isinstance(index, tuple) else (index,)
-    return any(backend.is_array(p) and p.dtype.kind in "iu" for p in parts)
+    return any(backend.is_array(p) and p.dtype.kind in "iu" for p in index)
 
 
 def getitem(x: Any, index: Any) -> Tensor:
@@ -97,9 +98,7 @@ def getitem(x: Any, index: Any) -> Tensor:
         index: slices, integers, None, Ellipsis, integer or boolean arrays (NumPy, CuPy, Tensor, list), or a
             tuple of such.
     """
-    parts = index if isinstance(index, tuple) else (index,)
-    parts = tuple(_plain_index(p) for p in parts)
-    return _getitem(x, index=parts if isinstance(index, tuple) else parts[0])
+    return _getitem(x, index=tuple(_plain_index(p) for p in (index if isinstance(index, tuple) else (index,))))
 
 
 OPS["getitem"] = getitem
@@ -108,10 +107,10 @@ OPS["getitem"] = getitem
 def _plain_index(part: Any) -> Any:
     if isinstance(part, Tensor):
         return part.data
-    if isinstance(part, list):
-        array = np.asarray(part)
-        return array if array.size else array.astype(np.int64)
-    return part
+    if part is None or part is Ellipsis or isinstance(part, (int, slice, np.generic)) or backend.is_array(part):
+        return part
+    array = np.asarray(part)  # a list, a range, a nested tuple
+    return array if array.size else array.astype(np.int64)
 
 
 @op
@@ -198,14 +197,15 @@ def flip(x, *, axis: int | Sequence[int] | None = None):
 def tile(x, *, reps: int | Sequence[int]):
     """Repeat the whole tensor `reps` times along each axis, as `numpy.tile`."""
     xp = array_module(x)
-    counts = (reps,) if isinstance(reps, int) else tuple(reps)
+    counts = tuple(reps) if isinstance(reps, Sequence) else (int(reps),)
     ndim = max(x.ndim, len(counts))
     counts = (1,) * (ndim - len(counts)) + counts
     shape = (1,) * (ndim - x.ndim) + x.shape
     blocks = tuple(v for pair in zip(counts, shape, strict=True) for v in pair)
 
     def vjp(gy):
-        return (gy.reshape(blocks).sum(axis=tuple(range(0, 2 * ndim, 2))).reshape(x.shape),)
+        total = gy.reshape(blocks).sum(axis=tuple(range(0, 2 * ndim, 2)), dtype=backend.accumulator(gy.dtype))
+        return (total.reshape(x.shape),)
 
     return xp.tile(x, counts), vjp
 
@@ -216,16 +216,20 @@ def repeat(x, *, repeats: int | Sequence[int], axis: int | None = None):
     xp = array_module(x)
     k = 0 if axis is None else axis % x.ndim
     length = x.size if axis is None else x.shape[k]
+    wide = backend.accumulator(x.dtype)
+    if np.ndim(repeats) == 0:
+        n = int(repeats)  # type: ignore[arg-type]
+        shape = (length, n) if axis is None else (*x.shape[: k + 1], n, *x.shape[k + 1 :])
+        return x.repeat(n, axis=axis), lambda gy: (gy.reshape(shape).sum(axis=k + 1, dtype=wide).reshape(x.shape),)
     counts = np.broadcast_to(np.asarray(repeats, np.int64), (length,)).tolist()
-    y = x.repeat(counts[0] if len(set(counts)) == 1 else counts, axis=axis)
 
     def vjp(gy):
-        gx = xp.zeros(x.size if axis is None else x.shape, gy.dtype)
+        gx = xp.zeros(x.size if axis is None else x.shape, wide)
         source = xp.asarray(np.repeat(np.arange(length), counts))
-        xp.add.at(gx, (slice(None),) * k + (source,), gy)
+        xp.add.at(gx, (slice(None),) * k + (source,), gy.astype(wide, copy=False))
         return (gx.reshape(x.shape),)
 
-    return y, vjp
+    return x.repeat(counts, axis=axis), vjp
 
 
 @op

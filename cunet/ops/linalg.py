@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from ..backend import Array, array_module, is_gpu_array, is_half
-from ..tensor import op
+from ..backend import Array, accumulator, array_module, is_gpu_array, is_half
+from ..tensor import Tensor, as_array, op
 
 
 def product(x: Array, y: Array) -> Array:
@@ -15,6 +16,11 @@ def product(x: Array, y: Array) -> Array:
     if is_half(x.dtype) and not is_gpu_array(x):
         return (x.astype(np.float32) @ y.astype(np.float32)).astype(np.result_type(x.dtype, y.dtype))
     return x @ y
+
+
+def _rows(x: Array) -> Array:
+    """Flatten all axes but the last; -1 would not do where the last has length 0."""
+    return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 def column_sums(x: Array) -> Array:
@@ -42,10 +48,8 @@ def matmul(x, y):
             g = g[..., None, :]
 
         def for_y() -> Array:
-            if b.ndim == 2:  # one big product instead of one per batch entry and a sum
-                gb = product(a.reshape(-1, a.shape[-1]).T, g.reshape(-1, g.shape[-1]))
-            else:
-                gb = product(a.swapaxes(-1, -2), g)
+            # With one matrix y: one big product instead of one per batch entry and a sum.
+            gb = product(_rows(a).T, _rows(g)) if b.ndim == 2 else product(a.swapaxes(-1, -2), g)
             return gb[..., 0] if y.ndim == 1 else gb
 
         def for_x() -> Array:
@@ -74,17 +78,18 @@ def linear(x, weight, bias=None):
     """
     if weight.ndim != 2 or not x.ndim or x.shape[-1] != weight.shape[1]:
         raise ValueError(
-            f"linear: x must have shape (..., in_features) and weight (out_features, in_features), got {x.shape} and {weight.shape}"
+            "linear: x must have shape (..., in_features) and weight (out_features, in_features), "
+            f"got {x.shape} and {weight.shape}"
         )
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"linear: bias must have shape {weight.shape[:1]}, got {bias.shape}")
-    flat = x.reshape(-1, x.shape[-1])
+    flat = _rows(x)
     y = product(flat, weight.T)
     if bias is not None:
         y += bias
 
     def vjp(gy):
-        g = gy.reshape(-1, gy.shape[-1])
+        g = _rows(gy)
         return (
             lambda: product(g, weight).reshape(x.shape),
             lambda: product(g.T, flat),
@@ -97,6 +102,8 @@ def linear(x, weight, bias=None):
 @op
 def _einsum(*operands, inputs, output):
     xp = array_module(*operands)
+    dtype = xp.result_type(*operands)
+    operands = tuple(a.astype(accumulator(a.dtype), copy=False) for a in operands)
     shapes = [dict(zip(s, a.shape, strict=True)) for s, a in zip(inputs, operands, strict=True)]
 
     def gradient(k: int, gy: Array) -> Array:
@@ -110,7 +117,9 @@ def _einsum(*operands, inputs, output):
         g = xp.einsum(",".join([output, *others]) + "->" + target, gy, *arrays, optimize=True)
         g = g.reshape([g.shape[target.index(c)] if c in target else 1 for c in unique])
         full = tuple(shapes[k][c] for c in unique)
-        g = g if all(c in target for c in unique) else xp.broadcast_to(g, full)
+        stretched = tuple(i for i, n in enumerate(full) if n == 1 != g.shape[i])
+        g = g.sum(axis=stretched, keepdims=True) if stretched else g
+        g = g if g.shape == full else xp.broadcast_to(g, full)
         if unique == mine:
             return g
         gx = xp.zeros(operands[k].shape, g.dtype)  # a repeated letter read a diagonal: write to it
@@ -118,7 +127,7 @@ def _einsum(*operands, inputs, output):
         gx[tuple(grids[unique.index(c)] for c in mine)] = g
         return gx
 
-    y = xp.einsum(",".join(inputs) + "->" + output, *operands, optimize=True)
+    y = xp.einsum(",".join(inputs) + "->" + output, *operands, optimize=True).astype(dtype, copy=False)
     return y, lambda gy: [lambda k=k: gradient(k, gy) for k in range(len(operands))]
 
 
@@ -134,7 +143,8 @@ def einsum(subscripts: str, *operands: Any) -> Any:
     inputs = left.split(",")
     if len(inputs) != len(operands):
         raise ValueError(f"einsum: {subscripts!r} names {len(inputs)} operands, got {len(operands)}")
-    ndims = [np.ndim(x) if not hasattr(x, "ndim") else x.ndim for x in operands]
+    operands = tuple(x if isinstance(x, Tensor) else as_array(x) for x in operands)
+    ndims = [x.ndim for x in operands]
     free = [c for c in "ZYXWVUTSRQPONMLKJIHGFEDCBA" if c not in subscripts]
     widths = [n - len(s.replace("...", "")) for s, n in zip(inputs, ndims, strict=True)]
     for s, n, w in zip(inputs, ndims, widths, strict=True):

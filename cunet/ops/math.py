@@ -255,29 +255,31 @@ def abs(x):
 def maximum(x, y):
     """Return the larger of two, NaN if either is; where they are equal each gets half the gradient."""
     xp = array_module(x, y)
-    return xp.maximum(x, y), lambda gy: (lambda: gy * _share(x > y, x == y, gy), lambda: gy * _share(y > x, x == y, gy))
+    return xp.maximum(x, y), lambda gy: (lambda: _share(xp, gy, x > y, x == y), lambda: _share(xp, gy, y > x, x == y))
 
 
 @op
 def minimum(x, y):
     """Return the smaller of two, NaN if either is; where they are equal each gets half the gradient."""
     xp = array_module(x, y)
-    return xp.minimum(x, y), lambda gy: (lambda: gy * _share(x < y, x == y, gy), lambda: gy * _share(y < x, x == y, gy))
+    return xp.minimum(x, y), lambda gy: (lambda: _share(xp, gy, x < y, x == y), lambda: _share(xp, gy, y < x, x == y))
 
 
-def _share(won: Array, tied: Array, like: Array) -> Array:
-    return won.astype(like.dtype) + tied.astype(like.dtype) * like.dtype.type(0.5)
+def _share(xp: Any, gy: Array, won: Array, tied: Array) -> Array:
+    # where, not a product: sqrt(maximum(x, 0)) hands down inf, and inf * 0 is NaN.
+    return xp.where(won, gy, xp.where(tied, gy * 0.5, 0))
 
 
 @op
 def where(condition, x, y):
     """Return `x` where `condition` holds, else `y`; no gradient crosses from the side not taken."""
     xp = array_module(condition, x, y)
-    condition = xp.asarray(condition, dtype=bool)
+    if not is_array(condition):
+        condition = xp.asarray(condition)
     return xp.where(condition, x, y), lambda gy: (
         None,
-        lambda: xp.where(condition, gy, xp.zeros_like(gy)),
-        lambda: xp.where(condition, xp.zeros_like(gy), gy),
+        lambda: xp.where(condition, gy, 0),
+        lambda: xp.where(condition, 0, gy),
     )
 
 
@@ -285,14 +287,14 @@ def where(condition, x, y):
 def _clip(x, *, low, high):
     if low is None and high is None:
         return x, lambda gy: (gy,)
-    y = x.clip(low, high)
+    xp = array_module(x)
 
     def vjp(gy):
         inside = True if low is None else x >= low
         inside = inside if high is None else (x <= high) & inside
-        return (gy * inside,)
+        return (xp.where(inside, gy, 0),)
 
-    return y, vjp
+    return x.clip(low, high), vjp
 
 
 def clip(x: Any, low: Any = None, high: Any = None) -> Tensor:

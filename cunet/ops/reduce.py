@@ -1,11 +1,13 @@
-"""Reductions over axes: sum, mean, variance, extremes, product, cumulative sum.
+"""Reductions over axes: sum, mean, variance, extremes, product, logsumexp, cumulative sum.
 
-`axis` is an int, a tuple of ints or None for all; sums over half types are kept in float32.
+`axis` is an int, a tuple of ints or None for all; half types are accumulated in float32.
 """
 
 from __future__ import annotations
 
-from ..backend import Array, accumulator, array_module, is_floating, is_half
+import numpy as np
+
+from ..backend import Array, accumulator, array_module, is_floating
 from ..kernels import reduced_shape
 from ..methods import Axis
 from ..tensor import op
@@ -13,16 +15,21 @@ from ..tensor import op
 
 def _expand(a: Array, shape: tuple[int, ...], axis: Axis) -> Array:
     """Give a reduced array its folded axes back, with length 1."""
-    return a.reshape(reduced_shape(shape, axis, True))
+    return a.reshape(reduced_shape(shape, axis, True)) if shape else a
 
 
-def _sum(x: Array, axis: Axis, keepdims: bool = False) -> Array:
-    total = x.sum(axis=axis, keepdims=keepdims, dtype=accumulator(x.dtype) if is_floating(x.dtype) else None)
-    return total.astype(x.dtype) if is_half(x.dtype) else total
+def _wide(dtype: np.dtype) -> np.dtype | None:
+    """Return the dtype to accumulate in: None, NumPy's choice, for integers."""
+    return accumulator(dtype) if is_floating(dtype) else None
+
+
+def _narrow(y: Array, dtype: np.dtype) -> Array:
+    """Give a result the dtype of its input; that of integers is NumPy's choice."""
+    return y.astype(dtype, copy=False) if is_floating(dtype) else y
 
 
 def _count(shape: tuple[int, ...], axis: Axis) -> int:
-    kept = reduced_shape(shape, axis, True)
+    kept = reduced_shape(shape, axis, True) if shape else ()
     n = 1
     for full, left in zip(shape, kept, strict=True):
         n *= full if left == 1 else 1
@@ -33,28 +40,31 @@ def _count(shape: tuple[int, ...], axis: Axis) -> int:
 def sum(x, *, axis: Axis = None, keepdims: bool = False):
     """Return the sum over `axis`."""
     xp = array_module(x)
-    return _sum(x, axis, keepdims), lambda gy: (xp.broadcast_to(_expand(gy, x.shape, axis), x.shape),)
+    y = _narrow(x.sum(axis=axis, keepdims=keepdims, dtype=_wide(x.dtype)), x.dtype)
+    return y, lambda gy: (xp.broadcast_to(_expand(gy, x.shape, axis), x.shape),)
 
 
 @op
 def mean(x, *, axis: Axis = None, keepdims: bool = False):
     """Return the mean over `axis`."""
     xp = array_module(x)
-    n = _count(x.shape, axis)
-    return x.mean(axis=axis, keepdims=keepdims), lambda gy: (xp.broadcast_to(_expand(gy / n, x.shape, axis), x.shape),)
+    y = _narrow(x.mean(axis=axis, keepdims=keepdims, dtype=_wide(x.dtype)), x.dtype)
 
+    def vjp(gy):
+        # Widened first: a count above 65504 is no float16.
+        g = gy.astype(accumulator(gy.dtype), copy=False) / _count(x.shape, axis)
+        return (xp.broadcast_to(_expand(g, x.shape, axis), x.shape),)
 
-def _centred(x: Array, axis: Axis) -> Array:
-    return x - x.mean(axis=axis, keepdims=True)
+    return y, vjp
 
 
 def _variance(x: Array, axis: Axis, ddof: int, keepdims: bool, name: str) -> tuple[Array, Array, int]:
     """Return the two-pass variance, the deviations, and the divisor."""
+    wide = x.astype(_wide(x.dtype) or np.float64, copy=False)
+    d = wide - wide.mean(axis=axis, keepdims=True)
     n = _count(x.shape, axis) - ddof
     if n <= 0:
         raise ValueError(f"{name}: ddof={ddof} needs more than {ddof} values over axis {axis}, got {n + ddof}")
-    wide = x.astype(accumulator(x.dtype), copy=False)
-    d = _centred(wide, axis)
     return (d * d).sum(axis=axis, keepdims=keepdims) / n, d, n
 
 
@@ -62,7 +72,7 @@ def _variance(x: Array, axis: Axis, ddof: int, keepdims: bool, name: str) -> tup
 def var(x, *, axis: Axis = None, ddof: int = 0, keepdims: bool = False):
     """Return the variance over `axis`: ``sum((x - mean)**2) / (count - ddof)``, by two passes."""
     v, d, n = _variance(x, axis, ddof, keepdims, "var")
-    return v.astype(x.dtype), lambda gy: (_expand(gy, x.shape, axis) * (d * (2 / n)),)
+    return _narrow(v, x.dtype), lambda gy: (_expand(gy, x.shape, axis) * (d * (2 / n)),)
 
 
 @op
@@ -77,25 +87,27 @@ def std(x, *, axis: Axis = None, ddof: int = 0, keepdims: bool = False):
         safe = xp.where(full == 0, xp.ones_like(full), full)
         return (_expand(gy, x.shape, axis) * (d / (safe * n)),)
 
-    return s.astype(x.dtype), vjp
+    return _narrow(s, x.dtype), vjp
 
 
 def _share_among_ties(x: Array, y: Array, gy: Array, axis: Axis) -> Array:
-    ties = x == _expand(y, x.shape, axis)
+    xp = array_module(x)
+    y = _expand(y, x.shape, axis)
+    ties = (x == y) | ((x != x) & (y != y))  # a NaN is the extreme wherever there is one
     count = ties.sum(axis=axis, keepdims=True)
-    return ties * (_expand(gy, x.shape, axis) / count.astype(gy.dtype))
+    return xp.where(ties, _expand(gy, x.shape, axis) / count.astype(accumulator(gy.dtype)), 0)
 
 
 @op
 def max(x, *, axis: Axis = None, keepdims: bool = False):
-    """Return the largest element over `axis`; equal ones share the gradient evenly."""
+    """Return the largest element over `axis`, NaN if there is one; equal ones share the gradient evenly."""
     y = x.max(axis=axis, keepdims=keepdims)
     return y, lambda gy: (_share_among_ties(x, y, gy, axis),)
 
 
 @op
 def min(x, *, axis: Axis = None, keepdims: bool = False):
-    """Return the smallest element over `axis`; equal ones share the gradient evenly."""
+    """Return the smallest element over `axis`, NaN if there is one; equal ones share the gradient evenly."""
     y = x.min(axis=axis, keepdims=keepdims)
     return y, lambda gy: (_share_among_ties(x, y, gy, axis),)
 
@@ -104,13 +116,14 @@ def min(x, *, axis: Axis = None, keepdims: bool = False):
 def prod(x, *, axis: Axis = None, keepdims: bool = False):
     """Return the product over `axis`. The gradient is right with any number of zeros."""
     xp = array_module(x)
+    wide = x.astype(accumulator(x.dtype), copy=False)
 
     def vjp(gy):
         axes = tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-        axes = tuple(a % x.ndim for a in axes)
+        axes = tuple(a % x.ndim for a in axes) if x.ndim else ()
         kept = tuple(a for a in range(x.ndim) if a not in axes)
-        moved = x.transpose(kept + axes)
-        rows = moved.reshape(*moved.shape[: len(kept)], -1)
+        moved = wide.transpose(kept + axes)
+        rows = moved.reshape(*moved.shape[: len(kept)], _count(x.shape, axis))
         # Product of all others = product of those before times product of those after: no division.
         one = xp.ones_like(rows[..., :1])
         before = xp.cumprod(xp.concatenate([one, rows[..., :-1]], axis=-1), axis=-1)
@@ -121,7 +134,27 @@ def prod(x, *, axis: Axis = None, keepdims: bool = False):
             back[a] = i
         return (_expand(gy, x.shape, axis) * others.transpose(back),)
 
-    return x.prod(axis=axis, keepdims=keepdims), vjp
+    return _narrow(wide.prod(axis=axis, keepdims=keepdims), x.dtype), vjp
+
+
+@op
+def logsumexp(x, *, axis: Axis = None, keepdims: bool = False):
+    """Return ``log(sum(exp(x)))`` over `axis` without overflow; its gradient is the softmax.
+
+    Where all elements are -inf (or there are none) the result is -inf, with gradient 0.
+    """
+    xp = array_module(x)
+    wide = x.astype(accumulator(x.dtype), copy=False)
+    top = wide.max(axis=axis, keepdims=True, initial=-np.inf)
+    top = xp.where(xp.isfinite(top), top, 0)  # inf - inf is NaN
+    with np.errstate(divide="ignore", over="ignore"):
+        y = xp.log(xp.exp(wide - top).sum(axis=axis, keepdims=True)) + top
+
+    def vjp(gy):
+        share = xp.exp(wide - xp.where(xp.isneginf(y), 0, y))
+        return (_expand(gy, x.shape, axis) * share,)
+
+    return _narrow(y if keepdims else y.reshape(reduced_shape(x.shape, axis, False)), x.dtype), vjp
 
 
 @op
@@ -131,6 +164,7 @@ def cumsum(x, *, axis: int | None = None):
 
     def vjp(gy):
         k = 0 if axis is None else axis
-        return (xp.flip(xp.cumsum(xp.flip(gy, k), axis=k), k).reshape(x.shape),)
+        running = xp.cumsum(xp.flip(gy, k), axis=k, dtype=accumulator(gy.dtype))
+        return (xp.flip(running, k).reshape(x.shape),)
 
-    return x.cumsum(axis=axis), vjp
+    return _narrow(x.cumsum(axis=axis, dtype=_wide(x.dtype)), x.dtype), vjp

@@ -39,6 +39,13 @@ class Case:
     ulp: float = 4
     #: the same for the gradient
     grad_ulp: float = 8
+    #: whether `ulp` counts element by element for a `reference` too; else in ulp of the largest element, because
+    #: where terms cancel a small element cannot have all its places right
+    elementwise: bool = False
+    #: whether float16 and bfloat16 are run too
+    half: bool = True
+    #: whether bfloat16 is run; not where it meets a Python float, which NumPy then takes for float32
+    bfloat16: bool = True
     #: what distinguishes this row from others of the op, for the test's id
     label: str = ""
 

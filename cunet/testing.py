@@ -1,0 +1,220 @@
+"""Checks for those who write ops: gradients against differences, one device against the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import backend
+from .backend import Array
+from .tensor import Tensor
+
+
+def gradcheck(
+    f: Callable[..., Any],
+    *arrays: Any,
+    rng: np.random.Generator | None = None,
+    eps: float = 1e-4,
+    rtol: float = 1e-6,
+    atol: float = 1e-8,
+    differentiable: Sequence[int] | None = None,
+) -> None:
+    """Compare the gradients that backward gives with central differences, in float64.
+
+    All outputs are weighted at random and summed; the derivative of that sum is compared along one random
+    direction through all inputs together, and along up to three coordinates of each input. The difference
+    is ``(8 (f(x + eps) - f(x - eps)) - (f(x + 2 eps) - f(x - 2 eps))) / (12 eps)``.
+
+    Args:
+        f: takes Tensors, returns a Tensor or a tuple of them; must give the same result every time (seed
+            it if it draws numbers) and have no kink within ``2 * eps`` of the inputs.
+        arrays: inputs of any shape, on any device; floating ones are converted to float64, others passed on.
+        rng: generator of weights and directions; one with a fixed seed if not given.
+        eps: step of the differences.
+        rtol: error allowed, relative to the sum of the absolute terms of the derivative.
+        atol: error allowed besides.
+        differentiable: positions of the inputs to check; all floating arrays if not given.
+
+    Raises:
+        AssertionError: a gradient is off, or has not the dtype and shape of its input.
+        TypeError: no output is of floating dtype, or no input is.
+    """
+    rng = np.random.default_rng(0) if rng is None else rng
+    inputs = [_to_dtype(a, np.float64) for a in arrays]
+    which = [i for i, a in enumerate(inputs) if _is_floating(a)] if differentiable is None else list(differentiable)
+    if not which:
+        raise TypeError("gradcheck: at least one input must be an array of floating dtype")
+    weights: list[Array | None] = []
+    gradients = _weighted_gradients(f, inputs, which, rng, weights)
+
+    def total(step: float, directions: dict[int, Array]) -> float:
+        moved = [a + step * directions[i] if i in directions else a for i, a in enumerate(inputs)]
+        outputs = _outputs(f(*[Tensor(a) if backend.is_array(a) else a for a in moved]))
+        return sum(_dot(w, y.data) for w, y in zip(weights, outputs, strict=True) if w is not None)
+
+    for where, directions in _directions(inputs, which, rng):
+        terms = [backend.asnumpy(gradients[i] * d).ravel() for i, d in directions.items()]
+        analytic = float(sum(t.sum() for t in terms))
+        near = total(eps, directions) - total(-eps, directions)
+        far = total(2 * eps, directions) - total(-2 * eps, directions)
+        numeric = (8 * near - far) / (12 * eps)
+        allowed = atol + rtol * float(sum(np.abs(t).sum() for t in terms))
+        if not abs(analytic - numeric) <= allowed:  # NaN must not pass
+            raise AssertionError(
+                f"gradcheck: {where}: backward gives {analytic!r}, central differences give {numeric!r}: "
+                f"{abs(analytic - numeric):.3g} apart, {allowed:.3g} allowed"
+            )
+
+
+def parity(
+    f: Callable[..., Any],
+    *arrays: np.ndarray,
+    dtypes: Sequence[Any] = (np.float32, np.float64),
+    device: backend.Device = "auto",
+    seed: int = 0,
+) -> list[dict[str, Any]]:
+    """Run the same call on the CPU and on `device`, forward and backward, and measure how far they are apart.
+
+    Args:
+        f: takes Tensors, returns a Tensor or a tuple of them.
+        arrays: inputs on the CPU; floating ones are converted to each of `dtypes`.
+        dtypes: the dtypes to run in.
+        device: what to compare with the CPU.
+        seed: seed of the gradients handed to backward.
+
+    Returns:
+        One dict per dtype: ``dtype`` (its name), ``value`` and ``gradients`` (one per floating input): the largest
+        distance in units in the last place of the CPU's result; ``relative`` the largest distance of all,
+        relative to the largest element of its array.
+    """
+    report = []
+    for dtype in dtypes:
+        inputs = [_to_dtype(a, dtype) for a in arrays]
+        which = [i for i, a in enumerate(inputs) if _is_floating(a)]
+        results = []
+        for place in ("cpu", device):
+            moved = [backend.to_device(a, place) if backend.is_array(a) else a for a in inputs]
+            values: list[Array] = []
+            gradients = _weighted_gradients(f, moved, which, np.random.default_rng(seed), [], values)
+            results.append(([backend.asnumpy(v) for v in values], [backend.asnumpy(gradients[i]) for i in which]))
+        (values_cpu, grads_cpu), (values_device, grads_device) = results
+        pairs = [*zip(values_device, values_cpu, strict=True), *zip(grads_device, grads_cpu, strict=True)]
+        ulps = [ulp_distance(a, b) for a, b in pairs]
+        report.append(
+            {
+                "dtype": np.dtype(dtype).name,
+                "value": max(ulps[: len(values_cpu)]),
+                "gradients": ulps[len(values_cpu) :],
+                "relative": max(_relative_distance(a, b) for a, b in pairs),
+            }
+        )
+    return report
+
+
+def ulp_distance(a: np.ndarray, reference: np.ndarray) -> float:
+    """Return the largest distance of `a` from `reference`, in units in the last place of the reference's dtype.
+
+    NaN is at distance 0 from NaN, an infinity from the same infinity; both are infinitely far from all else.
+    """
+    if not a.size:
+        return 0.0
+    info = _finfo(reference.dtype)
+    x, y = a.astype(np.float64), reference.astype(np.float64)
+    with np.errstate(all="ignore"):
+        exponent = np.maximum(np.frexp(y)[1] - 1, info.minexp)
+        distance = np.abs(x - y) / np.ldexp(1.0, exponent - info.nmant)
+    distance = np.where((x == y) | (np.isnan(x) & np.isnan(y)), 0.0, distance)
+    return float(np.where(np.isnan(distance), np.inf, distance).max())
+
+
+def _relative_distance(a: np.ndarray, reference: np.ndarray) -> float:
+    x, y = a.astype(np.float64), reference.astype(np.float64)
+    finite = np.isfinite(x) & np.isfinite(y)
+    scale = float(np.abs(y[finite]).max(initial=0.0))
+    distance = float(np.abs(x[finite] - y[finite]).max(initial=0.0))
+    return distance / scale if scale else distance
+
+
+def _weighted_gradients(
+    f: Callable[..., Any],
+    inputs: Sequence[Any],
+    which: Sequence[int],
+    rng: np.random.Generator,
+    weights: list[Array | None],
+    values: list[Array] | None = None,
+) -> dict[int, Array]:
+    """Return the gradients of the weighted sum of all outputs; append the weights (None: not floating) and values."""
+    leaves = [Tensor(a, requires_grad=i in which) if backend.is_array(a) else a for i, a in enumerate(inputs)]
+    outputs = _outputs(f(*leaves))
+    terms = []
+    for y in outputs:
+        w = None
+        if backend.is_floating(y.dtype):
+            w = backend.like(np.asarray(rng.standard_normal(y.shape)).astype(y.dtype), y.data)
+        weights.append(w)
+        if values is not None:
+            values.append(y.data)
+        if w is not None and y.requires_grad:
+            terms.append((y, w))
+    if all(w is None for w in weights):
+        raise TypeError("gradcheck: at least one output must be of floating dtype")
+    for k, (y, w) in enumerate(terms):
+        y.backward(w, retain_graph=k < len(terms) - 1)
+    gradients = {}
+    for i in which:
+        x = leaves[i]
+        g = x.grad if x.grad is not None else backend.array_module(x.data).zeros_like(x.data)
+        if g.shape != x.shape or g.dtype != x.dtype:
+            raise AssertionError(
+                f"gradcheck: input {i} has shape {x.shape} and dtype {x.dtype}, "
+                f"its gradient has shape {g.shape} and dtype {g.dtype}"
+            )
+        gradients[i] = g
+    return gradients
+
+
+def _directions(
+    inputs: Sequence[Any], which: Sequence[int], rng: np.random.Generator
+) -> Iterator[tuple[str, dict[int, Array]]]:
+    """Yield what to call it and the direction for each input that moves."""
+    random = {i: backend.like(np.asarray(rng.standard_normal(inputs[i].shape)), inputs[i]) for i in which}
+    yield "along a random direction through all inputs", random
+    for i in which:
+        shape, size = inputs[i].shape, inputs[i].size
+        for flat in rng.choice(size, min(size, 3), replace=False) if size else ():
+            at = tuple(int(k) for k in np.unravel_index(flat, shape))
+            one = np.zeros(shape)
+            one[at] = 1
+            yield f"input {i} of shape {shape} at {at}", {i: backend.like(one, inputs[i])}
+
+
+def _outputs(result: Any) -> tuple[Tensor, ...]:
+    outputs = result if isinstance(result, tuple) else (result,)
+    if not all(isinstance(y, Tensor) for y in outputs):
+        raise TypeError("gradcheck: the function must return a Tensor or a tuple of Tensors")
+    return outputs
+
+
+def _dot(w: Array, y: Array) -> float:
+    return float((backend.asnumpy(w) * backend.asnumpy(y)).sum())
+
+
+def _is_floating(a: Any) -> bool:
+    return backend.is_array(a) and backend.is_floating(a.dtype)
+
+
+def _to_dtype(a: Any, dtype: Any) -> Any:
+    a = a.data if isinstance(a, Tensor) else a
+    if not backend.is_array(a) and isinstance(a, (float, list, np.generic)):
+        a = np.asarray(a)
+    return a.astype(dtype) if _is_floating(a) else a
+
+
+def _finfo(dtype: np.dtype) -> Any:
+    if dtype.name == "bfloat16":
+        import ml_dtypes
+
+        return ml_dtypes.finfo(dtype)
+    return np.finfo(dtype)

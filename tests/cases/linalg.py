@@ -1,0 +1,85 @@
+"""Rows of `cunet.ops.linalg`. The oracles are loops over all indices with exact sums."""
+
+import itertools
+import math
+
+import numpy as np
+
+import cunet
+from cunet.ops.linalg import linear
+
+from . import Case
+
+
+def matmul(x, y):
+    a = x[None, :] if x.ndim == 1 else x
+    b = y[:, None] if y.ndim == 1 else y
+    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    a, b = np.broadcast_to(a, batch + a.shape[-2:]), np.broadcast_to(b, batch + b.shape[-2:])
+    out = np.empty((*batch, a.shape[-2], b.shape[-1]))
+    for *at, i, j in np.ndindex(*out.shape):
+        out[(*at, i, j)] = math.fsum(a[(*at, i, k)] * b[(*at, k, j)] for k in range(a.shape[-1]))
+    out = out[..., 0] if y.ndim == 1 else out
+    return out[..., 0, :] if x.ndim == 1 and y.ndim > 1 else out[..., 0] if x.ndim == 1 else out
+
+
+def affine(x, weight, bias=None):
+    y = matmul(x, weight.T.copy())
+    return y if bias is None else y + bias
+
+
+def einsum(*operands, subscripts):
+    return cunet.einsum(subscripts, *operands)
+
+
+def einstein(*operands, subscripts):
+    """Sum over every assignment of the letters, one product at a time; ellipses are not for this oracle."""
+    inputs, _, output = subscripts.partition("->")
+    inputs = inputs.split(",")
+    lengths = {c: n for s, a in zip(inputs, operands, strict=True) for c, n in zip(s, a.shape, strict=True)}
+    letters = list(lengths)
+    out = np.zeros([lengths[c] for c in output])
+    for values in itertools.product(*(range(lengths[c]) for c in letters)):
+        at = dict(zip(letters, values, strict=True))
+        out[tuple(at[c] for c in output)] += math.prod(
+            a[tuple(at[c] for c in s)] for s, a in zip(inputs, operands, strict=True)
+        )
+    return out
+
+
+def normal(*shapes):
+    return lambda rng: tuple(rng.standard_normal(s) for s in shapes)
+
+
+def product_row(*shapes):
+    return Case(cunet.matmul, reference=matmul, inputs=normal(*shapes), label="@".join(map(str, shapes)))
+
+
+def einsum_row(subscripts, *shapes):
+    return Case(einsum, {"subscripts": subscripts}, reference=einstein, inputs=normal(*shapes))
+
+
+CASES = [
+    product_row((2, 3), (3, 4)),
+    product_row((3,), (3,)),
+    product_row((2, 3), (3,)),
+    product_row((3,), (3, 4)),
+    product_row((5, 2, 3), (3, 4)),
+    product_row((5, 2, 3), (3,)),
+    product_row((3,), (5, 3, 4)),
+    product_row((2, 3), (5, 3, 4)),
+    product_row((2, 1, 2, 3), (3, 3, 4)),
+    Case(linear, reference=affine, inputs=normal((5, 3), (4, 3), (4,)), label="bias"),
+    Case(linear, reference=affine, inputs=normal((2, 5, 3), (4, 3)), label="no bias"),
+    Case(linear, reference=affine, inputs=normal((3,), (4, 3), (4,)), label="one vector"),
+    einsum_row("ij,jk->ik", (2, 3), (3, 4)),
+    einsum_row("ij,jk,kl->il", (2, 3), (3, 4), (4, 2)),
+    einsum_row("ij->ji", (2, 3)),
+    einsum_row("ij->i", (2, 3)),
+    einsum_row("ii->i", (3, 3)),
+    einsum_row("ii->", (3, 3)),
+    einsum_row("iji->j", (3, 2, 3)),
+    einsum_row("i,j->", (3,), (2,)),
+    einsum_row("bij,bjk->bik", (2, 3, 4), (2, 4, 3)),
+    einsum_row("i,i,i->i", (3,), (3,), (3,)),
+]
