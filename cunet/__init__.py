@@ -59,7 +59,7 @@ from .ops.math import (
     tanh,
     where,
 )
-from .ops.reduce import cumsum, max, mean, min, prod, std, sum, var
+from .ops.reduce import cumsum, logsumexp, max, mean, min, prod, std, sum, var
 from .random import Generator, manual_seed
 from .tape import is_recording, no_grad
 from .tensor import Tensor, op, tensor
@@ -106,6 +106,7 @@ __all__ = [
     "log10",
     "log1p",
     "log2",
+    "logsumexp",
     "manual_seed",
     "matmul",
     "max",
