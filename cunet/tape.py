@@ -78,6 +78,7 @@ class Node:
 def backpropagate(root: Node, seed: Array, retain_graph: bool) -> dict[int, tuple[Tensor, Array]]:
     """Run the vjps from `root` back; return the gradient of every leaf reached, by the leaf's id."""
     grads: dict[Node, Any] = {root: seed}
+    kept: list[tuple[Node, Array]] = []
     leaves: dict[int, tuple[Tensor, Array]] = {}
     heap = [(-root.order, root)]
     with np.errstate(all="ignore"):  # inf and nan are results here, on the GPU as on the CPU
@@ -90,7 +91,7 @@ def backpropagate(root: Node, seed: Array, retain_graph: bool) -> dict[int, tupl
                     "use backward(retain_graph=True) there to go through it twice"
                 )
             if node.keeps_grad:
-                node.grad = gy if node.grad is None else node.grad + gy
+                kept.append((node, gy))
             for parent, g in _contributions(node, gy):
                 if isinstance(parent, Node):
                     known = grads.get(parent)
@@ -98,7 +99,7 @@ def backpropagate(root: Node, seed: Array, retain_graph: bool) -> dict[int, tupl
                         heapq.heappush(heap, (-parent.order, parent))
                         grads[parent] = g
                     else:
-                        grads[parent] = known + g
+                        grads[parent] = add(known, g)
                 else:
                     if parent._modified > node.order:
                         raise RuntimeError(
@@ -106,11 +107,19 @@ def backpropagate(root: Node, seed: Array, retain_graph: bool) -> dict[int, tupl
                             f"step?) after {node.name!r} used it; run backward before the step"
                         )
                     seen = leaves.get(id(parent))
-                    leaves[id(parent)] = (parent, g if seen is None else seen[1] + g)
+                    leaves[id(parent)] = (parent, g if seen is None else add(seen[1], g))
             if not retain_graph:
                 node.vjp = None
                 node.parents = ()
+    for node, gy in kept:  # only now, after all that may fail; a copy, because `gy` went on to the parents
+        node.grad = gy.copy() if node.grad is None else add(node.grad, gy)
     return leaves
+
+
+def add(a: Any, b: Any) -> Any:
+    """Add two gradients. NumPy makes a scalar of the sum of 0-d arrays: make it an array again."""
+    total = a + b
+    return np.asarray(total) if isinstance(total, np.generic) else total
 
 
 def _contributions(node: Node, gy: Any) -> list[tuple[Any, Any]]:
@@ -121,12 +130,15 @@ def _contributions(node: Node, gy: Any) -> list[tuple[Any, Any]]:
         return [(node.parents[0], _Parts(parts))]
     found = []
     try:
-        for parent, g in zip(node.parents, node.vjp(tuple(gy) if type(gy) is _Parts else gy), strict=False):
+        gradients = node.vjp(tuple(gy) if type(gy) is _Parts else gy)
+        if not isinstance(gradients, (tuple, list)) or len(gradients) < len(node.parents):
+            raise TypeError(f"{node.name}: vjp must return a tuple with one entry for each array argument")
+        for parent, g in zip(node.parents, gradients, strict=False):
             if parent is None or g is None:
                 continue
             if callable(g):
                 g = g()
-            found.append((parent, _fit(g, parent.shape, parent.dtype)))
+            found.append((parent, _fit(g, parent.shape, parent.dtype, node.name)))
     except Exception as error:
         clearer = backend.clearer_error(f"{node.name} (backward)", error)
         if clearer is None:
@@ -139,15 +151,17 @@ class _Parts(list[Any]):
     """Gradients of the outputs of a call with several; `+` merges those that came separately."""
 
     def __add__(self, other: Any) -> _Parts:
-        return _Parts([b if a is None else a if b is None else a + b for a, b in zip(self, other, strict=True)])
+        return _Parts([b if a is None else a if b is None else add(a, b) for a, b in zip(self, other, strict=True)])
 
 
-def _fit(g: Array, shape: tuple[int, ...] | None, dtype: Any) -> Array:
+def _fit(g: Array, shape: tuple[int, ...] | None, dtype: Any, name: str) -> Array:
     """Sum a gradient over the axes that broadcasting added or stretched; give it the input's dtype."""
     if type(g) is not np.ndarray and isinstance(g, np.generic):
         g = np.asarray(g)
     if shape is not None and g.shape != shape:
         extra = g.ndim - len(shape)
+        if extra < 0 or any(s not in (1, n) for s, n in zip(shape, g.shape[extra:], strict=True)):
+            raise ValueError(f"{name}: vjp gave a gradient of shape {g.shape} for an input of shape {shape}")
         axes = (*range(extra), *[i + extra for i, s in enumerate(shape) if s == 1 and g.shape[i + extra] != 1])
         kept = g.sum(axis=axes, keepdims=True, dtype=backend.accumulator(g.dtype)) if axes else g
         g = kept.reshape(shape)

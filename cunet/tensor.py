@@ -12,7 +12,7 @@ import numpy as np
 from . import backend
 from .backend import Array
 from .methods import OPS, ArrayMethods
-from .tape import Node, backpropagate, clock, recording
+from .tape import Node, add, backpropagate, clock, recording
 
 
 class Tensor(ArrayMethods):
@@ -98,7 +98,7 @@ class Tensor(ArrayMethods):
         taken = {id(gradient), id(seed)}
         for leaf, g in leaves.values():  # only now: an error above leaves every grad as it was
             if leaf._grad is not None:
-                leaf._grad = leaf._grad + g
+                leaf._grad = add(leaf._grad, g)
             elif id(g) in taken or not g.flags.owndata:
                 leaf._grad = g.copy()  # so that users may scale one grad in place
             else:
@@ -114,7 +114,9 @@ class Tensor(ArrayMethods):
         xp = backend.array_module(self.data)
         if gradient is None:
             if self.data.size != 1:
-                raise ValueError(f"backward: a gradient is needed for shape {self.data.shape}; only one element does without")
+                raise ValueError(
+                    f"backward: a gradient is needed for shape {self.data.shape}; only one element does without"
+                )
             return xp.ones(self.data.shape, self.data.dtype)
         seed = xp.asarray(gradient.data if isinstance(gradient, Tensor) else gradient, dtype=self.data.dtype)
         if seed.shape != self.data.shape:
