@@ -21,14 +21,29 @@ from typing import Any
 
 import cupy
 import numpy as np
-from cupy._core import _cub_reduction, _kernel, _scalar
+from cupy._core import _cub_reduction, _kernel, _scalar, core
 from cupy.cuda import compiler
 
 from .state import options
 
-HEADERS = "".join(f"#include <{name}>\n" for name in ("cupy/complex.cuh", "cupy/carray.cuh", "cupy/atomics.cuh"))
+# NVRTC precompiles what stands before its own pragma: the same for all sources of one kind.
+STOP = "#pragma nv_hdrstop\n"
+HEADERS = "".join(f"#include <{name}>\n" for name in core._cupy_header_list) + STOP
 CUB_PASSES = ("", "FIRST_PASS", "SECOND_PASS")
 Job = dict[str, Any]
+
+
+def unavailable_reason() -> str | None:
+    """Return why NVRTC cannot be had, or None if it can."""
+    try:
+        compiler.nvrtc.getVersion()
+    except Exception as error:
+        return f"NVRTC cannot be loaded (nvidia-cuda-nvrtc-cu12 is not installed?): {error}"
+    if not any(
+        Path(flag[2:], "cuda_fp16.h").exists() for flag in core.assemble_cupy_compiler_options(()) if flag[:2] == "-I"
+    ):
+        return "the CUDA headers are missing (nvidia-cuda-runtime-cu12 is not installed?)"
+    return None
 
 
 def job(source: str, name: str, flags: Sequence[str] = (), headers: bool = True) -> Job:
@@ -98,9 +113,10 @@ class Worker:
         return json.loads(line)
 
     def _close(self) -> None:
-        assert self._process.stdin
+        assert self._process.stdin and self._process.stdout
         self._process.stdin.close()
         self._process.wait(10)
+        self._process.stdout.close()
 
 
 @functools.cache
@@ -200,6 +216,8 @@ def _cub_job(kernel: cupy.ReductionKernel, in_dtype: np.dtype, out_dtype: np.dty
     source, flags = caught
     if which:  # CuPy says it by -D; in the text it leaves the precompiled header valid for all three
         source = source.replace("#define ITEMS_PER_THREAD", f"#define {which} 1\n#define ITEMS_PER_THREAD", 1)
+    last_header = "#include <cub/block/block_load.cuh>\n"
+    source = source.replace(last_header, last_header + STOP)
     own = [flag for flag in flags if not flag.startswith("-I")]
     label = {"": "CUB", "FIRST_PASS": "CUB first pass", "SECOND_PASS": "CUB second pass"}[which]
     return {"name": f"{kernel.name} ({label})", "file": "cub.cu", "source": source, "flags": own}
