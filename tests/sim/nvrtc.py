@@ -48,7 +48,10 @@ def unavailable_reason() -> str | None:
 
 def job(source: str, name: str, flags: Sequence[str] = (), headers: bool = True) -> Job:
     """Describe one compilation; `headers`: put CuPy's own before the source."""
-    return {"name": name, "file": "kernel.cu", "source": HEADERS * headers + source, "flags": list(flags)}
+    at = source.rfind(f"void {name}(")
+    signature = source[at : source.find(")", at)].partition("(")[2] if at >= 0 else ""
+    text = HEADERS * headers + source
+    return {"name": name, "file": "kernel.cu", "source": text, "flags": list(flags), "signature": signature}
 
 
 def start(jobs: Sequence[Job]) -> list[tuple[Worker, Job]]:
@@ -156,7 +159,7 @@ def _remember(arch: str, one: Job, log: str) -> None:
     _seen.add((arch, one["source"], *one["flags"]))
     file = options.cache / "nvrtc" / _key(arch, one)
     file.parent.mkdir(parents=True, exist_ok=True)
-    entry = {"name": one["name"], "arch": arch, "signature": _signature(one["source"], one["name"]), "log": log}
+    entry = {"name": one["name"], "arch": arch, "signature": " ".join(one["signature"].split()), "log": log}
     own = file.with_suffix(f".{os.getpid()}")
     own.write_text(json.dumps(entry))
     os.replace(own, file)
@@ -169,12 +172,6 @@ def _report(entry: dict[str, str]) -> None:
     if path:
         with open(path, "a") as file:
             file.write(json.dumps(entry) + "\n")
-
-
-def _signature(source: str, name: str) -> str:
-    """Return the parameters of the kernel: they tell its types and layouts."""
-    at = source.rfind(f"void {name}(")
-    return " ".join(source[at : source.find(")", at)].partition("(")[2].split()) if at >= 0 else ""
 
 
 # -- the kernels that CuPy builds around CUB
@@ -220,7 +217,8 @@ def _cub_job(kernel: cupy.ReductionKernel, in_dtype: np.dtype, out_dtype: np.dty
     source = source.replace(last_header, last_header + STOP)
     own = [flag for flag in flags if not flag.startswith("-I")]
     label = {"": "CUB", "FIRST_PASS": "CUB first pass", "SECOND_PASS": "CUB second pass"}[which]
-    return {"name": f"{kernel.name} ({label})", "file": "cub.cu", "source": source, "flags": own}
+    name, signature = f"{kernel.name} ({label})", f"{in_dtype}, {out_dtype}"
+    return {"name": name, "file": "cub.cu", "source": source, "flags": own, "signature": signature}
 
 
 class _caught_source:  # noqa: N801 (a context manager)
