@@ -116,6 +116,14 @@ def backpropagate(root: Node, seed: Array, retain_graph: bool) -> dict[int, tupl
     return leaves
 
 
+def owned(g: Array, taken: set[int]) -> Array:
+    """Return `g`, or a copy if it is a view or its id is in `taken`; users may then scale it in place."""
+    if id(g) in taken or not g.flags.owndata:
+        return g.copy()
+    taken.add(id(g))
+    return g
+
+
 def add(a: Any, b: Any) -> Any:
     """Add two gradients. NumPy makes a scalar of the sum of 0-d arrays: make it an array again."""
     total = a + b

@@ -12,7 +12,7 @@ import numpy as np
 from . import backend
 from .backend import Array
 from .methods import OPS, ArrayMethods
-from .tape import Node, add, backpropagate, clock, recording
+from .tape import Node, add, backpropagate, clock, owned, recording
 
 
 class Tensor(ArrayMethods):
@@ -97,13 +97,13 @@ class Tensor(ArrayMethods):
         leaves = {id(self): (self, seed)} if self._node is None else backpropagate(self._node, seed, retain_graph)
         taken = {id(gradient), id(seed)}
         for leaf, g in leaves.values():  # only now: an error above leaves every grad as it was
-            if leaf._grad is not None:
-                leaf._grad = add(leaf._grad, g)
-            elif id(g) in taken or not g.flags.owndata:
-                leaf._grad = g.copy()  # so that users may scale one grad in place
-            else:
-                taken.add(id(g))
-                leaf._grad = g
+            leaf._grad = owned(g, taken) if leaf._grad is None else add(leaf._grad, g)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Let leaves be copied and pickled; a result of recorded ops would drag its graph along."""
+        if self._node is not None:
+            raise TypeError("only leaf tensors can be copied or pickled; use detach() for one without history")
+        return super().__reduce_ex__(protocol)
 
     def _seed(self, gradient: Any) -> Array:
         if not self.requires_grad:
@@ -149,7 +149,7 @@ def as_array(data: Any, dtype: Any = None) -> Array:
     if isinstance(data, np.generic):
         return np.asarray(data, dtype)
     array = np.asarray(data, dtype)
-    if array.dtype == object:
+    if array.dtype.kind in "OSUMm":
         raise TypeError(f"expected an array, a number or a nested list of numbers, got {type(data).__name__}")
     if dtype is None and array.dtype == np.float64 and not _holds_float64(data):
         array = array.astype(np.float32)

@@ -8,7 +8,7 @@ from typing import Any
 
 from . import backend
 from .backend import Array
-from .tape import backpropagate, grad_enabled
+from .tape import backpropagate, grad_enabled, owned
 from .tensor import Tensor
 
 
@@ -25,7 +25,8 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
         `grad` of other tensors are not touched.
 
     Raises:
-        TypeError: `f` did not return a Tensor of one element, or an argument is not of floating dtype.
+        TypeError: `f` did not return a Tensor, or an argument is not of floating dtype.
+        ValueError: the Tensor has more than one element.
     """
     which = (argnums,) if isinstance(argnums, int) else tuple(argnums)
 
@@ -51,11 +52,12 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
         if out.requires_grad and out._node is None:
             found[id(out)] = (out, out._seed(None))
         queue = iter(leaves)
+        taken: set[int] = set()
 
         def lower(_: Any) -> Array:
             leaf = next(queue)
             xp = backend.array_module(leaf.data)
-            return found[id(leaf)][1] if id(leaf) in found else xp.zeros_like(leaf.data)
+            return owned(found[id(leaf)][1], taken) if id(leaf) in found else xp.zeros_like(leaf.data)
 
         result = tuple(_map_arrays(lower, args[k]) for k in which)
         return out.data, result[0] if isinstance(argnums, int) else result
