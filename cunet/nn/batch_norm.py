@@ -1,0 +1,266 @@
+"""Batch norm: the layers own and update the running statistics, the op beneath is pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from .. import backend
+from ..backend import Array
+from ..kernels import elementwise
+from ..ops import norm as ops
+from ..tape import no_grad
+from ..tensor import Tensor
+from .linear import _check_sizes, make_parameter
+from .module import Module, Parameter
+
+
+@elementwise(
+    "T running_mean, T running_var, A mean, A var, A weight, A keep, A scale, A cross",
+    "T new_mean, T new_var",
+    "new_mean = (A(1) - weight) * running_mean + weight * mean; "
+    "new_var = keep * running_var + scale * var + cross * (mean - running_mean) * (mean - running_mean)",
+)
+def blend_statistics(running_mean, running_var, mean, var, weight, keep, scale, cross):
+    d = mean - running_mean
+    return (1 - weight) * running_mean + weight * mean, keep * running_var + scale * var + cross * (d * d)
+
+
+class RunningStatistics(Module):
+    """Base of the layers that keep running statistics: scale, shift, buffers, and how these move.
+
+    Buffers get new arrays at each update, so that what a recorded graph or a copy of the state holds stays.
+    """
+
+    ndims: tuple[int, ...] = (2, 3, 4, 5)
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float,
+        momentum: float | None,
+        affine: bool,
+        track_running_stats: bool,
+        axis: int,
+        dtype: Any,
+    ) -> None:
+        who = type(self).__name__
+        _check_sizes(who, num_features=num_features)
+        if momentum is not None and not 0 <= momentum <= 1:
+            raise ValueError(f"{who}: momentum must be None or within [0, 1], the weight of the new, got {momentum}")
+        self.num_features, self.eps, self.momentum, self.axis = num_features, eps, momentum, axis
+        self.weight, self.bias = scale_and_shift((num_features,), affine, affine, dtype)
+        self.running_mean: Any = None
+        self.running_var: Any = None
+        self.num_batches_tracked: Any = None
+        if track_running_stats:
+            wide = backend.accumulator(np.dtype(dtype))
+            self.running_mean = Tensor(np.zeros(num_features, wide))
+            self.running_var = Tensor(np.ones(num_features, wide))
+            self.num_batches_tracked = Tensor(np.zeros((), np.int64))
+        self._seen = 0  # values per channel in population statistics; those of a loaded state are not continued
+
+    def reset_running_stats(self) -> None:
+        """Go back to mean 0 and variance 1, with no batch seen."""
+        self._seen = 0
+        if self.running_mean is not None:
+            xp = backend.array_module(self.running_mean.data)
+            self.running_mean.data = xp.zeros_like(self.running_mean.data)
+            self.running_var.data = xp.ones_like(self.running_var.data)
+            self.num_batches_tracked.data = xp.zeros_like(self.num_batches_tracked.data)
+
+    def _check_input(self, x: Any) -> None:
+        who, shape = type(self).__name__, x.shape
+        if len(shape) not in self.ndims:
+            raise ValueError(f"{who}: x must have {' or '.join(map(str, self.ndims))} axes, got shape {shape}")
+        if shape[self.axis] != self.num_features:
+            raise ValueError(
+                f"{who}: x must have num_features = {self.num_features} on axis {self.axis}, got shape {shape}"
+            )
+
+    def _moving_average(self, mean: Array, var: Array, correction: float) -> None:
+        """Move the running statistics towards those of a batch; no value goes to the host."""
+        batches = self.num_batches_tracked.data = self.num_batches_tracked.data + 1
+        weight = self.momentum
+        if weight is None:  # the average of all batches so far; on the device, where the count is
+            weight = 1 / batches.astype(backend.accumulator(self.running_mean.dtype))
+        self._blend(mean, var, weight, 1 - weight, weight * correction, 0.0)
+
+    def _blend(self, mean: Array, var: Array, weight: Any, keep: Any, scale: Any, cross: float) -> None:
+        wide = backend.accumulator(self.running_mean.dtype)
+        self.running_mean.data, self.running_var.data = blend_statistics(
+            self.running_mean.data,
+            self.running_var.data,
+            mean.astype(wide, copy=False),
+            var.astype(wide, copy=False),
+            weight,
+            keep,
+            scale,
+            cross,
+        )
+
+    def extra_repr(self) -> str:
+        """Show what differs from the plainest layer."""
+        parts = [str(self.num_features), f"eps={self.eps}", f"momentum={self.momentum}"]
+        parts += [] if self.weight is not None else ["affine=False"]
+        parts += [] if self.running_mean is not None else ["track_running_stats=False"]
+        parts += [] if self.axis == 1 else [f"axis={self.axis}"]
+        return ", ".join(parts)
+
+
+def scale_and_shift(
+    shape: tuple[int, ...], weight: bool, bias: bool, dtype: Any
+) -> tuple[Parameter | None, Parameter | None]:
+    """Return weight (ones) and bias (zeros) of a norm, None where not wanted."""
+    return (
+        make_parameter(shape, None, "ones", None, dtype) if weight else None,
+        make_parameter(shape, None, "zeros", None, dtype) if bias else None,
+    )
+
+
+class BatchNorm(RunningStatistics):
+    """Normalise each channel by the batch in training, by running statistics in evaluation.
+
+    ``y = (x - mean) / sqrt(var + eps) * weight + bias``, over all axes but `axis`. In front of it a bias of
+    the layer before is lost (its gradient is 0): use ``bias=False`` there.
+
+    Args:
+        num_features: number of channels C.
+        eps: added to the variance.
+        momentum: weight of the NEW value: ``running = (1 - momentum) * running + momentum * batch`` (Keras and
+            Chainer call the weight of the old one momentum or decay: 0.9 there is 0.1 here). None: the average
+            of all batches with equal weights.
+        affine: whether to have weight and bias; exclude them from weight decay (`cunet.optim.no_decay_groups`).
+        track_running_stats: whether to keep running statistics; without them evaluation too uses the batch's.
+        axis: channel axis: 1 for (N, C, ...), -1 for (N, ..., C).
+        unbiased: whether the running variance is of the batch's divided by count - 1, as the paper and PyTorch
+            have it, or by count.
+        stats: "ema" moves the running statistics by `momentum`; "population" joins batches exactly, each value
+            with equal weight, from the first batch or the last `reset_running_stats` on. See also
+            `recompute_batch_norm`, which does that with the final weights.
+        dtype: floating dtype of weight and bias; running statistics are at least float32.
+
+    Attributes:
+        weight, bias: shape (C,), or None.
+        running_mean, running_var: buffers of shape (C,), at first 0 and 1; or None.
+        num_batches_tracked: buffer, int64.
+
+    Raises:
+        ValueError: in training, a batch with one value per channel: its output would be the bias whatever the
+            input.
+
+    Source: Ioffe and Szegedy 2015, arXiv:1502.03167, algorithms 1 and 2.
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        *,
+        axis: int = 1,
+        unbiased: bool = True,
+        stats: str = "ema",
+        dtype: Any = np.float32,
+    ) -> None:
+        if stats not in ("ema", "population"):
+            raise ValueError(f'{type(self).__name__}: stats must be "ema" or "population", got {stats!r}')
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, axis, dtype)
+        self.unbiased, self.stats = unbiased, stats
+
+    def forward(self, x: Any) -> Tensor:
+        """Return normalised `x`; in training update the running statistics, once."""
+        self._check_input(x)
+        if not self.training and self.running_mean is not None:
+            return ops.batch_norm_inference(
+                x, self.running_mean, self.running_var, self.weight, self.bias, axis=self.axis, eps=self.eps
+            )
+        y, mean, var = ops.batch_norm(x, self.weight, self.bias, axis=self.axis, eps=self.eps)
+        if self.training and self.running_mean is not None:
+            count = y.size // self.num_features
+            if self.stats == "ema":
+                self._moving_average(mean.data, var.data, count / (count - 1) if self.unbiased else 1.0)
+            else:
+                self.num_batches_tracked.data = self.num_batches_tracked.data + 1
+                self._join(mean.data, var.data, count)
+        return y
+
+    def _join(self, mean: Array, var: Array, count: int) -> None:
+        """Join the statistics of a batch with those of all before it (Chan et al. 1983, equation 1.5)."""
+        before, lost = self._seen, int(self.unbiased)
+        self._seen = total = before + count
+        divisor = total - lost
+        keep = max(before - lost, 0) / divisor
+        self._blend(mean, var, count / total, keep, count / divisor, before * count / total / divisor)
+
+
+class BatchNorm1d(BatchNorm):
+    """`BatchNorm` for (N, C) or (N, C, L)."""
+
+    ndims = (2, 3)
+
+
+class BatchNorm2d(BatchNorm):
+    """`BatchNorm` for (N, C, H, W): one mean, variance, weight and bias per channel."""
+
+    ndims = (4,)
+
+
+class BatchNorm3d(BatchNorm):
+    """`BatchNorm` for (N, C, D, H, W)."""
+
+    ndims = (5,)
+
+
+def recompute_batch_norm(model: Module, batches: Iterable[Any], run: Callable[[Any, Any], Any] | None = None) -> None:
+    """Set the running statistics of all batch norms to those of a data set, with the weights as they are.
+
+    Running averages lag behind the weights; this is one pass in which each value counts once, whatever the
+    batches' sizes. Batch norms normalise by the batch meanwhile, all other layers are in evaluation mode.
+    Modes, and `num_batches_tracked`, are as before afterwards.
+
+    Args:
+        model: any module; layers that keep no running statistics are left alone.
+        batches: a loader, or any iterable of batches: arrays, or tuples whose first item is the input. No batch
+            may have one value per channel.
+        run: what to do with a batch, if not ``model(x)``: ``run(model, batch)``.
+
+    Raises:
+        ValueError: there was no batch. On any error the statistics are as before.
+
+    Source: Ioffe and Szegedy 2015, algorithm 2, lines 8-12; Wu and Johnson 2021, arXiv:2105.07576, section 3.
+    """
+    layers = [m for m in model.modules() if isinstance(m, BatchNorm) and m.running_mean is not None]
+    before = [
+        (m, m.stats, m._seen, m.running_mean.data, m.running_var.data, m.num_batches_tracked.data) for m in layers
+    ]
+    done = False
+    try:
+        with no_grad(), model.evaluating():
+            for layer in layers:
+                layer.training, layer.stats = True, "population"
+                layer.reset_running_stats()
+            for batch in batches:
+                (run or _run)(model, batch)
+                done = True
+        if layers and not done:
+            raise ValueError("recompute_batch_norm: there was no batch")
+    except BaseException:
+        done = False
+        raise
+    finally:
+        for layer, stats, seen, mean, var, tracked in before:
+            layer.stats, layer.num_batches_tracked.data = stats, tracked
+            if not done or not layer._seen:  # an error, or a layer that the model does not use
+                layer._seen, layer.running_mean.data, layer.running_var.data = seen, mean, var
+
+
+def _run(model: Module, batch: Any) -> None:
+    x = batch[0] if isinstance(batch, (tuple, list)) else batch
+    tensor = next(iter(model.parameters()), None)
+    x = x.data if isinstance(x, Tensor) else x
+    model(Tensor(x if tensor is None else backend.like(x, tensor.data)))

@@ -1,0 +1,72 @@
+"""Layers of dropout; in evaluation mode each returns its input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..ops import dropout as ops
+from ..random import Generator
+from .module import Module
+
+
+class _Dropout(Module):
+    """Base of the dropout layers: probability, generator, and the function that drops.
+
+    Args:
+        p: probability to drop, 0 to 1, in steps of 1/65536.
+        generator: where masks are drawn from; by default the stream "dropout" of `cunet.manual_seed`.
+    """
+
+    function: Callable[..., Any]
+
+    def __init__(self, p: float = 0.5, *, generator: Generator | None = None) -> None:
+        ops.threshold_of(type(self).__name__, p)
+        self.p, self.generator = p, generator
+
+    def forward(self, x: Any) -> Any:
+        """Return `x` with a fresh mask in training, `x` itself in evaluation."""
+        return type(self).function(x, self.p, self.training, self.generator)
+
+    def extra_repr(self) -> str:
+        """Show the probability to drop."""
+        return f"p={self.p}"
+
+
+class Dropout(_Dropout):
+    """Drop each element with probability `p`; see `cunet.functional.dropout`.
+
+    It drops units, the outputs of a layer, not its weights.
+    """
+
+    function = staticmethod(ops.dropout)
+
+
+class Dropout1d(_Dropout):
+    """Drop channels of (N, C, L); see `cunet.functional.dropout_channel`."""
+
+    function = staticmethod(ops.dropout1d)
+
+
+class Dropout2d(_Dropout):
+    """Drop channels of (N, C, H, W); see `cunet.functional.dropout_channel`."""
+
+    function = staticmethod(ops.dropout2d)
+
+
+class Dropout3d(_Dropout):
+    """Drop channels of (N, C, D, H, W); see `cunet.functional.dropout_channel`."""
+
+    function = staticmethod(ops.dropout3d)
+
+
+class AlphaDropout(_Dropout):
+    """Dropout for networks of SELU, which keeps mean and variance; see `cunet.functional.alpha_dropout`."""
+
+    function = staticmethod(ops.alpha_dropout)
+
+
+class FeatureAlphaDropout(_Dropout):
+    """Alpha dropout of whole channels of (N, C, ...); see `cunet.functional.feature_alpha_dropout`."""
+
+    function = staticmethod(ops.feature_alpha_dropout)

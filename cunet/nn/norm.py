@@ -1,0 +1,203 @@
+"""Layer, RMS, group and instance norm. Batch norm has a file of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import backend
+from ..backend import Array
+from ..ops import norm as ops
+from ..tensor import Tensor
+from .batch_norm import RunningStatistics, scale_and_shift
+from .linear import _check_sizes
+from .module import Module
+
+
+class _InstanceNorm(RunningStatistics):
+    """Base of the instance norms: each channel of each sample is normalised over its positions.
+
+    Args:
+        num_features: number of channels C.
+        eps: added to the variance.
+        momentum: weight of the new value in running statistics; see `BatchNorm`.
+        affine: whether to have weight and bias.
+        track_running_stats: whether to keep the mean over samples of their statistics (variance unbiased), and
+            use it in evaluation.
+        axis: channel axis: 1 for (N, C, ...), -1 for (N, ..., C).
+        dtype: floating dtype of weight and bias.
+
+    Source: Ulyanov, Vedaldi and Lempitsky 2016, arXiv:1607.08022, equation 6.
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        *,
+        axis: int = 1,
+        dtype: Any = np.float32,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, axis, dtype)
+
+    def forward(self, x: Any) -> Tensor:
+        """Return normalised `x`; in training update the running statistics, if kept."""
+        self._check_input(x)
+        if not self.training and self.running_mean is not None:
+            return ops.batch_norm_inference(
+                x, self.running_mean, self.running_var, self.weight, self.bias, axis=self.axis, eps=self.eps
+            )
+        y = ops.instance_norm(x, self.weight, self.bias, axis=self.axis, eps=self.eps)
+        if self.training and self.running_mean is not None:
+            self._track(x.data if isinstance(x, Tensor) else x)
+        return y
+
+    def _track(self, x: Array) -> None:
+        samples, positions = x.shape[0], x[0].size // self.num_features
+        rows = backend.array_module(x).moveaxis(x, self.axis, 1).reshape(samples * self.num_features, positions)
+        _, mean, var = ops.batch_norm(rows, axis=0)
+        mean, var = (s.data.reshape(samples, self.num_features).mean(axis=0) for s in (mean, var))
+        self._moving_average(mean, var, positions / (positions - 1))
+
+
+class InstanceNorm1d(_InstanceNorm):
+    """`InstanceNorm` for (N, C, L)."""
+
+    ndims = (3,)
+
+
+class InstanceNorm2d(_InstanceNorm):
+    """`InstanceNorm` for (N, C, H, W)."""
+
+    ndims = (4,)
+
+
+class InstanceNorm3d(_InstanceNorm):
+    """`InstanceNorm` for (N, C, D, H, W)."""
+
+    ndims = (5,)
+
+
+class LayerNorm(Module):
+    """Normalise each sample over its trailing axes: the same in training and evaluation, for any batch.
+
+    Args:
+        normalized_shape: lengths of the trailing axes, or one int.
+        eps: added to the variance.
+        elementwise_affine: whether to have a weight (and a bias).
+        bias: whether to have a bias beside the weight.
+        dtype: floating dtype of weight and bias.
+
+    Attributes:
+        weight, bias: shape normalized_shape, or None.
+
+    Source: Ba, Kiros and Hinton 2016, arXiv:1607.06450, equation 3.
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        *,
+        dtype: Any = np.float32,
+    ) -> None:
+        self.normalized_shape, self.eps = ops.as_shape(normalized_shape), eps
+        self.weight, self.bias = scale_and_shift(
+            self.normalized_shape, elementwise_affine, elementwise_affine and bias, dtype
+        )
+
+    def forward(self, x: Any) -> Tensor:
+        """Return normalised `x` (..., *normalized_shape)."""
+        return ops.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        """Show shape and eps."""
+        return f"{self.normalized_shape}, eps={self.eps}"
+
+
+class RMSNorm(Module):
+    """Divide each sample by the root mean square over its trailing axes.
+
+    Args:
+        normalized_shape: lengths of the trailing axes, or one int.
+        eps: added to the mean square; None: the spacing of the input's dtype at 1, as in PyTorch.
+        elementwise_affine: whether to have a weight.
+        dtype: floating dtype of the weight.
+
+    Attributes:
+        weight: shape normalized_shape, or None.
+
+    Source: Zhang and Sennrich 2019, arXiv:1910.07467, equation 4.
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        *,
+        dtype: Any = np.float32,
+    ) -> None:
+        self.normalized_shape, self.eps = ops.as_shape(normalized_shape), eps
+        self.weight, _ = scale_and_shift(self.normalized_shape, elementwise_affine, False, dtype)
+
+    def forward(self, x: Any) -> Tensor:
+        """Return scaled `x` (..., *normalized_shape)."""
+        return ops.rms_norm(x, self.normalized_shape, self.weight, self.eps)
+
+    def extra_repr(self) -> str:
+        """Show shape and eps."""
+        return f"{self.normalized_shape}, eps={self.eps}"
+
+
+class GroupNorm(Module):
+    """Normalise groups of neighbouring channels of each sample.
+
+    Args:
+        num_groups: number of groups; divides num_channels.
+        num_channels: number of channels C.
+        eps: added to the variance.
+        affine: whether to have weight and bias.
+        axis: channel axis: 1 for (N, C, ...), -1 for (N, ..., C).
+        dtype: floating dtype of weight and bias.
+
+    Attributes:
+        weight, bias: shape (C,), or None.
+
+    Source: Wu and He 2018, arXiv:1803.08494, equations 1 and 7.
+    """
+
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        *,
+        axis: int = 1,
+        dtype: Any = np.float32,
+    ) -> None:
+        _check_sizes("GroupNorm", num_groups=num_groups, num_channels=num_channels)
+        if num_channels % num_groups:
+            raise ValueError(f"GroupNorm: num_groups must divide num_channels = {num_channels}, got {num_groups}")
+        self.num_groups, self.num_channels, self.eps, self.axis = num_groups, num_channels, eps, axis
+        self.weight, self.bias = scale_and_shift((num_channels,), affine, affine, dtype)
+
+    def forward(self, x: Any) -> Tensor:
+        """Return normalised `x` (N, C, ...)."""
+        if x.shape[self.axis] != self.num_channels:
+            raise ValueError(
+                f"GroupNorm: x must have num_channels = {self.num_channels} on axis {self.axis}, got shape {x.shape}"
+            )
+        return ops.group_norm(x, self.num_groups, self.weight, self.bias, self.eps, axis=self.axis)
+
+    def extra_repr(self) -> str:
+        """Show groups, channels and eps."""
+        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}"
