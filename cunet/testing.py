@@ -50,7 +50,7 @@ def gradcheck(
     gradients = _weighted_gradients(f, inputs, which, rng, weights)
 
     def total(step: float, directions: dict[int, Array]) -> float:
-        moved = [a + step * directions[i] if i in directions else a for i, a in enumerate(inputs)]
+        moved = [_step(a, step * directions[i]) if i in directions else a for i, a in enumerate(inputs)]
         outputs = _outputs(f(*[Tensor(a) if backend.is_array(a) else a for a in moved]))
         return sum(_dot(w, y.data) for w, y in zip(weights, outputs, strict=True) if w is not None)
 
@@ -195,6 +195,10 @@ def _outputs(result: Any) -> tuple[Tensor, ...]:
     if not all(isinstance(y, Tensor) for y in outputs):
         raise TypeError("gradcheck: the function must return a Tensor or a tuple of Tensors")
     return outputs
+
+
+def _step(x: Array, d: Array) -> Array:
+    return backend.array_module(x).asarray(x + d)  # the sum of 0-d arrays is a scalar in NumPy
 
 
 def _dot(w: Array, y: Array) -> float:

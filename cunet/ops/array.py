@@ -181,8 +181,8 @@ def pad(x, *, pad_width: Any, value: float = 0.0):
         value: what to fill the border with.
     """
     xp = array_module(x)
-    widths = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2)).tolist()
-    inner = tuple(slice(before, before + length) for (before, _), length in zip(widths, x.shape, strict=True))
+    widths = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2))
+    inner = tuple(slice(before, before + n) for (before, _), n in zip(widths.tolist(), x.shape, strict=True))
     return xp.pad(x, widths, constant_values=value), lambda gy: (gy[inner],)
 
 
