@@ -110,7 +110,13 @@ def _plain_index(part: Any) -> Any:
     if part is None or part is Ellipsis or isinstance(part, (int, slice, np.generic)) or backend.is_array(part):
         return part
     array = np.asarray(part)  # a list, a range, a nested tuple
-    return array if array.size else array.astype(np.int64)
+    if not array.size:
+        return array.astype(np.int64)
+    if array.dtype.kind not in "biu":
+        raise IndexError(
+            f"getitem: an index must be a slice, an integer, None, ... or an array of integers or bools, got {part!r}"
+        )
+    return array
 
 
 @op
