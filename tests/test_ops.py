@@ -1,6 +1,9 @@
 """Generic tests of every op, made from the table in tests/cases."""
 
+import ast
+import builtins
 import importlib
+import inspect
 import math
 import pkgutil
 
@@ -349,3 +352,13 @@ def test_every_kernel_has_a_case(name, exercised):
 def test_no_two_rows_have_the_same_name():
     names = [case.id for case in TABLE]
     assert sorted(names) == sorted(set(names))
+
+
+@pytest.mark.cpu_only
+@pytest.mark.parametrize("name", ["array", "linalg", "math", "reduce"])
+def test_no_module_uses_a_builtin_that_it_redefines(name):
+    module = importlib.import_module(f"cunet.ops.{name}")
+    tree = ast.parse(inspect.getsource(module))
+    shadowed = {f.name for f in tree.body if isinstance(f, ast.FunctionDef)} & set(vars(builtins))
+    used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    assert not shadowed & used
