@@ -118,6 +118,8 @@ def _prelude(wide: np.dtype) -> str:
 class Elementwise(Kernel):
     """A kernel that computes each element of its outputs from the same element of its inputs."""
 
+    in_place = False
+
     def __init__(
         self, body: Callable[..., Any], ins: str, outs: str, operation: str, preamble: str = "", per_thread: int = 0
     ) -> None:
@@ -146,7 +148,7 @@ class Elementwise(Kernel):
         """
         loads = "".join(f"const A {p.name} = (A){p.name}_; " for p in self.ins if p.type == "T" and not p.raw)
         stores = [p.name for p in self.outs if p.type == "T" and not p.raw]
-        declare = "".join(f"A {name}; " for name in stores)
+        declare = "".join(f"A {name} = (A){name}_; " if self.in_place else f"A {name}; " for name in stores)
         write = "".join(f" {name}_ = (T){name};" for name in stores)
         operation = f"{loads}{declare}{self.operation.rstrip().rstrip(';')};{write}"
         return (
@@ -159,6 +161,41 @@ class Elementwise(Kernel):
     def _make(self, xp: Any, wide: np.dtype) -> Any:
         ins, outs, operation, preamble = self.device_text(wide)
         return xp.ElementwiseKernel(ins, outs, operation, self.name, preamble=preamble)
+
+
+class Update(Elementwise):
+    """A kernel that changes its outputs in place, such as the step of an optimiser over flat buffers."""
+
+    in_place = True
+    block = 32768  # elements: a block of five float32 arrays and its scratch stay in a core's cache
+
+    def __init__(self, body: Callable[..., Any], ins: str, outs: str, operation: str, scratch: int) -> None:
+        super().__init__(body, ins, outs, operation)
+        self.scratch = scratch
+
+    def __call__(self, *args: Any) -> None:
+        """Update the last arguments, contiguous 1-D arrays of one length, from those before them.
+
+        Arguments of type ``A`` are Python numbers, or 0-d arrays on the GPU that are read there.
+        """
+        xp = backend.array_module(*args)
+        if xp is np:
+            self._in_blocks(args)
+            return
+        kernel, wide = self._device(xp, self._dtype(args), self._make)
+        wides = [p.type == "A" for p in (*self.ins, *self.outs)]
+        kernel(*[a.astype(wide) if w and hasattr(a, "dtype") else a for w, a in zip(wides, args, strict=True)])
+
+    def _in_blocks(self, args: Sequence[Any]) -> None:
+        size, dtype = args[-1].size, args[-1].dtype
+        arrays = [p.type == "T" for p in (*self.ins, *self.outs)]
+        values: list[Any] = [a if is_array else float(a) for a, is_array in zip(args, arrays, strict=True)]
+        scratch = [np.empty(min(size, self.block), dtype) for _ in range(self.scratch)]
+        with np.errstate(all="ignore"):
+            for start in range(0, size, self.block):
+                part = slice(start, min(start + self.block, size))
+                parts = [a[part] if is_array else a for a, is_array in zip(values, arrays, strict=True)]
+                self.body(*parts, *[s[: part.stop - start] for s in scratch])
 
 
 class Reduction(Kernel):
@@ -228,6 +265,18 @@ def elementwise(
             then have the shape and dtype of the first array argument.
     """
     return lambda body: Elementwise(body, ins, outs, operation, preamble, per_thread)
+
+
+def update(ins: str, outs: str, operation: str, *, scratch: int) -> Callable[[Callable[..., Any]], Update]:
+    """Make a kernel of a NumPy function ``body(*ins, *outs, *scratch)`` that changes `outs` in place.
+
+    Args:
+        ins, outs: parameter lists of types ``T`` and ``A``; each array is float32 or float64.
+        operation: the CUDA body; reads the old values of the outputs and assigns the new.
+        scratch: how many arrays of the outputs' size the body gets to keep intermediate results in. It is
+            called for one block of the arrays at a time, and allocates nothing.
+    """
+    return lambda body: Update(body, ins, outs, operation, scratch)
 
 
 def reduction(

@@ -1,0 +1,131 @@
+"""Clipping of gradients, by norm and by value, without waiting for the GPU."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from .. import backend
+from ..backend import Array
+from ..tensor import Tensor
+from .flat import by_kind, gather
+
+
+def clip_grad_norm_(
+    parameters: Tensor | Iterable[Tensor], max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False
+) -> Array:
+    """Scale the gradients down so that their norm, taken over all of them together, is at most `max_norm`.
+
+    ``g *= min(1, max_norm / (norm + 1e-6))`` with ``norm = sum(|g| ** norm_type) ** (1 / norm_type)``. The sum is
+    taken over ``g / max|g|``, so it neither overflows nor underflows; half types are summed in float32. Each
+    ``p.grad`` becomes a new array; the old one is not written.
+
+    A norm of nan makes every gradient nan. A norm of inf makes finite gradients 0 and infinite ones nan: test
+    the returned norm where you look at the loss anyway, or pass `error_if_nonfinite`.
+
+    Args:
+        parameters: tensors; those without a gradient are passed over.
+        max_norm: largest norm allowed, > 0.
+        norm_type: > 0; ``math.inf`` for the largest absolute value.
+        error_if_nonfinite: raise instead of scaling by a norm of inf or nan; waits for the GPU.
+
+    Returns:
+        The norm before clipping, an array of no axes on the device of the gradients: no synchronisation
+        happens until you look at it. A 0-d float32 array if there are no gradients.
+
+    Raises:
+        ValueError: `max_norm` or `norm_type` is not positive.
+        RuntimeError: the norm is not finite and `error_if_nonfinite` is set.
+
+    Source: Pascanu, Mikolov, Bengio 2013, arXiv:1211.5063, algorithm 1.
+    """
+    if not max_norm > 0:
+        raise ValueError(f"clip_grad_norm_: max_norm must be positive, got {max_norm}")
+    if not norm_type > 0:
+        raise ValueError(f"clip_grad_norm_: norm_type must be positive, got {norm_type}")
+    params = _with_grad(parameters)
+    if not params:
+        return np.zeros((), np.float32)
+    with np.errstate(all="ignore"):
+        flats = _flat_grads(params)
+        norms = [_norm(flat, norm_type) for _, flat in flats]
+        total = norms[0] if len(norms) == 1 else _norm(_joined(norms), norm_type)
+        if error_if_nonfinite and not math.isfinite(float(total)):
+            raise RuntimeError(f"clip_grad_norm_: the norm of the gradients is {float(total)}; they were not changed")
+        for positions, flat in flats:
+            xp = backend.array_module(flat)
+            scale = xp.minimum(max_norm / (backend.like(total, flat) + 1e-6), 1.0).astype(flat.dtype)
+            _assign([params[i] for i in positions], flat * scale)
+    return total
+
+
+def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
+    """Limit every element of the gradients to ``[-clip_value, clip_value]``; nan stays.
+
+    Args:
+        parameters: tensors; those without a gradient are passed over. ``p.grad`` becomes a new array.
+        clip_value: > 0.
+
+    Raises:
+        ValueError: `clip_value` is not positive.
+    """
+    if not clip_value > 0:
+        raise ValueError(f"clip_grad_value_: clip_value must be positive, got {clip_value}")
+    params = _with_grad(parameters)
+    for positions, flat in _flat_grads(params):
+        _assign([params[i] for i in positions], flat.clip(-clip_value, clip_value))
+
+
+def _with_grad(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    """Return each parameter that has a gradient, once."""
+    unique = {id(p): p for p in ([parameters] if isinstance(parameters, Tensor) else parameters)}
+    return [p for p in unique.values() if p.grad is not None]
+
+
+def _flat_grads(params: list[Tensor]) -> list[tuple[list[int], Array]]:
+    """Return (positions, all their gradients in one 1-D array) per dtype and device; half types as float32."""
+    out = []
+    for positions in by_kind(params):
+        some: list[Array] = [params[i].grad for i in positions]
+        xp = backend.array_module(some[0])
+        flat = xp.empty(sum(g.size for g in some), backend.accumulator(some[0].dtype))
+        out.append((positions, gather(some, flat)))
+    return out
+
+
+def _assign(params: list[Tensor], flat: Array) -> None:
+    flat = flat.astype(params[0].data.dtype, copy=False)
+    start = 0
+    for p in params:
+        end = start + p.data.size
+        p.grad = flat[start:end].reshape(p.data.shape)
+        start = end
+
+
+def _norm(x: Array, p: float) -> Array:
+    """Return the p-norm of a 1-D array, scaled by its largest element so that powers stay in range."""
+    xp = backend.array_module(x)
+    if x.size == 0:
+        return xp.zeros((), x.dtype)
+    size = xp.abs(x)
+    largest = size.max()
+    if p == math.inf:
+        return xp.asarray(largest)
+    info = np.finfo(x.dtype)
+    # Held within finite numbers: inf / inf and 0 / 0 would turn an infinite or zero norm into nan.
+    scale = xp.minimum(xp.maximum(largest, info.tiny), info.max)
+    size /= scale
+    if p == 2:
+        size *= size
+    elif p != 1:
+        size **= p
+    return xp.asarray(scale * size.sum() ** (1 / p))
+
+
+def _joined(norms: list[Array]) -> Array:
+    """Return norms of several dtypes or devices as one array, where the first of them is."""
+    first = norms[0]
+    wide = np.result_type(*[n.dtype for n in norms])
+    return backend.array_module(first).stack([backend.like(n, first).astype(wide) for n in norms])

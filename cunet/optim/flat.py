@@ -1,0 +1,134 @@
+"""Flat buffers: the parameters of a group side by side in one array, so that one kernel updates them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import backend
+from ..backend import Array
+from ..tensor import Tensor
+
+#: What an optimiser keeps for one parameter: numbers such as "step", and arrays of the parameter's shape.
+State = dict[str, Any]
+
+
+def gather(arrays: Sequence[Array], out: Array) -> Array:
+    """Write `arrays` one after the other into the 1-D array `out`; return it."""
+    parts = [a.reshape(-1) for a in arrays]
+    if type(out) is np.ndarray and not backend.is_half(out.dtype):
+        np.concatenate(parts, out=out, casting="same_kind")
+        return out
+    start = 0
+    for part in parts:  # on the GPU a joint copy would upload a list of addresses
+        out[start : start + part.size] = part
+        start += part.size
+    return out
+
+
+def by_kind(params: Sequence[Tensor]) -> list[list[int]]:
+    """Return the positions of `params` in lists of one dtype and device each, in order."""
+    kinds: dict[Any, list[int]] = {}
+    for i, p in enumerate(params):
+        kinds.setdefault((p.data.dtype, backend.device_of(p.data)), []).append(i)
+    return list(kinds.values())
+
+
+class Flat:
+    """Parameters of one dtype and device in one buffer, with their optimiser state in others beside it.
+
+    ``p.data`` of each parameter becomes a view of the buffer, the arrays in its state views of the slots.
+    Half types are trained through a float32 copy (slot "master"): a step is often smaller than the distance
+    to the next half-precision number, and would be lost.
+    """
+
+    def __init__(self, params: list[Tensor], states: list[State]) -> None:
+        first = params[0].data
+        self.xp = backend.array_module(first)
+        self.params, self.states = params, states
+        self.dtype, self.device = first.dtype, backend.device_of(first)
+        self.wide = backend.accumulator(first.dtype)
+        ends = np.cumsum([p.data.size for p in params]).tolist()
+        self.spans = list(zip([0, *ends[:-1]], ends, strict=True))
+        self.shapes = [p.data.shape for p in params]
+        self.data = gather([p.data for p in params], self.xp.empty(ends[-1], self.dtype))
+        self.grads = self.xp.empty(ends[-1], self.wide)
+        self.slots: dict[str, Array] = {}
+        if backend.is_half(self.dtype):
+            self.weights = self._master()
+        else:
+            self.weights = self.data
+            for state in states:
+                state.pop("master", None)  # of a time before the parameter was converted
+        self.views = self._views(self.data)
+        for p, view in zip(params, self.views, strict=True):
+            p.data = view
+
+    def _views(self, flat: Array) -> list[Array]:
+        return [flat[a:b].reshape(shape) for (a, b), shape in zip(self.spans, self.shapes, strict=True)]
+
+    def _master(self) -> Array:
+        """Return the float32 weights: those in the states where they round to the parameters, else the latter."""
+        master = self.data.astype(self.wide)
+        kept = self.add_slot("master", 0.0)
+        kept[...] = self.xp.where(kept.astype(self.dtype) == self.data, kept, master)
+        return kept
+
+    def add_slot(self, name: str, fill: float) -> Array:
+        """Make the flat state array `name` of what the states hold under that name, or else of `fill`."""
+        slot = self.xp.full(self.spans[-1][1], fill, self.wide)
+        self.slots[name] = slot
+        for view, state in zip(self._views(slot), self.states, strict=True):
+            if name in state:
+                view[...] = backend.to_device(state[name], self.device)
+            state[name] = view
+        return slot
+
+    def bind(self) -> bool:
+        """Take in arrays that were assigned to ``p.data``; return False if one has another dtype or device."""
+        changed = [i for i, (p, view) in enumerate(zip(self.params, self.views, strict=True)) if p.data is not view]
+        for i in changed:
+            new, shape = self.params[i].data, self.shapes[i]
+            if new.shape != shape:
+                raise ValueError(f"optimizer: a parameter must keep its shape {shape}, got data of shape {new.shape}")
+            if new.dtype != self.dtype or backend.device_of(new) != self.device:
+                return False
+        for i in changed:
+            self.views[i][...] = self.params[i].data
+            self.params[i].data = self.views[i]
+        if changed and self.weights is not self.data:
+            self.weights = self._master()
+        return True
+
+    def runs(self, key: Callable[[State], Any]) -> Iterator[tuple[int, int, Any]]:
+        """Yield (first, last + 1, key) for neighbouring parameters that have a gradient and equal keys."""
+        first, current = 0, None
+        for i, (p, state) in enumerate(zip(self.params, self.states, strict=True)):
+            this = None if p.grad is None else key(state)
+            if this != current:
+                if current is not None:
+                    yield first, i, current
+                first, current = i, this
+        if current is not None:
+            yield first, len(self.params), current
+
+    def gradient(self, first: int, last: int) -> Array:
+        """Return the gradients of a run of parameters as one 1-D array."""
+        grads: list[Array] = [p.grad for p in self.params[first:last]]
+        if len(grads) == 1 and grads[0].dtype == self.wide:
+            return grads[0].reshape(-1)
+        return gather(grads, self.grads[self.span(first, last)])
+
+    def span(self, first: int, last: int) -> slice:
+        """Return where a run of parameters lies in the flat arrays."""
+        return slice(self.spans[first][0], self.spans[last - 1][1])
+
+    def updated(self, first: int, last: int) -> None:
+        """Tell the parameters of a run that they were written."""
+        if self.weights is not self.data:
+            span = self.span(first, last)
+            self.data[span] = self.weights[span]
+        for p in self.params[first:last]:
+            p.mark_modified()

@@ -1,0 +1,112 @@
+"""The one-cycle schedule of rate and momentum."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .optimizer import Group, Optimizer
+from .schedules import LRScheduler, between, per_group
+
+
+class OneCycleLR(LRScheduler):
+    """Rise to `max_lr`, then fall far below the start, over one training; step once per batch.
+
+    The rate goes from ``max_lr / div_factor`` up to `max_lr` in the first `pct_start` of the steps, then down to
+    ``max_lr / div_factor / final_div_factor``; with `three_phase` it comes back to the start as fast as it rose,
+    and falls on from there. The momentum (``momentum``, or the first of ``betas``) goes the other way.
+
+    Args:
+        optimizer: see `LRScheduler`.
+        max_lr, base_momentum, max_momentum: one value, or one per group.
+        total_steps: or else `epochs` and `steps_per_epoch`.
+        pct_start: part of the steps in which the rate rises, in (0, 1).
+        anneal_strategy: "cos" or "linear".
+        cycle_momentum: False leaves the momentum alone.
+        div_factor, final_div_factor, three_phase: as above.
+
+    Raises:
+        ValueError: a setting out of range; or a step beyond `total_steps`.
+
+    Source: Smith, Topin 2018, arXiv:1708.07120; the two-phase cosine form is fastai's.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        max_lr: float | Sequence[float],
+        total_steps: int | None = None,
+        epochs: int | None = None,
+        steps_per_epoch: int | None = None,
+        pct_start: float = 0.3,
+        anneal_strategy: str = "cos",
+        cycle_momentum: bool = True,
+        base_momentum: float | Sequence[float] = 0.85,
+        max_momentum: float | Sequence[float] = 0.95,
+        div_factor: float = 25.0,
+        final_div_factor: float = 1e4,
+        three_phase: bool = False,
+    ) -> None:
+        if total_steps is None:
+            if epochs is None or steps_per_epoch is None:
+                raise ValueError("OneCycleLR: needs total_steps, or epochs and steps_per_epoch")
+            total_steps = epochs * steps_per_epoch
+        if total_steps < 1:
+            raise ValueError(f"OneCycleLR: total_steps must be positive, got {total_steps}")
+        if not 0 < pct_start < 1:
+            raise ValueError(f"OneCycleLR: pct_start must be in (0, 1), got {pct_start}")
+        if anneal_strategy not in ("cos", "linear"):
+            raise ValueError(f'OneCycleLR: anneal_strategy must be "cos" or "linear", got {anneal_strategy!r}')
+        if cycle_momentum and not all(g.get("momentum") or "betas" in g for g in optimizer.param_groups):
+            raise ValueError("OneCycleLR: cycle_momentum needs an optimiser with momentum or betas")
+        self.total_steps = total_steps
+        self.curve = between if anneal_strategy == "cos" else _line
+        self.max_lrs = per_group("OneCycleLR", "max_lr", max_lr, optimizer)
+        self.momenta = list(
+            zip(
+                per_group("OneCycleLR", "max_momentum", max_momentum, optimizer),
+                per_group("OneCycleLR", "base_momentum", base_momentum, optimizer),
+                strict=True,
+            )
+        )
+        self.cycle_momentum = cycle_momentum
+        low, final = 1 / div_factor, 1 / (div_factor * final_div_factor)
+        top, end = pct_start * total_steps - 1, total_steps - 1.0
+        # (last step of the phase, part of max_lr, momentum: 0 the largest, 1 the smallest)
+        self.phases: list[tuple[float, float, float]] = [(0.0, low, 0.0), (top, 1.0, 1.0)]
+        if three_phase:
+            self.phases.append((2 * top, low, 0.0))
+        self.phases.append((end, final, 0.0))
+        super().__init__(optimizer)
+
+    def _at(self, step: int) -> tuple[float, float]:
+        """Return the part of max_lr, and where the momentum is, after `step` steps."""
+        for (start, *old), (end, *new) in zip(self.phases, self.phases[1:], strict=False):
+            if step <= end:
+                part = (step - start) / (end - start) if end > start else 1.0
+                factor, place = (self.curve(a, b, part) for a, b in zip(old, new, strict=True))
+                return factor, place
+        return self.phases[-1][1], self.phases[-1][2]
+
+    def lr_at(self, step: int, base: float, index: int) -> float:
+        """Return the rate after `step` steps; `base` plays no part."""
+        return self.max_lrs[index] * self._at(step)[0]
+
+    def _apply(self, step: int) -> None:
+        if step > self.total_steps:
+            raise ValueError(f"OneCycleLR: step {step} is beyond total_steps ({self.total_steps})")
+        super()._apply(step)
+        if self.cycle_momentum:
+            place = self._at(step)[1]
+            for group, (high, low) in zip(self.optimizer.param_groups, self.momenta, strict=True):
+                _set_momentum(group, high + (low - high) * place)
+
+
+def _line(start: float, end: float, part: float) -> float:
+    return start + (end - start) * part
+
+
+def _set_momentum(group: Group, value: float) -> None:
+    if "betas" in group:
+        group["betas"] = (value, *group["betas"][1:])
+    else:
+        group["momentum"] = value

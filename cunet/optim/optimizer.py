@@ -1,0 +1,277 @@
+"""Optimizer: parameter groups, their state, and the step that updates each group with one kernel call."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import backend
+from ..kernels import Update
+from ..tensor import Tensor
+from .flat import Flat, State, by_kind
+
+Group = dict[str, Any]
+
+#: Keys that a group may have beside the settings of its optimiser.
+_EXTRA = {"params", "param_names", "name", "initial_lr"}
+
+
+def set_rate(group: Group, lr: float) -> None:
+    """Set the rate of a group; one that is an array is written in place, for who reads it on the GPU."""
+    if backend.is_array(group["lr"]):
+        group["lr"][...] = lr
+    else:
+        group["lr"] = lr
+
+
+class Optimizer:
+    """Base of the optimisers: what all of them do around their own formula.
+
+    The parameters of a group lie side by side in one flat buffer (one per dtype and device) from the first
+    step on: ``p.data`` becomes a view of it. Arrays assigned to ``p.data`` later, by loading a state or
+    moving a model, are copied in at the next step. A step is one kernel call per buffer; parameters without
+    a gradient are left alone entirely, and those whose step counts differ are updated in separate calls.
+    float16 and bfloat16 parameters are trained through a float32 copy, kept in the state as "master".
+
+    A subclass names its settings (`defaults`), its state (`slots`, `numbers`), its kernel and the scalars
+    the kernel takes (`advance`). Those are plain arithmetic in ``lr`` and the numbers, so both may also be
+    0-d arrays on the GPU, and are then read there.
+
+    Args:
+        params: tensors; (name, tensor) pairs; or groups ``{"params": ..., "lr": ...}`` with settings of
+            their own. Leaf tensors with ``requires_grad``, each once.
+        defaults: settings of groups that do not give them.
+
+    Attributes:
+        param_groups: the groups, dicts with the list "params" and every setting; may be changed between steps.
+        state: one dict per parameter, in the order of the groups: numbers such as "step" and arrays.
+
+    Raises:
+        ValueError: no parameters, a parameter twice, a setting out of its range or of an unknown name.
+        TypeError: something that is no Tensor, or not of a floating dtype.
+    """
+
+    #: State numbers of a parameter and their values before its first step.
+    numbers: dict[str, float] = {"step": 0}
+
+    def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
+        self.defaults = defaults
+        self.param_groups: list[Group] = []
+        self.state: list[State] = []
+        self._flats: list[list[Flat]] = []
+        if isinstance(params, Tensor | set | frozenset) or hasattr(params, "parameters"):
+            raise TypeError(
+                f"{self._name}: params must be a list or the like, such as model.parameters(),"
+                f" got {type(params).__name__}"
+            )
+        groups = list(params)
+        if not groups:
+            raise ValueError(f"{self._name}: params is empty; was the iterator used before?")
+        for group in groups if isinstance(groups[0], dict) else [{"params": groups}]:
+            self.add_param_group(group)
+
+    @property
+    def _name(self) -> str:
+        return type(self).__name__
+
+    def __repr__(self) -> str:
+        """Show the settings of each group."""
+        lines = [
+            ", ".join([f"{len(g['params'])} parameters", *(f"{k}={v}" for k, v in g.items() if k in self.defaults)])
+            for g in self.param_groups
+        ]
+        return "\n".join([f"{self._name}(", *(f"  {line}" for line in lines), ")"])
+
+    def add_param_group(self, group: Group) -> None:
+        """Add parameters, with settings of their own: ``{"params": ..., "lr": 1e-4}``."""
+        if not isinstance(group, dict) or "params" not in group:
+            raise TypeError(f'{self._name}: a parameter group must be a dict with "params", got {group!r}')
+        unknown = group.keys() - self.defaults.keys() - _EXTRA
+        if unknown:
+            raise ValueError(
+                f"{self._name}: no such setting: {', '.join(sorted(unknown))}; has {sorted(self.defaults)}"
+            )
+        given = group["params"]
+        if isinstance(given, set | frozenset):
+            raise TypeError(f"{self._name}: params must have an order, got a set")
+        named = [p if isinstance(p, tuple) else (None, p) for p in ([given] if isinstance(given, Tensor) else given)]
+        params = [p for _, p in named]
+        full = {**self.defaults, **group, "params": params}
+        if named and all(name is not None for name, _ in named):
+            full["param_names"] = [name for name, _ in named]
+        self._check_params(named)
+        self._check(full)
+        self.param_groups.append(full)
+        self.state += [{} for _ in params]
+        self._flats.append([])
+
+    def _check_params(self, named: Sequence[tuple[str | None, Any]]) -> None:
+        if not named:
+            raise ValueError(f"{self._name}: a parameter group is empty; was the iterator used before?")
+        old = [p for group in self.param_groups for p in group["params"]]
+        seen, arrays = {id(p) for p in old}, {id(p.data) for p in old}
+        for i, (name, p) in enumerate(named):
+            who = f"{self._name}: parameter {i if name is None else repr(name)}"
+            if not isinstance(p, Tensor):
+                raise TypeError(f"{who} must be a Tensor, got {type(p).__name__}")
+            if not backend.is_floating(p.data.dtype):
+                raise TypeError(f"{who} must have a floating dtype, got {p.data.dtype}")
+            if not p.is_leaf:
+                raise ValueError(f"{who} is the result of an op; only leaves can be trained")
+            if not p.requires_grad:
+                raise ValueError(f"{who} does not require a gradient; pass [p for p in ... if p.requires_grad]")
+            if id(p) in seen:
+                raise ValueError(f"{who} is given twice")
+            if id(p.data) in arrays:
+                raise ValueError(f"{who} shares its array with another one; pass one Tensor for both")
+            seen.add(id(p))
+            arrays.add(id(p.data))
+
+    def _check(self, group: Group) -> None:
+        """Raise ValueError for settings out of range; subclasses add their own."""
+        self._within(group, 0, math.inf, "lr", "weight_decay", "eps")
+        self._within(group, 0, 1, "betas")
+        if "betas" in group and np.shape(group["betas"]) != (2,):
+            raise ValueError(f"{self._name}: betas must be two numbers, got {group['betas']}")
+
+    def _within(self, group: Group, low: float, high: float, *names: str) -> None:
+        """Check that the settings `names`, where there are such, lie in ``[low, high)``."""
+        for name in names:
+            values = group.get(name, low)
+            for value in values if isinstance(values, list | tuple) else (values,):
+                if backend.is_gpu_array(value):
+                    continue  # looking at it would wait for the device
+                if not low <= value < high:
+                    raise ValueError(f"{self._name}: {name} must be in [{low}, {high}), got {values}")
+
+    # -- what a subclass defines
+
+    def slots(self, group: Group) -> dict[str, float]:
+        """Return the names of the state arrays, in the order of the kernel's outputs, and their first values."""
+        return {}
+
+    def kernel(self, group: Group) -> Update:
+        """Return the kernel, ``kernel(g, *scalars, w, *slots)``."""
+        raise NotImplementedError
+
+    def advance(self, group: Group, numbers: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """Return the state numbers after this step, and the scalars that the kernel takes in it."""
+        raise NotImplementedError
+
+    # -- training
+
+    def zero_grad(self) -> None:
+        """Set the gradient of every parameter to None."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.grad = None
+
+    def step(self) -> None:
+        """Update every parameter that has a gradient. Gradients are only read."""
+        with np.errstate(all="ignore"):
+            for i, group in enumerate(self.param_groups):
+                for flat in self._bound(i):
+                    self._step(group, flat)
+
+    def _bound(self, index: int) -> list[Flat]:
+        """Return the flat buffers of a group, with all parameters in place."""
+        flats = self._flats[index]
+        if not flats or not all([flat.bind() for flat in flats]):
+            params = self.param_groups[index]["params"]
+            states = self._states(index)
+            flats = [Flat([params[i] for i in kind], [states[i] for i in kind]) for kind in by_kind(params)]
+            self._flats[index] = flats
+        return flats
+
+    def _states(self, index: int) -> list[State]:
+        start = sum(len(group["params"]) for group in self.param_groups[:index])
+        return self.state[start : start + len(self.param_groups[index]["params"])]
+
+    def _step(self, group: Group, flat: Flat) -> None:
+        names, slots, kernel = tuple(self.numbers), self.slots(group), self.kernel(group)
+        for name, fill in slots.items():
+            if name not in flat.slots:
+                flat.add_slot(name, fill)
+        runs = list(flat.runs(lambda state: tuple([state.get(name, self.numbers[name]) for name in names])))
+        for first, last, numbers in runs:
+            after, scalars = self.advance(group, numbers)
+            span = flat.span(first, last)
+            arrays = [flat.weights, *[flat.slots[name] for name in slots]]
+            kernel(flat.gradient(first, last), *scalars, *[a[span] for a in arrays])
+            for state in flat.states[first:last]:
+                state.update(zip(names, after, strict=True))
+            flat.updated(first, last)
+
+    # -- saving
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return a copy of all state, made of dicts, lists, plain numbers and arrays.
+
+        Returns:
+            ``{"state": [...], "param_groups": [...]}``: a dict of numbers and arrays per parameter (empty before
+            its first step), and the settings of each group with the positions of its parameters.
+        """
+        state = [
+            {k: v.copy() if backend.is_array(v) else v for k, v in s.items()} if "step" in s else {} for s in self.state
+        ]
+        groups, start = [], 0
+        for group in self.param_groups:
+            end = start + len(group["params"])
+            plain = {k: v.item() if hasattr(v, "item") else v for k, v in group.items() if k != "params"}
+            groups.append({**plain, "params": list(range(start, end))})
+            start = end
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over state and settings, so that training goes on exactly as it would have.
+
+        Args:
+            state_dict: what `state_dict` of the same kind of optimiser over the same parameters returned.
+
+        Raises:
+            ValueError: groups, settings or shapes differ; nothing has been changed then.
+        """
+        groups, states = state_dict["param_groups"], state_dict["state"]
+        self._check_groups(groups)
+        self._check_states(states, groups)
+        for group, saved in zip(self.param_groups, groups, strict=True):
+            group.update({k: v for k, v in saved.items() if k not in ("lr", "params", "param_names")})
+            set_rate(group, saved["lr"])
+        self.state = [{k: v.copy() if backend.is_array(v) else v for k, v in s.items()} for s in states]
+        self._flats = [[] for _ in self.param_groups]
+
+    def _check_groups(self, groups: list[Group]) -> None:
+        if len(groups) != len(self.param_groups):
+            raise ValueError(
+                f"{self._name}: the state has {len(groups)} parameter groups, the optimiser {len(self.param_groups)}"
+            )
+        for i, (own, saved) in enumerate(zip(self.param_groups, groups, strict=True)):
+            if len(own["params"]) != len(saved["params"]):
+                raise ValueError(
+                    f"{self._name}: group {i} of the state has {len(saved['params'])} parameters,"
+                    f" that of the optimiser {len(own['params'])}"
+                )
+            other = (self.defaults.keys() ^ saved.keys()) - _EXTRA
+            if other:
+                raise ValueError(
+                    f"{self._name}: group {i} of the state is not of this kind of optimiser:"
+                    f" {', '.join(sorted(other))} on one side only"
+                )
+            self._check({**own, **saved})
+
+    def _check_states(self, states: list[State], groups: list[Group]) -> None:
+        params = [p for group in self.param_groups for p in group["params"]]
+        if len(states) != len(params):
+            raise ValueError(f"{self._name}: the state is of {len(states)} parameters, the optimiser has {len(params)}")
+        allowed = [self.numbers.keys() | {"master"} | self.slots(g).keys() for g in groups for _ in g["params"]]
+        for i, (state, p, names) in enumerate(zip(states, params, allowed, strict=True)):
+            if state and (state.keys() - names or self.numbers.keys() - state.keys()):
+                raise ValueError(f"{self._name}: state {i} must hold {sorted(names)}, got {sorted(state)}")
+            for name, value in state.items():
+                if backend.is_array(value) and value.ndim and value.shape != p.data.shape:
+                    raise ValueError(
+                        f"{self._name}: state {i}: {name} must have shape {p.data.shape}, got {value.shape}"
+                    )
