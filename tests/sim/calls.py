@@ -21,6 +21,8 @@ SUMMING = {"cumsum", "dot", "einsum", "inner", "matmul", "mean", "outer", "prod"
 #: Functions that may be called without a device array: they make one, or ask about types and shapes.
 MAKING = {"arange", "broadcast_shapes", "can_cast", "eye", "full", "geomspace", "identity", "indices", "isscalar"}
 MAKING |= {"linspace", "logspace", "meshgrid", "ones", "result_type", "tri", "zeros"}
+#: Functions whose later arguments are widths and places, not data: CuPy reads them on the host.
+PLACING = {"array_split", "dsplit", "hsplit", "pad", "repeat", "roll", "split", "tile", "vsplit"}
 
 
 def refuse_host(x: Any) -> None:
@@ -34,7 +36,7 @@ def refuse_host(x: Any) -> None:
 
 def run(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call a NumPy function on device arrays, silently, and count a launch unless it only made views."""
-    for x in (*args, *kwargs.values()):
+    for x in args[:1] if function.__name__ in PLACING else (*args, *kwargs.values()):
         refuse_host(x)
     plain = [unwrap(x) for x in args]
     with np.errstate(all="ignore"):  # a GPU does not warn
