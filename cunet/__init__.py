@@ -1,8 +1,9 @@
 """cunet: autograd and neural networks for the arrays people already have, NumPy and CuPy."""
 
-from . import functional, init, random
+from . import data, functional, init, nn, optim, random, train
 from . import functional as F  # noqa: N812 (the name its users know)
 from .backend import synchronize
+from .doctor import device_info
 from .kernels import elementwise, reduction
 from .ops.array import (
     astype,
@@ -59,10 +60,12 @@ from .ops.math import (
     tanh,
     where,
 )
-from .ops.reduce import cumsum, logsumexp, max, mean, min, prod, std, sum, var
+from .ops.reduce import cumsum, max, mean, min, prod, std, sum, var
+from .ops.softmax import logsumexp
 from .random import Generator, manual_seed
 from .tape import is_recording, no_grad
 from .tensor import Tensor, op, tensor
+from .train import Trainer
 from .transforms import grad, value_and_grad
 
 __version__ = "0.1.0"
@@ -71,6 +74,7 @@ __all__ = [
     "F",
     "Generator",
     "Tensor",
+    "Trainer",
     "__version__",
     "abs",
     "add",
@@ -87,6 +91,8 @@ __all__ = [
     "cos",
     "cosh",
     "cumsum",
+    "data",
+    "device_info",
     "diagonal",
     "divide",
     "einsum",
@@ -116,8 +122,10 @@ __all__ = [
     "minimum",
     "multiply",
     "negative",
+    "nn",
     "no_grad",
     "op",
+    "optim",
     "pad",
     "power",
     "prod",
@@ -142,6 +150,7 @@ __all__ = [
     "tanh",
     "tensor",
     "tile",
+    "train",
     "transpose",
     "value_and_grad",
     "var",
