@@ -1,4 +1,4 @@
-"""Reductions over axes: sum, mean, variance, extremes, product, logsumexp, cumulative sum.
+"""Reductions over axes: sum, mean, variance, extremes, product, cumulative sum.
 
 `axis` is an int, a tuple of ints or None for all; half types are accumulated in float32.
 """
@@ -135,26 +135,6 @@ def prod(x, *, axis: Axis = None, keepdims: bool = False):
         return (_expand(gy, x.shape, axis) * others.transpose(back),)
 
     return _narrow(wide.prod(axis=axis, keepdims=keepdims), x.dtype), vjp
-
-
-@op
-def logsumexp(x, *, axis: Axis = None, keepdims: bool = False):
-    """Return ``log(sum(exp(x)))`` over `axis` without overflow; its gradient is the softmax.
-
-    Where all elements are -inf (or there are none) the result is -inf, with gradient 0.
-    """
-    xp = array_module(x)
-    wide = x.astype(accumulator(x.dtype), copy=False)
-    top = wide.max(axis=axis, keepdims=True, initial=-np.inf)
-    top = xp.where(xp.isfinite(top), top, 0)  # inf - inf is NaN
-    with np.errstate(divide="ignore", over="ignore"):
-        y = xp.log(xp.exp(wide - top).sum(axis=axis, keepdims=True)) + top
-
-    def vjp(gy):
-        share = xp.exp(wide - xp.where(xp.isneginf(y), 0, y))
-        return (_expand(gy, x.shape, axis) * share,)
-
-    return _narrow(y if keepdims else y.reshape(reduced_shape(x.shape, axis, False)), x.dtype), vjp
 
 
 @op

@@ -1,0 +1,119 @@
+"""Lookup of rows by index, with a gradient that is the same in every run; one-hot rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..backend import Array, array_module, is_gpu_array
+from ..kernels import elementwise
+from ..tensor import Tensor, as_array, op
+from .softmax import check_floating
+
+
+# One element of the result for each index (last axis 1) and column; out of range nothing is read.
+@elementwise(
+    "raw T weight, int64 index, int64 column, int64 rows, int64 width",
+    "T y",
+    "y = 0 <= index && index < rows ? A(weight[index * width + column]) : log(A(-1))",
+)
+def embedding_forward(weight, index, column, rows, width):
+    return weight[index[..., 0]]
+
+
+# Each thread adds up one element of the result in the order of the lookups: no atomics, no chance.
+@elementwise(
+    "raw T gy, raw int64 order, int64 start, int64 stop, int64 column, int64 width",
+    "T gw",
+    "gw = 0; for (long long k = start; k < stop; ++k) gw += A(gy[order[k] * width + column])",
+)
+def embedding_backward(gy, order, start, stop, column, width):
+    gw = np.zeros((len(start), width), gy.dtype)
+    start, stop = start[:, 0], stop[:, 0]
+    found = np.diff(start, append=len(order)) > 0
+    gw[found] = np.add.reduceat(gy[order], start[found], axis=0)  # each sum ends where the next begins
+    gw[found & (start >= stop)] = 0  # a padding row
+    return gw
+
+
+@op
+def embedding(indices, weight, *, padding_idx: int | None = None):
+    """Return the rows of `weight` that `indices` name.
+
+    The gradient adds up over repeated indices in the order of the lookups, so that two runs give the same bits.
+
+    Args:
+        indices: integers from 0 to rows - 1, any shape.
+        weight: table (rows, width), floating.
+        padding_idx: row that gets no gradient.
+
+    Returns:
+        Tensor of shape (*indices.shape, width).
+
+    Raises:
+        TypeError: `indices` are no integers, or `weight` is not floating.
+        ValueError: an index out of range on the CPU; on the GPU, where asking would make the host wait, its
+            result is NaN and its gradient is dropped.
+    """
+    check_floating("embedding", weight, "weight")
+    if weight.ndim != 2:
+        raise ValueError(f"embedding: weight must have shape (rows, width), got {weight.shape}")
+    rows, width = weight.shape
+    if padding_idx is not None and not -rows <= padding_idx < rows:
+        raise ValueError(f"embedding: padding_idx must be within {rows} rows, got {padding_idx}")
+    indices = _integers("embedding", indices)
+    _check_range("embedding", indices, rows)
+    column = array_module(weight).arange(width)
+
+    def vjp(gy):
+        return None, lambda: _add_rows(gy.reshape(indices.size, width), indices.reshape(-1), rows, padding_idx, column)
+
+    return embedding_forward(weight, indices[..., None], column, rows, width), vjp
+
+
+def _add_rows(gy: Array, indices: Array, rows: int, padding_idx: int | None, column: Array) -> Array:
+    """Return for each of `rows` the sum of the rows of `gy` whose index it is."""
+    xp = array_module(gy)
+    order = xp.argsort(indices, kind="stable")  # equal indices become neighbours, in the order of the lookups
+    found, row = indices[order], xp.arange(rows)
+    start = xp.searchsorted(found, row)
+    stop = xp.searchsorted(found, row, side="right")
+    if padding_idx is not None:
+        stop[padding_idx] = 0
+    return embedding_backward(gy, order, start[:, None], stop[:, None], column, gy.shape[1])
+
+
+def one_hot(indices: Any, num_classes: int, dtype: Any = np.float32) -> Tensor:
+    """Return rows that are 1 at the place `indices` name and 0 elsewhere.
+
+    Args:
+        indices: integers from 0 to num_classes - 1, any shape.
+        num_classes: length of a row. It is not guessed from the data: that would make the host wait for a GPU.
+        dtype: of the result.
+
+    Returns:
+        Tensor of shape (*indices.shape, num_classes); it has no gradient.
+
+    Raises:
+        TypeError: `indices` are no integers.
+        ValueError: an index out of range on the CPU; on the GPU its row is 0.
+    """
+    indices = _integers("one_hot", indices.data if isinstance(indices, Tensor) else indices)
+    _check_range("one_hot", indices, num_classes)
+    return Tensor((indices[..., None] == array_module(indices).arange(num_classes)).astype(dtype))
+
+
+def _integers(who: str, indices: Any) -> Array:
+    indices = as_array(indices)
+    if indices.dtype.kind not in "iu":
+        raise TypeError(f"{who}: indices must be of integer dtype, got {indices.dtype}")
+    return indices.astype(np.int64, copy=False)
+
+
+def _check_range(who: str, indices: Array, count: int) -> None:
+    """Raise ValueError for an index that is not in [0, count); asks nothing of a GPU."""
+    if indices.size and not is_gpu_array(indices):
+        low, high = indices.min(), indices.max()
+        if low < 0 or high >= count:
+            raise ValueError(f"{who}: indices must be 0 to {count - 1}, got {low if low < 0 else high}")

@@ -1,0 +1,204 @@
+"""logsumexp, softmax, log_softmax.
+
+All of them come from two numbers per row: the largest element `top`, and `rest`, the sum of ``exp(x - top)``
+over all *other* elements. No exponential is above 1, so nothing overflows; and ``1 + rest`` kept apart
+as `rest` holds probabilities next to 1, and the loss of a confident classifier, to full relative accuracy.
+
+Rows with infinities, as in PyTorch: where all elements are ``-inf``, or one is ``+inf``, softmax and
+log_softmax are NaN. logsumexp is that infinity; its gradient is 0 for ``-inf``, NaN for ``+inf``. A NaN makes its
+whole row NaN.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..backend import Array, accumulator, is_array, is_floating
+from ..kernels import elementwise, reduced_shape, reduction
+from ..methods import Axis
+from ..tensor import op
+
+_BLOCK = 32768  # elements of NumPy's intermediate results: they stay in a core's cache
+
+# rest = -1 marks a state into which nothing was folded. `top` stays NaN once it is.
+_STATE = """
+struct SoftmaxState { A top; A rest; };
+__device__ SoftmaxState softmax_join(SoftmaxState p, SoftmaxState q) {
+    if (p.rest < 0) return q;
+    if (q.rest < 0) return p;
+    bool first = p.top >= q.top || p.top != p.top;
+    SoftmaxState high = first ? p : q, low = first ? q : p;
+    A factor = low.top == high.top ? A(1) : exp(low.top - high.top);
+    high.rest += (low.rest + 1) * factor;
+    return high;
+}
+"""
+# The difference makes `rest` NaN where `top` is infinite.
+_OUT_REST = "out_rest = a.rest < 0 ? log(A(-1)) : a.rest + (a.top - a.top)"
+_OUT_TOP = "out_top = a.rest < 0 ? log(A(0)) : a.top"
+
+
+def check_floating(who: str, x: Any, name: str = "x") -> None:
+    """Raise TypeError unless `x`, called `name`, is an array of floating dtype."""
+    if not is_array(x) or not is_floating(x.dtype):
+        got = getattr(x, "dtype", type(x).__name__)
+        raise TypeError(f"{who}: {name} must be an array of floating dtype, got {got}")
+
+
+def _fold(x: Array, axis: Axis) -> Array:
+    """Return `x` as a matrix: a row for each result, the folded axes along it."""
+    axes = range(x.ndim) if axis is None else [a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,))]
+    kept = [i for i in range(x.ndim) if i not in axes]
+    rows = math.prod(x.shape[i] for i in kept)
+    return x.transpose(*kept, *axes).reshape(rows, math.prod(x.shape[i] for i in axes))
+
+
+@reduction(
+    "T in_x",
+    "A out_top, A out_rest",
+    map="SoftmaxState{A(in_x), A(0)}",
+    reduce="softmax_join(a, b)",
+    post=f"{_OUT_TOP}, {_OUT_REST}",
+    identity="SoftmaxState{A(0), A(-1)}",
+    reduce_type="SoftmaxState",
+    preamble=_STATE,
+)
+def softmax_stats(x, axis, keepdims):
+    rows = _fold(x, axis)
+    count, length = rows.shape
+    top = np.full(count, -np.inf, x.dtype)
+    rest = np.zeros(count, x.dtype)
+    step = max(1, _BLOCK // max(1, length))
+    for start in range(0, count if length else 0, step):
+        block = rows[start : start + step]
+        largest = (np.arange(len(block)), block.argmax(axis=1))
+        top[start : start + step] = high = block[largest]
+        e = np.subtract(block, high[:, None], order="C")  # along a row NumPy sums in pairs, across rows one by one
+        np.exp(e, out=e)[largest] = 0
+        rest[start : start + step] = e.sum(axis=1)
+    rest += top - top  # NaN where top is infinite
+    shape = reduced_shape(x.shape, axis, keepdims)
+    return top.reshape(shape), rest.reshape(shape)
+
+
+@reduction(
+    "T in_x",
+    "T out_y, A out_top, A out_rest",
+    map="SoftmaxState{A(in_x), A(0)}",
+    reduce="softmax_join(a, b)",
+    post=f"{_OUT_TOP}, {_OUT_REST}, out_y = isinf(out_top) ? out_top : out_top + log1p(out_rest)",
+    identity="SoftmaxState{A(0), A(-1)}",
+    reduce_type="SoftmaxState",
+    preamble=_STATE,
+)
+def logsumexp_forward(x, axis, keepdims):
+    top, rest = softmax_stats.body(x, axis, keepdims)
+    return np.where(np.isinf(top), top, top + np.log1p(rest)), top, rest
+
+
+@elementwise(
+    "T gy, T x, A top, A rest",
+    "T gx",
+    "gx = top == log(A(0)) ? A(0) : gy / (1 + rest) * exp(x - top)",
+)
+def logsumexp_backward(gy, x, top, rest):
+    nothing = np.isneginf(top)  # all of the row is -inf
+    gx = np.exp(x - np.where(nothing, 0, top))
+    gx *= np.where(nothing, 0, gy / (1 + rest))
+    return gx
+
+
+@op
+def logsumexp(x, *, axis: Axis = None, keepdims: bool = False):
+    """Return ``log(sum(exp(x)))`` over `axis`, without overflow.
+
+    Args:
+        x: floating, any shape.
+        axis: int, tuple of ints, or None for all. Over no elements the result is ``-inf``.
+        keepdims: keep the folded axes with length 1.
+
+    Raises:
+        TypeError: `x` is not of floating dtype.
+    """
+    check_floating("logsumexp", x)
+    y, top, rest = logsumexp_forward(x, axis=axis, keepdims=True)
+    y = y.reshape(reduced_shape(x.shape, axis, keepdims))
+    return y, lambda gy: (logsumexp_backward(gy.reshape(top.shape), x, top, rest),)
+
+
+@elementwise("T x, A top, A rest", "T y", "y = exp(x - top) / (1 + rest)")
+def softmax_forward(x, top, rest):
+    y = np.exp(x - top)
+    y /= 1 + rest
+    return y
+
+
+@reduction("T in_g, T in_y", "A out_dot", map="A(in_g) * A(in_y)", reduce="a + b", post="out_dot = a", identity="0")
+def softmax_dot(g, y, axis, keepdims):
+    return (g * y).sum(axis=axis, keepdims=keepdims)
+
+
+@elementwise("T gy, T y, A dot", "T gx", "gx = y * (gy - dot)")
+def softmax_backward(gy, y, dot):
+    gx = gy - dot
+    gx *= y
+    return gx
+
+
+@op
+def softmax(x, *, axis: int = -1):
+    """Return ``exp(x) / sum(exp(x))`` along `axis`: positive numbers that sum to 1.
+
+    Adding a constant to a row changes nothing. Scores for a loss belong into `cross_entropy` as they are, not here.
+
+    Args:
+        x: floating, any shape of at least one axis.
+        axis: the axis along which the results sum to 1.
+
+    Raises:
+        TypeError: `x` is not of floating dtype.
+
+    Source: Bridle 1990, "Probabilistic interpretation of feedforward classification network outputs", equation 11.
+    """
+    check_floating("softmax", x)
+    y = softmax_forward(x, *softmax_stats(x, axis=axis, keepdims=True))
+    return y, lambda gy: (softmax_backward(gy, y, softmax_dot(gy, y, axis=axis, keepdims=True)),)
+
+
+@elementwise("T x, A top, A rest", "T y", "y = (x - top) - log1p(rest)")
+def log_softmax_forward(x, top, rest):
+    y = x - top
+    y -= np.log1p(rest)
+    return y
+
+
+@elementwise("T gy, T y, A total", "T gx", "gx = gy - exp(y) * total")
+def log_softmax_backward(gy, y, total):
+    gx = np.exp(y)
+    gx *= -total
+    gx += gy
+    return gx
+
+
+@op
+def log_softmax(x, *, axis: int = -1):
+    """Return ``x - logsumexp(x)`` along `axis`: logarithms of probabilities.
+
+    Args:
+        x: floating, any shape of at least one axis.
+        axis: the axis along which the exponentials of the results sum to 1.
+
+    Raises:
+        TypeError: `x` is not of floating dtype.
+    """
+    check_floating("log_softmax", x)
+    y = log_softmax_forward(x, *softmax_stats(x, axis=axis, keepdims=True))
+
+    def vjp(gy):
+        total = gy.sum(axis=axis, keepdims=True, dtype=accumulator(gy.dtype))
+        return (log_softmax_backward(gy, y, total),)
+
+    return y, vjp

@@ -1,0 +1,447 @@
+"""Losses: what the table of cases cannot say. PyTorch is the second oracle where it is installed."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from helpers import assert_ulp, host, ulp_distance
+
+from cunet import F, nn
+from cunet.tensor import Tensor
+
+bce = F.binary_cross_entropy_with_logits
+TWO_ARRAYS = [F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.huber_loss, F.kl_div, bce]
+two_arrays = pytest.mark.parametrize("f", TWO_ARRAYS, ids=lambda f: f.__name__)
+inf, nan = math.inf, math.nan
+
+
+def run(f, x, *rest, dev, dtype=np.float32, **options):
+    """Return the loss and the gradient for `x` on the host."""
+    leaf = Tensor(dev(np.array(x), dtype), requires_grad=True)
+    y = f(leaf, *[dev(np.array(a)) for a in rest], **options)
+    y.backward(dev(np.ones(y.shape), dtype))
+    return host(y), host(leaf.grad)
+
+
+# Numbers at the ends
+
+
+@pytest.mark.parametrize("gap", [5.0, 17.0, 30.0, 60.0])
+def test_a_confident_right_answer_keeps_its_loss_and_gradient(gap, dev):
+    """N64: softmax - 1 is 0 in float32 from a gap of 17; the loss and the gradient are exp(-gap) each."""
+    y, gx = run(F.cross_entropy, [[gap, 0.0, -1.0]], [0], dev=dev)
+    others = math.exp(-gap) + math.exp(-gap - 1)
+    assert_ulp(y, math.log1p(others), np.float32, 4)
+    total = 1 + others
+    assert_ulp(gx, [[-others / total, math.exp(-gap) / total, math.exp(-gap - 1) / total]], np.float32, 4)
+
+
+def test_a_confident_right_answer_keeps_its_gradient_with_probabilities(dev):
+    y, gx = run(F.cross_entropy, [[30.0, 0.0]], np.array([[1.0, 0.0]], np.float32), dev=dev)
+    assert_ulp(y, math.log1p(math.exp(-30)), np.float32, 4)
+    p = math.exp(-30) / (1 + math.exp(-30))
+    assert_ulp(gx, [[-p, p]], np.float32, 4)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_large_logits_do_not_overflow(smoothing, dev):
+    """N64: exp(1e4) has no float."""
+    x = np.array([[1e4, 0.0, -1e4], [1e4, 1e4, 1e4]])
+    y, gx = run(F.cross_entropy, x, [2, 0], dev=dev, reduction="none", label_smoothing=smoothing)
+    expected = [(1 - smoothing) * 2e4 + smoothing * 1e4, math.log(3)]
+    assert_ulp(y, expected, np.float32, 2)
+    k = smoothing / 3
+    assert_ulp(gx[0], [1 - k, -k, smoothing - 1 - k], np.float32, 4)
+
+
+def test_binary_cross_entropy_starts_from_logits_because_sigmoid_saturates(dev):
+    """M32: a float32 sigmoid is exactly 1 from 17 on, so a loss of probabilities would be log(0) and its gradient 0."""
+    z = np.array([17.0, 20.0, 50.0, 100.0, 1e4], np.float32)
+    assert (np.float32(1) / (np.float32(1) + np.exp(-z)) == 1).all()
+    y, gz = run(bce, z, np.zeros(5, np.float32), dev=dev, reduction="none")
+    assert_ulp(y, [v + math.log1p(math.exp(-v)) for v in z.tolist()], np.float32, 1)
+    assert_ulp(gz, np.ones(5), np.float32, 1)
+    y, gz = run(bce, z, np.ones(5, np.float32), dev=dev, reduction="none")
+    tail = [math.log1p(math.exp(-v)) for v in z.tolist()]
+    small = [math.exp(-v) / (1 + math.exp(-v)) for v in z.tolist()]
+    normal = np.array(tail) >= np.finfo(np.float32).tiny  # a GPU may flush what is below
+    assert_ulp(y[normal], np.array(tail)[normal], np.float32, 4)
+    assert_ulp(gz[normal], -np.array(small)[normal], np.float32, 4)
+    assert np.isfinite(y).all()
+
+
+def test_binary_cross_entropy_is_symmetric(rng, dev):
+    z, t = rng.uniform(-30, 30, 40), rng.uniform(0, 1, 40)
+    y, gz = run(bce, z, t, dev=dev, dtype=np.float64, reduction="none")
+    other, g_other = run(bce, -z, 1 - t, dev=dev, dtype=np.float64, reduction="none")
+    np.testing.assert_allclose(y, other, rtol=1e-12)
+    np.testing.assert_allclose(gz, -g_other, rtol=1e-9)
+
+
+def test_binary_is_the_two_class_case_of_cross_entropy(rng, dev):
+    z, t = rng.uniform(-9, 9, 20), rng.integers(0, 2, 20)
+    y, gz = run(bce, z, t.astype(float), dev=dev, dtype=np.float64)
+    both, g_both = run(F.cross_entropy, np.stack([np.zeros(20), z], axis=1), t, dev=dev, dtype=np.float64)
+    np.testing.assert_allclose(y, both, rtol=1e-13)
+    np.testing.assert_allclose(gz, g_both[:, 1], rtol=1e-12)
+
+
+def test_half_types_sum_in_float32(dev):
+    n = 100_000
+    y, gx = run(F.mse_loss, np.full(n, 3.0), np.zeros(n, np.float16), dev=dev, dtype=np.float16)
+    assert y.dtype == gx.dtype == np.float16
+    assert y == 9  # the sum, 9e5, is no float16
+    assert ulp_distance(gx, np.full(n, 6 / n), np.float16).max() <= 1
+    y, _ = run(F.cross_entropy, np.zeros((n, 4)), np.zeros(n, np.int64), dev=dev, dtype=np.float16)
+    assert ulp_distance(y, math.log(4), np.float16) <= 1
+    y, _ = run(F.nll_loss, np.full((n, 4), -2.0), np.zeros(n, np.int64), dev=dev, dtype=np.float16)
+    assert y == 2
+
+
+def test_l1_has_no_gradient_where_it_is_zero(dev):
+    y, gx = run(F.l1_loss, [1.0, 2.0, 3.0, nan], np.array([1, 3, 2, 0], np.float32), dev=dev, reduction="none")
+    np.testing.assert_array_equal(y, [0, 1, 1, nan])
+    np.testing.assert_array_equal(gx, [0, -1, 1, nan])
+
+
+def test_huber_at_its_corner_and_far_out(dev):
+    x = np.array([0.0, 2.0, -2.0, 1e30, -inf, nan])
+    y, gx = run(F.huber_loss, x, np.zeros(6, np.float32), dev=dev, delta=2.0, reduction="none")
+    np.testing.assert_array_equal(y, np.array([0, 2, 2, 2e30, inf, nan], np.float32))
+    np.testing.assert_array_equal(gx, [0, 2, -2, 2, -2, nan])
+
+
+def test_divergence_of_a_distribution_from_itself_is_zero(rng, dev):
+    p = rng.dirichlet(np.ones(7), 5)
+    y, _ = run(F.kl_div, np.log(p), p, dev=dev, dtype=np.float64, reduction="batchmean")
+    assert abs(y) < 1e-15
+    y, _ = run(F.kl_div, np.log(p), np.log(p), dev=dev, dtype=np.float64, reduction="batchmean", log_target=True)
+    assert y == 0
+
+
+@pytest.mark.parametrize("log_target", [False, True])
+def test_divergence_of_a_target_of_zero_is_zero(log_target, dev):
+    t = np.array([-inf, 0.0] if log_target else [0.0, 1.0], np.float32)
+    y, gx = run(F.kl_div, [-inf, -1.0], t, dev=dev, reduction="none", log_target=log_target)
+    assert y.tolist() == [0, 1]
+    assert gx.tolist() == [0, -1]
+
+
+# What counts
+
+
+def test_the_weighted_mean_divides_by_the_weights_of_the_labels(dev):
+    """Not by their number: two classes of weight 1 and 3, one label each, both with loss log(2)."""
+    y, gx = run(F.cross_entropy, np.zeros((2, 2)), [0, 1], dev=dev, weight=[1.0, 3.0])
+    assert_ulp(y, math.log(2), np.float32, 1)
+    assert_ulp(gx, [[-0.125, 0.125], [0.375, -0.375]], np.float32, 2)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("ignored", [-100, 1, 255])
+def test_ignored_positions_count_nothing_even_with_nan_in_them(ignored, smoothing, rng, dev):
+    x, t = rng.uniform(-3, 3, (4, 3)), np.array([0, ignored, 2, ignored])
+    options = {"label_smoothing": smoothing, "ignore_index": ignored}
+    x[1] = nan
+    y, gx = run(F.cross_entropy, x, t, dev=dev, dtype=np.float64, **options)
+    kept, g_kept = run(F.cross_entropy, x[[0, 2]], t[[0, 2]], dev=dev, dtype=np.float64, label_smoothing=smoothing)
+    np.testing.assert_allclose(y, kept, rtol=1e-14)
+    np.testing.assert_allclose(gx[[0, 2]], g_kept, rtol=1e-14)
+    assert (gx[[1, 3]] == 0).all()
+
+
+@pytest.mark.parametrize("f", [F.cross_entropy, F.nll_loss], ids=lambda f: f.__name__)
+def test_a_mean_over_no_label_is_nan_without_a_gradient(f, dev):
+    y, gx = run(f, np.full((2, 3), -1.0), [-100, -100], dev=dev)
+    assert np.isnan(y)
+    assert (gx == 0).all()
+    y, _ = run(f, np.full((2, 3), -1.0), [-100, -100], dev=dev, reduction="sum")
+    assert y == 0
+
+
+def test_a_mean_over_an_empty_batch_is_nan(dev):
+    assert np.isnan(run(F.cross_entropy, np.zeros((0, 3)), np.zeros(0, np.int64), dev=dev)[0])
+    assert np.isnan(run(F.mse_loss, np.zeros((0, 3)), np.zeros((0, 3), np.float32), dev=dev)[0])
+    assert run(F.mse_loss, np.zeros((0, 3)), np.zeros((0, 3), np.float32), dev=dev, reduction="sum")[0] == 0
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"])
+def test_labels_of_any_integer_dtype(dtype, rng, dev):
+    x, t = rng.uniform(-3, 3, (5, 4)), np.array([3, 0, 2, 1, 3])
+    expected = run(F.cross_entropy, x, t, dev=dev)
+    for a, b in zip(run(F.cross_entropy, x, t.astype(dtype), dev=dev), expected, strict=True):
+        assert a.tobytes() == b.tobytes()
+
+
+def test_the_last_axis_can_hold_the_classes(rng, dev):
+    x, t = rng.uniform(-3, 3, (2, 5, 3)), rng.integers(0, 3, (2, 5))
+    y, gx = run(F.cross_entropy, x, t, dev=dev, axis=-1)
+    other, g_other = run(F.cross_entropy, np.moveaxis(x, -1, 1), t, dev=dev)
+    assert_ulp(y, other, np.float32, 2)
+    np.testing.assert_allclose(np.moveaxis(gx, -1, 1), g_other, rtol=1e-6)
+
+
+def test_cross_entropy_is_one_node_of_the_tape(dev):
+    """N64: softmax and cross-entropy are fused."""
+    x = Tensor(dev(np.zeros((2, 3)), np.float32), requires_grad=True)
+    y = F.cross_entropy(x, dev(np.array([0, 1])))
+    assert y._node.parents[0] is x
+
+
+def test_targets_take_the_dtype_of_predictions(dev):
+    x = np.array([0.5, -1.0])
+    for target in (np.array([1, 0]), np.array([True, False]), np.array([1, 0], np.uint8)):
+        for f in (F.mse_loss, bce):
+            y, gx = run(f, x, target, dev=dev)
+            expected, g = run(f, x, target.astype(np.float32), dev=dev)
+            assert y.dtype == gx.dtype == np.float32
+            assert y == expected
+            assert (gx == g).all()
+
+
+def test_no_gradient_for_labels_and_weights(dev):
+    x = Tensor(dev(np.zeros((2, 3)), np.float32), requires_grad=True)
+    w = Tensor(dev(np.ones(3), np.float32), requires_grad=True)
+    F.cross_entropy(x, dev(np.array([0, 1])), weight=w).backward()
+    assert w.grad is None
+
+
+# What is refused
+
+
+@two_arrays
+@pytest.mark.parametrize("other", [(4, 1), (3,), (4, 3, 1), ()], ids=str)
+def test_shapes_never_broadcast(f, other, dev):
+    shapes = rf"got \(4, 3\) and {str(other).replace('(', '[(]').replace(')', '[)]')}"
+    with pytest.raises(ValueError, match=f"{f.__name__}: both arrays must have the same shape, {shapes}"):
+        f(dev(np.zeros((4, 3), np.float32)), dev(np.zeros(other, np.float32)))
+
+
+@two_arrays
+def test_integers_only_are_refused(f, dev):
+    with pytest.raises(TypeError, match=f"{f.__name__}: an array of floating dtype is required, got int64 and int64"):
+        f(dev(np.arange(3)), dev(np.arange(3)))
+
+
+@pytest.mark.parametrize("f", [*TWO_ARRAYS, F.cross_entropy, F.nll_loss], ids=lambda f: f.__name__)
+def test_an_unknown_reduction_is_named(f, dev):
+    a = dev(np.zeros((2, 2), np.float32))
+    with pytest.raises(ValueError, match=f"{f.__name__}: reduction must be one of .*'mean', 'sum', 'none', got 'avg'"):
+        f(a, a, reduction="avg")
+
+
+@pytest.mark.parametrize("f", [F.cross_entropy, F.nll_loss], ids=lambda f: f.__name__)
+def test_labels_must_fit_the_logits(f, dev):
+    x = dev(np.zeros((4, 3), np.float32))
+    with pytest.raises(ValueError, match=r"labels must have the shape of \(4, 3\) without axis 1, \(4,\), got \(5,\)"):
+        f(x, dev(np.zeros(5, np.int64)))
+    with pytest.raises(ValueError, match=r"labels must have the shape .*, \(4,\), got \(4, 1\)"):
+        f(x, dev(np.zeros((4, 1), np.int64)))
+    with pytest.raises(TypeError, match="target must hold class labels of integer dtype, got bool"):
+        f(x, dev(np.zeros(4, bool)))
+    with pytest.raises(ValueError, match=rf"{f.__name__}: weight must have shape \(C,\) = \(3,\), got \(4,\)"):
+        f(x, dev(np.zeros(4, np.int64)), weight=[1, 1, 1, 1])
+    with pytest.raises(ValueError, match=rf"{f.__name__}: axis 2 must hold at least one class, got shape \(4, 3\)"):
+        f(x, dev(np.zeros(4, np.int64)), axis=2)
+    with pytest.raises(TypeError, match="must be an array of floating dtype, got int64"):
+        f(dev(np.zeros((4, 3), np.int64)), dev(np.zeros(4, np.int64)))
+
+
+def test_probabilities_must_fit_the_logits(dev):
+    with pytest.raises(ValueError, match=r"must have the shape of the logits \(4, 3\), got \(4,\).*integer dtype"):
+        F.cross_entropy(dev(np.zeros((4, 3), np.float32)), dev(np.zeros(4, np.float32)))
+
+
+@pytest.mark.parametrize("wrong", [3, -1, 2**40, -(2**40)])
+@pytest.mark.parametrize("options", [{}, {"weight": [1.0, 2.0, 3.0]}, {"label_smoothing": 0.1}], ids=str)
+@pytest.mark.parametrize("f", [F.cross_entropy, F.nll_loss], ids=lambda f: f.__name__)
+def test_a_label_out_of_range(f, options, wrong, device, dev):
+    """An error on the CPU; on the GPU, where it would cost a synchronisation, NaN and nothing read out of bounds."""
+    if f is F.nll_loss and "label_smoothing" in options:
+        pytest.skip("no such option")
+    x, t = np.zeros((3, 3)), [0, wrong, -100]
+    if device == "cpu":
+        with pytest.raises(ValueError, match=rf"labels must be 0 to 2, or ignore_index = -100; got {wrong}"):
+            run(f, x, t, dev=dev, **options)
+        return
+    y, gx = run(f, x, t, dev=dev, reduction="none", **options)
+    assert np.isnan(y).tolist() == [False, True, False]
+    assert np.isnan(gx[1]).all()
+    assert np.isfinite(gx[[0, 2]]).all()
+
+
+@pytest.mark.parametrize(
+    ("f", "options", "message"),
+    [
+        (F.huber_loss, {"delta": 0}, "huber_loss: delta must be above 0, got 0"),
+        (F.huber_loss, {"delta": nan}, "huber_loss: delta must be above 0, got nan"),
+        (F.smooth_l1_loss, {"beta": -1}, "smooth_l1_loss: beta must be at least 0, got -1"),
+        (bce, {"pos_weight": [1.0, 2.0]}, r"pos_weight must broadcast to the shape of the logits \(4, 3\), got \(2,\)"),
+        (bce, {"weight": np.ones((1, 4, 3)).tolist()}, r"weight must broadcast .* \(4, 3\), got \(1, 4, 3\)"),
+    ],
+    ids=str,
+)
+def test_options_out_of_range(f, options, message, dev):
+    a = dev(np.zeros((4, 3), np.float32))
+    with pytest.raises(ValueError, match=message):
+        f(a, a, **options)
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 1.5, nan])
+def test_label_smoothing_must_be_a_share(smoothing, dev):
+    with pytest.raises(ValueError, match=f"label_smoothing must be from 0 to 1, got {smoothing}"):
+        F.cross_entropy(dev(np.zeros((2, 3), np.float32)), dev(np.zeros(2, int)), label_smoothing=smoothing)
+
+
+def test_a_weight_on_the_other_device_is_refused(device, dev):
+    if device == "cpu":
+        pytest.skip("needs two devices")
+    with pytest.raises(TypeError, match="cross_entropy: weight is on the cpu, all else on the gpu"):
+        F.cross_entropy(dev(np.zeros((2, 3), np.float32)), dev(np.zeros(2, int)), weight=np.ones(3, np.float32))
+
+
+# The classes
+
+
+def test_classes_hold_the_options(rng, device, dev):
+    x, t = dev(rng.uniform(-3, 3, (5, 3))), dev(np.array([0, 1, -100, 2, 2]))
+    loss = nn.CrossEntropyLoss([1.0, 2.0, 3.0], label_smoothing=0.1, reduction="sum").to(device)
+    assert host(loss(x, t)) == host(F.cross_entropy(x, t, weight=[1, 2, 3], label_smoothing=0.1, reduction="sum"))
+    assert "label_smoothing=0.1" in repr(loss)
+    assert list(dict(loss.named_buffers())) == ["weight"]
+    assert not list(loss.parameters())
+
+
+def test_every_loss_has_its_class(rng, dev):
+    a, b = dev(rng.uniform(0.1, 0.9, (4, 3))), dev(rng.uniform(0.1, 0.9, (4, 3)))
+    for name, f in {
+        "MSELoss": F.mse_loss,
+        "L1Loss": F.l1_loss,
+        "SmoothL1Loss": F.smooth_l1_loss,
+        "HuberLoss": F.huber_loss,
+        "KLDivLoss": F.kl_div,
+        "BCEWithLogitsLoss": bce,
+    }.items():
+        assert host(getattr(nn, name)(reduction="sum")(a, b)) == host(f(a, b, reduction="sum"))
+    labels = dev(np.array([0, 1, 2, 1]))
+    assert host(nn.NLLLoss(ignore_index=1)(a, labels)) == host(F.nll_loss(a, labels, ignore_index=1))
+
+
+def test_a_class_names_what_it_does_not_know():
+    with pytest.raises(TypeError, match="MSELoss: .*'beta'; its options are reduction"):
+        nn.MSELoss(beta=1)
+
+
+# PyTorch
+
+
+def compare(ours, theirs, arrays, dev, rng, differentiable=(0,)):
+    torch = pytest.importorskip("torch")
+    tensors = [torch.tensor(a, requires_grad=i in differentiable) for i, a in enumerate(arrays)]
+    leaves = [Tensor(dev(a), requires_grad=i in differentiable) for i, a in enumerate(arrays)]
+    y, z = ours(*leaves), theirs(torch, *tensors)
+    gy = rng.standard_normal(tuple(z.shape))
+    y.backward(dev(gy))
+    z.backward(torch.tensor(gy))
+    np.testing.assert_allclose(host(y), z.detach().numpy(), rtol=1e-12, atol=1e-14)
+    for i in differentiable:
+        np.testing.assert_allclose(host(leaves[i].grad), tensors[i].grad.numpy(), rtol=1e-10, atol=1e-13)
+
+
+REDUCTIONS = ("mean", "sum", "none")
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (3, 4, 5), (2, 4, 2, 3), (4,)], ids=str)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("f", [F.cross_entropy, F.nll_loss], ids=lambda f: f.__name__)
+def test_labels_as_in_pytorch(f, weighted, shape, rng, dev):
+    weight = rng.uniform(0.5, 2, 4) if weighted else None
+    smoothings = (0.0, 0.1, 1.0) if f is F.cross_entropy else (None,)
+    for reduction, ignored, smoothing in itertools.product(REDUCTIONS, (-100, 2), smoothings):
+        options = {"reduction": reduction, "ignore_index": ignored}
+        if smoothing is not None:
+            options["label_smoothing"] = smoothing
+        x = 3 * rng.standard_normal(shape)
+        t = rng.integers(0, 4, shape[:1] + shape[2:] if len(shape) > 1 else ())
+        t[...] = np.where((t == 3) & (t.ndim > 0), ignored, t)
+        t.reshape(-1)[0] = 1
+        compare(
+            lambda x, t, o=options: f(x, t, weight=None if weight is None else dev(weight), **o),
+            lambda torch, x, t, o=options: getattr(torch.nn.functional, f.__name__)(
+                x, t, weight=None if weight is None else torch.tensor(weight), **o
+            ),
+            (x, t),
+            dev,
+            rng,
+        )
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_probabilities_as_in_pytorch(weighted, smoothing, reduction, rng, dev):
+    weight = rng.uniform(0.5, 2, 4) if weighted else None
+    options = {"reduction": reduction, "label_smoothing": smoothing}
+    for shape in ((5, 4), (2, 4, 3), (4,)):
+        q = rng.uniform(0, 1, shape)
+        compare(
+            lambda x, q: F.cross_entropy(x, q, weight=None if weight is None else dev(weight), **options),
+            lambda torch, x, q: torch.nn.functional.cross_entropy(
+                x, q, weight=None if weight is None else torch.tensor(weight), **options
+            ),
+            (3 * rng.standard_normal(shape), q),
+            dev,
+            rng,
+            differentiable=(0, 1),
+        )
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("positive", [False, True])
+def test_binary_cross_entropy_as_in_pytorch(positive, weighted, reduction, rng, dev):
+    factors = {}
+    if weighted:
+        factors["weight"] = rng.uniform(0.5, 2, (5, 1))
+    if positive:
+        factors["pos_weight"] = rng.uniform(0.5, 2, 4)
+    compare(
+        lambda z, t: bce(z, t, reduction=reduction, **{k: dev(v) for k, v in factors.items()}),
+        lambda torch, z, t: torch.nn.functional.binary_cross_entropy_with_logits(
+            z, t, reduction=reduction, **{k: torch.tensor(v) for k, v in factors.items()}
+        ),
+        (8 * rng.standard_normal((5, 4)), rng.uniform(0, 1, (5, 4))),
+        dev,
+        rng,
+        differentiable=(0, 1),
+    )
+
+
+@pytest.mark.filterwarnings("ignore:reduction. 'mean' divides:UserWarning")  # PyTorch's, about kl_div
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize(
+    ("f", "options"),
+    [
+        (F.mse_loss, {}),
+        (F.l1_loss, {}),
+        (F.huber_loss, {"delta": 0.7}),
+        (F.huber_loss, {"delta": 3}),
+        (F.smooth_l1_loss, {"beta": 0.7}),
+        (F.smooth_l1_loss, {"beta": 0}),
+        (F.kl_div, {}),
+        (F.kl_div, {"log_target": True}),
+    ],
+    ids=lambda v: getattr(v, "__name__", str(v)),
+)
+def test_two_arrays_as_in_pytorch(f, options, reduction, rng, dev):
+    x, y = rng.standard_normal((4, 6)), rng.uniform(0.1, 1, (4, 6))
+    for how in (reduction, "batchmean") if f is F.kl_div and reduction == "mean" else (reduction,):
+        compare(
+            lambda a, b, how=how: f(a, b, reduction=how, **options),
+            lambda torch, a, b, how=how: getattr(torch.nn.functional, f.__name__)(a, b, reduction=how, **options),
+            (x, y),
+            dev,
+            rng,
+            differentiable=(0, 1),
+        )
