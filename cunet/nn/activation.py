@@ -8,12 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from ..ops import activation as ops
-from ..ops import softmax as softmax_ops
-from ..ops.activation import prelu
+from ..ops import activation, gated, rectifier, softmax
+from ..ops.math import tanh
 from ..random import Generator
-from .linear import make_parameter
+from .linear import _check_sizes, make_parameter
 from .module import Module
+
+
+def bind_options(who: str, function: Callable[..., Any], args: Any, kwargs: Any) -> dict[str, Any]:
+    """Return by name the options of a function (its keyword-only arguments) that were given, also by position."""
+    parameters = inspect.signature(function).parameters.values()
+    options = [p.replace(kind=p.POSITIONAL_OR_KEYWORD) for p in parameters if p.kind is p.KEYWORD_ONLY]
+    try:
+        return inspect.Signature([p.replace(default=None) for p in options]).bind(*args, **kwargs).arguments
+    except TypeError as error:
+        raise TypeError(f"{who}: {error}; its options are ({', '.join(p.name for p in options)})") from None
 
 
 class Activation(Module):
@@ -22,15 +31,7 @@ class Activation(Module):
     function: Callable[..., Any]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        static = [p for p in inspect.signature(self.function).parameters.values() if p.kind is p.KEYWORD_ONLY]
-        names = [p.name for p in static]
-        if len(args) > len(names) or not kwargs.keys() <= set(names):
-            given = [*map(repr, args), *(f"{k}={v!r}" for k, v in kwargs.items())]
-            raise TypeError(f"{type(self).__name__} takes ({', '.join(names)}), got ({', '.join(given)})")
-        positional = dict(zip(names, args, strict=False))
-        if positional.keys() & kwargs.keys():
-            raise TypeError(f"{type(self).__name__}: {', '.join(positional.keys() & kwargs.keys())} given twice")
-        self.options: dict[str, Any] = positional | kwargs
+        self.options = bind_options(type(self).__name__, self.function, args, kwargs)
 
     def forward(self, x: Any) -> Any:
         """Return the function of `x`."""
@@ -47,27 +48,27 @@ def _layer(name: str, function: Callable[..., Any]) -> type[Activation]:
     return type(name, (Activation,), {"function": staticmethod(function), "__doc__": doc, "__module__": __name__})
 
 
-CELU = _layer("CELU", ops.celu)
-ELU = _layer("ELU", ops.elu)
-GELU = _layer("GELU", ops.gelu)
-GLU = _layer("GLU", ops.glu)
-Hardsigmoid = _layer("Hardsigmoid", ops.hard_sigmoid)
-Hardswish = _layer("Hardswish", ops.hard_swish)
-Hardtanh = _layer("Hardtanh", ops.hard_tanh)
-LeakyReLU = _layer("LeakyReLU", ops.leaky_relu)
-LogSigmoid = _layer("LogSigmoid", ops.logsigmoid)
-LogSoftmax = _layer("LogSoftmax", softmax_ops.log_softmax)
-Mish = _layer("Mish", ops.mish)
-ReLU = _layer("ReLU", ops.relu)
-ReLU6 = _layer("ReLU6", ops.relu6)
-SELU = _layer("SELU", ops.selu)
-SiLU = _layer("SiLU", ops.silu)
-Sigmoid = _layer("Sigmoid", ops.sigmoid)
-Softmax = _layer("Softmax", softmax_ops.softmax)
-Softplus = _layer("Softplus", ops.softplus)
-Softsign = _layer("Softsign", ops.softsign)
-Tanh = _layer("Tanh", ops.tanh)
-ThresholdedReLU = _layer("ThresholdedReLU", ops.threshold_relu)
+CELU = _layer("CELU", rectifier.celu)
+ELU = _layer("ELU", rectifier.elu)
+GELU = _layer("GELU", gated.gelu)
+GLU = _layer("GLU", gated.glu)
+Hardsigmoid = _layer("Hardsigmoid", activation.hard_sigmoid)
+Hardswish = _layer("Hardswish", gated.hard_swish)
+Hardtanh = _layer("Hardtanh", activation.hard_tanh)
+LeakyReLU = _layer("LeakyReLU", rectifier.leaky_relu)
+LogSigmoid = _layer("LogSigmoid", activation.logsigmoid)
+LogSoftmax = _layer("LogSoftmax", softmax.log_softmax)
+Mish = _layer("Mish", gated.mish)
+ReLU = _layer("ReLU", rectifier.relu)
+ReLU6 = _layer("ReLU6", activation.relu6)
+SELU = _layer("SELU", rectifier.selu)
+SiLU = _layer("SiLU", gated.silu)
+Sigmoid = _layer("Sigmoid", activation.sigmoid)
+Softmax = _layer("Softmax", softmax.softmax)
+Softplus = _layer("Softplus", activation.softplus)
+Softsign = _layer("Softsign", activation.softsign)
+Tanh = _layer("Tanh", tanh)
+ThresholdedReLU = _layer("ThresholdedReLU", rectifier.threshold_relu)
 
 
 class PReLU(Module):
@@ -96,12 +97,13 @@ class PReLU(Module):
         generator: Generator | None = None,
         dtype: Any = np.float32,
     ) -> None:
+        _check_sizes("PReLU", num_parameters=num_parameters)
         self.axis = axis
         self.weight = make_parameter((num_parameters,), init, 0.25, generator, dtype)
 
     def forward(self, x: Any) -> Any:
         """Return the activation of `x`."""
-        return prelu(x, self.weight, axis=self.axis)
+        return rectifier.prelu(x, self.weight, axis=self.axis)
 
     def extra_repr(self) -> str:
         """Show the number of slopes."""

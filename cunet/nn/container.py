@@ -10,7 +10,57 @@ from .module import Module, observed
 Layer = Callable[..., Any]
 
 
-class Sequential(Module):
+class _Container(Module):
+    """Base of modules that hold others under keys, which are their names in a state dict."""
+
+    def __init__(self, items: Mapping[str, Any]) -> None:
+        self._items: dict[str, Any] = {}
+        for key, item in items.items():
+            self._put(key, item)
+
+    def _put(self, key: str, item: Any) -> None:
+        if not isinstance(key, str) or not key or "." in key:
+            raise ValueError(f"{type(self).__name__}: a key must be a string without dots, got {key!r}")
+        self._check(key, item)
+        self._items[key] = item
+
+    def _check(self, key: str, item: Any) -> None:
+        if not isinstance(item, Module):
+            raise TypeError(f"{type(self).__name__}: item {key!r} must be a Module, got {type(item).__name__}")
+
+    def members(self) -> Iterator[tuple[str, Any]]:
+        """Yield what the container holds under its keys, then what a subclass added as attributes."""
+        yield from self._items.items()
+        for name, value in vars(self).items():
+            if name != "_items":
+                yield name, value
+
+    def __len__(self) -> int:
+        """Return the number of items."""
+        return len(self._items)
+
+
+class _List(_Container):
+    """Base of containers that are indexed by position."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Go over the items."""
+        return iter(self._items.values())
+
+    def _key(self, index: int) -> str:
+        return list(self._items)[index]
+
+    def __setitem__(self, index: int, item: Any) -> None:
+        """Replace the item at a position, such as the last layer (-1) for another task."""
+        self._put(self._key(index), item)
+
+    def append(self, item: Any) -> Any:
+        """Add an item at the end; return self."""
+        self._put(str(len(self)), item)
+        return self
+
+
+class Sequential(_List):
     """Apply layers one after the other.
 
     Args:
@@ -18,77 +68,44 @@ class Sequential(Module):
     """
 
     def __init__(self, *layers: Any) -> None:
-        if len(layers) == 1 and isinstance(layers[0], Mapping):
-            named = dict(layers[0])
-        else:
-            named = {str(i): layer for i, layer in enumerate(layers)}
-        for name, layer in named.items():
-            if not callable(layer):
-                raise TypeError(f"Sequential: layer {name!r} must be callable, got {type(layer).__name__}")
-        self._layers: dict[str, Layer] = named
+        named = len(layers) == 1 and isinstance(layers[0], Mapping)
+        super().__init__(layers[0] if named else {str(i): layer for i, layer in enumerate(layers)})
 
-    def members(self) -> Iterable[tuple[str, Any]]:
-        """Yield the layers under their own names."""
-        return self._layers.items()
+    def _check(self, key: str, item: Any) -> None:
+        if not callable(item):
+            raise TypeError(f"{type(self).__name__}: layer {key!r} must be callable, got {type(item).__name__}")
 
     def forward(self, x: Any) -> Any:
         """Return ``layers[-1](... layers[1](layers[0](x)))``."""
-        for layer in self._layers.values():
-            x = layer(x) if isinstance(layer, Module) else observed(layer, layer(x))
+        for key, layer in self._items.items():
+            x = layer(x) if isinstance(layer, Module) else observed(layer, layer(x), self, key)
         return x
 
-    def __len__(self) -> int:
-        """Return the number of layers."""
-        return len(self._layers)
-
-    def __iter__(self) -> Iterator[Layer]:
-        """Go over the layers."""
-        return iter(self._layers.values())
-
     def __getitem__(self, index: int | slice) -> Any:
-        """Return one layer, or a Sequential of some that shares them."""
-        chosen = list(self._layers.values())[index]
-        return Sequential(*chosen) if isinstance(index, slice) else chosen
+        """Return one layer, or a Sequential that shares some under their keys."""
+        if isinstance(index, slice):
+            return Sequential(dict(list(self._items.items())[index]))
+        return self._items[self._key(index)]
 
 
-class ModuleList(Module):
+class ModuleList(_List):
     """A list of modules. A plain Python list as an attribute works as well; this one has PyTorch's name."""
 
     def __init__(self, modules: Iterable[Module] = ()) -> None:
-        self._items: list[Module] = list(modules)
-
-    def members(self) -> Iterable[tuple[str, Any]]:
-        """Yield the modules under their positions."""
-        return ((str(i), module) for i, module in enumerate(self._items))
-
-    def append(self, module: Module) -> ModuleList:
-        """Add a module at the end; return self."""
-        self._items.append(module)
-        return self
-
-    def __len__(self) -> int:
-        """Return the number of modules."""
-        return len(self._items)
-
-    def __iter__(self) -> Iterator[Module]:
-        """Go over the modules."""
-        return iter(self._items)
+        super().__init__({str(i): module for i, module in enumerate(modules)})
 
     def __getitem__(self, index: int | slice) -> Any:
         """Return one module, or a ModuleList of some."""
-        chosen = self._items[index]
-        return ModuleList(chosen) if isinstance(chosen, list) else chosen
+        if isinstance(index, slice):
+            return ModuleList(list(self._items.values())[index])
+        return self._items[self._key(index)]
 
 
-class ModuleDict(Module):
+class ModuleDict(_Container):
     """A dict of modules. A plain Python dict as an attribute works as well; this one has PyTorch's name."""
 
     def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
-        self._items: dict[str, Module] = dict(modules or {})
-
-    def members(self) -> Iterable[tuple[str, Any]]:
-        """Yield the modules under their keys."""
-        return self._items.items()
+        super().__init__(modules or {})
 
     def __getitem__(self, key: str) -> Module:
         """Return the module of a key."""
@@ -96,15 +113,11 @@ class ModuleDict(Module):
 
     def __setitem__(self, key: str, module: Module) -> None:
         """Set the module of a key."""
-        self._items[key] = module
+        self._put(key, module)
 
     def __contains__(self, key: str) -> bool:
         """Tell whether there is such a key."""
         return key in self._items
-
-    def __len__(self) -> int:
-        """Return the number of modules."""
-        return len(self._items)
 
     def __iter__(self) -> Iterator[str]:
         """Go over the keys."""

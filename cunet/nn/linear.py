@@ -13,7 +13,7 @@ from ..ops.embedding import embedding
 from ..ops.linalg import einsum, linear
 from ..ops.math import add
 from ..random import Generator
-from ..tensor import Tensor
+from ..tensor import Tensor, as_array
 from .module import Module, Parameter
 
 
@@ -114,12 +114,20 @@ class Bilinear(Module):
 
     def forward(self, x1: Any, x2: Any) -> Tensor:
         """Return the map of `x1` (..., in1_features) and `x2` (..., in2_features)."""
+        x1, x2 = (x if isinstance(x, Tensor) else as_array(x) for x in (x1, x2))
+        lengths = (*x1.shape[-1:], *x2.shape[-1:])
+        if x1.shape[:-1] != x2.shape[:-1] or lengths != (self.in1_features, self.in2_features):
+            raise ValueError(
+                f"Bilinear: inputs must have shapes (..., {self.in1_features}) and (..., {self.in2_features}) with"
+                f" equal other axes, got {x1.shape} and {x2.shape}"
+            )
         y = einsum("...i,oij,...j->...o", x1, self.weight, x2)
         return y if self.bias is None else add(y, self.bias)
 
     def extra_repr(self) -> str:
         """Show the sizes."""
-        return f"{self.in1_features}, {self.in2_features}, {self.out_features}"
+        bias = "" if self.bias is not None else ", bias=False"
+        return f"{self.in1_features}, {self.in2_features}, {self.out_features}{bias}"
 
 
 class Embedding(Module):
@@ -162,7 +170,8 @@ class Embedding(Module):
 
     def extra_repr(self) -> str:
         """Show the sizes."""
-        return f"{self.num_embeddings}, {self.embedding_dim}"
+        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
+        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
 
 
 class Flatten(Module):
@@ -173,10 +182,11 @@ class Flatten(Module):
 
     def forward(self, x: Any) -> Tensor:
         """Return `x` with these axes joined."""
-        first, last = self.start_dim % x.ndim, self.end_dim % x.ndim
-        if first > last:
+        x = x if isinstance(x, Tensor) else as_array(x)
+        first, last = (axis + x.ndim if axis < 0 else axis for axis in (self.start_dim, self.end_dim))
+        if not 0 <= first <= last < x.ndim:
             raise ValueError(
-                f"Flatten: start_dim {self.start_dim} comes after end_dim {self.end_dim} for shape {x.shape}"
+                f"Flatten: start_dim {self.start_dim} to end_dim {self.end_dim} is no range of axes of shape {x.shape}"
             )
         joined = math.prod(x.shape[first : last + 1])  # not -1: the batch may be empty
         return reshape(x, shape=(*x.shape[:first], joined, *x.shape[last + 1 :]))

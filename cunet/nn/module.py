@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ import numpy as np
 
 from .. import backend, files
 from ..backend import Array
-from ..tensor import Tensor, as_array
+from ..tensor import Tensor
 
 
 class Parameter(Tensor):
@@ -27,16 +28,21 @@ class Parameter(Tensor):
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
         super().__init__(data.data if isinstance(data, Tensor) else data, requires_grad)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle values without gradients, as PyTorch does."""
+        return type(self), (self.data, self.requires_grad)
 
-Observer = Callable[[Any, Any], Any]
+
+Observer = Callable[[Any, Any, "Module | None", str], Any]
 _observer: Observer | None = None
 
 
 @contextmanager
 def observing(observer: Observer) -> Iterator[None]:
-    """Within a ``with`` block, hand every layer's output to ``observer(layer, output)``.
+    """Within a ``with`` block, hand every layer's output to ``observer(layer, output, owner, key)``.
 
-    What the observer returns goes on in the output's place. For diagnostics; one observer at a time.
+    What the observer returns goes on in the output's place. A plain function in a container comes with the
+    module that holds it and its key there; a module with None and "". For diagnostics; one observer at a time.
     """
     global _observer
     if _observer is not None:
@@ -48,9 +54,9 @@ def observing(observer: Observer) -> Iterator[None]:
         _observer = None
 
 
-def observed(layer: Any, out: Any) -> Any:
-    """Show the output of a layer that is no Module (a plain function) to the observer, if there is one."""
-    return out if _observer is None else _observer(layer, out)
+def observed(layer: Any, out: Any, owner: Module | None = None, key: str = "") -> Any:
+    """Show an output to the observer, if there is one; return what goes on in its place."""
+    return out if _observer is None else _observer(layer, out, owner, key)
 
 
 class LoadReport(NamedTuple):
@@ -64,9 +70,10 @@ class Module:
     """Base of all layers and models: set attributes in ``__init__``, compute in ``forward``.
 
     An attribute that is a `Parameter` is trained state; one that is another leaf `Tensor` is a buffer
-    (state that is saved and moved but not trained); one that is a Module, or a list, tuple or dict of
-    Modules and tensors, is walked into. Names are PyTorch's: ``"layers.0.weight"``. No call to a base
-    constructor is needed.
+    (state that is saved and moved but not trained; under a name with a leading underscore only moved: what
+    `forward` keeps for itself belongs there); one that is a Module, or a list, tuple or dict of Modules and
+    tensors, is walked into. Names are PyTorch's: ``"layers.0.weight"``. No call to a base constructor is
+    needed.
     """
 
     training: bool = True
@@ -78,7 +85,7 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run `forward`."""
         out = self.forward(*args, **kwargs)
-        return out if _observer is None else _observer(self, out)
+        return out if _observer is None else _observer(self, out, None, "")
 
     def members(self) -> Iterable[tuple[str, Any]]:
         """Yield (name, value) of what belongs to this module, in order; containers override it."""
@@ -86,8 +93,7 @@ class Module:
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """Yield (name, module) for this module (name "") and all below it, each once, parents first."""
-        seen: set[int] = set()
-        for name, value in self._walk(prefix, seen):
+        for name, value in self._walk(prefix, set()):
             if isinstance(value, Module):
                 yield name, value
 
@@ -104,26 +110,31 @@ class Module:
                     seen.add(id(found))
                     yield found
 
-    def _walk(self, prefix: str, seen: set[int] | None) -> Iterator[tuple[str, Module | Tensor]]:
-        """Yield (name, value) for modules and tensors in order; each once if `seen` is given."""
-        if seen is not None:
-            if id(self) in seen:
-                return
-            seen.add(id(self))
+    def _walk(self, prefix: str, seen: set[int], state: bool = False) -> Iterator[tuple[str, Module | Tensor]]:
+        """Yield (name, value) of this module and all modules and tensors below it, parents first.
+
+        Each once, under its first name. For a state dict: under every name it has, as PyTorch does (only a
+        module inside itself is left out), and without private buffers.
+        """
+        if id(self) in seen:
+            return
+        seen.add(id(self))
         yield prefix, self
-        for name, value in self.members():
+        for name, value in list(self.members()):
             for path, found in _leaves(f"{prefix}.{name}" if prefix else name, value):
                 if isinstance(found, Module):
-                    yield from found._walk(path, seen)
-                elif seen is None or id(found) not in seen:
-                    if seen is not None:
-                        seen.add(id(found))
+                    yield from found._walk(path, seen, state)
+                elif state:
+                    if isinstance(found, Parameter) or not name.startswith("_"):
+                        yield path, found
+                elif id(found) not in seen:
+                    seen.add(id(found))
                     yield path, found
+        if state:
+            seen.discard(id(self))
 
-    def _tensors(self, unique: bool = True) -> Iterator[tuple[str, Tensor]]:
-        for name, value in self._walk("", set() if unique else None):
-            if isinstance(value, Tensor):
-                yield name, value
+    def _tensors(self, state: bool = False) -> Iterator[tuple[str, Tensor]]:
+        return ((name, value) for name, value in self._walk("", set(), state) if isinstance(value, Tensor))
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """Yield (name, parameter), a shared parameter once, under its first name."""
@@ -143,7 +154,7 @@ class Module:
 
     def train(self, mode: bool = True) -> Module:
         """Switch this module and all below it to training (or evaluation) mode; return self."""
-        for module in self.modules():
+        for module in list(self.modules()):
             module.training = mode
         return self
 
@@ -202,7 +213,7 @@ class Module:
 
     def state_dict(self) -> dict[str, Array]:
         """Return copies of all parameters and buffers by name, on the device they are on."""
-        return {name: tensor.data.copy() for name, tensor in self._tensors(unique=False)}
+        return {name: tensor.data.copy() for name, tensor in self._tensors(state=True)}
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> LoadReport:
         """Take over parameters and buffers from a state.
@@ -216,26 +227,26 @@ class Module:
             The missing and the unexpected names.
 
         Raises:
-            ValueError: names or shapes do not fit; all of them are listed, and nothing was loaded.
+            ValueError: names, shapes or kinds of values do not fit; all that is wrong is listed, and nothing
+                was loaded.
         """
-        own = dict(self._tensors(unique=False))
+        own = dict(self._tensors(state=True))
         missing = [name for name in own if name not in state]
         unexpected = [name for name in state if name not in own]
-        values = {name: as_array(_plain(state[name])) for name in own if name in state}
-        wrong = [
-            f"{name}: shape must be {own[name].shape}, got {tuple(value.shape)}"
-            for name, value in values.items()
-            if value.shape != own[name].shape
-        ]
         problems = [f"missing: {', '.join(missing)}"] if strict and missing else []
-        problems += [f"unexpected: {', '.join(unexpected)}"] if strict and unexpected else []
-        if problems or wrong:
-            listing = "\n  ".join(problems + wrong)
+        problems += [f"unexpected: {', '.join(map(str, unexpected))}"] if strict and unexpected else []
+        converted = {}
+        for name, tensor in own.items():
+            if name in state:
+                try:
+                    converted[name] = _fitted(state[name], tensor.data)
+                except (TypeError, ValueError) as error:
+                    problems.append(f"{name}: {error}")
+        if problems:
+            listing = "\n  ".join(problems)
             raise ValueError(f"{type(self).__name__}.load_state_dict: the state does not fit the model:\n  {listing}")
-        for name, value in values.items():
-            tensor = own[name]
-            # A new array, not a write: what a recorded graph saved stays as it was.
-            tensor.data = backend.like(value, tensor.data).astype(tensor.dtype, copy=True)
+        for name, array in converted.items():
+            own[name].data = array
         return LoadReport(missing, unexpected)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -250,6 +261,7 @@ class Module:
         """Return what `repr` shows in parentheses for a module without modules below it."""
         return ""
 
+    @reprlib.recursive_repr()
     def __repr__(self) -> str:
         """Show the tree of modules."""
         lines = []
@@ -263,11 +275,19 @@ class Module:
         return f"{type(self).__name__}({self.extra_repr()}\n" + "\n".join(lines) + "\n)"
 
 
-def _plain(value: Any) -> Any:
-    """Return the array of a Tensor; read a foreign tensor (PyTorch's) through NumPy's protocol."""
-    if isinstance(value, Tensor):
-        return value.data
-    return value if backend.is_array(value) else np.asarray(value)
+def _fitted(value: Any, own: Array) -> Array:
+    """Return a new array of what a state holds, with the dtype and device of `own`; raise if it does not fit.
+
+    A foreign tensor (PyTorch's) is read through NumPy's protocol.
+    """
+    value = value.data if isinstance(value, Tensor) else value
+    array = value if backend.is_array(value) else np.asarray(value)
+    if array.shape != own.shape:
+        raise ValueError(f"shape must be {own.shape}, got {tuple(array.shape)}")
+    if array.dtype.kind not in "biuf" and not backend.is_floating(array.dtype):
+        raise TypeError(f"values must be real numbers, got dtype {array.dtype}")
+    # A new array, not a write into the old one: what a recorded graph saved stays as it was.
+    return backend.like(array, own).astype(own.dtype, order="C", copy=True)
 
 
 def _leaves(name: str, value: Any, functions: bool = False) -> Iterator[tuple[str, Any]]:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from ..backend import asnumpy, like
+import numpy as np
+
+from .. import backend, random
 from ..ops.math import multiply
 from ..ops.reduce import sum as sum_op
 from ..random import Generator
-from ..tensor import Tensor, op
+from ..tape import grad_enabled
+from ..tensor import Tensor, as_array, op
 from .module import Module, observing
+
+_WIDTH = 80
 
 
 class LayerStatistics(NamedTuple):
@@ -25,28 +31,22 @@ class LayerStatistics(NamedTuple):
 
 
 class VarianceReport(list[LayerStatistics]):
-    """The rows of a report, in order of computation; `str` and `repr` give a table."""
+    """The rows of a report, in order of computation; `str` and `repr` give a table of 80 columns."""
 
     def __str__(self) -> str:
-        """Return the table."""
-        head = ("layer", "kind", "output", "mean", "variance", "grad norm")
-        rows = [
-            (
-                r.name,
-                r.kind,
-                "x".join(map(str, r.shape)),
-                f"{r.mean:.3g}",
-                f"{r.variance:.3g}",
-                f"{r.gradient_norm:.3g}",
-            )
-            for r in self
-        ]
-        widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+        """Return the table; long names lose their beginnings."""
+        rows: list[tuple[str, ...]] = [("layer", "kind", "output", "mean", "variance", "grad norm")]
+        for r in self:
+            numbers = [f"{value:.3g}" for value in (r.mean, r.variance, r.gradient_norm)]
+            rows.append((r.name, r.kind, "x".join(map(str, r.shape)), *numbers))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        widths[0] = min(widths[0], max(8, _WIDTH - sum(widths[1:]) - 2 * (len(widths) - 1)))
         lines = []
-        for row in (head, *rows):
-            left = "  ".join(cell.ljust(w) for cell, w in zip(row[:2], widths[:2], strict=True))
-            lines.append(left + "  " + "  ".join(cell.rjust(w) for cell, w in zip(row[2:], widths[2:], strict=True)))
-        return "\n".join(line.rstrip() for line in lines)
+        for name, kind, *cells in rows:
+            name = name if len(name) <= widths[0] else "..." + name[3 - widths[0] :]
+            right = [cell.rjust(width) for cell, width in zip(cells, widths[2:], strict=True)]
+            lines.append("  ".join([name.ljust(widths[0]), kind.ljust(widths[1]), *right]))
+        return "\n".join(lines)
 
     __repr__ = __str__
 
@@ -66,11 +66,11 @@ def variance_report(
     """Run one batch forward and backward; return mean, variance and gradient norm of every layer's output.
 
     At a sound initialisation the variance neither dies nor explodes with depth. Parameters, gradients,
-    running statistics and modes are as before afterwards.
+    buffers, modes and random streams are as before afterwards.
 
     Args:
         model: the model, in the mode it is to be looked at in.
-        batch: an input array; or, with `loss`, a tuple (\\*inputs, target) as a Loader yields.
+        batch: an input array, or a tuple of them; with `loss` a tuple (\\*inputs, target) as a Loader yields.
         loss: ``loss(output, target) -> scalar Tensor``. Without it the backward pass starts from standard
             normal noise of the output's shape.
         generator: source of that noise; by default one with seed 0, so a report can be repeated.
@@ -82,34 +82,63 @@ def variance_report(
     names = {id(module): name for name, module in model.named_modules()}
     rows: list[tuple[str, str, Tensor, list[Any]]] = []
 
-    def observe(layer: Any, out: Any) -> Any:
+    def observe(layer: Any, out: Any, owner: Module | None, key: str) -> Any:
         if not isinstance(out, Tensor) or (isinstance(layer, Module) and next(layer.children(), None) is not None):
             return out
+        name = names.get(id(layer), "") if owner is None else f"{names.get(id(owner), '')}.{key}".lstrip(".")
+        kind = type(layer).__name__ if isinstance(layer, Module) else getattr(layer, "__name__", type(layer).__name__)
         seen: list[Any] = []
-        kind = type(layer).__name__ if isinstance(layer, Module) else getattr(layer, "__name__", repr(layer))
-        rows.append((names.get(id(layer), ""), kind, out, seen))
+        rows.append((name, kind, out, seen))
         return _watch(out, seen=seen)
 
-    *inputs, target = batch if loss is not None else (batch, None)
-    gradients = [(p, p.grad) for p in model.parameters()]
-    buffers = [(b, b.data) for _, b in model.named_buffers()]
+    *inputs, target = batch if loss is not None else (*(batch if isinstance(batch, tuple) else (batch,)), None)
+    with _unchanged(model), observing(observe), grad_enabled():
+        output = model(*[_input(x, model) for x in inputs])
+        if loss is None:
+            noise = (generator or Generator(0, "variance_report")).rng().standard_normal(output.shape)
+            scalar = sum_op(multiply(output, backend.like(noise.astype(output.dtype), output.data)))
+        else:
+            scalar = loss(output, _input(target, model).data)
+        if scalar.requires_grad:
+            scalar.backward()
+    return VarianceReport(_statistics(*row) for row in rows)
+
+
+def _statistics(name: str, kind: str, out: Tensor, seen: list[Any]) -> LayerStatistics:
+    values = backend.asnumpy(out.data).astype(np.float64)
+    squares = sum(float((backend.asnumpy(g).astype(np.float64) ** 2).sum()) for g in seen)
+    return LayerStatistics(name, kind, out.shape, float(values.mean()), float(values.var()), squares**0.5)
+
+
+def _input(x: Any, model: Module) -> Tensor:
+    """Return a batch's array where the model is, with a gradient, so that a frozen model has gradients too."""
+    array = x.data if isinstance(x, Tensor) else as_array(x)
+    for parameter in model.parameters():
+        array = backend.like(array, parameter.data)
+        break
+    return Tensor(array, requires_grad=backend.is_floating(array.dtype))
+
+
+@contextmanager
+def _unchanged(model: Module) -> Iterator[None]:
+    """Give gradients, buffers and random streams (the model's own, too) their state back after a ``with`` block."""
+    gradients = [(parameter, parameter.grad) for parameter in model.parameters()]
+    attributes = [(module, dict(vars(module))) for module in model.modules()]
+    buffers = [(buffer, buffer.data, buffer.data.copy()) for _, buffer in model.named_buffers()]
+    own = {id(v): v for _, values in attributes for v in values.values() if isinstance(v, Generator)}
+    generators = [(generator, generator.state_dict()) for generator in own.values()]
+    streams = random.get_state()
     try:
-        with observing(observe):
-            output = model(*inputs)
-            if loss is None:
-                noise = (generator or Generator(0, "variance_report")).rng().standard_normal(output.shape)
-                scalar = sum_op(multiply(output, like(noise.astype(output.dtype), output.data)))
-            else:
-                scalar = loss(output, target)
-        scalar.backward()
+        yield
     finally:
+        random.set_state(streams)
+        for generator, state in generators:
+            generator.load_state_dict(state)
+        for module, values in attributes:
+            vars(module).clear()
+            vars(module).update(values)
+        for buffer, data, before in buffers:
+            data[...] = before
+            buffer.data = data
         for parameter, gradient in gradients:
             parameter.grad = gradient
-        for buffer, data in buffers:
-            buffer.data = data
-    report = VarianceReport()
-    for name, kind, out, seen in rows:
-        values = asnumpy(out.data).astype("float64")
-        squares = sum((asnumpy(g).astype("float64") ** 2).sum() for g in seen)
-        report.append(LayerStatistics(name, kind, out.shape, float(values.mean()), float(values.var()), squares**0.5))
-    return report

@@ -16,7 +16,7 @@ class Callback:
     """Base of callbacks; define the hooks you need. Set ``trainer.stop = True`` to end training."""
 
     def on_fit_begin(self, trainer: Trainer) -> None:
-        """Run before the first epoch."""
+        """Run before the first epoch, with the model in training mode: the place to keep a part in another."""
 
     def on_epoch_begin(self, trainer: Trainer) -> None:
         """Run before every epoch; its number is ``trainer.epoch``."""
@@ -25,7 +25,7 @@ class Callback:
         """Run after every training step."""
 
     def on_epoch_end(self, trainer: Trainer, logs: Logs) -> None:
-        """Run after every epoch with its logs, which may be added to."""
+        """Run after every epoch, unless Ctrl-C cut it short, with its logs, which may be added to."""
 
     def on_fit_end(self, trainer: Trainer) -> None:
         """Run after the last epoch, also when training was interrupted."""
@@ -43,7 +43,7 @@ class _Best(Callback):
     def improved(self, logs: Logs) -> bool:
         """Take this epoch's value; tell whether it is the best so far. NaN never is."""
         if self.monitor not in logs:
-            raise KeyError(f"{type(self).__name__}: no {self.monitor!r} in the logs; there are {', '.join(logs)}")
+            raise ValueError(f"{type(self).__name__}: no {self.monitor!r} in the logs; there are {', '.join(logs)}")
         value = self.sign * logs[self.monitor]
         if value < self.best - self.min_delta:
             self.best = value
@@ -60,6 +60,8 @@ class EarlyStopping(_Best):
         mode: "min" or "max": which way is better.
         min_delta: what counts as improvement.
         restore_best: whether to give the model the weights of its best epoch at the end.
+
+    A later call of `fit` waits anew, for something better than the best so far.
     """
 
     def __init__(
@@ -71,9 +73,15 @@ class EarlyStopping(_Best):
         restore_best: bool = False,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
+        if patience < 1:
+            raise ValueError(f"EarlyStopping: patience must be at least 1, got {patience}")
         self.patience, self.restore_best = patience, restore_best
         self.waited = 0
         self._state: Any = None
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        """Begin to wait."""
+        self.waited = 0
 
     def on_epoch_end(self, trainer: Trainer, logs: Logs) -> None:
         """Count epochs without improvement."""
@@ -132,7 +140,7 @@ class Schedule(Callback):
             self.schedule.step()
 
     def on_epoch_end(self, trainer: Trainer, logs: Logs) -> None:
-        """Step per epoch; note the learning rate in the logs."""
+        """Note the learning rate of the epoch's end in the logs; step per epoch."""
+        logs["lr"] = float(trainer.optimizer.param_groups[0]["lr"])
         if self.per == "epoch":
             self.schedule.step(*([logs[self.monitor]] if self.monitor else []))
-        logs["lr"] = trainer.optimizer.param_groups[0]["lr"]

@@ -8,43 +8,53 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-_REFRESH = 0.5  # seconds between readings of the running loss: each one waits for the device
+_REFRESH = 0.5  # seconds between readings of the running means: each one waits for the device
+_UNKNOWN_TOTAL = "{desc}: {n_fmt} {unit} in {elapsed}, {rate_fmt}{postfix}"
+_KNOWN_TOTAL = "{desc} {percentage:3.0f}%|{bar}| {remaining} left, {rate_fmt}{postfix}"
 
 
 class Progress:
     """Show the progress of one `fit`.
 
-    In a terminal and in a notebook a tqdm bar runs with each epoch and gives way to the epoch's row; in a
-    log file, or a pipe, there are only the rows.
+    In a terminal and in a notebook a tqdm bar (on stderr) runs with each epoch and gives way to the epoch's
+    row (on stdout); in a log file, or a pipe, there are only the rows.
 
     Args:
         mode: "auto" (a bar where somebody looks), True (always), False (silent).
         unit: what is counted, such as "images".
     """
 
-    def __init__(self, mode: Any, unit: str) -> None:
+    def __init__(self, mode: bool | str, unit: str) -> None:
         if mode not in ("auto", True, False):
             raise ValueError(f'progress must be "auto", True or False, got {mode!r}')
         self.rows = mode is not False
-        self.bar = mode is True or (mode == "auto" and (sys.stderr.isatty() or _in_notebook()))
+        self.bar = mode is True or (mode == "auto" and _somebody_looks())
         self.unit = unit
         self._bar: Any = None
-        self._columns: list[str] = []
+        self._widths: dict[str, int] = {}
         self._next = 0.0
 
-    def begin(self, label: str, total: int) -> None:
-        """Start an epoch of `total` samples."""
+    def begin(self, label: str, total: int | None) -> None:
+        """Start a bar of `total` samples (None: not known)."""
         if self.bar:
-            self._bar = _tqdm()(total=total, desc=label, unit=f" {self.unit}", leave=False, dynamic_ncols=True)
-            self._next = time.perf_counter() + _REFRESH
+            self._bar = _tqdm()(
+                total=total,
+                desc=label,
+                unit=f" {self.unit}",
+                unit_scale=True,
+                leave=False,
+                dynamic_ncols=True,
+                bar_format=_UNKNOWN_TOTAL if total is None else _KNOWN_TOTAL,
+            )
+            self._next = time.perf_counter()
 
-    def advance(self, count: int, logs: Callable[[], dict[str, float]]) -> None:
+    def advance(self, count: int, means: Callable[[], dict[str, float]]) -> None:
         """Count samples; ask for the running means only when it is time to show them."""
         if self._bar is None:
             return
         self._bar.update(count)
         if time.perf_counter() >= self._next:
-            self._bar.set_postfix_str(" ".join(f"{k} {v:.4f}" for k, v in logs().items()))
+            self._bar.set_postfix_str(" ".join(f"{_short(k)} {number(v)}" for k, v in means().items()))
             self._next = time.perf_counter() + _REFRESH
 
     def end(self) -> None:
@@ -53,21 +63,53 @@ class Progress:
             self._bar.close()
             self._bar = None
 
-    def row(self, logs: dict[str, Any], epochs: int) -> None:
-        """Print one epoch's row; before the first, and when the columns change, the header."""
+    def row(self, logs: dict[str, Any], last: int) -> None:
+        """Print one epoch's row, of `last` epochs; before the first, and when there are new columns, the header."""
         if not self.rows:
             return
-        cells = {"epoch": f"{logs['epoch']}/{epochs}"}
+        cells = {"epoch": f"{logs['epoch']}/{last}"}
         for key, value in logs.items():
             if key not in ("epoch", "seconds", "samples_per_second", "complete"):
-                cells[key] = f"{value:.4g}" if key == "lr" else f"{value:.4f}"
+                cells[_short(key)] = number(value)
         cells["seconds"] = f"{logs['seconds']:.1f}"
         cells[f"{self.unit}/s"] = f"{logs['samples_per_second']:,.0f}"
-        widths = {key: max(len(key), 7) for key in cells}
-        if list(cells) != self._columns:
-            self._columns = list(cells)
-            print("  ".join(key.rjust(widths[key]) for key in cells))
-        print("  ".join(cell.rjust(widths[key]) for key, cell in cells.items()), flush=True)
+        if not cells.keys() <= self._widths.keys():
+            self._widths = {key: max(len(key), _WIDTH) for key in cells}
+            self._widths |= {"epoch": max(5, len(f"{last}/{last}")), "seconds": 7}
+            print("  ".join(key.rjust(width) for key, width in self._widths.items()))
+        print("  ".join(cells.get(key, "-").rjust(width) for key, width in self._widths.items()), flush=True)
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        if self.rows:
+            print(text, flush=True)
+
+
+_WIDTH = 8
+
+
+def number(value: Any) -> str:
+    """Return a number in at most 8 characters: four decimals, or as many significant digits as fit."""
+    value = float(value)
+    texts = [f"{value:.{digits}g}" for digits in (6, 5, 4, 3, 2, 1)]
+    if value == 0 or abs(value) >= 1e-3:
+        texts.insert(0, f"{value:.4f}")
+    return next((text for text in texts if len(text) <= _WIDTH), texts[-1])
+
+
+def _short(key: str) -> str:
+    """Return the name of a column: with loss, accuracy, both of validation and lr a row has to fit 80 columns."""
+    return key.replace("accuracy", "acc")
+
+
+def _somebody_looks() -> bool:
+    return (sys.stderr is not None and sys.stderr.isatty()) or _in_notebook()
+
+
+def _in_notebook() -> bool:
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return shell is not None and hasattr(shell, "kernel")
 
 
 def _tqdm() -> Any:
@@ -75,9 +117,3 @@ def _tqdm() -> Any:
         warnings.simplefilter("ignore")  # about ipywidgets: the plain bar does
         from tqdm.auto import tqdm
     return tqdm
-
-
-def _in_notebook() -> bool:
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    return shell is not None and hasattr(shell, "kernel")
