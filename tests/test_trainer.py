@@ -4,7 +4,9 @@ import contextlib
 import os
 import re
 import signal
+import sys
 import threading
+import types
 import warnings
 
 import numpy as np
@@ -563,16 +565,23 @@ def test_rows_are_aligned_and_fit_80_columns(capsys):
     out = capsys.readouterr().out
     lines = out.splitlines()
     assert lines[0].split() == ["epoch", "loss", "acc", "valid_loss", "valid_acc", "lr", "seconds", "samples/s"]
-    assert lines[1].split() == ["1/10", "2.3472", "0.1019", "2.3005", "0.1192", "0.0010", "22.6", "12,653"]
+    assert lines[1].split() == ["1/10", "2.3472", "0.1019", "2.3005", "0.1192", "0.001", "22.6", "12,653"]
     assert lines[2].split() == ["2/10", "1.5e+10", "0.1019", "123457", "0.1192", "9.88e-05", "22.6", "12,653"]
-    assert lines[3].split() == ["10/10", "nan", "0.1019", "-1e-300", "0.1192", "0.0010", "22.6", "1,000,000"]
-    assert lines[4].split() == ["1/10", "2.3472", "0.1019", "-", "-", "0.0010", "22.6", "12,653"]
+    assert lines[3].split() == ["10/10", "nan", "0.1019", "-1e-300", "0.1192", "0.001", "22.6", "1,000,000"]
+    assert lines[4].split() == ["1/10", "2.3472", "0.1019", "-", "-", "0.001", "22.6", "12,653"]
     assert {len(text) for text in lines} == {len(lines[0])} and len(lines[0]) <= 80
 
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0, "0.0000"), (0.12345, "0.1235"), (999.99999, "1000"), (-12.5, "-12.5000"), (1e-4, "0.0001")]
+    [
+        (0, "0.0000"),
+        (0.12345, "0.1235"),
+        (999.99999, "1000"),
+        (-12.5, "-12.5000"),
+        (1e-4, "0.0001"),
+        (0.00186123, "0.001861"),
+    ]
     + [
         (1.23456e-5, "1.23e-05"),
         (123456.7, "123457"),
@@ -693,6 +702,16 @@ def test_an_error_in_a_step_takes_the_bar_away(rng):
         trainer.fit(Loader(x, y, batch_size=16))
     shown, lines = seen
     assert any("epoch 1/1" in text for text in shown) and not any(lines)
+
+
+def test_a_notebook_is_somebody_who_looks(monkeypatch):
+    shell = types.SimpleNamespace(kernel=object())
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))
+    assert Progress("auto", "samples").bar
+    del shell.kernel  # IPython in a terminal that is no terminal
+    assert not Progress("auto", "samples").bar
+    monkeypatch.setattr(sys, "stderr", None)  # as under pythonw
+    assert not Progress("auto", "samples").bar
 
 
 @pytest.mark.cpu_only

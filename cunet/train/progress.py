@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+_WIDTH = 8  # of a column of numbers
 _REFRESH = 0.5  # seconds between readings of the running means: each one waits for the device
 _UNKNOWN_TOTAL = "{desc}: {n_fmt} {unit} in {elapsed}, {rate_fmt}{postfix}"
 _KNOWN_TOTAL = "{desc} {percentage:3.0f}%|{bar}| {remaining} left, {rate_fmt}{postfix}"
@@ -85,14 +86,11 @@ class Progress:
             print(text, flush=True)
 
 
-_WIDTH = 8
-
-
 def number(value: Any) -> str:
     """Return a number in at most 8 characters: four decimals, or as many significant digits as fit."""
     value = float(value)
     texts = [f"{value:.{digits}g}" for digits in (6, 5, 4, 3, 2, 1)]
-    if value == 0 or abs(value) >= 1e-3:
+    if value == 0 or abs(value) >= 1e-2:
         texts.insert(0, f"{value:.4f}")
     return next((text for text in texts if len(text) <= _WIDTH), texts[-1])
 
