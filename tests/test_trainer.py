@@ -150,7 +150,9 @@ def test_a_model_of_several_inputs(rng, device):
     trainer = trainer_of(Distance(), device)
     trainer.fit((x, np.zeros_like(x), y), (x, np.zeros_like(x), y), epochs=30)
     assert trainer.history[-1]["valid_loss"] < 1e-3
-    assert trainer.predict(x, np.zeros_like(x)).shape == (64, 1)
+    predicted = trainer.predict(x, np.ones_like(x))
+    assert predicted.shape == (64, 1)
+    np.testing.assert_array_equal(trainer.predict(Loader(x, np.ones_like(x), y, batch_size=64)), predicted)
 
 
 def test_predict_keeps_the_order_in_batches_and_leaves_targets_out(rng, device, dev):
