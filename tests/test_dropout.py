@@ -12,7 +12,7 @@ from helpers import host
 
 import cunet
 from cunet import F, Generator, Tensor, nn
-from cunet.random import default_generator
+from cunet.random import default_generator, stream_id
 
 ELEMENTWISE = [F.dropout, F.alpha_dropout]
 
@@ -48,6 +48,24 @@ def test_an_element_is_dropped_if_its_lane_is_below_p(element, size, dev):
     lane = LANES[element]
     assert mask(F.dropout(x, lane / 65536, generator=generator()))[element]
     assert not mask(F.dropout(x, (lane + 1) / 65536, generator=generator()))[element]
+
+
+# The first word of the next call: counter (0, 1, 0, 0).
+@pytest.mark.parametrize(("element", "lane"), list(enumerate([0x7756, 0x6E89, 0x0BCF, 0xEA32])))
+def test_the_next_call_has_lanes_of_its_own(element, lane, dev):
+    x = dev(np.ones(700, np.float32))
+    assert mask(F.dropout(x, lane / 65536, generator=generator(1)))[element]
+    assert not mask(F.dropout(x, (lane + 1) / 65536, generator=generator(1)))[element]
+
+
+@pytest.mark.parametrize(("seed", "call"), [(2**64 - 1, 0), (2**63, 2**63), (7, 2**64 - 1), (0, 2**32)])
+def test_numbers_of_64_bits_reach_the_generator_whole(seed, call, dev):
+    stream = stream_id("dropout")
+    words = np.random.Philox(key=seed | stream << 64, counter=call << 64).random_raw(128).astype("<u8")
+    expected = words.view("<u2").reshape(32, 4, 4)[:, 0].ravel() >= 32768  # lanes of the first 128 elements
+    found = mask(F.dropout(dev(np.ones(128, np.float32)), 0.5, generator=Generator(seed, "dropout", call)))
+    np.testing.assert_array_equal(found, expected)
+    assert 32 < expected.sum() < 96
 
 
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float32, np.float64])
