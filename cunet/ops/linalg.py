@@ -25,6 +25,8 @@ def _rows(x: Array) -> Array:
 
 def column_sums(x: Array) -> Array:
     """Return the sums over the first axis of a matrix, kept in float32 for half types."""
+    if is_gpu_array(x):  # a product: CuPy's own column sums run in 24 blocks, whatever the GPU has
+        return array_module(x).ones(x.shape[0], x.dtype) @ x
     if is_half(x.dtype):
         return x.sum(axis=0, dtype=np.float32).astype(x.dtype)
     return x.sum(axis=0)
@@ -52,11 +54,8 @@ def matmul(x, y):
             gb = product(_rows(a).T, _rows(g)) if b.ndim == 2 else product(a.swapaxes(-1, -2), g)
             return gb[..., 0] if y.ndim == 1 else gb
 
-        def for_x() -> Array:
-            ga = product(g, b.swapaxes(-1, -2))
-            return ga[..., 0, :] if x.ndim == 1 else ga
-
-        return for_x, for_y
+        # The axis that a 1-D x was given is in front: the engine sums it away.
+        return lambda: product(g, b.swapaxes(-1, -2)), for_y
 
     return product(x, y), vjp
 
