@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 import cunet
 from cunet import Tensor
+from cunet.ops.linalg import linear
 from cunet.testing import gradcheck
 
 quick = settings(max_examples=50)
@@ -78,6 +79,16 @@ def test_cumsum(shape, data, dev):
     a = np.random.default_rng(0).standard_normal(shape)
     np.testing.assert_allclose(host(cunet.cumsum(Tensor(dev(a)), axis=axis)), np.cumsum(a, axis), rtol=1e-13)
     gradcheck(lambda x: cunet.cumsum(x, axis=axis), dev(a))
+
+
+@pytest.mark.parametrize("name", ["sum", "max", "min", "prod", "cumsum"])  # not mean, in NumPy either
+@pytest.mark.parametrize("axis", [0, -1])
+def test_a_0d_tensor_has_an_axis_to_reduce_as_in_numpy(name, axis, dev):
+    x = Tensor(dev(3.0), requires_grad=True)
+    y = getattr(cunet, name)(x, axis=axis)
+    assert host(y).item() == 3
+    y.backward(dev(np.ones(y.shape)))
+    assert host(x.grad) == 1
 
 
 def test_ties_share_the_gradient_evenly(dev):
@@ -183,6 +194,18 @@ def test_matmul(case, dev):
     y = Tensor(dev(a)) @ Tensor(dev(b))
     np.testing.assert_allclose(host(y), np.matmul(a, b), rtol=1e-12, atol=1e-13)
     gradcheck(cunet.matmul, dev(a), dev(b))
+
+
+def test_products_over_an_axis_of_length_0(dev):
+    for f, shapes in [(cunet.matmul, [(5, 2, 0), (0, 3)]), (linear, [(5, 2, 0), (3, 0), (3,)])]:
+        arrays = [Tensor(dev(np.ones(s)), requires_grad=True) for s in shapes]
+        y = f(*arrays)
+        assert y.shape == (5, 2, 3)
+        y.sum().backward()
+        assert [x.grad.shape for x in arrays] == shapes
+    x, w = (Tensor(dev(np.ones(s)), requires_grad=True) for s in ((5, 2, 4), (0, 4)))
+    linear(x, w).sum().backward()
+    assert not host(x.grad).any()
 
 
 def test_matmul_names_what_does_not_fit(dev):

@@ -63,7 +63,7 @@ def power(x, y):
     def for_x(gy: Array) -> Array:
         if not is_array(y):
             return gy * (y * x ** (y - 1)) if y != 0 else gy * xp.zeros_like(x)
-        return gy * xp.where(y == 0, xp.zeros_like(z), y * x ** xp.where(y == 0, 1, y - 1))
+        return gy * xp.where(y == 0, 0, y * x ** (y - 1))
 
     def for_y(gy: Array) -> Array:
         base = xp.where((x == 0) & (y >= 0), xp.ones_like(z), x)
