@@ -74,6 +74,8 @@ class Kernel:
         """Return the dtype that ``T`` stands for in this call."""
         for param, arg in zip(self.ins, args, strict=False):
             if param.type == "T" and hasattr(arg, "dtype"):
+                if not backend.is_floating(arg.dtype):
+                    raise TypeError(f"{self.name}: a floating dtype is required, got {arg.dtype}; use astype")
                 return arg.dtype
         raise TypeError(f"{self.name}: no array argument of the data type")
 
@@ -127,18 +129,32 @@ class Elementwise(Kernel):
         self.operation = operation
         self.per_thread = per_thread
 
-    def __call__(self, *args: Any) -> Any:
-        """Return the outputs: NumPy's for NumPy arrays, CuPy's for CuPy arrays."""
+    def __call__(self, *args: Any, shape: tuple[int, ...] | None = None, threads: int | None = None) -> Any:
+        """Return the outputs: NumPy's for NumPy arrays, CuPy's for CuPy arrays.
+
+        Args:
+            args: the inputs.
+            shape: of the outputs, for kernels whose array inputs are all ``raw``; the NumPy body gets it too.
+            threads: how many there shall be, for kernels whose outputs are ``raw`` as well.
+        """
         xp = backend.array_module(*args)
         if xp is np:
-            return self._numpy(args)
-        kernel, _ = self._device(xp, self._dtype(args), self._make)
+            return self._numpy(args) if shape is None else self._numpy(args, shape=shape)
+        dtype = self._dtype(args)
+        kernel, wide = self._device(xp, dtype, self._make)
+        if shape is not None:
+            outs = [xp.empty(shape, {"T": dtype, "A": wide}.get(p.type, p.type)) for p in self.outs]
+            if threads is None:
+                kernel(*args, *outs)
+            elif threads:
+                kernel(*args, *outs, size=threads)
+            return outs[0] if len(outs) == 1 else tuple(outs)
         if not self.per_thread:
             return kernel(*args)
         like = next(a for a in args if hasattr(a, "dtype") and backend.is_array(a))
         outs = [xp.empty(like.shape, like.dtype) for _ in self.outs]
         if like.size:
-            kernel(*args, *outs, size=-(-like.size // self.per_thread))
+            kernel(*args, *outs, size=-(-like.size // (32 * self.per_thread)) * 32)  # whole warps share tiles
         return outs[0] if len(outs) == 1 else tuple(outs)
 
     def device_text(self, wide: np.dtype) -> tuple[str, str, str, str]:
