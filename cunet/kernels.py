@@ -189,7 +189,7 @@ class Update(Elementwise):
         super().__init__(body, ins, outs, operation)
         self.scratch = scratch
 
-    def __call__(self, *args: Any) -> None:
+    def __call__(self, *args: Any) -> None:  # type: ignore[override]
         """Update the last arguments, contiguous 1-D arrays of one length, from those before them.
 
         Arguments of type ``A`` are Python numbers, or 0-d arrays on the GPU that are read there.
@@ -319,12 +319,24 @@ def reduction(
     return lambda body: Reduction(body, ins, outs, map, reduce, post, identity, reduce_type, preamble)
 
 
+def folded_axes(ndim: int, axis: Any) -> tuple[int, ...]:
+    """Return the axes that `axis` (int, tuple, None: all) names, from 0; as in NumPy a 0-d array has an axis 0.
+
+    Raises:
+        numpy.exceptions.AxisError: there is no such axis.
+    """
+    if axis is None:
+        return tuple(range(ndim))
+    given = axis if isinstance(axis, tuple) else (axis,)
+    for a in given:
+        if not -max(ndim, 1) <= a < max(ndim, 1):
+            raise np.exceptions.AxisError(a, ndim)
+    return tuple(a % ndim for a in given) if ndim else ()
+
+
 def reduced_shape(shape: tuple[int, ...], axis: Any, keepdims: bool) -> tuple[int, ...]:
     """Return the shape left when `axis` (None: all) is folded."""
-    if axis is None:
-        axes = set(range(len(shape)))
-    else:
-        axes = {a % len(shape) for a in (axis if isinstance(axis, tuple) else (axis,))}
+    axes = folded_axes(len(shape), axis)
     if keepdims:
         return tuple(1 if i in axes else s for i, s in enumerate(shape))
     return tuple(s for i, s in enumerate(shape) if i not in axes)

@@ -146,7 +146,9 @@ def _contributions(node: Node, gy: Any) -> list[tuple[Any, Any]]:
                 continue
             if callable(g):
                 g = g()
-            found.append((parent, _fit(g, parent.shape, parent.dtype, node.name)))
+            if type(g) is not np.ndarray or g.shape != parent.shape or g.dtype != parent.dtype:
+                g = _fit(g, parent.shape, parent.dtype, node.name)
+            found.append((parent, g))
     except Exception as error:
         clearer = backend.clearer_error(f"{node.name} (backward)", error)
         if clearer is None:

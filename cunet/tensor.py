@@ -209,14 +209,20 @@ def op(fn: Callable[..., Any]) -> Callable[..., Any]:
         elif len(args) > count and not variadic:
             static = _bind_static(name, static_names, args[count:], static)
             args = args[:count]
-        arrays: list[Any] = list(args)
+        arrays: list[Any] = []
+        parents: list[Any] = []  # for each input the node that made it, or itself if it is a leaf
         needed = False
-        for i, a in enumerate(args):
+        for a in args:
+            parent = None
             if isinstance(a, Tensor):
-                arrays[i] = a.data
-                needed = needed or a.requires_grad
-            elif type(a) is list:
-                arrays[i] = as_array(a)
+                arrays.append(a.data)
+                if a.requires_grad:
+                    parent = a._node or a
+                    needed = True
+            else:
+                lone = len(args) == 1 and not backend.is_array(a)  # beside an array, a scalar stays one
+                arrays.append(as_array(a) if lone or type(a) is list else a)
+            parents.append(parent)
         try:
             y, vjp = fn(*arrays, **static)
         except Exception as error:
@@ -225,14 +231,10 @@ def op(fn: Callable[..., Any]) -> Callable[..., Any]:
                 raise
             raise clearer from error
         several = type(y) is tuple
-        if not several and type(y) is not np.ndarray and isinstance(y, np.generic):
+        if type(y) is not np.ndarray and isinstance(y, np.generic):
             y = np.asarray(y)
         if not (needed and recording.get()):
             return tuple([_wrap(part) for part in y]) if several else _wrap(y)
-        # A parent is the node that made the input, or the input itself if it is a leaf.
-        parents = tuple(
-            [(a if a._node is None else a._node) if isinstance(a, Tensor) and a.requires_grad else None for a in args]
-        )
         node = Node(name, parents, vjp, y)
         return _recorded_parts(y, node) if several else _recorded(y, node)
 

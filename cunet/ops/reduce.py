@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..backend import Array, accumulator, array_module, is_floating
-from ..kernels import reduced_shape
+from ..kernels import folded_axes, reduced_shape
 from ..methods import Axis
 from ..tensor import op
 
@@ -119,8 +119,7 @@ def prod(x, *, axis: Axis = None, keepdims: bool = False):
     wide = x.astype(accumulator(x.dtype), copy=False)
 
     def vjp(gy):
-        axes = tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-        axes = tuple(a % x.ndim for a in axes) if x.ndim else ()
+        axes = folded_axes(x.ndim, axis)
         kept = tuple(a for a in range(x.ndim) if a not in axes)
         moved = wide.transpose(kept + axes)
         rows = moved.reshape(*moved.shape[: len(kept)], _count(x.shape, axis))

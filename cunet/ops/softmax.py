@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array, accumulator, is_array, is_floating
-from ..kernels import elementwise, reduced_shape, reduction
+from ..kernels import elementwise, folded_axes, reduced_shape, reduction
 from ..methods import Axis
 from ..tensor import op
 
@@ -50,7 +50,7 @@ def check_floating(who: str, x: Any, name: str = "x") -> None:
 
 def _fold(x: Array, axis: Axis) -> Array:
     """Return `x` as a matrix: a row for each result, the folded axes along it."""
-    axes = range(x.ndim) if axis is None else [a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,))]
+    axes = folded_axes(x.ndim, axis)
     kept = [i for i in range(x.ndim) if i not in axes]
     rows = math.prod(x.shape[i] for i in kept)
     return x.transpose(*kept, *axes).reshape(rows, math.prod(x.shape[i] for i in axes))
