@@ -27,7 +27,11 @@ from typing import Any
 
 import numpy as np
 
-from . import backend
+from . import backend, blocks, cpu
+
+cpu.keep_memory()
+
+LONG = 65536  # elements from which NumPy works in blocks
 
 #: Every kernel by name; the tests walk it, so that none is left without a case.
 KERNELS: dict[str, Elementwise | Reduction] = {}
@@ -128,6 +132,10 @@ class Elementwise(Kernel):
         super().__init__(body, ins, outs, preamble)
         self.operation = operation
         self.per_thread = per_thread
+        params = (*self.ins, *self.outs)
+        #: Bodies with integers may look along an axis; all others are cut into blocks where arrays are long.
+        self._lead = next((k for k, p in enumerate(self.ins) if p.type == "T"), 0)
+        self._cut = all(p.type in ("T", "A") and not p.raw for p in params)
 
     def __call__(self, *args: Any, shape: tuple[int, ...] | None = None, threads: int | None = None) -> Any:
         """Return the outputs: NumPy's for NumPy arrays, CuPy's for CuPy arrays.
@@ -139,6 +147,10 @@ class Elementwise(Kernel):
         """
         xp = backend.array_module(*args)
         if xp is np:
+            if self._cut and getattr(args[self._lead], "size", 0) >= LONG:
+                result = self._in_parts(args)
+                if result is not NotImplemented:
+                    return result
             return self._numpy(args) if shape is None else self._numpy(args, shape=shape)
         dtype = self._dtype(args)
         kernel, wide = self._device(xp, dtype, self._make)
@@ -156,6 +168,12 @@ class Elementwise(Kernel):
         if like.size:
             kernel(*args, *outs, size=-(-like.size // (32 * self.per_thread)) * 32)  # whole warps share tiles
         return outs[0] if len(outs) == 1 else tuple(outs)
+
+    def _in_parts(self, args: Sequence[Any]) -> Any:
+        lead = args[self._lead]
+        if type(lead) is not np.ndarray or lead.dtype.char not in "fd":
+            return NotImplemented
+        return blocks.cut(self.body, args, lead, [lead.dtype] * len(self.outs))
 
     def device_text(self, wide: np.dtype) -> tuple[str, str, str, str]:
         """Return what CuPy is given for arithmetic type `wide`: inputs, outputs, operation, preamble.

@@ -1,0 +1,68 @@
+"""Long elementwise NumPy work cut into blocks that stay in a core's cache, on all cores.
+
+A body such as ``1 / (1 + np.exp(-x))`` makes three arrays of the size of x, each of which travels to the
+memory and back. Over blocks they stay in the cache; and NumPy lets go of the interpreter while it computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .cpu import cores, helpers
+
+BLOCK = 32768  # elements of a block on one thread
+SHARED = 131072  # on several: shorter calls lose more to handing over the interpreter than they gain
+LONG = 262144  # elements from which other threads are woken
+
+
+def cut(body: Any, args: Sequence[Any], lead: np.ndarray, dtypes: Sequence[Any]) -> Any:
+    """Return what ``body(*args)`` returns, computed block by block, or NotImplemented if it cannot be cut.
+
+    Args:
+        body: works element by element on all of its arguments.
+        args: numbers, and arrays that broadcast.
+        lead: one of the arrays, of the shape that they broadcast to.
+        dtypes: of the outputs.
+    """
+    shape = lead.shape
+    if any(getattr(a, "dtype", lead.dtype) != lead.dtype for a in args):
+        return NotImplemented  # the result would be of a dtype that only NumPy knows
+    arrays = [a for a in args if isinstance(a, np.ndarray) and a.ndim]
+    flat = all(a.shape == shape and a.flags.c_contiguous for a in arrays)
+    if flat:
+        args = [a.reshape(-1) if isinstance(a, np.ndarray) and a.ndim else a for a in args]
+        length, per_row = lead.size, 1
+        cuts = [isinstance(a, np.ndarray) and a.ndim > 0 for a in args]
+    else:
+        if any(a.ndim > len(shape) or any(n not in (1, s) for n, s in _aligned(a.shape, shape)) for a in arrays):
+            return NotImplemented
+        length, per_row = shape[0], lead.size // shape[0]
+        cuts = [isinstance(a, np.ndarray) and a.ndim == len(shape) and a.shape[0] == length for a in args]
+    threads = cores() if lead.size >= LONG else 1
+    step = max(1, (SHARED if threads > 1 else BLOCK) // per_row)
+    if step >= length:
+        return NotImplemented
+    outs = [np.empty(shape, t) for t in dtypes]
+    targets = [out.reshape(-1) for out in outs] if flat else outs
+
+    def work(k: int) -> None:
+        part = slice(k * step, min(k * step + step, length))
+        with np.errstate(all="ignore"):
+            results = body(*[a[part] if c else a for a, c in zip(args, cuts, strict=True)])
+        for out, result in zip(targets, results if isinstance(results, tuple) else (results,), strict=True):
+            out[part] = result
+
+    count = -(-length // step)
+    if threads > 1:
+        helpers.run(work, count)
+    else:
+        for k in range(count):
+            work(k)
+    return outs[0] if len(outs) == 1 else tuple(outs)
+
+
+def _aligned(small: Sequence[int], large: Sequence[int]) -> Any:
+    return zip(small, large[len(large) - len(small) :], strict=True)
