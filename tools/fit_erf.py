@@ -58,6 +58,14 @@ FITS: dict[str, tuple[Function, Function, float, int, int]] = {
 }
 
 
+def polynomial(ascending: list, x: mp.mpf) -> mp.mpf:
+    """Return a polynomial at `x` (mpmath's own took its coefficients the other way round until 1.4)."""
+    y = mp.mpf(0)
+    for c in reversed(ascending):
+        y = c + x * y
+    return y
+
+
 def grid(high: mp.mpf) -> list[mp.mpf]:
     """Return points of [0, high], dense at both ends: Chebyshev's in ``(x - 2) / (x + 2)``."""
     end = (high - 2) / (high + 2)
@@ -106,8 +114,8 @@ def remez(function: Function, weight: Function, high: float, m: int, n: int) -> 
     for _ in range(30):
         for _ in range(4):
             top, bottom, level = solve(at, x, f, w, q, m, n)
-            q = [mp.polyval(bottom[::-1], v) for v in x]
-        error = [wi * (1 - mp.polyval(top[::-1], v) / (qi * fi)) for v, wi, qi, fi in zip(x, w, q, f, strict=True)]
+            q = [polynomial(bottom, v) for v in x]
+        error = [wi * (1 - polynomial(top, v) / (qi * fi)) for v, wi, qi, fi in zip(x, w, q, f, strict=True)]
         worst = max(abs(e) for e in error)
         if worst < abs(level) * mp.mpf("1.001"):
             break
