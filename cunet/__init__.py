@@ -3,7 +3,7 @@
 from . import data, functional, init, nn, optim, random, train
 from . import functional as F  # noqa: N812 (the name its users know)
 from .backend import synchronize
-from .doctor import device_info
+from .machine import device_info
 from .kernels import elementwise, reduction
 from .ops.array import (
     astype,

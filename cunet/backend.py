@@ -49,23 +49,40 @@ def _find_gpu() -> tuple[ModuleType | None, str, bool]:
     except Exception as error:  # a CuPy for another CUDA fails to import in many ways, none of them ours
         if isinstance(error, ModuleNotFoundError) and error.name == "cupy":
             return None, "CuPy is not installed", False
-        return None, f"CuPy is installed but does not import ({type(error).__name__}: {error})", True
+        # CuPy wraps the cause in a page of general advice.
+        return None, f"CuPy is installed but does not import ({_brief(error.__cause__ or error)})", True
     try:
         count = cupy.cuda.runtime.getDeviceCount()
     except Exception as error:
         # Without a driver or a device this is an ordinary CPU machine; anything else is worth a word.
         if "cudaErrorInsufficientDriver" in str(error):
-            return None, "CuPy is installed, but there is no NVIDIA driver, or one too old for its CUDA", False
-        if "cudaErrorNoDevice" in str(error):
-            return None, "CuPy and the driver are installed, but there is no GPU", False
-        return None, f"CuPy is installed, but CUDA does not start ({type(error).__name__}: {error})", True
+            return None, *_driver_problem(cupy.cuda.runtime)
+        if "cudaErrorNoDevice" not in str(error):
+            return None, f"CuPy is installed, but CUDA does not start ({_brief(error)})", True
+        count = 0
     if not count:
         return None, "CuPy and the driver are installed, but there is no GPU", False
-    try:
-        (cupy.zeros(2, "float32") + 1).sum().item()  # compiles and runs: a device that merely exists is not enough
+    try:  # a device that merely exists is not enough: compile a kernel, run it, and load cuBLAS
+        x = cupy.zeros((2, 2), "float32") + 1
+        (x @ x).sum().item()
     except Exception as error:
-        return None, f"CuPy sees a GPU but cannot compute on it ({type(error).__name__}: {error})", True
+        return None, f"CuPy sees a GPU but cannot compute on it ({_brief(error)})", True
     return cupy, "", False
+
+
+def _driver_problem(runtime: Any) -> tuple[str, bool]:
+    """Return what CUDA means by "insufficient driver", and whether that is worth a warning."""
+    driver = runtime.driverGetVersion()
+    if not driver:
+        return "CuPy is installed, but there is no NVIDIA driver", False
+    needed = runtime.runtimeGetVersion() // 1000
+    return f"the installed CuPy is for CUDA {needed}, the NVIDIA driver supports CUDA {driver // 1000} at most", True
+
+
+def _brief(error: BaseException) -> str:
+    """Return an error in one line of bounded length."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text if len(text) <= 300 else text[:297] + '...'}"
 
 
 def is_gpu_array(x: object) -> bool:
@@ -119,10 +136,22 @@ def to_device(x: Array, device: str) -> Array:
     """Return `x` as an array on `device`; the same object if it is there already.
 
     Moving to the CPU waits for the GPU; moving to the GPU is one upload.
+
+    Raises:
+        ValueError, RuntimeError: see `resolve_device`.
+        MemoryError: the GPU has no room for it.
     """
     if resolve_device(device) == "cpu":
         return x.get() if is_gpu_array(x) else np.asarray(x)
-    return x if is_gpu_array(x) else gpu().asarray(x)  # type: ignore[union-attr]
+    if is_gpu_array(x):
+        return x
+    try:
+        return gpu().asarray(x)  # type: ignore[union-attr]
+    except Exception as error:
+        clearer = clearer_error("to_device", error)
+        if clearer is None:
+            raise
+        raise clearer from error
 
 
 def like(x: Array, reference: Array) -> Array:

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from . import backend, functional, nn, optim, parity_cases, random
-from .doctor import device_info
+from .machine import device_info
 from .tensor import Tensor
 from .testing import parity
 

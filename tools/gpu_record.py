@@ -26,7 +26,7 @@ import gpu_torch
 import numpy as np
 
 from cunet import backend
-from cunet.doctor import device_info
+from cunet.machine import device_info
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZES = (100_000, 1_000_000, 10_000_000, 100_000_000)
@@ -40,13 +40,13 @@ def machine(torch: Any = None) -> dict[str, Any]:
     """Return what the record was made on."""
     info = device_info() | {"driver": None, "pytorch": torch and torch.__version__, "commit": None}
     if shutil.which("nvidia-smi"):
-        info["driver"] = _output("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader").split("\n")[0]
+        info["driver"] = _output("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader").partition("\n")[0]
     if shutil.which("git"):
         info["commit"] = _output("git", "describe", "--always", "--dirty")
     return info
 
 
-def _output(*command: str) -> str | None:
+def _output(*command: str) -> str:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     return done.stdout.strip() if done.returncode == 0 else ""
 
