@@ -1,6 +1,7 @@
 """Functions at layer level, under PyTorch's names; import as ``from cunet import F``."""
 
 from .ops.activation import hard_sigmoid, hard_tanh, identity, logsigmoid, relu6, sigmoid, softplus, softsign
+from .ops.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .ops.cross_entropy import cross_entropy
 from .ops.divergence import binary_cross_entropy_with_logits, kl_div
 from .ops.dropout import (
@@ -19,15 +20,45 @@ from .ops.loss import huber_loss, l1_loss, mse_loss, smooth_l1_loss
 from .ops.math import tanh
 from .ops.nll import nll_loss
 from .ops.norm import batch_norm, batch_norm_inference, group_norm, instance_norm, layer_norm, rms_norm
+from .ops.pool import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
+    avg_pool1d,
+    avg_pool2d,
+    avg_pool3d,
+    max_pool1d,
+    max_pool2d,
+    max_pool3d,
+)
 from .ops.rectifier import celu, elu, leaky_relu, prelu, relu, selu, threshold_relu
+from .ops.resize import interpolate, pad
 from .ops.softmax import log_softmax, softmax
 
 __all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
     "alpha_dropout",
+    "avg_pool1d",
+    "avg_pool2d",
+    "avg_pool3d",
     "batch_norm",
     "batch_norm_inference",
     "binary_cross_entropy_with_logits",
     "celu",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "cross_entropy",
     "dropout",
     "dropout1d",
@@ -46,6 +77,7 @@ __all__ = [
     "huber_loss",
     "identity",
     "instance_norm",
+    "interpolate",
     "kl_div",
     "l1_loss",
     "layer_norm",
@@ -53,10 +85,14 @@ __all__ = [
     "linear",
     "log_softmax",
     "logsigmoid",
+    "max_pool1d",
+    "max_pool2d",
+    "max_pool3d",
     "mish",
     "mse_loss",
     "nll_loss",
     "one_hot",
+    "pad",
     "prelu",
     "relu",
     "relu6",

@@ -24,10 +24,15 @@ def _uniform_by_fan(fan_in: int) -> initialisers.Initializer:
 
 
 def make_parameter(
-    shape: tuple[int, ...], init: Any, default: Any, generator: Generator | None, dtype: Any
+    shape: tuple[int, ...],
+    init: Any,
+    default: Any,
+    generator: Generator | None,
+    dtype: Any,
+    fans: tuple[int, int] | None = None,
 ) -> Parameter:
-    """Return a Parameter drawn by `init`, or by `default` where that is None."""
-    return Parameter(initialisers.get(default if init is None else init)(shape, generator, dtype))
+    """Return a Parameter drawn by `init`, or by `default` where that is None; `fans` where the shape does not tell."""
+    return Parameter(initialisers.get(default if init is None else init)(shape, generator, dtype, fans=fans))
 
 
 def _check_sizes(who: str, **sizes: int) -> None:

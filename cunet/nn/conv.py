@@ -1,0 +1,194 @@
+"""Convolution layers, plain and transposed, for 1, 2 and 3 spatial axes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .. import init as initialisers
+from ..ops import conv as ops
+from ..ops.resize import pad
+from ..ops.windows import per_axis
+from ..random import Generator
+from ..tensor import Tensor
+from .linear import _check_sizes, _uniform_by_fan, make_parameter
+from .module import Module
+
+_PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
+
+
+class _Conv(Module):
+    """What convolution layers share: settings and parameters."""
+
+    ndim: int
+    transposed = False
+
+    def _set_up(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Any,
+        stride: Any,
+        padding: Any,
+        dilation: Any,
+        groups: int,
+        channels_last: bool,
+    ) -> None:
+        who = type(self).__name__
+        _check_sizes(who, in_channels=in_channels, out_channels=out_channels, groups=groups)
+        if in_channels % groups or out_channels % groups:
+            raise ValueError(
+                f"{who}: groups must divide in_channels = {in_channels} and out_channels = {out_channels}, got {groups}"
+            )
+        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
+        self.kernel_size = per_axis(who, "kernel_size", kernel_size, self.ndim)
+        self.stride = per_axis(who, "stride", stride, self.ndim)
+        self.padding = padding if isinstance(padding, str) else per_axis(who, "padding", padding, self.ndim, 0)
+        self.dilation = per_axis(who, "dilation", dilation, self.ndim)
+        self.channels_last = channels_last
+
+    def _draw(self, bias: bool, init: Any, bias_init: Any, generator: Generator | None, dtype: Any) -> None:
+        first, second = (
+            (self.in_channels, self.out_channels) if self.transposed else (self.out_channels, self.in_channels)
+        )
+        shape = (first, second // self.groups, *self.kernel_size)
+        fans = initialisers.fans(shape, transposed=self.transposed, groups=self.groups)
+        # PyTorch's law is that of kaiming_uniform(a=sqrt(5)), whose fan_in is this also where it is transposed.
+        law = _uniform_by_fan(math.prod(shape[1:]))
+        self.weight = make_parameter(shape, init, law, generator, dtype, fans)
+        self.bias = make_parameter((self.out_channels,), bias_init, law, generator, dtype) if bias else None
+
+    def extra_repr(self) -> str:
+        """Show the sizes, and what differs from the plainest layer."""
+        parts = [f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}", f"stride={self.stride}"]
+        plain: dict[str, Any] = {
+            "padding": (0,) * self.ndim,
+            "output_padding": (0,) * self.ndim,
+            "dilation": (1,) * self.ndim,
+        }
+        plain |= {"groups": 1, "padding_mode": "zeros", "channels_last": False}
+        parts += [f"{k}={getattr(self, k)!r}" for k, v in plain.items() if getattr(self, k, v) != v]
+        return ", ".join(parts + ([] if self.bias is not None else ["bias=False"]))
+
+
+class _ConvNd(_Conv):
+    """Convolution: ``y[n, o] = bias[o] + sum over c of weight[o, c] * x[n, c]``, kernel not flipped.
+
+    Args:
+        in_channels, out_channels: number of channels of input and output.
+        kernel_size: a number, or one per spatial axis; as all that follow.
+        stride: step from window to window.
+        padding: zeros at both ends; a number, one per axis, "valid" (none), or "same" (output as long as the
+            input, for stride 1).
+        dilation: distance between the taps of the kernel.
+        groups: output channels see the input channels of their own group; in_channels for a depthwise layer.
+        bias: whether to add a bias. Before a batch norm it can be left out: its gradient there is 0.
+        padding_mode: "zeros", "reflect", "replicate" or "circular".
+        channels_last: input and output are (N, *spatial, C); the weight's shape does not change.
+        init, bias_init, generator, dtype: see `Linear`; the default law is PyTorch's, U(-1/sqrt(n), 1/sqrt(n)) with
+            n = in_channels / groups * prod(kernel_size).
+
+    Attributes:
+        weight: shape (out_channels, in_channels / groups, *kernel_size).
+        bias: shape (out_channels,), or None.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Any,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        *,
+        channels_last: bool = False,
+        init: Any = None,
+        bias_init: Any = None,
+        generator: Generator | None = None,
+        dtype: Any = np.float32,
+    ) -> None:
+        self._set_up(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, channels_last)
+        who = type(self).__name__
+        if padding_mode not in _PADDING_MODES:
+            raise ValueError(f"{who}: padding_mode must be one of {_PADDING_MODES}, got {padding_mode!r}")
+        reach = tuple((k - 1) * d + 1 for k, d in zip(self.kernel_size, self.dilation, strict=True))
+        widths = ops.paddings(who, padding, self.stride, reach)
+        self.padding_mode = padding_mode
+        self._border = [n for before_after in reversed(widths) for n in before_after]
+        self._draw(bias, init, bias_init, generator, dtype)
+
+    def forward(self, x: Any) -> Tensor:
+        """Return the convolution of `x` (N, in_channels, *spatial)."""
+        padding: Any = self.padding
+        if self.padding_mode != "zeros":
+            x, padding = pad(x, self._border, self.padding_mode, channels_last=self.channels_last), 0
+        conv = (ops.conv1d, ops.conv2d, ops.conv3d)[self.ndim - 1]
+        return conv(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups, self.channels_last)
+
+
+class _ConvTransposeNd(_Conv):
+    """Transposed convolution: the gradient of a convolution with respect to its input, which upsamples.
+
+    Args:
+        in_channels, out_channels: number of channels of input and output.
+        kernel_size: a number, or one per spatial axis; as all that follow.
+        stride: distance of the windows in the output.
+        padding: how much is cut off both ends.
+        output_padding: how much longer the output is at the end; less than stride or dilation.
+        groups, bias, dilation, channels_last: see the convolution.
+        init, bias_init, generator, dtype: see `Linear`; the default law is PyTorch's, U(-1/sqrt(n), 1/sqrt(n)) with
+            n = out_channels / groups * prod(kernel_size).
+
+    Attributes:
+        weight: shape (in_channels, out_channels / groups, *kernel_size).
+        bias: shape (out_channels,), or None.
+    """
+
+    transposed = True
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Any,
+        stride: Any = 1,
+        padding: Any = 0,
+        output_padding: Any = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: Any = 1,
+        *,
+        channels_last: bool = False,
+        init: Any = None,
+        bias_init: Any = None,
+        generator: Generator | None = None,
+        dtype: Any = np.float32,
+    ) -> None:
+        who = type(self).__name__
+        if isinstance(padding, str):
+            raise ValueError(f"{who}: padding must be numbers, got {padding!r}")
+        self._set_up(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, channels_last)
+        self.output_padding = per_axis(who, "output_padding", output_padding, self.ndim, 0)
+        self._draw(bias, init, bias_init, generator, dtype)
+
+    def forward(self, x: Any) -> Tensor:
+        """Return the transposed convolution of `x` (N, in_channels, *spatial)."""
+        conv = (ops.conv_transpose1d, ops.conv_transpose2d, ops.conv_transpose3d)[self.ndim - 1]
+        options = (self.stride, self.padding, self.output_padding, self.groups, self.dilation, self.channels_last)
+        return conv(x, self.weight, self.bias, *options)
+
+
+def _over(ndim: int, base: Any) -> Any:
+    """Make the layer class for `ndim` spatial axes."""
+    name = base.__name__.strip("_").replace("Nd", f"{ndim}d")
+    return type(name, (base,), {"ndim": ndim, "__doc__": base.__doc__, "__module__": __name__})
+
+
+Conv1d, Conv2d, Conv3d = (_over(ndim, _ConvNd) for ndim in (1, 2, 3))
+ConvTranspose1d, ConvTranspose2d, ConvTranspose3d = (_over(ndim, _ConvTransposeNd) for ndim in (1, 2, 3))
