@@ -129,6 +129,10 @@ class ArrayMethods:
         """Return the only element as an int."""
         return int(self.item())
 
+    def __format__(self, spec: str) -> str:
+        """Format the only element as a number: ``f"{loss:.4f}"``; without a format give what `str` gives."""
+        return format(self.item(), spec) if spec else str(self)
+
     def __getitem__(self, index: Any) -> Tensor:
         """Select as NumPy does: slices, integers, integer arrays, boolean arrays, None, Ellipsis."""
         return OPS["getitem"](self, index=index)
@@ -202,6 +206,10 @@ class ArrayMethods:
     def cumsum(self, axis: int | None = None) -> Tensor:
         """See `cunet.cumsum`."""
         return OPS["cumsum"](self, axis=axis)
+
+    def logsumexp(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """See `cunet.logsumexp`."""
+        return OPS["logsumexp"](self, axis=axis, keepdims=keepdims)
 
     def argmax(self, axis: int | None = None) -> Any:
         """Return the index of the largest element along `axis`, as a plain array."""

@@ -2,12 +2,19 @@
 
 import argparse
 import time
+from functools import partial
 
 import cunet
 from cunet import F, Trainer, data, nn, optim
 
 NORMS = {"none": None, "batch": nn.BatchNorm1d, "layer": nn.LayerNorm, "rms": nn.RMSNorm}
-OPTIMISERS = {"sgd": optim.SGD, "rmsprop": optim.RMSprop, "adam": optim.Adam, "adamw": optim.AdamW, "lion": optim.Lion}
+OPTIMISERS = {
+    "sgd": partial(optim.SGD, momentum=0.9),  # the schedule moves the momentum, so there has to be one
+    "rmsprop": partial(optim.RMSprop, momentum=0.9),
+    "adam": optim.Adam,
+    "adamw": optim.AdamW,
+    "lion": optim.Lion,
+}
 ACTIVATIONS = ["relu", "elu", "gelu", "selu", "silu", "mish", "tanh", "sigmoid", "leaky_relu", "softplus", "softsign"]
 
 

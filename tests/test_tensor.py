@@ -183,6 +183,15 @@ def test_repr_shows_what_matters(dev, device):
     assert len(long) < 200 and "shape=(10000,)" in long
 
 
+def test_one_element_is_formatted_as_a_number(dev):
+    loss = Tensor(dev(0.123456, np.float32))
+    assert f"{loss:.4f}" == f"{Tensor(dev([[0.123456]], np.float32)):.4f}" == "0.1235"
+    assert f"{Tensor(dev(7)):3d}" == "  7"
+    assert f"{loss}" == repr(loss)
+    with pytest.raises(ValueError):
+        f"{Tensor(dev([1.0, 2.0])):.4f}"
+
+
 def test_leaves_can_be_copied_and_pickled(x):
     x.grad = x.data * 2
     for y in (copy.deepcopy(x), copy.copy(x), pickle.loads(pickle.dumps(x))):
@@ -213,6 +222,7 @@ def test_methods_are_the_functions_of_that_name(x):
         ("min", (1,), {}, a.min(1)),
         ("prod", (), {}, a.prod()),
         ("cumsum", (1,), {}, a.cumsum(1)),
+        ("logsumexp", (), {"axis": 1, "keepdims": True}, np.log(np.exp(a).sum(1, keepdims=True))),
         ("clip", (0, 3), {}, a.clip(0, 3)),
         ("reshape", (4,), {}, a.reshape(4)),
         ("reshape", ((1, -1),), {}, a.reshape(1, -1)),

@@ -57,7 +57,9 @@ class OneCycleLR(LRScheduler):
         if anneal_strategy not in ("cos", "linear"):
             raise ValueError(f'OneCycleLR: anneal_strategy must be "cos" or "linear", got {anneal_strategy!r}')
         if cycle_momentum and not all(g.get("momentum") or "betas" in g for g in optimizer.param_groups):
-            raise ValueError("OneCycleLR: cycle_momentum needs an optimiser with momentum or betas")
+            raise ValueError(
+                "OneCycleLR: cycle_momentum needs an optimiser with momentum > 0 or betas; pass cycle_momentum=False"
+            )
         self.total_steps = total_steps
         self.curve = between if anneal_strategy == "cos" else _line
         self.max_lrs = per_group("OneCycleLR", "max_lr", max_lr, optimizer)
