@@ -13,6 +13,7 @@ import numpy as np
 
 import cunet
 from cunet import functional
+from cunet.methods import OPS
 
 Inputs = Callable[[np.random.Generator], tuple[Any, ...]]
 
@@ -21,7 +22,7 @@ class Row(NamedTuple):
     """One call of an op.
 
     Attributes:
-        op: its name in `cunet` or `cunet.functional`.
+        op: its name in `cunet` or `cunet.functional`, or among the ops of layers.
         inputs: makes the positional arguments of `call`, on the CPU and in float64 where they are floating.
         static: keyword arguments.
         kind: "move" where elements are only moved or chosen; "each" where every element is computed on its own; "sum"
@@ -49,15 +50,24 @@ class Row(NamedTuple):
         return (self.call or function_of(self.op))(*tensors, **self.static)
 
 
+#: Names that are no ops on arrays of a device: a move between devices, and a table that NumPy makes.
+NO_OPS = {"to_device", "sinusoidal_positions"}
+
+
 def public_ops() -> list[str]:
-    """Return the names of all functions of arrays that users get from `cunet` and `cunet.functional`."""
+    """Return the names of all ops that users get; ``F.pad`` for what `cunet` has under the same name and is another."""
     own = {n for n in cunet.__all__ if getattr(getattr(cunet, n), "__module__", "").startswith("cunet.ops.")}
-    return sorted(own | set(functional.__all__))
+    names = own | {n for n, f in OPS.items() if not n.startswith("_") and (f.__module__ or "").startswith("cunet.ops.")}
+    for name in functional.__all__:
+        names.add(name if getattr(cunet, name, None) in (None, getattr(functional, name)) else f"F.{name}")
+    return sorted(names - NO_OPS)
 
 
 def function_of(name: str) -> Callable[..., Any]:
     """Return a public op by name."""
-    return getattr(cunet, name, None) or getattr(functional, name)
+    if name.startswith("F."):
+        return getattr(functional, name[2:])
+    return getattr(cunet, name, None) or getattr(functional, name, None) or OPS[name]
 
 
 def between(low: float, high: float, *shapes: tuple[int, ...]) -> Inputs:
@@ -231,4 +241,31 @@ ROWS: list[Row] = [
     *_moves("dropout1d", between(-3, 3, (6, 20, 7)), {"p": 0.5}),
     *_moves("dropout2d", _IMAGES, {"p": 0.5}),
     *_moves("dropout3d", between(-3, 3, (4, 6, 3, 2, 5)), {"p": 0.5}),
+    # convolution and its relatives
+    *_rows("conv1d", between(-2, 2, (4, 6, 35), (8, 6, 5), (8,)), {"stride": 2, "padding": 1}),
+    *_rows("conv2d", between(-2, 2, (3, 4, 13, 11), (6, 4, 3, 3), (6,)), {"padding": 1}, {"stride": 2, "dilation": 2}),
+    *_rows("conv2d", between(-2, 2, (3, 4, 13, 11), (8, 1, 3, 3)), {"groups": 4}),
+    *_rows("conv2d", between(-2, 2, (3, 13, 11, 4), (6, 4, 3, 3), (6,)), {"channels_last": True}),
+    *_rows("conv3d", between(-2, 2, (2, 3, 5, 6, 7), (4, 3, 2, 3, 3), (4,)), {"padding": 1}),
+    *_rows("conv_transpose1d", between(-2, 2, (4, 6, 17), (6, 8, 5), (8,)), {"stride": 2, "output_padding": 1}),
+    *_rows("conv_transpose2d", between(-2, 2, (3, 4, 7, 6), (4, 6, 3, 3), (6,)), {"stride": 2, "padding": 1}),
+    *_rows("conv_transpose3d", between(-2, 2, (2, 3, 4, 3, 5), (3, 4, 2, 3, 3), (4,)), {"stride": 2}),
+    *[
+        row
+        for n, shape in ((1, (4, 6, 35)), (2, (4, 6, 13, 11)), (3, (2, 3, 7, 6, 5)))
+        for row in [
+            *_moves(f"max_pool{n}d", between(-3, 3, shape), {"kernel_size": 2}),
+            *_rows(f"max_pool{n}d", between(-3, 3, shape), {"kernel_size": 3, "stride": 2, "padding": 1}),
+            *_rows(f"avg_pool{n}d", between(-3, 3, shape), {"kernel_size": 3, "stride": 2, "padding": 1}),
+            *_rows(f"adaptive_max_pool{n}d", between(-3, 3, shape), {"output_size": 3}),
+            *_rows(f"adaptive_avg_pool{n}d", between(-3, 3, shape), {"output_size": 3}),
+        ]
+    ],
+    *_moves("F.pad", between(-3, 3, (3, 4, 6, 7)), {"pad": (1, 2, 0, 3), "value": 0.5}),
+    *_rows(
+        "F.pad", between(-3, 3, (3, 4, 6, 7)), *[{"pad": (1, 2, 2, 3), "mode": m} for m in ("reflect", "replicate")]
+    ),
+    *_rows(
+        "interpolate", between(-3, 3, (3, 4, 6, 7)), *[{"size": (11, 9), "mode": m} for m in ("nearest", "bilinear")]
+    ),
 ]

@@ -11,7 +11,7 @@ import pytest
 import sim
 
 import cunet
-from cunet import F, backend, nn, op, optim
+from cunet import F, backend, nn, op, optim, parity_cases
 from cunet.data import Loader
 
 xp = sim.namespace_or_skip()
@@ -190,6 +190,20 @@ LOSSES = {
 def test_no_loss_waits_or_uploads(name, rng):
     loss, target = LOSSES[name]
     quiet_step(rng, mlp(), loss=loss.to("gpu"), target=target)
+
+
+#: Ops that upload tables made on the host: from indices or lengths that the caller gave there, or of sources of pixels.
+TABLES = {"getitem", "reorder", "F.pad", "interpolate"}
+
+
+@pytest.mark.parametrize("row", parity_cases.ROWS, ids=lambda row: row.name)
+def test_no_op_waits_or_uploads_in_either_direction(row, rng):
+    arrays = [xp.asarray(a.astype(np.float32) if a.dtype.kind == "f" else a) for a in row.inputs(rng)]
+    with stats.forbid(*(["syncs"] if row.op in TABLES else ["syncs", "uploads"])):
+        outputs = row.run(*[cunet.Tensor(a, requires_grad=a.dtype.kind == "f") for a in arrays])
+        outputs = [y for y in (outputs if isinstance(outputs, tuple) else (outputs,)) if y.requires_grad]
+        for k, y in enumerate(outputs):
+            y.backward(xp.ones(y.shape, y.dtype), retain_graph=k < len(outputs) - 1)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float64])
