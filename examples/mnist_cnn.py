@@ -1,0 +1,80 @@
+"""Train a convolutional network with batch norm on MNIST: ``python examples/mnist_cnn.py --help``."""
+
+import argparse
+import time
+
+import cunet
+from cunet import F, Trainer, data, nn, optim
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--epochs", type=float, default=5, help="a fraction trains on that share of the images")
+    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--channels", type=int, nargs=2, default=[32, 64], help="channels of the two stages")
+    parser.add_argument("--hidden", type=int, default=128, help="units of the dense layer")
+    parser.add_argument("--activation", choices=["relu", "elu", "gelu", "silu", "leaky_relu"], default="relu")
+    parser.add_argument("--dropout", type=float, default=0.4, help="probability to drop a unit of the dense layer")
+    parser.add_argument("--init", default="kaiming_normal", help="initialiser of the weights, by name")
+    parser.add_argument("--optimizer", choices=["sgd", "adam", "adamw"], default="adam")
+    parser.add_argument("--lr", type=float, default=3e-3, help="highest learning rate of the one-cycle schedule")
+    parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--data", choices=["auto", "mnist", "digits"], default="auto")
+    parser.add_argument("--save", default="mnist_cnn.safetensors", help="where to write the weights")
+    return parser.parse_args()
+
+
+def build_cnn(side, args):
+    activation = getattr(F, args.activation)
+    first, second = args.channels
+
+    def stage(c_in, c_out):  # no bias before a batch norm: its gradient would be 0
+        return [
+            nn.Conv2d(c_in, c_out, 5, padding="same", bias=False, init=args.init),
+            nn.BatchNorm2d(c_out),
+            activation,
+            nn.MaxPool2d(2),
+        ]
+
+    dense = [nn.Linear(second * (side // 4) ** 2, args.hidden, bias=False, init=args.init), nn.BatchNorm1d(args.hidden)]
+    head = [activation, nn.Dropout(args.dropout), nn.Linear(args.hidden, 10)]
+    return nn.Sequential(*stage(1, first), *stage(first, second), nn.Flatten(), *dense, *head)
+
+
+def main():
+    args = parse_arguments()
+    cunet.manual_seed(args.seed)
+    train, test = data.load_images(args.data)
+    images, labels = train.arrays(flatten=False)
+    if args.epochs < 1:
+        some = max(args.batch_size, int(args.epochs * len(images)))
+        images, labels = images[:some], labels[:some]
+    epochs = max(1, round(args.epochs))
+    batches = data.Loader(images, labels, batch_size=args.batch_size, shuffle=True)
+    model = build_cnn(images.shape[-1], args)
+    kinds = {"sgd": optim.SGD, "adam": optim.Adam, "adamw": optim.AdamW}
+    optimizer = kinds[args.optimizer](model.parameters(), lr=args.lr)
+    schedule = optim.OneCycleLR(optimizer, max_lr=args.lr, total_steps=epochs * len(batches))
+    trainer = Trainer(
+        model,
+        F.cross_entropy,
+        optimizer,
+        metrics=["accuracy"],
+        callbacks=[cunet.train.Schedule(schedule, per="batch")],
+        device=args.device,
+        unit="images",
+    )
+    print(f"{train!r}, {test!r}; cunet {cunet.__version__} on the {trainer.device}")
+    print(model)
+    valid = data.Loader(*test.arrays(flatten=False), batch_size=500)
+    begin = time.perf_counter()
+    trainer.fit(batches, valid=valid, epochs=epochs)
+    print(f"trained {len(images) * epochs} images in {time.perf_counter() - begin:.1f} s")
+    print(f"test accuracy {100 * trainer.evaluate(valid)['accuracy']:.2f} %")
+    model.save(args.save)
+    print(f"weights written to {args.save}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""PyTorch's well-known MNIST example network, trained by a loop as PyTorch users write it.
+
+What differs from the PyTorch program: the imports, no ``.to(device)`` on batches (the Loader holds the data on the
+device), and labels and predictions that are plain arrays.
+"""
+
+import argparse
+
+import cunet
+from cunet import F, nn, optim
+from cunet.data import Loader, load_images
+
+
+class Net(nn.Module):
+    def __init__(self):
+        self.conv1 = nn.Conv2d(1, 32, 3, 1)
+        self.conv2 = nn.Conv2d(32, 64, 3, 1)
+        self.dropout1 = nn.Dropout(0.25)
+        self.dropout2 = nn.Dropout(0.5)
+        self.fc1 = nn.Linear(9216, 128)
+        self.fc2 = nn.Linear(128, 10)
+
+    def forward(self, x):
+        x = F.relu(self.conv1(x))
+        x = F.relu(self.conv2(x))
+        x = F.max_pool2d(x, 2)
+        x = self.dropout1(x)
+        x = x.reshape(len(x), -1)
+        x = F.relu(self.fc1(x))
+        x = self.dropout2(x)
+        return F.log_softmax(self.fc2(x), axis=1)
+
+
+def train(args, model, train_loader, optimizer, epoch):
+    model.train()
+    for batch_idx, (data, target) in enumerate(train_loader):
+        optimizer.zero_grad()
+        output = model(data)
+        loss = F.nll_loss(output, target)
+        loss.backward()
+        optimizer.step()
+        if batch_idx % args.log_interval == 0:
+            done, share = batch_idx * len(data), 100 * batch_idx / len(train_loader)
+            print(f"epoch {epoch} [{done}/{train_loader.n_samples} ({share:.0f} %)]  loss {loss.item():.6f}")
+
+
+def test(model, test_loader):
+    model.eval()
+    test_loss, correct = 0.0, 0
+    with cunet.no_grad():
+        for data, target in test_loader:
+            output = model(data)
+            test_loss += F.nll_loss(output, target, reduction="sum").item()
+            correct += int((output.argmax(axis=1) == target).sum())
+    n = test_loader.n_samples
+    print(f"test loss {test_loss / n:.4f}, test accuracy {100 * correct / n:.2f} % ({correct}/{n})")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--test-batch-size", type=int, default=1000)
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--lr", type=float, default=1.0)
+    parser.add_argument("--gamma", type=float, default=0.7)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--log-interval", type=int, default=100)
+    parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto")
+    args = parser.parse_args()
+
+    cunet.manual_seed(args.seed)
+    train_set, test_set = load_images("mnist")
+    train_loader = Loader(
+        *train_set.arrays(flatten=False), batch_size=args.batch_size, shuffle=True, device=args.device
+    )
+    test_loader = Loader(*test_set.arrays(flatten=False), batch_size=args.test_batch_size, device=args.device)
+
+    model = Net().to(args.device)
+    optimizer = optim.Adadelta(model.parameters(), lr=args.lr)
+    scheduler = optim.StepLR(optimizer, step_size=1, gamma=args.gamma)
+    for epoch in range(1, args.epochs + 1):
+        train(args, model, train_loader, optimizer, epoch)
+        test(model, test_loader)
+        scheduler.step()
+    model.save("mnist_torch_style.safetensors")
+
+
+if __name__ == "__main__":
+    main()
