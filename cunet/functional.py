@@ -1,6 +1,7 @@
 """Functions at layer level, under PyTorch's names; import as ``from cunet import F``."""
 
 from .ops.activation import hard_sigmoid, hard_tanh, identity, logsigmoid, relu6, sigmoid, softplus, softsign
+from .ops.attention import scaled_dot_product_attention, sinusoidal_positions
 from .ops.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .ops.cross_entropy import cross_entropy
 from .ops.divergence import binary_cross_entropy_with_logits, kl_div
@@ -35,6 +36,7 @@ from .ops.pool import (
     max_pool3d,
 )
 from .ops.rectifier import celu, elu, leaky_relu, prelu, relu, selu, threshold_relu
+from .ops.recurrent_dropout import drop_connect, variational_dropout
 from .ops.resize import interpolate, pad
 from .ops.softmax import log_softmax, softmax
 
@@ -60,6 +62,7 @@ __all__ = [
     "conv_transpose2d",
     "conv_transpose3d",
     "cross_entropy",
+    "drop_connect",
     "dropout",
     "dropout1d",
     "dropout2d",
@@ -97,13 +100,16 @@ __all__ = [
     "relu",
     "relu6",
     "rms_norm",
+    "scaled_dot_product_attention",
     "selu",
     "sigmoid",
     "silu",
+    "sinusoidal_positions",
     "smooth_l1_loss",
     "softmax",
     "softplus",
     "softsign",
     "tanh",
     "threshold_relu",
+    "variational_dropout",
 ]

@@ -24,6 +24,7 @@ from .activation import (
     Tanh,
     ThresholdedReLU,
 )
+from .attention import MultiheadAttention, PositionalEncoding
 from .batch_norm import BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, RunningStatistics, recompute_batch_norm
 from .container import ModuleDict, ModuleList, Sequential
 from .conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
@@ -60,7 +61,19 @@ from .pool import (
     ZeroPad2d,
     ZeroPad3d,
 )
+from .recurrent import GRU, LSTM, RNN
+from .recurrent_cells import GRUCell, LSTMCell, RNNCell
+from .recurrent_dropout import DropConnect, VariationalDropout
+from .recurrent_norm import (
+    LayerNormGRU,
+    LayerNormGRUCell,
+    LayerNormLSTM,
+    LayerNormLSTMCell,
+    LayerNormRNN,
+    LayerNormRNNCell,
+)
 from .report import VarianceReport, variance_report
+from .transformer import TransformerEncoder, TransformerEncoderLayer
 
 __all__ = [
     "AdaptiveAvgPool1d",
@@ -90,6 +103,7 @@ __all__ = [
     "ConvTranspose2d",
     "ConvTranspose3d",
     "CrossEntropyLoss",
+    "DropConnect",
     "Dropout",
     "Dropout1d",
     "Dropout2d",
@@ -100,6 +114,8 @@ __all__ = [
     "Flatten",
     "GELU",
     "GLU",
+    "GRU",
+    "GRUCell",
     "GroupNorm",
     "Hardsigmoid",
     "Hardswish",
@@ -111,7 +127,15 @@ __all__ = [
     "InstanceNorm3d",
     "KLDivLoss",
     "L1Loss",
+    "LSTM",
+    "LSTMCell",
     "LayerNorm",
+    "LayerNormGRU",
+    "LayerNormGRUCell",
+    "LayerNormLSTM",
+    "LayerNormLSTMCell",
+    "LayerNormRNN",
+    "LayerNormRNNCell",
     "LeakyReLU",
     "Linear",
     "LogSigmoid",
@@ -124,10 +148,14 @@ __all__ = [
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "Parameter",
+    "PositionalEncoding",
     "RMSNorm",
+    "RNN",
+    "RNNCell",
     "ReLU",
     "ReLU6",
     "ReflectionPad1d",
@@ -147,8 +175,11 @@ __all__ = [
     "Softsign",
     "Tanh",
     "ThresholdedReLU",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "Upsample",
     "VarianceReport",
+    "VariationalDropout",
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",

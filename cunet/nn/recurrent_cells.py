@@ -1,0 +1,153 @@
+"""RNNCell, LSTMCell, GRUCell: one step of a recurrent layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import init as initialisers
+from ..ops.array import expand_dims, squeeze
+from ..ops.recurrent import gru_layer, lstm_layer, rnn_layer
+from ..random import Generator
+from ..tensor import Tensor, as_array
+from .linear import _check_sizes, make_parameter
+from .module import Module
+
+
+def recurrent_law(hidden_size: int) -> initialisers.Initializer:
+    """Return PyTorch's law for all weights and biases: U(-k, k) with ``k = 1 / sqrt(hidden_size)``."""
+    bound = 1 / math.sqrt(hidden_size)
+    return initialisers.uniform(-bound, bound)
+
+
+def states_of(hx: Any, count: int, who: str) -> tuple[Any, ...]:
+    """Return the given first states as a tuple of `count`, None where there are none."""
+    if hx is None:
+        return (None,) * count
+    if count == 1:
+        return (hx,)
+    if not isinstance(hx, (tuple, list)) or len(hx) != count:
+        raise TypeError(f"{who}: the first state must be a pair (h, c), got {type(hx).__name__}")
+    return tuple(hx)
+
+
+class _Cell(Module):
+    """Base of the cells: one step from the state before to the state after; see `LSTMCell` for the arguments."""
+
+    gates = 1
+    states = 1
+    layer: Callable[..., tuple[Tensor, ...]]
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        *,
+        init: Any = None,
+        generator: Generator | None = None,
+        dtype: Any = np.float32,
+    ) -> None:
+        _check_sizes(type(self).__name__, input_size=input_size, hidden_size=hidden_size)
+        self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
+        rows, law = self.gates * hidden_size, recurrent_law(hidden_size)
+        self.weight_ih = make_parameter((rows, input_size), init, law, generator, dtype)
+        self.weight_hh = make_parameter((rows, hidden_size), init, law, generator, dtype)
+        self.bias_ih = make_parameter((rows,), None, law, generator, dtype) if bias else None
+        self.bias_hh = make_parameter((rows,), None, law, generator, dtype) if bias else None
+
+    def _step(self, x: Any, hx: Any, **static: Any) -> tuple[Tensor, ...]:
+        """Return the states after one step."""
+        x = x if isinstance(x, Tensor) else as_array(x)
+        if x.ndim not in (1, 2) or x.shape[-1] != self.input_size:
+            raise ValueError(
+                f"{type(self).__name__}: x must have shape (N, {self.input_size}) or one axis less, got {x.shape}"
+            )
+        single = x.ndim == 1
+        states = states_of(hx, self.states, type(self).__name__)
+        if single:
+            states = tuple(None if s is None else expand_dims(s, axis=0) for s in states)
+        x = expand_dims(x, axis=(0, 1) if single else 0)
+        weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
+        _, *after = type(self).layer(x, *states, *weights, **static)
+        return tuple(squeeze(s, axis=0) for s in after) if single else tuple(after)
+
+    def extra_repr(self) -> str:
+        """Show the sizes."""
+        return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
+
+
+class RNNCell(_Cell):
+    """One step of a simple recurrent layer: ``h' = tanh(weight_ih @ x + bias_ih + weight_hh @ h + bias_hh)``.
+
+    Args:
+        input_size, hidden_size, bias: lengths of input and state, and whether to have biases.
+        nonlinearity: "tanh" or "relu".
+        **options: init, generator, dtype; see `LSTMCell`.
+    """
+
+    layer = staticmethod(rnn_layer)
+
+    def __init__(
+        self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh", **options: Any
+    ) -> None:
+        if nonlinearity not in ("tanh", "relu"):
+            raise ValueError(f'RNNCell: nonlinearity must be "tanh" or "relu", got {nonlinearity!r}')
+        super().__init__(input_size, hidden_size, bias, **options)
+        self.nonlinearity = nonlinearity
+
+    def forward(self, x: Any, hx: Any = None) -> Tensor:
+        """Return the state after `x` (N, input_size) from the state `hx` (N, hidden_size), 0 if None."""
+        return self._step(x, hx, nonlinearity=self.nonlinearity)[0]
+
+
+class LSTMCell(_Cell):
+    """One step of an LSTM; see `cunet.ops.recurrent.lstm_layer`.
+
+    Gates lie in PyTorch's order: input, forget, cell, output.
+
+    Args:
+        input_size: length of the last axis of the input.
+        hidden_size: length of the state.
+        bias: whether to have the two biases.
+        init: initialiser of the weights (see `cunet.init.get`); by default PyTorch's,
+            U(-1/sqrt(hidden_size), 1/sqrt(hidden_size)), which biases always have.
+        generator: where the values are drawn from.
+        dtype: floating dtype of the parameters.
+
+    Attributes:
+        weight_ih, weight_hh: shapes (4 * hidden_size, input_size) and (4 * hidden_size, hidden_size).
+        bias_ih, bias_hh: shape (4 * hidden_size,), or None.
+    """
+
+    layer = staticmethod(lstm_layer)
+    gates = 4
+    states = 2
+
+    def forward(self, x: Any, hx: Any = None) -> tuple[Tensor, Tensor]:
+        """Return ``(h, c)`` after `x` (N, input_size) from ``hx = (h, c)``, 0 if None."""
+        h, c = self._step(x, hx)
+        return h, c
+
+
+class GRUCell(_Cell):
+    """One step of a GRU; see `cunet.ops.recurrent.gru_layer`.
+
+    Gates lie in PyTorch's order: reset, update, new.
+
+    Args:
+        input_size, hidden_size, bias, init, generator, dtype: see `LSTMCell`.
+
+    Attributes:
+        weight_ih, weight_hh, bias_ih, bias_hh: as those of `LSTMCell`, with 3 gates.
+    """
+
+    layer = staticmethod(gru_layer)
+    gates = 3
+
+    def forward(self, x: Any, hx: Any = None) -> Tensor:
+        """Return the state after `x` (N, input_size) from the state `hx` (N, hidden_size), 0 if None."""
+        return self._step(x, hx)[0]

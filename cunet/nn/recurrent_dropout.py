@@ -1,0 +1,91 @@
+"""VariationalDropout drops units of sequences, DropConnect drops the weights of a linear layer."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ..ops import dropout as ops
+from ..ops.linalg import linear
+from ..ops.recurrent_dropout import drop_connect, variational_dropout
+from ..random import Generator
+from ..tensor import Tensor
+from .linear import Linear
+from .module import Module
+
+
+class VariationalDropout(Module):
+    """Drop units of a sequence with one mask for all of its steps; in evaluation return the input.
+
+    Args:
+        p: probability to drop, 0 to 1.
+        batch_first: whether inputs are (N, T, C), not (T, N, C).
+        generator: where masks are drawn from; by default the stream "dropout" of `cunet.manual_seed`.
+
+    Source: Gal and Ghahramani 2016, arXiv:1512.05287, section 4.
+    """
+
+    def __init__(self, p: float = 0.5, batch_first: bool = False, *, generator: Generator | None = None) -> None:
+        ops.threshold_of("VariationalDropout", p)
+        self.p, self.batch_first, self.generator = p, batch_first, generator
+
+    def forward(self, x: Any) -> Tensor:
+        """Return `x` with a fresh mask per sequence in training."""
+        return variational_dropout(x, self.p, self.training, self.generator, batch_first=self.batch_first)
+
+    def extra_repr(self) -> str:
+        """Show the probability to drop."""
+        return f"p={self.p}" + (", batch_first=True" if self.batch_first else "")
+
+
+class DropConnect(Linear):
+    """Linear layer that drops single weights in training, one mask for the whole batch.
+
+    ``y = x @ (mask * weight).T / (1 - p) + bias``; the bias is never dropped. In evaluation it is a `Linear`, whose
+    state it has. The paper draws a mask per sample, which needs a weight per sample.
+
+    Args:
+        in_features, out_features, bias: see `Linear`.
+        p: probability to drop a weight, 0 to 1.
+        mask_generator: where masks are drawn from; by default the stream "dropout" of `cunet.manual_seed`.
+        **options: init, bias_init, generator, dtype of `Linear`.
+
+    Source: Wan et al. 2013, "Regularization of neural networks using DropConnect", section 3.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        p: float = 0.5,
+        *,
+        mask_generator: Generator | None = None,
+        **options: Any,
+    ) -> None:
+        ops.threshold_of("DropConnect", p)
+        super().__init__(in_features, out_features, bias, **options)
+        self.p, self.mask_generator = p, mask_generator
+
+    def forward(self, x: Any) -> Tensor:
+        """Return the map of `x` (..., in_features)."""
+        return linear(x, drop_connect(self.weight, self.p, self.training, self.mask_generator), self.bias)
+
+    def extra_repr(self) -> str:
+        """Show the sizes and the probability to drop."""
+        return f"{super().extra_repr()}, p={self.p}"
+
+
+class VariationalRates(NamedTuple):
+    """Probabilities to drop units of the input of each layer, of its recurrent state, and of the last output."""
+
+    input: float = 0.0
+    recurrent: float = 0.0
+    output: float = 0.0
+
+
+def rates_of(who: str, rates: float | tuple[float, float, float]) -> VariationalRates:
+    """Return three rates given as one number or three, checked."""
+    found = VariationalRates(*rates) if isinstance(rates, tuple) else VariationalRates(rates, rates, rates)
+    for p in found:
+        ops.threshold_of(who, p)
+    return found

@@ -1,0 +1,179 @@
+"""Scaled dot-product attention as one recorded op, and the sinusoids that tell positions."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..backend import Array, array_module, is_floating
+from ..kernels import elementwise
+from ..random import Generator, default_generator
+from ..tensor import Tensor, op
+from .dropout import _draw_elements, _inverted, threshold_of
+from .linalg import product
+from .softmax import check_floating, softmax_backward, softmax_dot, softmax_stats
+
+
+@elementwise("T x, bool allowed", "T y", "y = allowed ? x : log(A(0))")
+def attention_mask(x, allowed):
+    return np.where(allowed, x, x.dtype.type(-np.inf))
+
+
+# top is -inf where nothing may be attended to: softmax has no value there, and 0 stands for it.
+@elementwise("T x, A top, A rest", "T y", "y = top == log(A(0)) ? A(0) : exp(x - top) / (1 + rest)")
+def attention_weights(x, top, rest):
+    nothing = np.isneginf(top)
+    if nothing.any():
+        return np.where(nothing, 0, np.exp(x - np.where(nothing, 0, top)) / (1 + np.where(nothing, 0, rest)))
+    y = x - top
+    np.exp(y, out=y)
+    y /= 1 + rest
+    return y
+
+
+@op
+def _attention(query, key, value, attn_mask=None, *, is_causal, scale, draw, threshold):
+    xp = array_module(query)
+    allowed = attn_mask if attn_mask is not None and attn_mask.dtype.kind == "b" else None
+    bias = attn_mask if attn_mask is not None and allowed is None else None
+    if is_causal:
+        rows, columns = xp.arange(query.shape[-2]), xp.arange(key.shape[-2])
+        past = columns <= rows[:, None]
+        allowed = past if allowed is None else allowed & past
+    scaled = query * query.dtype.type(scale)
+    scores = product(scaled, key.swapaxes(-1, -2))
+    if bias is not None:
+        scores = scores + bias.astype(scores.dtype, copy=False)
+    if allowed is not None:
+        scores = attention_mask(scores, allowed)
+    weights = attention_weights(scores, *softmax_stats(scores, axis=-1, keepdims=True))
+
+    def drop(x: Array) -> Array:
+        return x if draw is None else _draw_elements(x, draw, threshold, _inverted(threshold))
+
+    used = drop(weights)
+
+    def vjp(gys):
+        gy, gused = gys
+        cache: list[Array] = []
+
+        def gscores() -> Array:
+            if not cache:
+                g = None if gy is None else product(gy, value.swapaxes(-1, -2))
+                g = gused if g is None else g if gused is None else g + gused
+                g = drop(g)
+                cache.append(softmax_backward(g, weights, softmax_dot(g, weights, axis=-1, keepdims=True)))
+            return cache[0]
+
+        return (
+            lambda: product(gscores(), key) * query.dtype.type(scale),
+            lambda: product(gscores().swapaxes(-1, -2), scaled),
+            None if gy is None else lambda: product(drop(weights).swapaxes(-1, -2), gy),
+            None if bias is None else gscores,
+        )
+
+    return (product(used, value), used), vjp
+
+
+def attention(
+    query: Any,
+    key: Any,
+    value: Any,
+    attn_mask: Any = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    *,
+    training: bool = True,
+    generator: Generator | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Return the result of `scaled_dot_product_attention` together with the weights it used, (..., L, S)."""
+    who = "scaled_dot_product_attention"
+    arrays = [a.data if isinstance(a, Tensor) else a for a in (query, key, value)]
+    for name, a in zip(("query", "key", "value"), arrays, strict=True):
+        check_floating(who, a, name)
+    _check(who, *[a.shape for a in arrays])
+    if attn_mask is not None:
+        mask = attn_mask.data if isinstance(attn_mask, Tensor) else attn_mask
+        if mask.dtype.kind != "b" and not is_floating(mask.dtype):
+            raise TypeError(f"{who}: attn_mask must be of bool or floating dtype, got {mask.dtype}")
+    threshold = threshold_of(who, dropout_p) if training else 0
+    draw = (generator or default_generator("dropout")).next() if threshold else None
+    factor = 1 / math.sqrt(max(1, arrays[0].shape[-1])) if scale is None else scale
+    return _attention(query, key, value, attn_mask, is_causal=is_causal, scale=factor, draw=draw, threshold=threshold)
+
+
+def scaled_dot_product_attention(
+    query: Any,
+    key: Any,
+    value: Any,
+    attn_mask: Any = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    *,
+    training: bool = True,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Return means of `value`, weighted by how well each query fits each key.
+
+    ``softmax(query @ key.T * scale + attn_mask) @ value``. A query that may attend to nothing gets 0, and gives
+    no gradient. Memory grows as L * S: the weights are kept for the way back.
+
+    Args:
+        query: floating, shape (..., L, E).
+        key: shape (..., S, E); leading axes broadcast.
+        value: shape (..., S, Ev).
+        attn_mask: broadcasts to (..., L, S): bool, True where a query may attend to a key; or floating, added to
+            the scores, with a gradient.
+        dropout_p: probability to drop a weight after the softmax; the others are scaled by ``1 / (1 - p)``.
+        is_causal: whether query i may attend to keys 0 to i only; together with attn_mask, both hold.
+        scale: by default ``1 / sqrt(E)``.
+        training: False switches dropout off.
+        generator: where the mask is drawn from; by default the stream "dropout" of `cunet.manual_seed`.
+
+    Returns:
+        Shape (..., L, Ev).
+
+    Raises:
+        ValueError: shapes do not fit together.
+        TypeError: query, key or value is not floating, or attn_mask is neither bool nor floating.
+
+    Source: Vaswani et al. 2017, arXiv:1706.03762, equation 1.
+    """
+    out, _ = attention(
+        query, key, value, attn_mask, dropout_p, is_causal, scale, training=training, generator=generator
+    )
+    return out
+
+
+def _check(who: str, query: tuple[int, ...], key: tuple[int, ...], value: tuple[int, ...]) -> None:
+    if min(len(query), len(key), len(value)) < 2 or query[-1] != key[-1] or key[-2] != value[-2]:
+        raise ValueError(
+            f"{who}: query, key and value must have shapes (..., L, E), (..., S, E) and (..., S, Ev), "
+            f"got {query}, {key} and {value}"
+        )
+
+
+def sinusoidal_positions(length: int, dim: int, dtype: Any = np.float32) -> np.ndarray:
+    """Return vectors that tell positions: sines at even, cosines at odd places, of falling frequencies.
+
+    ``out[t, 2k] = sin(t / 10000**(2k / dim))`` and ``out[t, 2k + 1] = cos(t / 10000**(2k / dim))``.
+
+    Args:
+        length: number of positions, from 0 on.
+        dim: length of each vector.
+        dtype: of the result; computed in float64.
+
+    Returns:
+        NumPy array of shape (length, dim).
+
+    Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.5.
+    """
+    angles = np.arange(length)[:, None] * np.exp(np.arange(0, dim, 2) * (-math.log(10000.0) / dim))
+    table = np.empty((length, dim))
+    table[:, 0::2] = np.sin(angles)
+    table[:, 1::2] = np.cos(angles[:, : dim // 2])
+    return table.astype(dtype)
