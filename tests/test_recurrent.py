@@ -496,7 +496,8 @@ def test_the_example_learns_characters(char_rnn, monkeypatch, capsys):
     options = "--epochs 3 --hidden 32 --chunk 16 --batch-size 8 --lr 0.01 --device cpu"
     monkeypatch.setattr("sys.argv", ["char_rnn.py", *options.split()])
     char_rnn.main()
-    found = [float(v) for v in re.findall(r"epoch \d: ([\d.]+) bits", out := capsys.readouterr().out)]
+    out = capsys.readouterr().out
+    found = [float(v) for v in re.findall(r"epoch \d: ([\d.]+) bits", out)]
     assert len(found) == 3
     assert found[2] < found[0] - 0.5
     assert found[2] < math.log2(97) - 2
