@@ -241,6 +241,8 @@ ROWS: list[Row] = [
     *_moves("dropout1d", between(-3, 3, (6, 20, 7)), {"p": 0.5}),
     *_moves("dropout2d", _IMAGES, {"p": 0.5}),
     *_moves("dropout3d", between(-3, 3, (4, 6, 3, 2, 5)), {"p": 0.5}),
+    *_moves("drop_connect", between(-3, 3, PLAIN), {"p": 0.5}),
+    *_moves("variational_dropout", between(-3, 3, (7, 5, 33)), {"p": 0.5}),
     # convolution and its relatives
     *_rows("conv1d", between(-2, 2, (4, 6, 35), (8, 6, 5), (8,)), {"stride": 2, "padding": 1}),
     *_rows("conv2d", between(-2, 2, (3, 4, 13, 11), (6, 4, 3, 3), (6,)), {"padding": 1}, {"stride": 2, "dilation": 2}),
@@ -268,4 +270,20 @@ ROWS: list[Row] = [
     *_rows(
         "interpolate", between(-3, 3, (3, 4, 6, 7)), *[{"size": (11, 9), "mode": m} for m in ("nearest", "bilinear")]
     ),
+    # attention and recurrent layers
+    *_rows(
+        "scaled_dot_product_attention",
+        between(-2, 2, *[(2, 3, 17, 8)] * 3),
+        {},
+        {"is_causal": True},
+        {"dropout_p": 0.5},
+    ),
+    *_rows("rnn_layer", between(-1, 1, (7, 5, 6), (5, 9), (9, 6), (9, 9), (9,), (9,)), {}, {"nonlinearity": "relu"}),
+    *_rows(
+        "lstm_layer", between(-1, 1, (7, 5, 6), (5, 9), (5, 9), (36, 6), (36, 9), (36,), (36,)), {}, {"reverse": True}
+    ),
+    *_rows(
+        "gru_layer", between(-1, 1, (7, 5, 6), (5, 9), (27, 6), (27, 9), (27,), (27,)), {"sizes": (5, 5, 4, 4, 3, 1, 1)}
+    ),
+    *_moves("reorder", between(-3, 3, (7, 5, 6)), {"order": np.array([3, 1, 0, 4, 2]), "axis": 1}),
 ]

@@ -137,6 +137,44 @@ def test_no_layer_of_images_waits_or_uploads(layers, rng):
     quiet_step(rng, model, shape=(3, 4, 5))
 
 
+class LastStep(nn.Module):
+    """Classify sequences (T, N, ...) by the last step of what a layer makes of them."""
+
+    def __init__(self, layer, width):
+        self.layer, self.head = layer, nn.Linear(width, 10)
+
+    def forward(self, x):
+        y = self.layer(x)
+        return self.head((y[0] if isinstance(y, tuple) else y)[-1])
+
+
+NETWORKS = {
+    "convolution": lambda: nn.Sequential(
+        *(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(4, 4, 3, groups=2), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(16, 10)),
+    ),
+    "transposed convolution": lambda: nn.Sequential(
+        nn.ConvTranspose2d(3, 4, 3, stride=2), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, 10)
+    ),
+    "RNN": lambda: LastStep(nn.RNN(5, 7), 7),
+    "GRU": lambda: LastStep(nn.GRU(5, 7), 7),
+    "LSTM": lambda: LastStep(nn.LSTM(5, 7, num_layers=2, bidirectional=True, dropout=0.3), 14),
+    "attention": lambda: LastStep(nn.TransformerEncoderLayer(8, 2, 16), 8),
+}
+SHAPES = {"convolution": (48, 3, 12, 12), "transposed convolution": (48, 3, 12, 12), "attention": (6, 48, 8)}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_no_network_waits_or_uploads(name, rng):
+    model = NETWORKS[name]().to("gpu")
+    optimizer = optim.Adam(model.parameters())
+    x = xp.asarray(rng.standard_normal(SHAPES.get(name, (6, 48, 5))).astype(np.float32))
+    target = xp.asarray(rng.integers(0, 10, 48))
+    warm(model, optimizer, x, target)
+    with stats.forbid():
+        step(model, optimizer, x, target)
+
+
 OPTIMIZERS = {
     "SGD": lambda p: optim.SGD(p, lr=0.1),
     "SGD momentum": lambda p: optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-4),
