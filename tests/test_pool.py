@@ -76,6 +76,23 @@ def test_padding_never_wins(dev):
     assert gx.ravel().tolist() == [1, 0, 0, 1]
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_what_lies_between_the_taps_of_a_dilated_window_cannot_win(axis, dev):
+    shape, kernel, dilation = ([n if k == axis else 1 for k in range(3)] for n in (4, 2, 2))
+    x, gy = np.array([0.0, 2, 2, 0]), np.array([1.0, 10])
+    options = {"kernel_size": tuple(kernel), "stride": 1, "dilation": tuple(dilation)}
+    out = [2 if k == axis else 1 for k in range(3)]
+    _, _, gx = run(F.max_pool3d, dev, x.reshape(1, 1, *shape), gy.reshape(1, 1, *out), **options)
+    assert gx.ravel().tolist() == [0, 10, 1, 0]
+
+
+def test_a_window_that_meets_nothing_but_padding(dev):
+    """Taps at -1 and 1 of a line of one element: nothing to choose from, and no gradient."""
+    options = {"kernel_size": 2, "dilation": 2, "padding": 1, "return_indices": True}
+    y, indices, gx = run(F.max_pool1d, dev, line(3), [[[1.0]]], **options)
+    assert y.item() == -INF and indices.item() == -1 and gx.item() == 0
+
+
 def test_overlapping_windows_add_up(rng, dev):
     """A window of 3 at stride 1 over an increasing line: each maximum is the window's last element."""
     _, _, gx = run(F.max_pool1d, dev, line(*range(6)), np.arange(1.0, 5)[None, None], kernel_size=3, stride=1)
