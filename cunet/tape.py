@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from collections.abc import Sequence
 from contextlib import ContextDecorator
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any
@@ -61,7 +62,7 @@ class Node:
 
     __slots__ = ("dtype", "grad", "index", "keeps_grad", "name", "order", "parents", "shape", "vjp")
 
-    def __init__(self, name: str, parents: tuple[Node | Tensor | None, ...], vjp: Any, y: Any) -> None:
+    def __init__(self, name: str, parents: Sequence[Node | Tensor | None], vjp: Any, y: Any) -> None:
         self.order = next(clock)
         self.name = name
         self.parents = parents

@@ -20,7 +20,8 @@ NAMES = [path.relative_to(ROOT).as_posix() for path in FILES]
 
 #: Imports run one way: a module imports from lines above its own (and, in a subpackage, from its own).
 ORDER = [
-    ["backend"],
+    ["cpu", "backend"],
+    ["blocks"],
     ["files", "gains", "kernels", "methods", "philox", "random", "special"],
     ["tape"],
     ["tensor"],
