@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import glob
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -38,6 +40,51 @@ def keep_memory() -> bool:
     mmap_threshold, trim_threshold = -3, -1
     told = mallopt(mmap_threshold, 1 << 30) or mallopt(mmap_threshold, 32 << 20)  # older ones allow no more
     return bool(told and mallopt(trim_threshold, (1 << 31) - 1))
+
+
+@functools.cache
+def _openblas() -> tuple[Any, Any] | None:
+    """Return the functions that get and set the number of threads of NumPy's own OpenBLAS, if it has one."""
+    import numpy as np
+
+    folder = os.path.dirname(np.__file__)
+    for path in glob.glob(os.path.join(folder, "..", "numpy.libs", "*openblas*")) + glob.glob(
+        os.path.join(folder, ".dylibs", "*openblas*")
+    ):
+        library = ctypes.CDLL(path)
+        for name in ("scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads64_", "openblas_{}_num_threads"):
+            get, set_ = getattr(library, name.format("get"), None), getattr(library, name.format("set"), None)
+            if get is not None and set_ is not None:
+                return get, set_
+    return None
+
+
+def blas_threads() -> int | None:
+    """Return how many threads NumPy's BLAS uses, or None if it cannot be asked."""
+    functions = _openblas()
+    return None if functions is None else int(functions[0]())
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[bool]:
+    """Hold BLAS at one thread within a ``with`` block; yield whether that could be done.
+
+    For work that is spread over threads of our own: its products would fight for the cores, and idle BLAS
+    threads spin for some 30 ms after each product.
+    """
+    functions = _openblas()
+    if functions is None:
+        yield False
+        return
+    get, set_ = functions
+    before = int(get())
+    if before > 1:
+        set_(1)
+    try:
+        yield True
+    finally:
+        if before > 1:
+            set_(before)
 
 
 class Helpers:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import glob
 import os
 import platform
 import re
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import backend
+from .cpu import blas_threads
 
 
 def device_info() -> dict[str, Any]:
@@ -66,18 +66,7 @@ def _blas() -> dict[str, Any]:
     """Return name and version of NumPy's BLAS, and its number of threads if it can be asked."""
     build = np.show_config(mode="dicts").get("Build Dependencies", {}).get("blas", {})
     name = f"{build.get('name', 'unknown')} {build.get('version', '')}".strip()
-    folder = os.path.dirname(np.__file__)
-    for path in glob.glob(os.path.join(folder, "..", "numpy.libs", "*openblas*")) + glob.glob(
-        os.path.join(folder, ".dylibs", "*openblas*")
-    ):
-        try:
-            library = ctypes.CDLL(path)
-        except OSError:
-            continue
-        for symbol in ("scipy_openblas_get_num_threads64_", "openblas_get_num_threads64_", "openblas_get_num_threads"):
-            if hasattr(library, symbol):
-                return {"blas": name, "blas_threads": int(getattr(library, symbol)())}
-    return {"blas": name, "blas_threads": None}
+    return {"blas": name, "blas_threads": blas_threads()}
 
 
 def _driver() -> tuple[str | None, int | None]:

@@ -7,8 +7,10 @@ element is a plain matrix product.
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable, Iterator
+import operator
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -16,23 +18,45 @@ import numpy as np
 
 from .. import backend
 from ..backend import Array
+from ..cpu import cores, helpers, one_blas_thread
 from ..tensor import Tensor, op
 from . import flat, im2col
 from .windows import Windows, check_fit, check_input, described, from_planes, per_axis, three, to_planes
 
 _CPU_BYTES, _GPU_BYTES = 1 << 20, 1 << 27  # of the columns of one part; a part is at least one sample
+_SHARES = 4  # of a batch, over threads
+_LONG = 10_000_000  # multiplications that are worth waking a thread for
 
 
 def _route(x: Array, windows: Windows) -> ModuleType:
     return flat if type(x) is np.ndarray and windows.stride == (1, 1, 1) else im2col
 
 
-def _parts(x: Array, samples: int, channels: int, windows: Windows) -> Iterator[slice]:
+def _parts(x: Array, samples: int, channels: int, windows: Windows) -> list[slice]:
     """Cut the samples so that the columns of a part are small."""
     length = flat.row_length(windows) if _route(x, windows) is flat else windows.total
     budget = _GPU_BYTES if backend.is_gpu_array(x) else _CPU_BYTES
     step = max(1, budget // max(1, channels * windows.taps * length * x.itemsize))
-    return (slice(k, min(k + step, samples)) for k in range(0, samples, step))
+    return [slice(k, min(k + step, samples)) for k in range(0, samples, step)]
+
+
+def _share(work: Callable[[Sequence[slice], int], None], parts: Sequence[slice], x: Array, products: int) -> None:
+    """Call ``work(some parts, k)`` for shares k of the parts, on several threads where that pays.
+
+    The shares do not depend on the number of threads, and so neither does the order of any sum.
+    """
+    size = -(-len(parts) // _SHARES) if products >= _LONG and type(x) is np.ndarray else max(1, len(parts))
+    shares = [parts[k : k + size] for k in range(0, len(parts), size)] or [[]]
+    if len(shares) == 1 or cores() == 1:
+        for k, share in enumerate(shares):
+            work(share, k)
+        return
+    with one_blas_thread() as ours:
+        if ours:
+            helpers.run(lambda k: work(shares[k], k), len(shares))
+        else:
+            for k, share in enumerate(shares):
+                work(share, k)
 
 
 def _is_pointwise(windows: Windows) -> bool:
@@ -50,9 +74,14 @@ def convolve(x: Array, weight: Array, bias: Array | None, windows: Windows, grou
             y += bias[:, None, None, None]
         return y
     y = xp.empty((n, weight.shape[0], *windows.out), x.dtype)
-    buffers = flat.Buffers()
-    for part in _parts(x, n, channels, windows):
-        _route(x, windows).forward(x[part], w, bias, windows, y[part], buffers)
+    route = _route(x, windows)
+
+    def work(parts: Sequence[slice], k: int) -> None:
+        buffers = flat.Buffers()
+        for part in parts:
+            route.forward(x[part], w, bias, windows, y[part], buffers)
+
+    _share(work, _parts(x, n, channels, windows), x, w.size * windows.total * n)
     return y
 
 
@@ -79,9 +108,14 @@ def convolve_input_gradient(gy: Array, weight: Array, windows: Windows, groups: 
         gx = w.swapaxes(1, 2) @ gy.reshape(n, groups, weight.shape[0] // groups, windows.total)
         return gx.reshape(n, channels, *windows.sizes)
     gx = backend.array_module(gy).empty((n, channels, *windows.sizes), gy.dtype)
-    buffers = flat.Buffers()
-    for part in _parts(gy, n, channels, windows):
-        _route(gy, windows).input_gradient(gy[part], w, windows, gx[part], buffers)
+    route = _route(gy, windows)
+
+    def work(parts: Sequence[slice], k: int) -> None:
+        buffers = flat.Buffers()
+        for part in parts:
+            route.input_gradient(gy[part], w, windows, gx[part], buffers)
+
+    _share(work, _parts(gy, n, channels, windows), gy, w.size * windows.total * n)
     return gx
 
 
@@ -89,10 +123,17 @@ def convolve_weight_gradient(x: Array, gy: Array, windows: Windows, groups: int)
     """Return the gradient of the weight of `convolve`: shape (O, C/groups, taps)."""
     n, channels = x.shape[:2]
     shape = (groups, channels // groups * windows.taps, gy.shape[1] // groups)
-    total = backend.array_module(x).zeros(shape, backend.accumulator(x.dtype))
-    buffers = flat.Buffers()
-    for part in _parts(x, n, channels, windows):
-        _route(x, windows).weight_gradient(x[part], gy[part], windows, total, buffers)
+    route = _route(x, windows)
+    totals: list[Any] = [None] * _SHARES
+
+    def work(parts: Sequence[slice], k: int) -> None:
+        totals[k] = backend.array_module(x).zeros(shape, backend.accumulator(x.dtype))
+        buffers = flat.Buffers()
+        for part in parts:
+            route.weight_gradient(x[part], gy[part], windows, totals[k], buffers)
+
+    _share(work, _parts(x, n, channels, windows), x, math.prod(shape) * windows.total * n)
+    total = functools.reduce(operator.iadd, [t for t in totals if t is not None])
     return total.swapaxes(1, 2).reshape(gy.shape[1], channels // groups, windows.taps)
 
 
