@@ -48,6 +48,8 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
                 f"grad: {getattr(f, '__name__', 'f')} must return a Tensor, got {type(out).__name__} "
                 "(second derivatives, grad of grad, are not supported)"
             )
+        if out.size != 1:
+            raise ValueError(f"grad: {getattr(f, '__name__', 'f')} must return one element, got shape {out.shape}")
         found = backpropagate(out._node, out._seed(None), False) if out._node is not None else {}
         if out.requires_grad and out._node is None:
             found[id(out)] = (out, out._seed(None))

@@ -1,15 +1,4 @@
-"""What the table of cases cannot say of activations.
-
-Where to find the items (N) and the mistakes (M) of the source notes, beside the rows of `cases.activation`:
-
-| N48, M17, M32 sigmoid | test_sigmoid_* | N49 hard_sigmoid | test_hard_sigmoid_* |
-| N51 softplus | test_softplus_* | N52, M1 tanh | test_tanh_* |
-| N53, M37 softsign | test_softsign_* | N54 relu | test_relu_*, test_a_flat_piece_* |
-| N55 leaky_relu | test_leaky_relu_* | N56 prelu | test_prelu_* |
-| N57 threshold_relu | test_threshold_relu_* | N58 identity | test_identity_* |
-| N59 elu | test_elu_* | N60, M34 gelu | test_gelu_* |
-| N61, M35 selu | test_selu_* | | |
-"""
+"""What the table of cases cannot say of activations; docs/claims.md says which test holds which claim."""
 
 import math
 
@@ -288,3 +277,9 @@ def test_selu_with_lecun_normal_keeps_mean_and_variance_through_32_layers(rng, d
 def test_wrong_settings_are_named(call, message, dev):
     with pytest.raises(ValueError, match=message):
         call(dev(np.ones((2, 3))))
+
+
+@pytest.mark.parametrize("function", [F.relu, F.elu, F.gelu, F.sigmoid, F.hard_swish])
+def test_integers_are_refused_in_the_name_of_the_function(function, dev):
+    with pytest.raises(TypeError, match=rf"^{function.__name__}: a floating dtype is required, got int64"):
+        function(dev(np.arange(3)))

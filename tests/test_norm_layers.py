@@ -211,6 +211,7 @@ def test_recompute_leaves_layers_alone_that_the_model_does_not_run(device, dev, 
         (nn.BatchNorm1d, (2, 3)),
         (nn.BatchNorm2d, (4,)),
         (nn.BatchNorm3d, (5,)),
+        (nn.InstanceNorm, (3, 4, 5)),
         (nn.InstanceNorm1d, (3,)),
         (nn.InstanceNorm2d, (4,)),
         (nn.InstanceNorm3d, (5,)),
@@ -229,6 +230,13 @@ def test_each_layer_takes_its_numbers_of_axes_and_channels_only(layer, ndims, de
         ValueError, match=rf"{layer.__name__}: x must have num_features = 3 on axis 1, got shape \(4, 5"
     ):
         module(dev(np.ones((4, 5, 2, 2, 2)[: ndims[0]], np.float32)))
+
+
+@pytest.mark.cpu_only
+@pytest.mark.parametrize("layer", [nn.BatchNorm1d(2), nn.InstanceNorm1d(2), nn.GroupNorm(1, 2), nn.LayerNorm(3)])
+def test_nested_lists_are_taken_as_by_other_layers(layer):
+    x = [[[1.0, 2.0, 4.0], [0.0, 3.0, 1.0]], [[5.0, 1.0, 0.0], [2.0, 2.0, 3.0]]]
+    np.testing.assert_array_equal(layer(x).data, layer(np.array(x, np.float32)).data)
 
 
 def test_running_statistics_are_state_but_not_parameters(device):

@@ -12,7 +12,7 @@ from ..backend import Array
 from ..kernels import elementwise
 from ..ops import norm as ops
 from ..tape import no_grad
-from ..tensor import Tensor
+from ..tensor import Tensor, as_array
 from .linear import _check_sizes, make_parameter
 from .module import Module, Parameter
 
@@ -71,7 +71,9 @@ class RunningStatistics(Module):
             self.running_var.data = xp.ones_like(self.running_var.data)
             self.num_batches_tracked.data = xp.zeros_like(self.num_batches_tracked.data)
 
-    def _check_input(self, x: Any) -> None:
+    def _checked(self, x: Any) -> Any:
+        """Return the input, a nested list as an array, if its shape fits."""
+        x = x if isinstance(x, Tensor) else as_array(x)
         who, shape = type(self).__name__, x.shape
         if len(shape) not in self.ndims:
             raise ValueError(f"{who}: x must have {' or '.join(map(str, self.ndims))} axes, got shape {shape}")
@@ -79,6 +81,7 @@ class RunningStatistics(Module):
             raise ValueError(
                 f"{who}: x must have num_features = {self.num_features} on axis {self.axis}, got shape {shape}"
             )
+        return x
 
     def _moving_average(self, mean: Array, var: Array, correction: float) -> None:
         """Move the running statistics towards those of a batch; no value goes to the host."""
@@ -174,7 +177,7 @@ class BatchNorm(RunningStatistics):
 
     def forward(self, x: Any) -> Tensor:
         """Return normalised `x`; in training update the running statistics, once."""
-        self._check_input(x)
+        x = self._checked(x)
         if not self.training and self.running_mean is not None:
             return ops.batch_norm_inference(
                 x, self.running_mean, self.running_var, self.weight, self.bias, axis=self.axis, eps=self.eps

@@ -11,12 +11,7 @@ from .module import Module
 
 
 class _Dropout(Module):
-    """Base of the dropout layers: probability, generator, and the function that drops.
-
-    Args:
-        p: probability to drop, 0 to 1, in steps of 1/65536.
-        generator: where masks are drawn from; by default the stream "dropout" of `cunet.manual_seed`.
-    """
+    """Base of the dropout layers: probability, generator, and the function that drops."""
 
     function: Callable[..., Any]
 
@@ -37,36 +32,46 @@ class Dropout(_Dropout):
     """Drop each element with probability `p`; see `cunet.functional.dropout`.
 
     It drops units, the outputs of a layer, not its weights.
+
+    Args:
+        p: probability to drop, 0 to 1, in steps of 1/65536.
+        generator: where masks are drawn from; by default the stream "dropout" of `cunet.manual_seed`.
     """
 
     function = staticmethod(ops.dropout)
 
 
 class Dropout1d(_Dropout):
-    """Drop channels of (N, C, L); see `cunet.functional.dropout_channel`."""
+    """Drop channels of (N, C, L); see `cunet.functional.dropout_channel`; arguments as `Dropout`."""
 
     function = staticmethod(ops.dropout1d)
 
 
 class Dropout2d(_Dropout):
-    """Drop channels of (N, C, H, W); see `cunet.functional.dropout_channel`."""
+    """Drop channels of (N, C, H, W); see `cunet.functional.dropout_channel`; arguments as `Dropout`."""
 
     function = staticmethod(ops.dropout2d)
 
 
 class Dropout3d(_Dropout):
-    """Drop channels of (N, C, D, H, W); see `cunet.functional.dropout_channel`."""
+    """Drop channels of (N, C, D, H, W); see `cunet.functional.dropout_channel`; arguments as `Dropout`."""
 
     function = staticmethod(ops.dropout3d)
 
 
 class AlphaDropout(_Dropout):
-    """Dropout for networks of SELU, which keeps mean and variance; see `cunet.functional.alpha_dropout`."""
+    """Dropout for networks of SELU, which keeps mean and variance; see `cunet.functional.alpha_dropout`.
+
+    Arguments as `Dropout`.
+    """
 
     function = staticmethod(ops.alpha_dropout)
 
 
 class FeatureAlphaDropout(_Dropout):
-    """Alpha dropout of whole channels of (N, C, ...); see `cunet.functional.feature_alpha_dropout`."""
+    """Alpha dropout of whole channels of (N, C, ...); see `cunet.functional.feature_alpha_dropout`.
+
+    Arguments as `Dropout`.
+    """
 
     function = staticmethod(ops.feature_alpha_dropout)

@@ -10,14 +10,14 @@ import numpy as np
 from .. import backend
 from ..backend import Array
 from ..ops import norm as ops
-from ..tensor import Tensor
+from ..tensor import Tensor, as_array
 from .batch_norm import RunningStatistics, scale_and_shift
 from .linear import _check_sizes
 from .module import Module
 
 
-class _InstanceNorm(RunningStatistics):
-    """Base of the instance norms: each channel of each sample is normalised over its positions.
+class InstanceNorm(RunningStatistics):
+    """Normalise each channel of each sample over its positions: (N, C, ...) with 3 to 5 axes.
 
     Args:
         num_features: number of channels C.
@@ -31,6 +31,8 @@ class _InstanceNorm(RunningStatistics):
 
     Source: Ulyanov, Vedaldi and Lempitsky 2016, arXiv:1607.08022, equation 6.
     """
+
+    ndims: tuple[int, ...] = (3, 4, 5)
 
     def __init__(
         self,
@@ -47,7 +49,7 @@ class _InstanceNorm(RunningStatistics):
 
     def forward(self, x: Any) -> Tensor:
         """Return normalised `x`; in training update the running statistics, if kept."""
-        self._check_input(x)
+        x = self._checked(x)
         if not self.training and self.running_mean is not None:
             return ops.batch_norm_inference(
                 x, self.running_mean, self.running_var, self.weight, self.bias, axis=self.axis, eps=self.eps
@@ -65,19 +67,19 @@ class _InstanceNorm(RunningStatistics):
         self._moving_average(mean, var, positions / (positions - 1))
 
 
-class InstanceNorm1d(_InstanceNorm):
+class InstanceNorm1d(InstanceNorm):
     """`InstanceNorm` for (N, C, L)."""
 
     ndims = (3,)
 
 
-class InstanceNorm2d(_InstanceNorm):
+class InstanceNorm2d(InstanceNorm):
     """`InstanceNorm` for (N, C, H, W)."""
 
     ndims = (4,)
 
 
-class InstanceNorm3d(_InstanceNorm):
+class InstanceNorm3d(InstanceNorm):
     """`InstanceNorm` for (N, C, D, H, W)."""
 
     ndims = (5,)
@@ -192,6 +194,7 @@ class GroupNorm(Module):
 
     def forward(self, x: Any) -> Tensor:
         """Return normalised `x` (N, C, ...)."""
+        x = x if isinstance(x, Tensor) else as_array(x)
         if x.shape[self.axis] != self.num_channels:
             raise ValueError(
                 f"GroupNorm: x must have num_channels = {self.num_channels} on axis {self.axis}, got shape {x.shape}"

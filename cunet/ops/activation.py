@@ -134,6 +134,10 @@ def hard_tanh_backward(gy, x, low, high):
 def hard_tanh(x, *, min_val: float = -1.0, max_val: float = 1.0):
     """Clip to [min_val, max_val]; derivative 1 inside, 0 outside and on the two ends.
 
+    Args:
+        x: any shape, floating.
+        min_val, max_val: the two ends.
+
     Raises:
         ValueError: min_val is not below max_val.
     """

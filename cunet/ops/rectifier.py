@@ -48,6 +48,10 @@ def threshold_relu_backward(gy, x, theta):
 def threshold_relu(x, *, theta: float = 1.0):
     """Return `x` where ``x > theta``, else 0; the derivative is 1 and 0.
 
+    Args:
+        x: any shape, floating.
+        theta: threshold.
+
     Source: Konda, Memisevic & Krueger 2014, arXiv:1402.3337.
     """
     return threshold_relu_forward(x, theta), lambda gy: (threshold_relu_backward(gy, x, theta),)
@@ -72,6 +76,10 @@ def leaky_relu_backward(gy, x, slope):
 @op
 def leaky_relu(x, *, negative_slope: float = 0.01):
     """Return `x` where ``x > 0``, else ``negative_slope * x``; the derivative at 0 is negative_slope.
+
+    Args:
+        x: any shape, floating.
+        negative_slope: slope for x <= 0.
 
     Source: Maas, Hannun & Ng 2013, section 2.
     """
@@ -138,6 +146,10 @@ def elu(x, *, alpha: float = 1.0):
 
     Saturates at -alpha for x towards -inf.
 
+    Args:
+        x: any shape, floating.
+        alpha: what x towards -inf tends to, negated.
+
     Source: Clevert, Unterthiner & Hochreiter 2015, arXiv:1511.07289, section 3.
     """
     return elu_forward(x, alpha), lambda gy: (elu_backward(gy, x, alpha),)
@@ -156,6 +168,10 @@ def celu_backward(gy, x, alpha):
 @op
 def celu(x, *, alpha: float = 1.0):
     """Return `x` where ``x > 0``, else ``alpha * (exp(x / alpha) - 1)``; the derivative is 1 at 0 for every alpha.
+
+    Args:
+        x: any shape, floating.
+        alpha: what x towards -inf tends to, negated; > 0.
 
     Raises:
         ValueError: alpha is not positive.

@@ -74,6 +74,8 @@ class Trainer:
         Args:
             batch: (\\*inputs, target) on the trainer's device.
         """
+        if len(batch) < 2:
+            raise TypeError("Trainer: a batch must be a tuple (*inputs, target), got one array")
         *inputs, target = batch
         prediction = self.model(*inputs)
         return self.loss(prediction, target), prediction
