@@ -79,7 +79,8 @@ class Kernel:
         for param, arg in zip(self.ins, args, strict=False):
             if param.type == "T" and hasattr(arg, "dtype"):
                 if not backend.is_floating(arg.dtype):
-                    raise TypeError(f"{self.name}: a floating dtype is required, got {arg.dtype}; use astype")
+                    who = self.name.removesuffix("_forward")  # the op, which is what was called
+                    raise TypeError(f"{who}: a floating dtype is required, got {arg.dtype}; use astype")
                 return arg.dtype
         raise TypeError(f"{self.name}: no array argument of the data type")
 
