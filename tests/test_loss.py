@@ -279,7 +279,7 @@ def test_a_label_out_of_range(f, options, wrong, device, dev):
         (bce, {"pos_weight": [1.0, 2.0]}, r"pos_weight must broadcast to the shape of the logits \(4, 3\), got \(2,\)"),
         (bce, {"weight": np.ones((1, 4, 3)).tolist()}, r"weight must broadcast .* \(4, 3\), got \(1, 4, 3\)"),
     ],
-    ids=str,
+    ids=lambda part: getattr(part, "__name__", str(part)),
 )
 def test_options_out_of_range(f, options, message, dev):
     a = dev(np.zeros((4, 3), np.float32))
