@@ -1,0 +1,214 @@
+"""What is measured: networks and functions, written once for every library that has PyTorch's layer names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+BATCHES = 8  # distinct batches that a training job goes through, again and again
+
+
+@dataclass(frozen=True)
+class Job:
+    """One row of the table.
+
+    Attributes:
+        key: short name, for the command line.
+        title: what stands in the table.
+        group: letter of the job's group.
+        aims: targets for cunet's time over PyTorch's on the NumPy route and on the compiled route, or None.
+        layers: names that a library's ``nn`` must have for this job.
+        flops: of all matrix products of one call, or 0 where they do not decide.
+        bytes: that one call must move between memory and core if it reads and writes each array once per pass.
+    """
+
+    key: str
+    title: str
+    group: str
+    aims: tuple[float, float] | None = None
+    layers: tuple[str, ...] = ()
+    flops: float = 0
+    bytes: float = 0
+
+
+@dataclass(frozen=True)
+class Training(Job):
+    """Whole training steps: slice a batch, forward, cross entropy, backward, optimiser.
+
+    Attributes:
+        build: ``build(nn, drop)`` makes the model from a library's ``nn``; `drop` False: with dropout of p = 0.
+        shape: of one sample.
+        batch: samples in a step.
+        optimizer: name and learning rate.
+    """
+
+    build: Callable[[Any, bool], Any] = field(kw_only=True)
+    shape: tuple[int, ...] = field(kw_only=True)
+    batch: int = field(kw_only=True)
+    optimizer: tuple[str, float] = ("Adam", 1e-3)
+
+    def data(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return samples in [0, 1) and labels that a linear teacher gives, so that there is something to learn."""
+        rng = np.random.default_rng(0)
+        x = rng.random((BATCHES * self.batch, *self.shape), np.float32)
+        teacher = rng.standard_normal((x[0].size, 10), np.float32)
+        flat = x.reshape(len(x), -1) - 0.5
+        return x, (flat @ teacher).argmax(axis=1)
+
+
+@dataclass(frozen=True)
+class Function(Job):
+    """One layer, forward and backward, with gradients of its input and its parameters.
+
+    Attributes:
+        build: ``build(nn)`` makes the layer.
+        shape: of the input.
+        labels: number of classes, for a loss that takes labels too.
+    """
+
+    build: Callable[[Any], Any] = field(kw_only=True)
+    shape: tuple[int, ...] = field(kw_only=True)
+    labels: int = 0
+
+
+@dataclass(frozen=True)
+class Step(Job):
+    """One step of Adam over `count` parameters."""
+
+    count: int = field(kw_only=True)
+
+
+def mlp(sizes: tuple[int, ...]) -> Callable[[Any, bool], Any]:
+    """Return the builder of a ReLU network of these widths."""
+
+    def build(nn: Any, drop: bool) -> Any:
+        layers = []
+        for i, (n, m) in enumerate(zip(sizes, sizes[1:], strict=False)):
+            layers += [nn.ReLU()] * (i > 0) + [nn.Linear(n, m)]
+        return nn.Sequential(*layers)
+
+    return build
+
+
+def bn_net(nn: Any, drop: bool) -> Any:
+    """Build the MNIST network of Ioffe and Szegedy 2015 (arXiv:1502.03167, section 4.1)."""
+    layers = []
+    for n, m in ((784, 100), (100, 100), (100, 100)):
+        layers += [nn.Linear(n, m), nn.BatchNorm1d(m), nn.Sigmoid()]
+    return nn.Sequential(*layers, nn.Linear(100, 10))
+
+
+def mnist_cnn(nn: Any, drop: bool) -> Any:
+    """Build the network of PyTorch's MNIST example."""
+    first, second = (0.25, 0.5) if drop else (0.0, 0.0)
+    convolutions = [nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2)]
+    head = [nn.Linear(9216, 128), nn.ReLU(), nn.Dropout(second), nn.Linear(128, 10)]
+    return nn.Sequential(*convolutions, nn.Dropout(first), nn.Flatten(), *head)
+
+
+def bn_cnn(nn: Any, drop: bool) -> Any:
+    """Build conv 5x5, batch norm, ReLU, pooling, twice, and a linear layer."""
+    layers = []
+    for n, m in ((1, 16), (16, 32)):
+        layers += [nn.Conv2d(n, m, 5, padding=2), nn.BatchNorm2d(m), nn.ReLU(), nn.MaxPool2d(2)]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(32 * 7 * 7, 10))
+
+
+def lstm(nn: Any, drop: bool) -> Any:
+    """Build an LSTM that reads an image row by row, and a linear layer on its last output."""
+
+    class RowReader(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm = nn.LSTM(28, 128, batch_first=True)
+            self.fc = nn.Linear(128, 10)
+
+        def forward(self, x: Any) -> Any:
+            return self.fc(self.lstm(x)[0][:, -1])
+
+    return RowReader()
+
+
+def mlp_flops(batch: int, sizes: tuple[int, ...]) -> int:
+    """Count forward, weight gradients and input gradients; the first layer has no gradient of its input."""
+    products = [2 * batch * n * m for n, m in zip(sizes, sizes[1:], strict=False)]
+    return 3 * sum(products) - products[0]
+
+
+def conv_flops(batch: int, *layers: tuple[int, int, int, int]) -> int:
+    """Count as `mlp_flops` for layers (in channels, out channels, kernel side, output side)."""
+    products = [2 * batch * n * m * k * k * side * side for n, m, k, side in layers]
+    return 3 * sum(products) - products[0]
+
+
+def training(
+    key: str, title: str, build: Any, shape: tuple[int, ...], batch: int, flops: float, **more: Any
+) -> Training:
+    """Make a training job whose title names the batch too."""
+    return Training(key, f"{title}, b{batch}", build=build, shape=shape, batch=batch, flops=flops, **more)
+
+
+def wide_mlp(batch: int, width: int) -> Training:
+    """Make the job of the scaling plot: an MLP with two hidden layers."""
+    sizes = (784, width, width, 10)
+    return training(
+        f"mlp-{batch}-{width}", f"MLP {width}", mlp(sizes), (784,), batch, mlp_flops(batch, sizes), group="s"
+    )
+
+
+def training_jobs(tiny: bool) -> list[Training]:
+    """Return jobs (a) to (d) and (f)."""
+    sizes = (784, 512, 256, 10)
+    b = (lambda n: 4) if tiny else (lambda n: n)
+    cnn = ("Conv2d", "MaxPool2d")
+    cnn_flops = conv_flops(b(64), (1, 32, 3, 26), (32, 64, 3, 24)) + 6 * b(64) * (9216 * 128 + 1280)
+    bn_flops = conv_flops(b(128), (1, 16, 5, 28), (16, 32, 5, 14)) + 6 * b(128) * 15680
+    lstm_flops = 6 * b(64) * (28 * (28 + 128) * 512 + 1280) - 2 * b(64) * 28 * 28 * 512
+    image = (1, 28, 28)
+    return [
+        training("mlp", "(a) MLP 784-512-256-10", mlp(sizes), (784,), b(128), mlp_flops(b(128), sizes), group="a",
+                 aims=(0.95, 0.65)),
+        training("bn-net", "(b) BN net 784-3x100-10", bn_net, (784,), b(60), mlp_flops(b(60), (784, 100, 100, 100, 10)),
+                 group="b", aims=(0.55, 0.4), layers=("BatchNorm1d",), optimizer=("SGD", 0.1)),
+        training("cnn", "(c) MNIST CNN", mnist_cnn, image, b(64), cnn_flops, group="c", aims=(1.4, 0.9), layers=cnn),
+        training("bn-cnn", "(d) BN CNN 16-32 5x5", bn_cnn, image, b(128), bn_flops, group="d", aims=(2.0, 1.2),
+                 layers=cnn),
+        training("lstm", "(f) LSTM 128, 28 rows", lstm, (28, 28), b(64), lstm_flops, group="f", aims=(1.0, 0.7),
+                 layers=("LSTM",)),
+    ]  # fmt: skip
+
+
+def function_jobs(tiny: bool) -> list[Job]:
+    """Return the jobs of (e). Bytes: the number of times that an array of the input's size is read or written."""
+    flat, image = ((8, 1024), (2, 64, 4, 4)) if tiny else ((4096, 1024), (64, 64, 28, 28))
+    counts = (1000, 5000) if tiny else (10**6, 10**7)
+
+    def function(key: str, title: str, build: Any, passes: float, shape: Any = flat, **more: Any) -> Function:
+        return Function(key, f"(e) {title}", "e", (4, 1.2), build=build, shape=shape,
+                        bytes=4 * passes * np.prod(shape, dtype=float), **more)  # fmt: skip
+
+    # Forward reads x and writes y, backward reads x and gy and writes gx: 5. A batch norm reads x once more in
+    # forward (statistics), x and gy once more in backward: 8. Dropout and pooling need no x in backward.
+    return [
+        function("gelu", "GELU", lambda nn: nn.GELU(), 5),
+        function("elu", "ELU", lambda nn: nn.ELU(), 5),
+        function("sigmoid", "sigmoid", lambda nn: nn.Sigmoid(), 5),
+        function("softmax-ce", "softmax cross entropy", lambda nn: nn.CrossEntropyLoss(), 3, labels=flat[1]),
+        function("layer-norm", "layer norm", lambda nn: nn.LayerNorm(flat[1]), 5),
+        function("batch-norm-1d", "batch norm 1d", lambda nn: nn.BatchNorm1d(flat[1]), 8),
+        function("batch-norm-2d", "batch norm 2d", lambda nn: nn.BatchNorm2d(image[1]), 8, image),
+        function("dropout", "dropout 0.5", lambda nn: nn.Dropout(0.5), 4),
+        function("max-pool", "max-pool 2x2", lambda nn: nn.MaxPool2d(2), 2.5, image, layers=("MaxPool2d",)),
+        # Reads g, w, m and v; writes w, m and v.
+        *(Step(f"adam-{name}", f"(e) Adam, {name} weights", "e", (4, 1.2), count=n, bytes=28.0 * n)
+          for name, n in zip(("1e6", "1e7"), counts, strict=True)),
+    ]  # fmt: skip
+
+
+def all_jobs(tiny: bool = False) -> dict[str, Job]:
+    """Return every job by key; `tiny`: at sizes that only show that they run."""
+    jobs = training_jobs(tiny)
+    return {job.key: job for job in [*jobs[:4], *function_jobs(tiny), jobs[4]]}

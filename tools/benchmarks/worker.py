@@ -1,0 +1,95 @@
+"""What runs in a process of its own: one job timed, or run for its peak memory or its first step."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from typing import Any
+
+from . import check, measure
+from .jobs import Job, all_jobs, wide_mlp
+from .libraries import Library, Missing, library
+
+
+def find(key: str, tiny: bool) -> Job:
+    """Return a job by key; ``mlp-BATCH-WIDTH`` is one of the scaling plot."""
+    jobs = all_jobs(tiny)
+    return jobs[key] if key in jobs else wide_mlp(*map(int, key.split("-")[1:]))
+
+
+def run(order: dict[str, Any]) -> dict[str, Any]:
+    """Do what a message from the parent says; return the answer."""
+    return {"time": timed, "memory": memory, "first": first}[order["mode"]](order)
+
+
+def timed(order: dict[str, Any]) -> dict[str, Any]:
+    """Check that the libraries agree on a job, then time them in turns."""
+    job = find(order["job"], order["tiny"])
+    libraries, notes = available(job, order["libraries"])
+    if not libraries:
+        return {"notes": notes}
+    state, arrays = check.initial_state(job), () if hasattr(job, "batch") else check.inputs(job)
+    try:
+        agreement = check.agree(libraries, job, state, arrays)
+    except check.Differs as error:
+        return {"notes": notes, "differs": str(error)}
+    calls = {one.name: check.call(one, job, state, arrays) for one in libraries}
+    probes = {"gemm": measure.gemm_probe(), "copy": measure.copy_probe(measure.cpus())}
+    times = measure.alternate(calls | probes, order["rounds"], order["seconds"])
+    reference = libraries[0].name
+    kept = measure.quiet(times[reference])
+    return {
+        "notes": notes,
+        "agreement": agreement,
+        "reference": reference,
+        "ms": {name: 1e3 * statistics.median([times[name][i] for i in kept]) for name in calls},
+        "ratios": measure.ratios({name: times[name] for name in calls}, reference),
+        "floor": measure.floor(job.flops, job.bytes, measure.rates(times)),
+        "blocks": times,
+    }
+
+
+def available(job: Job, names: list[str]) -> tuple[list[Library], list[str]]:
+    """Return the libraries that can run a job, the reference first, and why the others cannot."""
+    found, notes = [], []
+    for name in names:
+        try:
+            one = library(name)
+            one.require(job)
+            found.append(one)
+        except Missing as reason:
+            notes.append(str(reason))
+    return found, notes
+
+
+def memory(order: dict[str, Any]) -> dict[str, Any]:
+    """Return the peak resident memory of this process (MB): after the import, and after a few calls."""
+    job = find(order["job"], order["tiny"])
+    found, notes = available(job, order["libraries"])
+    if not found:
+        return {"notes": notes}
+    imported = peak()
+    call = check.call(found[0], job, None, () if hasattr(job, "batch") else check.inputs(job))
+    for _ in range(4):
+        call()
+    return {"peak": peak(), "imported": imported}
+
+
+def first(order: dict[str, Any]) -> dict[str, Any]:
+    """Return the seconds from the start of the process to the end of the first training step."""
+    found, notes = available(find(order["job"], order["tiny"]), order["libraries"])
+    if not found:
+        return {"notes": notes}
+    check.call(found[0], find(order["job"], order["tiny"]), None, ())()
+    return {"seconds": time.time() - order["started"]}
+
+
+def peak() -> float:
+    """Return the peak resident memory of this process in MB; NaN where the system does not say."""
+    try:
+        import resource
+    except ImportError:
+        return float("nan")
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used / (2**20 if sys.platform == "darwin" else 2**10)
