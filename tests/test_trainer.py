@@ -56,6 +56,14 @@ class At(Callback):
             self.action(trainer)
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c_is_heard():
+    """A shell's background job is started with SIGINT ignored; the tests press Ctrl-C all the same."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
+
+
 def press_ctrl_c(trainer=None):
     os.kill(os.getpid(), signal.SIGINT)
 
