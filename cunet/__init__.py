@@ -3,8 +3,8 @@
 from . import data, functional, init, nn, optim, random, train
 from . import functional as F  # noqa: N812 (the name its users know)
 from .backend import synchronize
-from .machine import device_info
 from .kernels import elementwise, reduction
+from .machine import device_info
 from .ops.array import (
     astype,
     broadcast_to,
