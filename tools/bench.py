@@ -132,7 +132,7 @@ def main() -> int:
         return 0
     if hasattr(os, "sched_setaffinity"):  # before anything starts threads; processes that we start inherit it
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: opt.threads])
-    report = {"header": header(opt.rounds), "jobs": measure_jobs(opt)}
+    report: dict[str, Any] = {"header": header(opt.rounds), "jobs": measure_jobs(opt)}
     if chosen(opt, "g"):
         report["startup"] = measure_startup(opt)
     if chosen(opt, "s"):
