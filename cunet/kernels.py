@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from . import backend, blocks, cpu
+from . import backend, blocks, cpu, native
 
 cpu.keep_memory()
 
@@ -68,6 +68,10 @@ class Kernel:
         self.ins, self.outs = _parse(ins), _parse(outs)
         self.preamble = preamble
         self._compiled: dict[Any, Any] = {}
+        self.registry = KERNELS
+        self.compiled: dict[str, Any] = {}  # for the CPU, by dtype; see cunet.native
+        #: Where the array stands whose dtype and shape decide: the first of the data's type.
+        self._lead = next((k for k, p in enumerate(self.ins) if p.type == "T"), 0)
         KERNELS[self.name] = self  # type: ignore[assignment]
 
     def __repr__(self) -> str:
@@ -99,6 +103,13 @@ class Kernel:
                 return tuple(r.astype(dtype) if p.type == "T" else r for p, r in zip(self.outs, result, strict=True))
             return result.astype(dtype) if self.outs[0].type == "T" else result
 
+    def for_cpu(self, lead: Any) -> Any:
+        """Return the compiled body for the dtype of a NumPy array, or False: see `cunet.native`."""
+        if type(lead) is not np.ndarray:
+            return False
+        call = self.compiled.get(lead.dtype.char)
+        return native.compiled(self, lead.dtype.char) if call is None else call
+
     def _device(self, xp: Any, dtype: np.dtype, make: Callable[..., Any]) -> tuple[Any, np.dtype]:
         """Return the compiled kernel for the arithmetic type of `dtype`, and that type."""
         wide = np.dtype(np.float64 if dtype == np.float64 else np.float32)
@@ -128,14 +139,24 @@ class Elementwise(Kernel):
     in_place = False
 
     def __init__(
-        self, body: Callable[..., Any], ins: str, outs: str, operation: str, preamble: str = "", per_thread: int = 0
+        self,
+        body: Callable[..., Any],
+        ins: str,
+        outs: str,
+        operation: str,
+        preamble: str = "",
+        per_thread: int = 0,
+        cpu: str = "",
     ) -> None:
         super().__init__(body, ins, outs, preamble)
         self.operation = operation
         self.per_thread = per_thread
+        self.cpu = cpu
         params = (*self.ins, *self.outs)
+        given = [p for p in params if not p.raw and p.type not in ("A", "int32")]
+        #: Kernels that write where they like, or whose output has a shape of its own, are not compiled for the CPU.
+        self.native = bool(cpu or (given and given[0] in self.ins and not any(p.raw for p in self.outs)))
         #: Bodies with integers may look along an axis; all others are cut into blocks where arrays are long.
-        self._lead = next((k for k, p in enumerate(self.ins) if p.type == "T"), 0)
         self._cut = all(p.type in ("T", "A") and not p.raw for p in params)
 
     def __call__(self, *args: Any, shape: tuple[int, ...] | None = None, threads: int | None = None) -> Any:
@@ -148,6 +169,11 @@ class Elementwise(Kernel):
         """
         xp = backend.array_module(*args)
         if xp is np:
+            if native.active and shape is None:
+                call = self.for_cpu(args[self._lead])
+                result = call(args, args[self._lead], native.threads) if call else NotImplemented
+                if result is not NotImplemented:
+                    return result
             if self._cut and getattr(args[self._lead], "size", 0) >= LONG:
                 result = self._in_parts(args)
                 if result is not NotImplemented:
@@ -215,7 +241,9 @@ class Update(Elementwise):
         """
         xp = backend.array_module(*args)
         if xp is np:
-            self._in_blocks(args)
+            call = native.active and self.for_cpu(args[-1])
+            if not (call and call.update(args, native.threads)):
+                self._in_blocks(args)
             return
         kernel, wide = self._device(xp, self._dtype(args), self._make)
         wides = [p.type == "A" for p in (*self.ins, *self.outs)]
@@ -255,10 +283,18 @@ class Reduction(Kernel):
         self.map, self.reduce, self.post = map, reduce, post
         self.identity, self.reduce_type = identity, reduce_type
 
+    native = True
+    in_place = False
+
     def __call__(self, *args: Any, axis: Any = None, keepdims: bool = False) -> Any:
         """Return the outputs, the axes `axis` folded away (kept with length 1 if `keepdims`)."""
         xp = backend.array_module(*args)
         if xp is np:
+            if native.active:
+                call = self.for_cpu(args[self._lead])
+                result = call(args, args[self._lead], axis, keepdims, native.threads) if call else NotImplemented
+                if result is not NotImplemented:
+                    return result
             return self._numpy(args, axis=axis, keepdims=keepdims)
         dtype = self._dtype(args)
         kernel, wide = self._device(xp, dtype, self._make)
@@ -288,7 +324,7 @@ class Reduction(Kernel):
 
 
 def elementwise(
-    ins: str, outs: str, operation: str, *, preamble: str = "", per_thread: int = 0
+    ins: str, outs: str, operation: str, *, preamble: str = "", per_thread: int = 0, cpu: str = ""
 ) -> Callable[[Callable[..., Any]], Elementwise]:
     """Make a kernel of a NumPy function that works element by element.
 
@@ -298,8 +334,9 @@ def elementwise(
         preamble: CUDA text placed before the kernel; knows the type ``A``.
         per_thread: for kernels whose arrays are all ``raw``: elements that one thread handles. Outputs
             then have the shape and dtype of the first array argument.
+        cpu: with `per_thread`: the body for processors. There `i` counts warps: 32 times `per_thread` elements.
     """
-    return lambda body: Elementwise(body, ins, outs, operation, preamble, per_thread)
+    return lambda body: Elementwise(body, ins, outs, operation, preamble, per_thread, cpu)
 
 
 def update(ins: str, outs: str, operation: str, *, scratch: int) -> Callable[[Callable[..., Any]], Update]:

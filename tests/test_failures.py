@@ -13,7 +13,7 @@ import sim
 from sim.state import options
 
 import cunet
-from cunet import F, Tensor, backend, nn, optim, parity_cases
+from cunet import F, Tensor, backend, native, nn, optim, parity_cases
 from cunet.data import Loader
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -285,6 +285,7 @@ def test_training_goes_on_after_a_batch_that_was_too_large(device, monkeypatch):
 @on_sim
 def test_a_kernel_that_does_not_compile_names_the_op(device, monkeypatch):
     monkeypatch.setattr(options, "nvrtc", ())  # which would complain first, in a way of its own
+    monkeypatch.setattr(native, "active", False)  # which warns, see test_native
 
     @cunet.elementwise("T x", "T y", "y = no_such_function(x)")
     def half_forward(x):

@@ -20,9 +20,9 @@ NAMES = [path.relative_to(ROOT).as_posix() for path in FILES]
 
 #: Imports run one way: a module imports from lines above its own (and, in a subpackage, from its own).
 ORDER = [
-    ["cpu", "backend"],
-    ["blocks"],
-    ["files", "gains", "kernels", "methods", "philox", "random", "special"],
+    ["cpu", "backend", "special"],
+    ["blocks", "native"],
+    ["files", "gains", "kernels", "methods", "philox", "random"],
     ["tape"],
     ["tensor"],
     ["transforms", "ops"],

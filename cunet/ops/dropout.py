@@ -73,6 +73,20 @@ def _keep(bits: np.random.Philox, count: int, threshold: int) -> np.ndarray:
     """,
     preamble=PHILOX_CUDA,
     per_thread=16,
+    cpu="""
+    unsigned short lanes[4][32][4];
+    for (int t = 0; t < 32; ++t) {
+      const philox_words made = philox4x64(seed, stream, 0, call, 0, 0, (unsigned long long)(i * 32 + t));
+      for (int w = 0; w < 4; ++w) memcpy(lanes[w][t], &made.word[w], 8);
+    }
+    const long long base = i * 512;
+    const int size = count - base < 512 ? (int)(count - base) : 512;
+    const unsigned short* lane = lanes[0][0];
+    const T* from = &x[base];
+    T* to = &y[base];
+    #pragma GCC ivdep
+    for (int j = 0; j < size; ++j) to[j] = lane[j] >= threshold ? from[j] * scale + shift : low;
+    """,
 )
 def drop_elements(x, seed, stream, call, threshold, scale, shift, low, count):
     y = np.empty_like(x)

@@ -27,13 +27,12 @@ _BLOCK = 32768  # elements of NumPy's intermediate results: they stay in a core'
 _STATE = """
 struct SoftmaxState { A top; A rest; };
 __device__ SoftmaxState softmax_join(SoftmaxState p, SoftmaxState q) {
-    if (p.rest < 0) return q;
-    if (q.rest < 0) return p;
-    bool first = p.top >= q.top || p.top != p.top;
-    SoftmaxState high = first ? p : q, low = first ? q : p;
-    A factor = low.top == high.top ? A(1) : exp(low.top - high.top);
-    high.rest += (low.rest + 1) * factor;
-    return high;
+    // Selections, no branches: compilers for processors make vectors of them.
+    const bool first = q.rest < 0 || (!(p.rest < 0) && (p.top >= q.top || p.top != p.top));
+    const A high = first ? p.top : q.top, low = first ? q.top : p.top;
+    const A above = first ? p.rest : q.rest, below = first ? q.rest : p.rest;
+    const A factor = exp(low == high || below < 0 ? A(0) : low - high);
+    return SoftmaxState{high, above + (below + 1) * factor};
 }
 """
 # The difference makes `rest` NaN where `top` is infinite.

@@ -1,0 +1,165 @@
+"""The kernels' own text, compiled for this machine's processor: the fast route of the CPU.
+
+On by default where a C++ compiler is found; elsewhere, and for what it does not cover (half types, other layouts,
+kernels that need a GPU), the NumPy bodies run. The kernels of a module are compiled when the first of them is called
+with a dtype: about a second, once per machine, then they lie in a cache (``~/.cache/cunet/native``). The call waits
+for it instead of running on NumPy meanwhile, so that a first and a later run give the same bits.
+
+``CUNET_NATIVE=0`` in the environment, or `disable`, switches it off.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+#: Whether kernels ask for their compiled bodies; see `enable` and `disable`.
+active = os.environ.get("CUNET_NATIVE", "1") != "0"
+threads = 0  # set with the runtime
+_UNKNOWN = object()
+_runtime: Any = _UNKNOWN
+_lock = threading.RLock()
+
+
+def enabled() -> bool:
+    """Tell whether compiled kernels are used: wanted, and a compiler works. Compiles nothing but a few lines."""
+    return active and runtime() is not None
+
+
+def enable() -> None:
+    """Use compiled kernels where they can be had."""
+    global active
+    active = True
+
+
+def disable() -> None:
+    """Use the NumPy bodies only."""
+    global active
+    active = False
+
+
+def runtime() -> Any:
+    """Return the library that runs compiled kernels, or None if there is no compiler that works."""
+    global _runtime
+    if _runtime is _UNKNOWN:
+        with _lock:
+            if _runtime is _UNKNOWN:
+                _runtime = _start()
+    return _runtime
+
+
+def _start() -> Any:
+    global threads
+    from ..cpu import cores
+    from . import build, text
+
+    if build.compiler() is None:
+        return None
+    source = (text.HERE / "runtime.cpp").read_text()
+    (error,) = build.compile_all([source])
+    try:
+        if error is not None:
+            raise error
+        library = build.load(source)
+        _check(library)
+    except (build.CompileError, OSError) as problem:
+        warnings.warn(
+            f"cunet: {build.compiler()} does not make programs that run here, so kernels run on NumPy "
+            f"(CUNET_NATIVE=0 says so without this warning): {problem}",
+            stacklevel=2,
+        )
+        return None
+    threads = cores()
+    return library
+
+
+def _check(library: Any) -> None:
+    """Declare the functions of the runtime, and see that it reads arrays as NumPy does."""
+    import ctypes as c
+
+    library.cunet_run.argtypes = [c.c_char_p]
+    library.cunet_reduce.argtypes = [c.c_char_p, c.c_char_p, c.c_int, c.c_int]
+    library.cunet_probe.argtypes = [c.c_uint64, c.POINTER(c.c_long)]
+    library.cunet_start.argtypes = [c.c_long]
+    if library.cunet_start(object.__basicsize__):
+        raise OSError("pthread_atfork failed")
+    for a in (
+        np.zeros((3, 4, 5), np.float32)[::2, :, ::-1],
+        np.zeros(7),
+        np.zeros((), np.int64),
+        np.zeros(2, np.bool_),
+    ):
+        seen = (c.c_long * 40)()
+        library.cunet_probe(id(a), seen)
+        flags = a.flags.c_contiguous + 0x100 * a.flags.aligned
+        pairs = [n for pair in zip(a.shape, a.strides, strict=True) for n in pair]
+        if list(seen[: 4 + 2 * a.ndim]) != [a.ctypes.data, a.ndim, ord(a.dtype.char), flags, *pairs]:
+            raise OSError(f"arrays of NumPy {np.__version__} lie in memory in an unknown way")
+
+
+def compiled(kernel: Any, char: str) -> Any:
+    """Return the compiled form of a kernel for float32 ("f") or float64 ("d"), or False; remembered in the kernel."""
+    with _lock:
+        if char not in kernel.compiled:
+            if char in "fd" and runtime() is not None:
+                _load(kernel, np.dtype(char))
+            kernel.compiled.setdefault(char, False)
+    return kernel.compiled[char]
+
+
+def _load(kernel: Any, wide: np.dtype) -> None:
+    """Compile a kernel, with all others of its module if it is one of cunet's."""
+    from . import build, text
+
+    ours = kernel.__module__.startswith("cunet.") and kernel.registry.get(kernel.name) is kernel
+    group = [k for k in kernel.registry.values() if k.__module__ == kernel.__module__] if ours else [kernel]
+    group = [k for k in group if k.native and text.supported(k, wide)]
+    kernels = [part for part in (group[::2], group[1::2]) if part]  # two texts for two processors
+    header = text.header()
+    texts = [_text(header, group, wide) for group in kernels]
+    for group, source, error in zip(kernels, texts, build.compile_all(texts), strict=True):
+        if error is None:
+            _bind(group, wide, source)
+        elif len(group) > 1:  # find the one that fails
+            singles = [_text(header, [k], wide) for k in group]
+            for k, single, problem in zip(group, singles, build.compile_all(singles), strict=True):
+                _bind([k], wide, single) if problem is None else _report(k, problem)
+        else:
+            _report(group[0], error)
+
+
+def _text(header: str, group: Sequence[Any], wide: np.dtype) -> str:
+    from . import text
+
+    make = (text.reduction_text if hasattr(k, "reduce") else text.elementwise_text for k in group)
+    return header + "".join(f(k, wide) for f, k in zip(make, group, strict=True))
+
+
+def _bind(group: Sequence[Any], wide: np.dtype, source: str) -> None:
+    from . import build, call
+
+    try:
+        library = build.load(source)
+    except OSError as error:
+        _report(group[0], error)
+        return
+    for k in group:
+        kind: Any = (
+            call.ReductionCall if hasattr(k, "reduce") else call.UpdateCall if k.in_place else call.ElementwiseCall
+        )
+        k.compiled[wide.char] = kind(k, wide, library, runtime())
+
+
+def _report(kernel: Any, error: Exception) -> None:
+    from . import build
+
+    warnings.warn(
+        f"cunet: the text of kernel {kernel.name!r} ({kernel.__module__}) does not compile with {build.compiler()}, so "
+        f"it runs on NumPy. If the kernel is cunet's, please report this with what the compiler says: {error}",
+        stacklevel=2,
+    )

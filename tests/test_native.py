@@ -1,0 +1,625 @@
+"""Compiled kernels: they agree with the NumPy bodies, whatever the layout, the threads and the state of the machine."""
+
+import math
+import os
+import stat
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+from helpers import ulp_distance
+
+from cunet import native
+from cunet.kernels import KERNELS, Elementwise, Reduction, Update, elementwise, reduction
+from cunet.native import build, text
+
+pytestmark = pytest.mark.cpu_only
+
+HAVE = native.runtime() is not None
+needs_compiler = pytest.mark.skipif(not HAVE, reason="no C++ compiler that works")
+wide_floats = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+
+@pytest.fixture
+def on(monkeypatch):
+    monkeypatch.setattr(native, "active", True)
+
+
+def ours(kind):
+    return sorted(
+        name
+        for name, k in KERNELS.items()
+        if type(k) is kind and k.native and k.__module__.startswith("cunet.") and text.supported(k, np.dtype("f"))
+    )
+
+
+# -- the mathematics
+
+ORACLES = {
+    "exp": math.exp,
+    "expm1": math.expm1,
+    "log": math.log,
+    "log1p": math.log1p,
+    "tanh": math.tanh,
+    "erf": math.erf,
+    "erfc": math.erfc,
+    "normcdf": lambda x: math.erfc(-x / math.sqrt(2)) / 2,
+}
+AT_INFINITY = {
+    "exp": (0, np.inf),
+    "expm1": (-1, np.inf),
+    "log": (np.nan, np.inf),
+    "log1p": (np.nan, np.inf),
+    "tanh": (-1, 1),
+    "erf": (-1, 1),
+    "erfc": (2, 0),
+    "normcdf": (0, 1),
+}
+
+
+def make(operation):
+    """Make a kernel of one function that shall not run on NumPy."""
+
+    def refuse(x):
+        raise AssertionError("the NumPy body ran")
+
+    kernel = elementwise("T x", "T y", operation)(refuse)
+    KERNELS.pop("refuse")
+    return kernel
+
+
+@pytest.fixture(scope="module")
+def functions():
+    """Return kernels of the mathematical functions, by name; compiled together."""
+    return {name: make(f"y = {name}(x)") for name in ORACLES}
+
+
+def oracle(name, x):
+    if math.isnan(x):
+        return math.nan
+    if math.isinf(x):
+        return AT_INFINITY[name][x > 0]
+    try:
+        return ORACLES[name](x)
+    except OverflowError:
+        return math.inf
+    except ValueError:
+        return -math.inf if x == {"log": 0, "log1p": -1}[name] else math.nan
+
+
+@needs_compiler
+@wide_floats
+@pytest.mark.parametrize("name", list(ORACLES))
+def test_functions_are_accurate(name, dtype, functions, on, rng):
+    top, info = (120, np.finfo(dtype)) if dtype == np.float32 else (800, np.finfo(dtype))
+    x = np.concatenate(
+        [
+            rng.normal(size=3000),
+            rng.uniform(-top, top, 3000),
+            10.0 ** rng.uniform(math.log10(info.tiny) - 5, 30, 3000) * rng.choice([-1, 1], 3000),
+            [0.0, -0.0, np.inf, -np.inf, np.nan, 1, -1, info.max, -info.max, info.tiny, info.smallest_subnormal],
+            1 + np.arange(-8, 9) * info.eps,
+        ]
+    ).astype(dtype)
+    y = functions[name](x)
+    expected = np.array([oracle(name, float(v)) for v in x])
+    off = ulp_distance(y, expected, dtype)
+    allowed = 4 + (dtype == np.float64)
+    if name == "normcdf":  # the oracle rounds its argument: at -x that costs x * x units
+        off /= 1 + np.where(np.abs(x) < 40, x, 0).astype(np.float64) ** 2 * (dtype == np.float64)
+    assert off.max() <= allowed, f"{off.max():.3g} ulp at {x[off.argmax()]!r}: {y[off.argmax()]!r}"
+
+
+@needs_compiler
+@wide_floats
+@pytest.mark.parametrize("name", ["expm1", "log1p", "tanh", "erf"])
+def test_odd_functions_keep_the_sign_of_zero(name, dtype, functions, on):
+    y = functions[name](np.array([0.0, -0.0], dtype))
+    assert np.signbit(y).tolist() == [False, True]
+
+
+@needs_compiler
+@wide_floats
+@pytest.mark.parametrize("name", list(ORACLES))
+def test_a_result_does_not_depend_on_its_place(name, dtype, functions, on, rng):
+    x = rng.normal(size=67).astype(dtype) * 3
+    whole = functions[name](x)
+    one_by_one = np.concatenate([functions[name](x[k : k + 1]) for k in range(67)])
+    assert whole.tobytes() == one_by_one.tobytes()
+
+
+# -- kernels against their NumPy bodies
+
+SHAPES = {
+    "number": lambda shape: (),
+    "full": lambda shape: shape,
+    "row": lambda shape: (*(1,) * (len(shape) - 1), shape[-1]),
+    "vector": lambda shape: shape[-1:],
+    "column": lambda shape: (*shape[:-1], 1),
+    "first": lambda shape: (shape[0], *(1,) * (len(shape) - 1)),
+}
+
+
+def values(param, shape, dtype, rng):
+    if param.type in ("T", "A"):
+        return rng.uniform(0.25, 0.75, shape).astype(dtype)
+    return rng.integers(0, 3, shape)
+
+
+def arguments(kernel, other, shape, dtype, rng):
+    args = []
+    for k, p in enumerate(kernel.ins):
+        a = values(p, shape if p.type == "T" else SHAPES[other](shape), dtype, rng)
+        if p.type == "A":
+            a = a / 16 + dtype(0.0625 * k)  # low before high
+        args.append(a if np.ndim(a) else float(a))
+    return args
+
+
+def close(got, expected, dtype, ulp=16):
+    """Compare in units of the largest element: where terms cancel, a small one cannot have all its places right."""
+    several = isinstance(expected, tuple)
+    for g, e in zip(got if several else [got], expected if several else [expected], strict=True):
+        e = np.asarray(e)
+        assert g.shape == e.shape
+        assert g.dtype == e.dtype
+        if g.size:
+            top = np.abs(e).max()
+            assert np.abs(g - e).max() <= ulp * np.finfo(dtype).eps * max(top, 0.1)
+
+
+#: Bodies that look along an axis, and those whose factors are numbers only, are run by the cases of test_ops.
+ELEMENTWISE = [n for n in ours(Elementwise) if KERNELS[n]._cut and n not in ("drop_channels",)]
+
+
+#: Statistics are arrays of as many axes as the data.
+NEVER = {
+    ("normalize", "number"),
+    ("normalize", "vector"),
+    ("normalize_backward", "vector"),
+    ("logsumexp_backward", "number"),
+}
+
+
+@needs_compiler
+@wide_floats
+@pytest.mark.parametrize("shape", [(1,), (7,), (5, 3), (3, 257), (2, 3, 5), (2, 300, 2), (1500, 1), (0, 4)], ids=str)
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_elementwise_agrees_with_numpy(name, shape, dtype, on, rng):
+    kernel = KERNELS[name]
+    for other in SHAPES:
+        if (name, other) in NEVER:
+            continue
+        args = arguments(kernel, other, shape, dtype, rng)
+        lead = args[kernel._lead]
+        call = native.compiled(kernel, np.dtype(dtype).char)
+        got = call(args, lead, 1)
+        assert got is not NotImplemented
+        with np.errstate(all="ignore"):
+            close(got, kernel.body(*args), dtype)
+
+
+EDGES = [0.0, -0.0, np.inf, -np.inf, np.nan, 1e-45, -1e-45, 1e-38, 3e38, -3e38, 20.0, -20.0, 90.0, -90.0, -104.5]
+
+
+@needs_compiler
+@wide_floats
+@pytest.mark.parametrize("name", [n for n in ELEMENTWISE if n.endswith("_forward") and len(KERNELS[n].ins) <= 2])
+def test_edges_agree_with_numpy(name, dtype, on):
+    kernel = KERNELS[name]
+    with np.errstate(all="ignore"):
+        x = np.array(EDGES * 3, dtype)
+        args = [x if p.type == "T" else 0.5 for p in kernel.ins]
+        got, expected = native.compiled(kernel, np.dtype(dtype).char)(args, x, 1), kernel.body(*args)
+        off = ulp_distance(got, expected.astype(np.float64), dtype)
+    small = np.abs(expected) < 8 * np.finfo(dtype).smallest_subnormal  # NumPy's vectors may round them to 0
+    assert np.where(small, np.abs(got) >= 16 * np.finfo(dtype).smallest_subnormal, off > 16).sum() == 0, (got, expected)
+
+
+def layouts(a):
+    wide = np.zeros([2 * n for n in a.shape], a.dtype)
+    spread = wide[(slice(1, None, 2),) * a.ndim]
+    spread[...] = a
+    packed = np.zeros(a.shape, [("skip", "i1"), ("value", a.dtype)])
+    packed["value"] = a
+    frozen = a.copy()
+    frozen.flags.writeable = False
+    back = a[(slice(None, None, -1),) * a.ndim].copy()[(slice(None, None, -1),) * a.ndim]
+    return {
+        "transposed": np.asfortranarray(a),
+        "spread": spread,
+        "reversed": back,
+        "unaligned": packed["value"],
+        "read-only": frozen,
+        "swapped bytes": a.astype(a.dtype.newbyteorder()),
+        "subclass": np.ma.masked_array(a),
+    }
+
+
+@needs_compiler
+@pytest.mark.parametrize("shape", [(6,), (7, 5), (3, 4, 300), (300, 3, 4)], ids=str)
+def test_any_layout(shape, on, rng):
+    kernel = KERNELS["normalize"]
+    x = rng.normal(size=shape).astype(np.float32)
+    column, row = (rng.uniform(0.5, 1, SHAPES[s](shape)).astype(np.float32) for s in ("column", "row"))
+    expected = kernel(x, column, column, row, row)
+    for name, odd in layouts(x).items():
+        got = kernel(odd, column, column, row, row)
+        np.testing.assert_array_equal(np.asarray(got), expected, err_msg=name, strict=False)
+    got = kernel(x, *(layouts(a)["reversed"] for a in (column, column, row, row)))
+    np.testing.assert_array_equal(got, expected)
+
+
+REDUCTIONS = ours(Reduction)
+
+
+@needs_compiler
+@wide_floats
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [
+        ((1,), (0,)), ((7,), (0,)), ((1000,), (0,)), ((5, 3), (1,)), ((5, 3), (0,)), ((5, 3), (0, 1)),
+        ((3, 1000), (1,)), ((1000, 3), (0,)), ((4, 600), (0,)), ((2, 3, 5), (1,)), ((2, 3, 5), (0, 1)),
+        ((2, 3, 5), (1, 2)), ((3, 200, 7), (1,)), ((2, 3, 129), (2,)), ((300, 4, 2), (2,)),
+    ],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.parametrize("name", REDUCTIONS)
+def test_reductions_agree_with_numpy(name, shape, axes, dtype, on, rng):
+    kernel = KERNELS[name]
+    if name in ("softmax_stats", "logsumexp_forward") and len(axes) > 1:
+        axes = axes[:1]
+    kept = tuple(1 if k in axes else n for k, n in enumerate(shape))
+    args = []
+    for p in kernel.ins:
+        number = p.name.startswith("extra") or p.name in ("in_keep", "in_spread")
+        args.append(0.5 if number else values(p, shape if p.type == "T" else kept, dtype, rng))
+    lead = args[kernel._lead]
+    call = native.compiled(kernel, np.dtype(dtype).char)
+    got = call(args, lead, axes, True, 1)
+    assert got is not NotImplemented
+    expected = kernel.body(*args, axis=axes if len(axes) > 1 or "norm" in kernel.__module__ else axes[0], keepdims=True)
+    close(got, expected, dtype, 32 + math.prod(shape) / 50)
+    flat = call(args, lead, axes, False, 1)
+    for a, b in zip(got if isinstance(got, tuple) else [got], flat if isinstance(flat, tuple) else [flat], strict=True):
+        assert a.tobytes() == b.tobytes()
+
+
+@needs_compiler
+@pytest.mark.parametrize("axes", [(0, 2), (0, 1, 3)])
+def test_axes_that_are_no_neighbours_stay_with_numpy(axes, on, rng):
+    x = rng.normal(size=(2, 3, 4, 5))
+    call = native.compiled(KERNELS["softmax_dot"], "d")
+    assert call([x, x], x, axes, True, 1) is NotImplemented
+    np.testing.assert_allclose(KERNELS["softmax_dot"](x, x, axis=axes, keepdims=True), (x * x).sum(axes, keepdims=True))
+
+
+@needs_compiler
+@wide_floats
+@pytest.mark.parametrize("name", ours(Update))
+def test_updates_agree_with_numpy(name, dtype, on, rng):
+    kernel = KERNELS[name]
+    params = (*kernel.ins, *kernel.outs)
+    for size in (1, 17, 3000):
+        args = [rng.uniform(0.25, 0.75, size).astype(dtype) if p.type == "T" else 0.1 for p in params]
+        theirs = [a.copy() if isinstance(a, np.ndarray) else a for a in args]
+        kernel._in_blocks(theirs)
+        assert kernel.for_cpu(args[-1]).update(args, 1)
+        for a, b in zip(args, theirs, strict=True):
+            if isinstance(a, np.ndarray):
+                close(a, b, dtype)
+
+
+# -- what NumPy keeps
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("args", "dtype"),
+    [
+        (lambda x: (x, np.float64(0.5)), np.float64),  # NumPy makes float64 of it
+        (lambda x: (x.astype(np.float16), 0.5), np.float16),
+        (lambda x: (x, np.full(4, 0.5)), np.float64),
+        (lambda x: (x, np.float32(0.5)), np.float32),
+        (lambda x: (x, 1), np.float32),
+        (lambda x: (x, True), np.float32),
+        (lambda x: (x, np.array(0.5, np.float32)), np.float32),
+    ],
+)
+def test_dtypes_are_those_of_numpy(args, dtype, on):
+    x = np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4)
+    got = KERNELS["elu_forward"](*args(x))
+    assert got.dtype == dtype
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(got, KERNELS["elu_forward"].body(*args(x)), rtol=1e-3)
+
+
+@needs_compiler
+def test_integers_are_refused_as_before(on):
+    with pytest.raises(TypeError, match="floating dtype"):
+        KERNELS["relu_forward"](np.arange(3))
+
+
+@needs_compiler
+def test_shapes_that_do_not_fit_give_numpys_error(on):
+    with pytest.raises(ValueError, match="broadcast|shape mismatch"):
+        KERNELS["mse_forward"](np.ones(3), np.ones(4))
+
+
+@needs_compiler
+def test_switch(monkeypatch):
+    ran = []
+
+    def body(x):
+        ran.append(1)
+        return x * 2
+
+    kernel = elementwise("T x", "T y", "y = x * 3")(body)
+    KERNELS.pop("body")
+    x = np.ones(3, np.float32)
+    monkeypatch.setattr(native, "active", True)
+    assert native.enabled()
+    assert kernel(x).tolist() == [3] * 3
+    native.disable()
+    assert not native.enabled()
+    assert kernel(x).tolist() == [2] * 3
+    native.enable()
+    assert kernel(x).tolist() == [3] * 3
+    assert ran == [1]
+
+
+@needs_compiler
+def test_a_kernel_that_does_not_compile_runs_on_numpy_with_one_warning(on):
+    kernel = elementwise("T x", "T y", "y = no_such_function(x)")(lambda x: x * 2)
+    KERNELS.pop("<lambda>")
+    x = np.ones(3, np.float32)
+    with pytest.warns(UserWarning, match="no_such_function") as seen:
+        assert kernel(x).tolist() == [2] * 3
+        assert kernel(x).tolist() == [2] * 3
+    assert len(seen) == 1
+
+
+@needs_compiler
+def test_a_reduction_of_a_user(on, rng):
+    @reduction("T in_x", "T out_y", map="in_x * in_x", reduce="max(a, b)", post="out_y = sqrt(a)", identity="0")
+    def user_largest(x, axis, keepdims):
+        raise AssertionError("the NumPy body ran")
+
+    KERNELS.pop("user_largest")
+    x = rng.normal(size=(5, 333))
+    np.testing.assert_allclose(user_largest(x, axis=1), np.abs(x).max(1))
+    np.testing.assert_allclose(user_largest(x, axis=None), np.abs(x).max())
+
+
+# -- threads and processes
+
+
+def bits_of(threads, rng_seed=0):
+    rng = np.random.default_rng(rng_seed)
+    x = rng.normal(size=(900, 1100)).astype(np.float32)
+    g, w = rng.normal(size=x.shape).astype(np.float32), rng.normal(size=1100).astype(np.float32)
+    mean = x.mean(1, keepdims=True)
+    results = [
+        KERNELS["gelu_forward"](x),
+        *KERNELS["moments"](x, 1e-5, axis=(1,), keepdims=True),
+        *KERNELS["moments"](x, 1e-5, axis=(0,), keepdims=True),
+        *KERNELS["softmax_stats"](x, axis=1, keepdims=True),
+        *KERNELS["normalize_sums"](g, x, mean, mean, w, axis=(0,), keepdims=True),
+        KERNELS["normalize"](x, mean, mean, w, w),
+    ]
+    return b"".join(r.tobytes() for r in results)
+
+
+@needs_compiler
+def test_results_do_not_depend_on_the_number_of_threads(on, monkeypatch):
+    seen = set()
+    for threads in (1, 2, 3, 7):
+        monkeypatch.setattr(native, "threads", threads)
+        seen.add(bits_of(threads))
+    assert len(seen) == 1
+
+
+@needs_compiler
+def test_many_threads_may_call_at_once(on, monkeypatch):
+    from concurrent.futures import ThreadPoolExecutor
+
+    monkeypatch.setattr(native, "threads", 3)
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(bits_of, [3] * 8))) == 1
+
+
+def script(code, env=None, check=True):
+    """Run a program with a compiler's environment of its own; return what it printed."""
+    full = {**os.environ, "CUNET_NATIVE": "1", **(env or {})}
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, env=full, timeout=300
+    )
+    if check:
+        assert done.returncode == 0, done.stderr
+    return done
+
+
+SMALL = """
+    import warnings
+    import numpy as np
+    from cunet import native
+    from cunet.kernels import elementwise
+
+    @elementwise("T x", "T y", "y = x * 3")
+    def body(x):
+        return x * 2
+
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        print("result", int(body(np.ones(3, np.float32))[0]), "warnings", len(seen))
+        for w in seen:
+            print(w.message)
+"""
+
+
+@needs_compiler
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_computes(tmp_path):
+    done = script("""
+        import os
+        import numpy as np
+        from cunet import native
+        from cunet.kernels import elementwise
+
+        @elementwise("T x", "T y", "y = exp(x)")
+        def body(x):
+            return None
+
+        x = np.linspace(0, 1, 3_000_000)
+        native.compiled(body, "d")
+        native.threads = 3
+        y = body(x)
+        for _ in range(3):
+            pid = os.fork()
+            if pid == 0:
+                os._exit(0 if (body(x) == y).all() else 1)
+            assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        assert (body(x) == y).all()
+    """)
+    assert done.returncode == 0
+
+
+def test_without_a_compiler_numpy_runs_silently(tmp_path):
+    done = script(SMALL, {"PATH": str(tmp_path), "CXX": "", "XDG_CACHE_HOME": str(tmp_path / "cache")})
+    assert done.stdout.splitlines() == ["result 2 warnings 0"]
+    assert not (tmp_path / "cache").exists()
+
+
+def executable(path, content):
+    path.write_text(content)
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize("content", ["#!/bin/sh\necho it is broken >&2\nexit 1\n", "#!/bin/sh\nexit 0\n", "nonsense"])
+def test_with_a_broken_compiler_numpy_runs_and_one_warning_says_so(content, tmp_path):
+    broken = executable(tmp_path / "g++", content)
+    done = script(SMALL, {"CXX": broken, "XDG_CACHE_HOME": str(tmp_path / "cache")})
+    first, message = done.stdout.splitlines()[:2]
+    assert first == "result 2 warnings 1"
+    assert broken in message
+    assert "CUNET_NATIVE=0" in message
+
+
+def test_switched_off_in_the_environment(tmp_path):
+    done = script(SMALL, {"CUNET_NATIVE": "0", "XDG_CACHE_HOME": str(tmp_path / "cache")})
+    assert done.stdout.splitlines() == ["result 2 warnings 0"]
+    assert not (tmp_path / "cache").exists()
+
+
+@needs_compiler
+def test_the_cache_is_private_and_used_again(tmp_path):
+    env = {"XDG_CACHE_HOME": str(tmp_path)}
+    assert script(SMALL, env).stdout.splitlines() == ["result 3 warnings 0"]
+    made = tmp_path / "cunet" / "native"
+    assert stat.S_IMODE(made.stat().st_mode) == 0o700
+    before = {p.name: p.stat().st_mtime_ns for p in made.iterdir()}
+    assert before
+    assert all(name.endswith(".so") for name in before)
+    assert script(SMALL, env).stdout.splitlines() == ["result 3 warnings 0"]
+    assert {p.name: p.stat().st_mtime_ns for p in made.iterdir()} == before
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("mode", "word"),
+    [
+        (0o777, "others may write"),
+        pytest.param(0o500, "read-only", marks=pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")),
+    ],
+)
+def test_a_cache_that_cannot_be_trusted_or_written_is_not_used(mode, word, tmp_path):
+    made = tmp_path / "cunet" / "native"
+    made.mkdir(parents=True)
+    made.chmod(mode)
+    lines = script(SMALL, {"XDG_CACHE_HOME": str(tmp_path)}).stdout.splitlines()
+    assert lines[0] == "result 3 warnings 1"
+    assert word in lines[1]
+    assert not list(made.iterdir())
+
+
+@needs_compiler
+def test_a_cache_that_cannot_be_made_is_done_without(tmp_path):
+    (tmp_path / "cunet").write_text("in the way")
+    lines = script(SMALL, {"XDG_CACHE_HOME": str(tmp_path)}).stdout.splitlines()
+    assert lines[0] == "result 3 warnings 1"
+    assert "each process compiles them again" in lines[1]
+
+
+def test_a_cache_of_another_user_is_not_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "getuid", lambda: tmp_path.stat().st_uid + 1)
+    assert build._refusal(tmp_path) == "it belongs to another user"
+
+
+def test_a_link_is_no_cache(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "there")
+    assert build._refusal(tmp_path / "link") == "it is no folder"
+
+
+@needs_compiler
+def test_a_library_that_others_may_write_is_not_loaded(tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "folder", lambda: tmp_path)
+    path = build.path_of("some text")
+    path.write_bytes(b"")
+    path.chmod(0o666)
+    with pytest.raises(OSError, match="own file"):
+        build.load("some text")
+
+
+@needs_compiler
+def test_two_processes_compile_at_once(tmp_path):
+    full = {**os.environ, "CUNET_NATIVE": "1", "XDG_CACHE_HOME": str(tmp_path)}
+    both = [
+        subprocess.Popen([sys.executable, "-c", textwrap.dedent(SMALL)], stdout=subprocess.PIPE, text=True, env=full)
+        for _ in range(2)
+    ]
+    assert [p.communicate(timeout=120)[0].splitlines() for p in both] == [["result 3 warnings 0"]] * 2
+    assert all(p.suffix == ".so" for p in (tmp_path / "cunet" / "native").iterdir())
+
+
+@needs_compiler
+def test_a_cold_and_a_warm_run_train_to_the_same_bits(tmp_path):
+    code = """
+        import hashlib
+        import numpy as np
+        import cunet
+        from cunet import functional as F, nn
+
+        cunet.random.manual_seed(3)
+        model = nn.Sequential(nn.Linear(20, 30), nn.GELU(), nn.LayerNorm(30), nn.Dropout(0.2), nn.Linear(30, 4))
+        optimizer = cunet.optim.Adam(model.parameters(), lr=0.01)
+        rng = np.random.default_rng(0)
+        x, t = rng.normal(size=(64, 20)).astype(np.float32), rng.integers(0, 4, 64)
+        for _ in range(20):
+            loss = F.cross_entropy(model(cunet.tensor(x)), t)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        digest = hashlib.sha256(b"".join(p.data.tobytes() for p in model.parameters())).hexdigest()
+        print(digest, float(loss.data))
+    """
+    env = {"XDG_CACHE_HOME": str(tmp_path)}
+    cold, warm = (script(code, env).stdout for _ in range(2))
+    assert cold == warm
+    numpy = script(code, {"CUNET_NATIVE": "0"}).stdout
+    assert numpy.split()[0] != cold.split()[0]  # it is the compiled route that was tested
+    assert float(numpy.split()[1]) == pytest.approx(float(cold.split()[1]), rel=1e-3)
+
+
+def test_importing_compiles_nothing():
+    done = script("""
+        import sys
+        import cunet
+        from cunet import native
+        assert native._runtime is native._UNKNOWN
+        assert "cunet.native.build" not in sys.modules
+    """)
+    assert done.returncode == 0
