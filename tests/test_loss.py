@@ -104,6 +104,12 @@ def test_l1_has_no_gradient_where_it_is_zero(dev):
     np.testing.assert_array_equal(gx, [0, -1, 1, nan])
 
 
+def test_l1_passes_on_a_gradient_that_is_no_number(dev):
+    x = Tensor(dev(np.array([1.0, 2.0])), requires_grad=True)
+    F.l1_loss(x, dev(np.array([1.0, 3.0])), reduction="none").backward(dev(np.full(2, nan)))
+    assert np.isnan(host(x.grad)).all()
+
+
 def test_huber_at_its_corner_and_far_out(dev):
     x = np.array([0.0, 2.0, -2.0, 1e30, -inf, nan])
     y, gx = run(F.huber_loss, x, np.zeros(6, np.float32), dev=dev, delta=2.0, reduction="none")
@@ -127,6 +133,13 @@ def test_divergence_of_a_target_of_zero_is_zero(log_target, dev):
     assert gx.tolist() == [0, -1]
 
 
+def test_the_gradient_for_a_log_target_at_its_ends(dev):
+    """exp(t) (t - x + 1), which is 0 for a probability of 0."""
+    t = Tensor(dev(np.array([-inf, 0.0], np.float32)), requires_grad=True)
+    F.kl_div(dev(np.array([-1.0, -2.0], np.float32)), t, reduction="sum", log_target=True).backward()
+    assert host(t.grad).tolist() == [0, 3]
+
+
 # What counts
 
 
@@ -148,6 +161,15 @@ def test_ignored_positions_count_nothing_even_with_nan_in_them(ignored, smoothin
     np.testing.assert_allclose(y, kept, rtol=1e-14)
     np.testing.assert_allclose(gx[[0, 2]], g_kept, rtol=1e-14)
     assert (gx[[1, 3]] == 0).all()
+
+
+@pytest.mark.parametrize("f", [F.cross_entropy, F.nll_loss], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("options", [{"ignore_index": 0}, {"weight": [0.0, 2.0]}], ids=str)
+def test_what_counts_nothing_gets_no_gradient_whatever_comes_from_above(f, options, dev):
+    x = Tensor(dev(np.array([[-1.0, -2.0], [-1.0, -2.0]])), requires_grad=True)
+    f(x, dev(np.array([0, 1])), reduction="none", **options).backward(dev(np.array([inf, 1.0])))
+    assert (host(x.grad)[0] == 0).all()
+    assert host(x.grad)[1, 1] < 0
 
 
 @pytest.mark.parametrize("f", [F.cross_entropy, F.nll_loss], ids=lambda f: f.__name__)

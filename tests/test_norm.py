@@ -8,6 +8,7 @@ import pytest
 from helpers import host
 
 from cunet import F, Tensor, nn
+from cunet.ops.norm_kernels import moments
 from cunet.testing import gradcheck
 
 
@@ -298,3 +299,10 @@ def test_errors_say_who_what_was_required_and_what_came(call, message, dev):
 def test_integers_are_refused(dev):
     with pytest.raises(TypeError, match="layer_norm: x must have a floating dtype, got int64"):
         F.layer_norm(dev(np.ones((2, 3), np.int64)), 3)
+
+
+def test_the_statistics_of_nothing(dev):
+    mean, var, rstd = moments(dev(np.zeros((2, 0), np.float32)), 0.5, axis=(1,), keepdims=True)
+    assert (host(mean) == 0).all()
+    assert np.isnan(host(var)).all()
+    assert np.isnan(host(rstd)).all()

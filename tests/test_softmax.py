@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import cunet
 from cunet import F
+from cunet.ops.softmax import logsumexp_forward, softmax_stats
 from cunet.tensor import Tensor
 
 inf, nan = math.inf, math.nan
@@ -141,6 +142,13 @@ def test_empty(dev):
     assert host(F.softmax(dev(np.zeros((3, 0), np.float32)))).shape == (3, 0)
     assert host(cunet.logsumexp(dev(np.zeros((2, 0), np.float32)), axis=1)).tolist() == [-inf, -inf]
     assert host(cunet.logsumexp(dev(np.float32(2.5)))) == 2.5
+
+
+@pytest.mark.parametrize("kernel", [softmax_stats, logsumexp_forward], ids=lambda kernel: kernel.name)
+def test_the_numbers_of_an_empty_row(kernel, dev):
+    *_, top, rest = kernel(dev(np.zeros((2, 0), np.float32)), axis=1)
+    assert host(top).tolist() == [-inf, -inf]
+    assert np.isnan(host(rest)).all()
 
 
 @pytest.mark.parametrize("axis", [None, 0, 1, -1, (0, 2), (1, 2), (2, 0)], ids=str)

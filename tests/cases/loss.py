@@ -161,6 +161,16 @@ CASES = [
     ),
     Case(F.cross_entropy, reference=cross_entropy, inputs=labelled(4), label="one row"),
     *[
+        Case(
+            F.cross_entropy,
+            {"weight": [0.0, 2.0, 1.0, 0.25], "label_smoothing": e},
+            reference=cross_entropy,
+            inputs=labelled(12, 4, 2),
+            label="a class that counts nothing",
+        )
+        for e in (0.0, 0.2)
+    ],
+    *[
         Case(F.cross_entropy, {"reduction": r}, reference=cross_entropy, inputs=soft(5, 4), label="soft")
         for r in REDUCTIONS
     ],

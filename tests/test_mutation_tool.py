@@ -1,0 +1,117 @@
+"""tools/mutations.py and tools/mutate_kernels.py: what is planted, and that the tests find it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sim
+
+from cunet.kernels import KERNELS
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+import mutate_kernels  # noqa: E402
+import mutations  # noqa: E402
+from mutations import Names  # noqa: E402
+
+pytestmark = pytest.mark.cpu_only
+
+
+def planted(text, **scope):
+    """All texts that are made of one."""
+    return {m.text for m in mutations.mutants("operation", text, Names({k: (v, 0) for k, v in scope.items()}))}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a - -b", {"a + -b", "a - b"}),
+        ("a * 2.5", {"a / 2.5", "a * 2.525"}),
+        ("a < 0 || !c", {"a <= 0 || !c", "a < 1 || !c", "a < 0 && !c", "a < 0 || c"}),
+        ("k += 0x0fULL >> 1", {"k -= 0x0fULL >> 1", "k += 0x10ULL >> 1", "k += 0x0fULL << 1", "k += 0x0fULL >> 2"}),
+        ("exp(x)", {"expm1(x)"}),
+        ("fabs(x)", {"(x)"}),
+        ("(A)x", set()),
+        ("bool empty = true; // a + b", {"bool empty = false; // a + b"}),
+        ("if (f(a)) b = c;", {"if (!(f(a))) b = c;"}),
+        ("#pragma unroll 4\n", set()),
+    ],
+)
+def test_one_change_at_a_time(text, expected):
+    assert planted(text) == expected
+
+
+def test_branches_change_places_at_every_level():
+    assert planted("a ? b : c ? d : e") == {"a ? (c ? d : e) : (b)", "a ? b : c ? (e) : (d)"}
+    assert planted("f(a ? b : c, d)") == {"f(a ? (c) : (b), d)"}
+
+
+def test_an_operand_becomes_the_next_of_its_kind():
+    assert planted("p[q]", p="array of real", q="whole", r="whole", s="real") == {"p[r]"}
+
+
+def test_a_name_is_taken_only_where_it_holds_something():
+    found = planted("A u = x; { A v = u; } y = u;", x="real")
+    assert "A u = x; { A v = x; } y = u;" in found
+    assert "A u = x; { A v = u; } y = x;" in found
+    assert not any("= v" in text or "u = u" in text for text in found)
+
+
+def test_a_minus_is_planted_before_a_real_right_side_only():
+    assert "y = -(1 + x); k = 2;" in {" ".join(t.split()) for t in planted("y = 1 + x; k = 2;", y="real", k="whole")}
+    assert not any("-(2)" in t for t in planted("y = 1 + x; k = 2;", y="real", k="whole"))
+
+
+def test_members_of_a_struct_stand_in_for_each_other():
+    assert mutations.struct_members("struct S { A top; A rest; };\nS f() {}") == {"top": "rest", "rest": "top"}
+
+
+@pytest.mark.parametrize("unit", mutate_kernels.units(KERNELS), ids=lambda unit: unit.name)
+def test_every_kernel_has_mutants_that_differ(unit):
+    original = {
+        part: getattr(unit.kernels[0], part, None) for part in ("operation", "map", "reduce", "post", "preamble")
+    }
+    texts = [(m.part, m.text) for m in unit.mutants]
+    assert texts
+    assert len(set(texts)) == len(texts)
+    assert all(original.get(part) != text for part, text in texts)
+
+
+def test_what_is_listed_as_equivalent_has_a_kernel_and_a_reason():
+    for mutant, reason in mutate_kernels.known_equivalents().items():
+        assert mutant.split(".")[0] in KERNELS
+        assert reason.endswith(".")
+
+
+def test_what_is_listed_as_equivalent_but_did_not_survive_is_named():
+    entry = {"killed": 1, "survived": ["k.operation: a"], "not viable": []}
+    listed = {"k.operation: a": "same", "k.operation: b": "same", "k.preamble: c": "same", "other.map: d": "same"}
+    assert mutate_kernels.stale({"k": entry}, listed) == ["k.operation: b"]
+    assert mutate_kernels.stale({"k preamble": {**entry, "survived": []}}, listed) == ["k.preamble: c"]
+
+
+def test_the_share_counts_no_equivalents():
+    entry = {"killed": 8, "survived": ["k.operation: a", "k.operation: b"], "not viable": ["k.operation: c"]}
+    text, share = mutate_kernels.summary({"k": entry}, {"k.operation: a": "the same"})
+    assert share == pytest.approx(100 * 8 / 9)
+    assert "| k | 10 | 8 | 1 | 1 | 1 |" in text
+    assert text.endswith("k.operation: b")
+
+
+def test_a_planted_mistake_is_found():
+    reason = sim.unavailable_reason()
+    if reason:
+        pytest.skip(f"no simulated device: {reason}")
+    command = [
+        sys.executable,
+        str(ROOT / "tools/mutate_kernels.py"),
+        "--kernels",
+        "hard_sigmoid_backward",
+        "--sample",
+        "3",
+    ]
+    command += ["--", "tests/test_ops.py", "-k", "hard_sigmoid"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "| hard_sigmoid_backward | 3 | 3 |" in done.stdout
