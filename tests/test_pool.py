@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from cases import pool as rows
 from helpers import host
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -66,6 +67,26 @@ def test_ties_of_overlapping_and_uneven_windows(dev):
     _, indices, gx = run(F.adaptive_max_pool2d, dev, x, np.ones((1, 1, 3, 3)), output_size=3, return_indices=True)
     assert indices.ravel().tolist() == [0, 1, 3, 5, 6, 8, 15, 16, 18]
     assert gx.sum() == 9 and set(gx.ravel().nonzero()[0]) == {0, 1, 3, 5, 6, 8, 15, 16, 18}
+
+
+@pytest.mark.parametrize(
+    ("op", "oracle", "options"),
+    [
+        (F.max_pool3d, rows.max_pool, rows.OWN | {"dilation": (1, 2, 3)}),
+        (F.max_pool3d, rows.max_pool, {"kernel_size": (2, 2, 3), "stride": (1, 2, 1), "dilation": (3, 1, 2)}),
+        (F.adaptive_max_pool3d, rows.adaptive_max_pool, {"output_size": (2, 3, 5)}),
+    ],
+    ids=["sliding", "dilated", "adaptive"],
+)
+def test_ties_on_three_axes_none_like_the_other(op, oracle, options, rng, dev):
+    x = rng.integers(0, 2, (2, 1, 5, 7, 8)).astype(np.float64)
+    expected, where = oracle(x, return_indices=True, **options)
+    seed = rng.standard_normal(expected.shape)
+    y, indices, gx = run(op, dev, x, seed, return_indices=True, **options)
+    np.testing.assert_array_equal(y, expected)
+    np.testing.assert_array_equal(indices, where)
+    sums = [np.bincount(w.ravel(), s.ravel(), x[0].size) for w, s in zip(where, seed, strict=True)]
+    np.testing.assert_allclose(gx.reshape(2, -1), sums, atol=1e-13)
 
 
 def test_padding_never_wins(dev):
@@ -191,7 +212,7 @@ def pools(draw):
 
 @settings(max_examples=80)
 @given(pools())
-def test_pytorch_agrees(case):
+def test_pytorch_agrees(dev, case):
     torch = pytest.importorskip("torch")
     name, sizes, options = case
     rng = np.random.default_rng(0)
@@ -204,7 +225,7 @@ def test_pytorch_agrees(case):
     expected, where = expected if isinstance(expected, tuple) else (expected, None)
     seed = rng.standard_normal(tuple(expected.shape))
     expected.backward(torch.tensor(seed))
-    y, indices, gx = run(getattr(F, name), np.asarray, x, seed, **options)
+    y, indices, gx = run(getattr(F, name), dev, x, seed, **options)
     np.testing.assert_allclose(y, expected.detach().numpy(), atol=1e-13)
     np.testing.assert_allclose(gx, leaf.grad.numpy(), atol=1e-13)
     if where is not None:

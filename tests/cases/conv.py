@@ -100,6 +100,16 @@ CASES = [
     row(F.conv2d, "last", (2, 5, 4, 2), (3, 2, 3, 3), (3,), channels_last=True, padding=1),
     row(F.conv3d, "plain", (2, 2, 3, 4, 3), (2, 2, 2, 3, 2), (2,)),
     row(F.conv3d, "strided", (1, 2, 4, 3, 4), (2, 1, 2, 3, 2), (2,), stride=(2, 1, 2), padding=1, groups=2),
+    # No two axes alike, so that one taken for another shows.
+    row(
+        F.conv3d,
+        "each axis its own",
+        (2, 2, 6, 7, 8),
+        (2, 2, 3, 2, 4),
+        stride=(1, 2, 3),
+        padding=(1, 0, 2),
+        dilation=(3, 1, 2),
+    ),
     row(F.conv3d, "deep and strided", (1, 1, 5, 3, 3), (1, 1, 4, 2, 2), stride=2, padding=1),
     row(F.conv_transpose1d, "plain", (2, 3, 5), (3, 2, 3), (2,)),
     row(F.conv_transpose1d, "long", (1, 2, 3), (2, 2, 2), padding=1, dilation=3, output_padding=2),

@@ -17,7 +17,9 @@ def sliding(length, kernel, stride, padding, dilation, ceil_mode):
     span = (kernel - 1) * dilation + 1
     windows = []
     start = -padding
-    while start + span <= length + padding or (ceil_mode and start < length and start < length + padding):
+    end = length + padding
+    # Rounded up, one more if the last one left something out; none begins in the padding behind.
+    while start + span <= end or (ceil_mode and start + span - stride < end and start < length):
         windows.append([start + k * dilation for k in range(kernel)])
         start += stride
     return windows
@@ -150,6 +152,9 @@ def row(op, reference, label, shape, **kwargs):
     return Case(op, kwargs, reference=reference, inputs=inputs(shape), label=label, grad_ulp=16)
 
 
+# No two axes alike, so that one taken for another shows.
+OWN: dict[str, tuple[int, int, int]] = {"kernel_size": (4, 3, 2), "stride": (3, 2, 1), "padding": (2, 1, 0)}
+
 CASES = [
     row(F.max_pool1d, max_pool, "plain", (2, 3, 7), kernel_size=2),
     row(F.max_pool2d, max_pool, "plain", (2, 2, 4, 6), kernel_size=2),
@@ -160,6 +165,7 @@ CASES = [
     row(F.max_pool2d, max_pool, "hanging over", (1, 2, 5, 6), kernel_size=3, stride=2, padding=1, ceil_mode=True),
     row(F.max_pool2d, max_pool, "last", (2, 4, 5, 3), kernel_size=2, stride=1, channels_last=True, return_indices=True),
     row(F.max_pool3d, max_pool, "plain", (1, 2, 3, 4, 3), kernel_size=(2, 2, 3), stride=1, return_indices=True),
+    row(F.max_pool3d, max_pool, "each axis its own", (2, 1, 5, 7, 8), **OWN, dilation=(1, 2, 3), return_indices=True),
     row(F.avg_pool1d, avg_pool, "plain", (2, 3, 7), kernel_size=3, stride=2, padding=1),
     row(F.avg_pool2d, avg_pool, "plain", (2, 2, 4, 6), kernel_size=2),
     row(F.avg_pool2d, avg_pool, "without padding", (2, 2, 4, 5), kernel_size=3, padding=1, count_include_pad=False),
@@ -168,6 +174,8 @@ CASES = [
     row(F.avg_pool2d, avg_pool, "divisor", (1, 2, 4, 4), kernel_size=2, stride=1, divisor_override=3),
     row(F.avg_pool2d, avg_pool, "last", (2, 4, 4, 3), kernel_size=2, channels_last=True),
     row(F.avg_pool3d, avg_pool, "plain", (1, 2, 3, 4, 3), kernel_size=2, stride=1),
+    row(F.avg_pool3d, avg_pool, "each axis its own", (2, 1, 5, 7, 8), **OWN, ceil_mode=True),
+    row(F.avg_pool3d, avg_pool, "each axis its own, without padding", (1, 1, 5, 7, 8), **OWN, count_include_pad=False),
     row(F.adaptive_avg_pool1d, adaptive_avg_pool, "uneven", (2, 3, 7), output_size=3),
     row(F.adaptive_avg_pool2d, adaptive_avg_pool, "global", (2, 3, 4, 5), output_size=1),
     row(F.adaptive_avg_pool2d, adaptive_avg_pool, "uneven", (2, 2, 5, 6), output_size=(3, 4)),
@@ -176,10 +184,12 @@ CASES = [
         F.adaptive_avg_pool2d, adaptive_avg_pool, "kept, last", (2, 4, 5, 2), output_size=(None, 2), channels_last=True
     ),
     row(F.adaptive_avg_pool3d, adaptive_avg_pool, "uneven", (1, 2, 3, 4, 3), output_size=2),
+    row(F.adaptive_avg_pool3d, adaptive_avg_pool, "each axis its own", (1, 2, 3, 5, 7), output_size=(2, 3, 4)),
     row(F.adaptive_max_pool1d, adaptive_max_pool, "uneven", (2, 3, 7), output_size=3),
     row(F.adaptive_max_pool2d, adaptive_max_pool, "uneven", (2, 2, 5, 7), output_size=(3, 4), return_indices=True),
     row(F.adaptive_max_pool2d, adaptive_max_pool, "global", (2, 3, 4, 5), output_size=1),
     row(F.adaptive_max_pool3d, adaptive_max_pool, "uneven", (1, 2, 3, 4, 3), output_size=(2, 1, 2)),
+    row(F.adaptive_max_pool3d, adaptive_max_pool, "each axis its own", (1, 2, 3, 5, 7), output_size=(2, 3, 4)),
     row(F.interpolate, interpolate, "1d", (2, 3, 4), scale_factor=2),
     row(F.interpolate, interpolate, "2d", (2, 2, 3, 4), size=(5, 2)),
     row(F.interpolate, interpolate, "last", (2, 3, 4, 2), scale_factor=2, channels_last=True),
