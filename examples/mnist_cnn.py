@@ -11,7 +11,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--epochs", type=float, default=5, help="a fraction trains on that share of the images")
     parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--channels", type=int, nargs=2, default=[24, 48], help="channels of the two stages")
+    parser.add_argument("--channels", type=int, nargs=2, default=[20, 40], help="channels of the two stages")
     parser.add_argument("--hidden", type=int, default=128, help="units of the dense layer")
     parser.add_argument("--activation", choices=["relu", "elu", "gelu", "silu", "leaky_relu"], default="relu")
     parser.add_argument("--dropout", type=float, default=0.4, help="probability to drop a unit of the dense layer")

@@ -40,23 +40,29 @@ def _parts(x: Array, samples: int, channels: int, windows: Windows) -> list[slic
     return [slice(k, min(k + step, samples)) for k in range(0, samples, step)]
 
 
-def _share(work: Callable[[Sequence[slice], int], None], parts: Sequence[slice], x: Array, products: int) -> None:
-    """Call ``work(some parts, k)`` for shares k of the parts, on several threads where that pays.
+def _share(
+    work: Callable[[Sequence[slice], int, flat.Buffers], None], parts: Sequence[slice], x: Array, products: int
+) -> None:
+    """Call ``work(some parts, k, buffers)`` for shares k of the parts, on several threads where that pays.
 
     The shares do not depend on the number of threads, and so neither does the order of any sum.
     """
     size = -(-len(parts) // _SHARES) if products >= _LONG and type(x) is np.ndarray else max(1, len(parts))
     shares = [parts[k : k + size] for k in range(0, len(parts), size)] or [[]]
-    if len(shares) == 1 or cores() == 1:
-        for k, share in enumerate(shares):
-            work(share, k)
-        return
-    with one_blas_thread() as ours:
-        if ours:
-            helpers.run(lambda k: work(shares[k], k), len(shares))
-        else:
-            for k, share in enumerate(shares):
-                work(share, k)
+    free: list[flat.Buffers] = []  # as many as there are threads
+
+    def run(k: int) -> None:
+        buffers = free.pop() if free else flat.Buffers()
+        work(shares[k], k, buffers)
+        free.append(buffers)
+
+    if len(shares) > 1 and cores() > 1:
+        with one_blas_thread() as ours:
+            if ours:
+                helpers.run(run, len(shares))
+                return
+    for k in range(len(shares)):
+        run(k)
 
 
 def _is_pointwise(windows: Windows) -> bool:
@@ -76,8 +82,7 @@ def convolve(x: Array, weight: Array, bias: Array | None, windows: Windows, grou
     y = xp.empty((n, weight.shape[0], *windows.out), x.dtype)
     route = _route(x, windows)
 
-    def work(parts: Sequence[slice], k: int) -> None:
-        buffers = flat.Buffers()
+    def work(parts: Sequence[slice], k: int, buffers: flat.Buffers) -> None:
         for part in parts:
             route.forward(x[part], w, bias, windows, y[part], buffers)
 
@@ -110,8 +115,7 @@ def convolve_input_gradient(gy: Array, weight: Array, windows: Windows, groups: 
     gx = backend.array_module(gy).empty((n, channels, *windows.sizes), gy.dtype)
     route = _route(gy, windows)
 
-    def work(parts: Sequence[slice], k: int) -> None:
-        buffers = flat.Buffers()
+    def work(parts: Sequence[slice], k: int, buffers: flat.Buffers) -> None:
         for part in parts:
             route.input_gradient(gy[part], w, windows, gx[part], buffers)
 
@@ -126,9 +130,8 @@ def convolve_weight_gradient(x: Array, gy: Array, windows: Windows, groups: int)
     route = _route(x, windows)
     totals: list[Any] = [None] * _SHARES
 
-    def work(parts: Sequence[slice], k: int) -> None:
+    def work(parts: Sequence[slice], k: int, buffers: flat.Buffers) -> None:
         totals[k] = backend.array_module(x).zeros(shape, backend.accumulator(x.dtype))
-        buffers = flat.Buffers()
         for part in parts:
             route.weight_gradient(x[part], gy[part], windows, totals[k], buffers)
 
