@@ -90,9 +90,9 @@ def moments(x, eps, *, axis, keepdims):
     count = math.prod(x.shape[k] for k in axis)
     mean, var = np.empty((2, *reduced_shape(x.shape, axis, True)), x.dtype)
     for part in _blocks(x.shape, axis):
-        first = _total(x[part], axis) / count
+        first = _total(x[part], axis) / max(count, 1)  # of nothing: 0, as in the CUDA text; its variance is NaN
         d = x[part] - first
-        rest = _total(d, axis) / count  # what rounding left of the mean
+        rest = _total(d, axis) / max(count, 1)  # what rounding left of the mean
         mean[part] = first + rest
         var[part] = _dot(d, d, axis) / count - rest * rest
     np.maximum(var, 0, out=var)
