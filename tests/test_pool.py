@@ -79,14 +79,14 @@ def test_ties_of_overlapping_and_uneven_windows(dev):
     ids=["sliding", "dilated", "adaptive"],
 )
 def test_ties_on_three_axes_none_like_the_other(op, oracle, options, rng, dev):
-    x = rng.integers(0, 2, (2, 1, 5, 7, 8)).astype(np.float64)
+    x = (rng.random((20, 1, 5, 7, 8)) < 0.1).astype(np.float64)  # rare enough that a window's first is often deep in it
     expected, where = oracle(x, return_indices=True, **options)
     seed = rng.standard_normal(expected.shape)
     y, indices, gx = run(op, dev, x, seed, return_indices=True, **options)
     np.testing.assert_array_equal(y, expected)
     np.testing.assert_array_equal(indices, where)
     sums = [np.bincount(w.ravel(), s.ravel(), x[0].size) for w, s in zip(where, seed, strict=True)]
-    np.testing.assert_allclose(gx.reshape(2, -1), sums, atol=1e-13)
+    np.testing.assert_allclose(gx.reshape(20, -1), sums, atol=1e-13)
 
 
 def test_padding_never_wins(dev):
