@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -39,7 +38,7 @@ def save_arrays(
     module = _safetensors()
     path = Path(path)
     payload = module.save({k: np.asarray(asnumpy(v), order="C") for k, v in arrays.items()}, metadata=metadata)
-    part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")  # beside it: a rename within one disk is atomic
+    part = path.with_name(f"{path.name}.{os.urandom(16).hex()}.part")  # beside it: a rename within one disk is atomic
     try:
         with open(part, "xb") as file:
             file.write(payload)

@@ -6,9 +6,7 @@ import ctypes
 import os
 import platform
 import re
-import shutil
 import warnings
-from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -50,6 +48,8 @@ def device_info() -> dict[str, Any]:
 
 
 def _version(package: str) -> str | None:
+    from importlib import metadata  # here, and others below: they would double the time of `import cunet`
+
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -71,6 +71,8 @@ def _blas() -> dict[str, Any]:
 
 def _driver() -> tuple[str | None, int | None]:
     """Return the newest CUDA version the NVIDIA driver supports, in words, and how many GPUs it sees."""
+    import shutil
+
     for name in ("libcuda.so.1", "nvcuda.dll"):
         try:
             library = ctypes.CDLL(name)

@@ -8,7 +8,6 @@ different calls of one stream, never overlap, and a draw can be made again from 
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from typing import Any, NamedTuple
 
@@ -84,6 +83,8 @@ def stream_id(name: str) -> int:
     """Return the 64-bit id of a stream's name (BLAKE2b: the same in every process)."""
     found = _IDS.get(name)
     if found is None:
+        import hashlib
+
         digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
         found = _IDS[name] = int.from_bytes(digest, "little")
     return found

@@ -20,10 +20,9 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 Ratio = tuple[tuple[float, ...], tuple[float, ...]]
 
@@ -166,11 +165,11 @@ _NORMAL = {"f": _Tail(-0.5, 2.0, NORMAL32, 14.75), "d": _Tail(-0.5, 2.0, NORMAL6
 _TOP_HALF = np.int64(-1 << 27)  # keeps 26 bits of a float64's significand: their square is exact
 
 
-def _vectorised(body: Callable[[np.ndarray], np.ndarray]) -> Callable[[npt.ArrayLike], np.ndarray]:
+def _vectorised(body: Callable[[np.ndarray], np.ndarray]) -> Callable[[Any], np.ndarray]:
     """Let `body`, for float32 or float64 of at least one axis, take any shape and dtype, and be silent."""
 
     @functools.wraps(body)
-    def function(x: npt.ArrayLike) -> np.ndarray:
+    def function(x: Any) -> np.ndarray:
         x = np.asarray(x)
         x = x if x.dtype == np.float32 else x.astype(np.float64, copy=False)
         with np.errstate(all="ignore"):  # an exp that underflows is a result

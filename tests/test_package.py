@@ -64,14 +64,18 @@ def run_python(code):
     return subprocess.run(command, cwd=ROOT, env=env, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def test_import_loads_nothing_heavy():
-    heavy = ["cupy", "matplotlib", "ml_dtypes", "safetensors", "scipy", "sklearn", "torch", "tqdm"]
-    assert run_python(f"import cunet, sys; print(*set({heavy}) & set(sys.modules))") == ""
+#: What takes long to import, of others and of Python's own: all of it is imported where it is used.
+#: How long the import takes is measured by ``tools/bench.py --jobs g``: a bound on seconds fails on a busy machine.
+HEAVY = [
+    "asyncio", "concurrent.futures", "cupy", "email", "http.client", "importlib.metadata", "json", "logging",
+    "matplotlib", "ml_dtypes", "multiprocessing", "safetensors", "scipy", "sklearn", "socket", "ssl", "subprocess",
+    "tempfile", "torch", "tqdm", "unittest", "urllib.request", "uuid", "zipfile",
+]  # fmt: skip
 
 
-def test_import_costs_at_most_a_tenth_of_a_second_beyond_numpy():
-    code = "import time, numpy; t = time.process_time(); import cunet; print(time.process_time() - t)"
-    assert min(float(run_python(code)) for _ in range(5)) <= 0.1
+def test_import_loads_nothing_heavy_beyond_numpy():
+    code = f"import sys, numpy; old = set(sys.modules); import cunet; print(*(set(sys.modules) - old) & set({HEAVY}))"
+    assert run_python(code) == ""
 
 
 def test_only_backend_imports_cupy():

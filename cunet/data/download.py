@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -47,7 +46,8 @@ def fetch(urls: Sequence[str], target: Path, sha256: str, *, max_bytes: int, tim
     Raises:
         DownloadFailed: no mirror gave the file.
     """
-    # here, not at the top: urllib.request takes longer to import than the rest of cunet
+    # here, not at the top: these take longer to import than the rest of cunet
+    import tempfile
     from http.client import HTTPException
     from urllib.error import HTTPError, URLError
 
