@@ -1,5 +1,10 @@
 """What tests of every kind share: back to NumPy, and errors in units of the last place."""
 
+import os
+import subprocess
+import sys
+import textwrap
+
 import numpy as np
 
 from cunet import backend
@@ -59,3 +64,12 @@ def assert_ulp(actual, expected, dtype, max_ulp):
         f"{distance[at]:.4g} ulp at {tuple(map(int, at))}: got {actual[at]!r}, expected {expected[at]!r},"
         f" at most {max_ulp} allowed ({(distance > max_ulp).sum()} of {distance.size} beyond)"
     )
+
+
+def run_script(code, env=None, check=True, before=(), **options):
+    """Run a program on the compiled route in a process of its own, with more environment; return what became of it."""
+    full = {**os.environ, "CUNET_NATIVE": "1", **(env or {})}
+    command = [*before, sys.executable, "-c", textwrap.dedent(code)]
+    done = subprocess.run(command, capture_output=True, text=True, env=full, timeout=300, **options)
+    assert not check or done.returncode == 0, done.stderr
+    return done

@@ -10,7 +10,8 @@ import pytest
 from data_server import closed_port, compressed, idx_bytes, mirror, only_this_machine, small_mnist
 
 from cunet.data import MNIST, CorruptFile, DatasetUnavailable
-from cunet.data.mnist import MIRRORS, cache_folder
+from cunet.data.mnist import MIRRORS
+from cunet.folders import user_cache
 
 pytestmark = pytest.mark.cpu_only
 
@@ -67,7 +68,7 @@ def test_explicit_root(places, small, form, subfolder):
 def test_explicit_root_never_falls_through(places, small, monkeypatch):
     contents, _ = small
     monkeypatch.setenv("CUNET_DATA", str(fill(places / "data" / "mnist", contents).parent))
-    fill(cache_folder(), contents)
+    fill(user_cache("mnist"), contents)
     fill(places / "half", {"train-images-idx3-ubyte": contents["train-images-idx3-ubyte"]})
     with mirror(compressed(contents)) as (url, asked):
         with pytest.raises(DatasetUnavailable, match="no train-labels-idx1-ubyte.*half"):
@@ -81,11 +82,11 @@ def test_order_is_environment_then_cache_then_download(places, small, monkeypatc
     contents, truth = small
     other = {name: idx_bytes(np.zeros((3, 28, 28) if "images" in name else 3, np.uint8)) for name in contents}
     monkeypatch.setenv("CUNET_DATA", str(fill(places / "data" / "mnist", contents).parent))
-    fill(cache_folder(), other)  # would be an error if it were read
+    fill(user_cache("mnist"), other)  # would be an error if it were read
     with mirror({}) as (url, asked):
         assert_is(MNIST("test", mirrors=[url]), truth["test"])
         monkeypatch.delenv("CUNET_DATA")
-        fill(cache_folder(), contents)
+        fill(user_cache("mnist"), contents)
         assert_is(MNIST("test", mirrors=[url]), truth["test"])
     assert asked == []
 
@@ -96,7 +97,7 @@ def test_what_the_environment_lacks_is_looked_for_further(places, small, monkeyp
     (places / "no-mnist").mkdir()
     fill(places / "half" / "mnist", {"t10k-labels-idx1-ubyte": contents["t10k-labels-idx1-ubyte"]})
     monkeypatch.setenv("CUNET_DATA", str(places / data) if data else "")
-    fill(cache_folder(), compressed(contents))
+    fill(user_cache("mnist"), compressed(contents))
     assert_is(MNIST("test", download=False), truth["test"])
 
 
@@ -116,7 +117,7 @@ def test_download_fills_a_private_cache_once(places, small):
 
 def test_only_what_the_cache_lacks_is_downloaded(places, small):
     contents, truth = small
-    fill(cache_folder(), {"t10k-images-idx3-ubyte": contents["t10k-images-idx3-ubyte"]})
+    fill(user_cache("mnist"), {"t10k-images-idx3-ubyte": contents["t10k-images-idx3-ubyte"]})
     with mirror(compressed(contents)) as (url, asked):
         assert_is(MNIST("test", mirrors=[url]), truth["test"])
     assert asked == ["t10k-labels-idx1-ubyte.gz"]
@@ -127,14 +128,19 @@ def test_a_corrupt_download_never_reaches_the_cache(places, small):
     bad = {name: body[:-9] for name, body in compressed(contents).items()}
     with mirror(bad) as (url, _), pytest.raises(DatasetUnavailable, match=f"{url}.*sent a damaged file"):
         MNIST("train", mirrors=[url])
-    assert list(cache_folder().iterdir()) == []
+    assert list(user_cache("mnist").iterdir()) == []
 
 
 def test_unavailable_lists_where_it_looked_and_what_to_do(places, small, monkeypatch):
     with pytest.raises(DatasetUnavailable) as caught:
         MNIST("train", mirrors=["https://mirror.invalid/"])
     said = str(caught.value)
-    for part in ("CUNET_DATA is not set", str(cache_folder()), "https://mirror.invalid/train-images", "pass root="):
+    for part in (
+        "CUNET_DATA is not set",
+        str(user_cache("mnist")),
+        "https://mirror.invalid/train-images",
+        "pass root=",
+    ):
         assert part in said
     monkeypatch.setenv("CUNET_DATA", str(places / "data"))
     with pytest.raises(DatasetUnavailable) as caught:
@@ -164,9 +170,9 @@ def test_cache_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     for value in ("", "relative/is/ignored"):
         monkeypatch.setenv("XDG_CACHE_HOME", value)
-        assert cache_folder() == tmp_path / ".cache" / "cunet" / "mnist"
+        assert user_cache("mnist") == tmp_path / ".cache" / "cunet" / "mnist"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "x"))
-    assert cache_folder() == tmp_path / "x" / "cunet" / "mnist"
+    assert user_cache("mnist") == tmp_path / "x" / "cunet" / "mnist"
 
 
 @pytest.mark.parametrize(
@@ -183,7 +189,9 @@ def test_cache_folder(monkeypatch, tmp_path):
 def test_damaged_files_are_named_wherever_they_are(places, small, monkeypatch, damage, reason, place):
     contents, _ = small
     name = "t10k-images-idx3-ubyte"
-    folder = fill(cache_folder() if place == "cache" else places / "mnist", {**contents, name: damage(contents[name])})
+    folder = fill(
+        user_cache("mnist") if place == "cache" else places / "mnist", {**contents, name: damage(contents[name])}
+    )
     if place == "environment":
         monkeypatch.setenv("CUNET_DATA", str(places))
     with pytest.raises(CorruptFile, match=reason) as caught:

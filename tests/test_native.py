@@ -2,18 +2,14 @@
 
 import math
 import os
-import stat
-import subprocess
-import sys
-import textwrap
 
 import numpy as np
 import pytest
-from helpers import ulp_distance
+from helpers import run_script, ulp_distance
 
 from cunet import native
 from cunet.kernels import KERNELS, Elementwise, Reduction, Update, elementwise, reduction
-from cunet.native import build, text
+from cunet.native import text
 
 pytestmark = pytest.mark.cpu_only
 
@@ -430,39 +426,10 @@ def test_many_threads_may_call_at_once(on, monkeypatch):
         assert len(set(pool.map(bits_of, [3] * 8))) == 1
 
 
-def script(code, env=None, check=True):
-    """Run a program with a compiler's environment of its own; return what it printed."""
-    full = {**os.environ, "CUNET_NATIVE": "1", **(env or {})}
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, env=full, timeout=300
-    )
-    if check:
-        assert done.returncode == 0, done.stderr
-    return done
-
-
-SMALL = """
-    import warnings
-    import numpy as np
-    from cunet import native
-    from cunet.kernels import elementwise
-
-    @elementwise("T x", "T y", "y = x * 3")
-    def body(x):
-        return x * 2
-
-    with warnings.catch_warnings(record=True) as seen:
-        warnings.simplefilter("always")
-        print("result", int(body(np.ones(3, np.float32))[0]), "warnings", len(seen))
-        for w in seen:
-            print(w.message)
-"""
-
-
 @needs_compiler
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_computes(tmp_path):
-    done = script("""
+    done = run_script("""
         import os
         import numpy as np
         from cunet import native
@@ -486,136 +453,8 @@ def test_a_forked_child_computes(tmp_path):
     assert done.returncode == 0
 
 
-def test_without_a_compiler_numpy_runs_silently(tmp_path):
-    done = script(SMALL, {"PATH": str(tmp_path), "CXX": "", "XDG_CACHE_HOME": str(tmp_path / "cache")})
-    assert done.stdout.splitlines() == ["result 2 warnings 0"]
-    assert not (tmp_path / "cache").exists()
-
-
-def executable(path, content):
-    path.write_text(content)
-    path.chmod(0o755)
-    return str(path)
-
-
-@pytest.mark.parametrize("content", ["#!/bin/sh\necho it is broken >&2\nexit 1\n", "#!/bin/sh\nexit 0\n", "nonsense"])
-def test_with_a_broken_compiler_numpy_runs_and_one_warning_says_so(content, tmp_path):
-    broken = executable(tmp_path / "g++", content)
-    done = script(SMALL, {"CXX": broken, "XDG_CACHE_HOME": str(tmp_path / "cache")})
-    first, message = done.stdout.splitlines()[:2]
-    assert first == "result 2 warnings 1"
-    assert broken in message
-    assert "CUNET_NATIVE=0" in message
-
-
-def test_switched_off_in_the_environment(tmp_path):
-    done = script(SMALL, {"CUNET_NATIVE": "0", "XDG_CACHE_HOME": str(tmp_path / "cache")})
-    assert done.stdout.splitlines() == ["result 2 warnings 0"]
-    assert not (tmp_path / "cache").exists()
-
-
-@needs_compiler
-def test_the_cache_is_private_and_used_again(tmp_path):
-    env = {"XDG_CACHE_HOME": str(tmp_path)}
-    assert script(SMALL, env).stdout.splitlines() == ["result 3 warnings 0"]
-    made = tmp_path / "cunet" / "native"
-    assert stat.S_IMODE(made.stat().st_mode) == 0o700
-    before = {p.name: p.stat().st_mtime_ns for p in made.iterdir()}
-    assert before
-    assert all(name.endswith(".so") for name in before)
-    assert script(SMALL, env).stdout.splitlines() == ["result 3 warnings 0"]
-    assert {p.name: p.stat().st_mtime_ns for p in made.iterdir()} == before
-
-
-@needs_compiler
-@pytest.mark.parametrize(
-    ("mode", "word"),
-    [
-        (0o777, "others may write"),
-        pytest.param(0o500, "read-only", marks=pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")),
-    ],
-)
-def test_a_cache_that_cannot_be_trusted_or_written_is_not_used(mode, word, tmp_path):
-    made = tmp_path / "cunet" / "native"
-    made.mkdir(parents=True)
-    made.chmod(mode)
-    lines = script(SMALL, {"XDG_CACHE_HOME": str(tmp_path)}).stdout.splitlines()
-    assert lines[0] == "result 3 warnings 1"
-    assert word in lines[1]
-    assert not list(made.iterdir())
-
-
-@needs_compiler
-def test_a_cache_that_cannot_be_made_is_done_without(tmp_path):
-    (tmp_path / "cunet").write_text("in the way")
-    lines = script(SMALL, {"XDG_CACHE_HOME": str(tmp_path)}).stdout.splitlines()
-    assert lines[0] == "result 3 warnings 1"
-    assert "each process compiles them again" in lines[1]
-
-
-def test_a_cache_of_another_user_is_not_used(tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "getuid", lambda: tmp_path.stat().st_uid + 1)
-    assert build._refusal(tmp_path) == "it belongs to another user"
-
-
-def test_a_link_is_no_cache(tmp_path):
-    (tmp_path / "there").mkdir()
-    (tmp_path / "link").symlink_to(tmp_path / "there")
-    assert build._refusal(tmp_path / "link") == "it is no folder"
-
-
-@needs_compiler
-def test_a_library_that_others_may_write_is_not_loaded(tmp_path, monkeypatch):
-    monkeypatch.setattr(build, "folder", lambda: tmp_path)
-    path = build.path_of("some text")
-    path.write_bytes(b"")
-    path.chmod(0o666)
-    with pytest.raises(OSError, match="own file"):
-        build.load("some text")
-
-
-@needs_compiler
-def test_two_processes_compile_at_once(tmp_path):
-    full = {**os.environ, "CUNET_NATIVE": "1", "XDG_CACHE_HOME": str(tmp_path)}
-    both = [
-        subprocess.Popen([sys.executable, "-c", textwrap.dedent(SMALL)], stdout=subprocess.PIPE, text=True, env=full)
-        for _ in range(2)
-    ]
-    assert [p.communicate(timeout=120)[0].splitlines() for p in both] == [["result 3 warnings 0"]] * 2
-    assert all(p.suffix == ".so" for p in (tmp_path / "cunet" / "native").iterdir())
-
-
-@needs_compiler
-def test_a_cold_and_a_warm_run_train_to_the_same_bits(tmp_path):
-    code = """
-        import hashlib
-        import numpy as np
-        import cunet
-        from cunet import functional as F, nn
-
-        cunet.random.manual_seed(3)
-        model = nn.Sequential(nn.Linear(20, 30), nn.GELU(), nn.LayerNorm(30), nn.Dropout(0.2), nn.Linear(30, 4))
-        optimizer = cunet.optim.Adam(model.parameters(), lr=0.01)
-        rng = np.random.default_rng(0)
-        x, t = rng.normal(size=(64, 20)).astype(np.float32), rng.integers(0, 4, 64)
-        for _ in range(20):
-            loss = F.cross_entropy(model(cunet.tensor(x)), t)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        digest = hashlib.sha256(b"".join(p.data.tobytes() for p in model.parameters())).hexdigest()
-        print(digest, float(loss.data))
-    """
-    env = {"XDG_CACHE_HOME": str(tmp_path)}
-    cold, warm = (script(code, env).stdout for _ in range(2))
-    assert cold == warm
-    numpy = script(code, {"CUNET_NATIVE": "0"}).stdout
-    assert numpy.split()[0] != cold.split()[0]  # it is the compiled route that was tested
-    assert float(numpy.split()[1]) == pytest.approx(float(cold.split()[1]), rel=1e-3)
-
-
 def test_importing_compiles_nothing():
-    done = script("""
+    done = run_script("""
         import sys
         import cunet
         from cunet import native

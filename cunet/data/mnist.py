@@ -13,6 +13,7 @@ import numpy as np
 from cunet.data.download import fetch
 from cunet.data.idx import CorruptFile, chunks, parse_idx
 from cunet.data.images import DatasetUnavailable, Images, Split, check_split
+from cunet.folders import user_cache
 
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -103,21 +104,6 @@ class MNIST(Images):
         super().__init__(split, images, labels.astype(np.int64))
 
 
-def cache_folder() -> Path:
-    """Return the folder of the user's cache for MNIST; it need not exist.
-
-    Raises:
-        OSError: the user has no home folder.
-    """
-    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    if not base.is_absolute():  # the XDG rules say that a relative path there is to be ignored
-        try:
-            base = Path.home() / ".cache"
-        except RuntimeError as error:
-            raise OSError("the user has no home folder for a cache; XDG_CACHE_HOME can name one") from error
-    return base / "cunet" / "mnist"
-
-
 def _find_all(folder: Path, files: Sequence[IdxFile]) -> list[Path] | None:
     found = [path for file in files if (path := file.find(folder))]
     return found if len(found) == len(files) else None
@@ -135,7 +121,7 @@ def _search(files: Sequence[IdxFile]) -> list[Path] | None:
     if data and (paths := _find_all(Path(data).expanduser() / "mnist", files)):
         return paths
     try:
-        return _find_all(cache_folder(), files)
+        return _find_all(user_cache("mnist"), files)
     except OSError:
         return None  # _download will say so, if it comes to that
 
@@ -145,7 +131,7 @@ def _download(files: Sequence[IdxFile], allowed: bool, mirrors: Sequence[str]) -
     data = os.environ.get("CUNET_DATA")
     looked = [_lacks(Path(data).expanduser() / "mnist", files) + " (CUNET_DATA)" if data else "CUNET_DATA is not set"]
     try:
-        folder = cache_folder()
+        folder = user_cache("mnist")
         looked.append(_lacks(folder, files) + " (the cache)")
         if not allowed:
             looked.append("download=False")

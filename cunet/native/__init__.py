@@ -12,17 +12,19 @@ from __future__ import annotations
 
 import os
 import threading
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+from ..notice import say, warn
 
 #: Whether kernels ask for their compiled bodies; see `enable` and `disable`.
 active = os.environ.get("CUNET_NATIVE", "1") != "0"
 threads = 0  # set with the runtime
 _UNKNOWN = object()
 _runtime: Any = _UNKNOWN
+_told = False  # that nothing more is compiled
 _lock = threading.RLock()
 
 
@@ -59,8 +61,10 @@ def _start() -> Any:
     from . import build, text
 
     if build.compiler() is None:
+        if build.SUPPORTED:
+            say("cunet: no C++ compiler (g++ or clang++) found, so kernels run on NumPy, slower")
         return None
-    source = (text.HERE / "runtime.cpp").read_text()
+    source = (text.HERE / "runtime.cpp").read_text(encoding="utf-8")
     (error,) = build.compile_all([source])
     try:
         if error is not None:
@@ -68,10 +72,9 @@ def _start() -> Any:
         library = build.load(source)
         _check(library)
     except (build.CompileError, OSError) as problem:
-        warnings.warn(
-            f"cunet: {build.compiler()} does not make programs that run here, so kernels run on NumPy "
-            f"(CUNET_NATIVE=0 says so without this warning): {problem}",
-            stacklevel=2,
+        warn(
+            f"cunet: kernels cannot be compiled with {build.compiler()}, so they run on NumPy, slower\n"
+            f"(CUNET_NATIVE=0 does so without this warning):\n{problem}"
         )
         return None
     threads = cores()
@@ -125,12 +128,14 @@ def _load(kernel: Any, wide: np.dtype) -> None:
     for group, source, error in zip(kernels, texts, build.compile_all(texts), strict=True):
         if error is None:
             _bind(group, wide, source)
-        elif len(group) > 1:  # find the one that fails
+        elif len(group) > 1 and not isinstance(error, build.CompilerProblem):  # find the one that fails
             singles = [_text(header, [k], wide) for k in group]
             for k, single, problem in zip(group, singles, build.compile_all(singles), strict=True):
                 _bind([k], wide, single) if problem is None else _report(k, problem)
         else:
             _report(group[0], error)
+        for k in group:
+            k.compiled.setdefault(wide.char, False)  # and does not try again
 
 
 def _text(header: str, group: Sequence[Any], wide: np.dtype) -> str:
@@ -158,8 +163,16 @@ def _bind(group: Sequence[Any], wide: np.dtype, source: str) -> None:
 def _report(kernel: Any, error: Exception) -> None:
     from . import build
 
-    warnings.warn(
-        f"cunet: the text of kernel {kernel.name!r} ({kernel.__module__}) does not compile with {build.compiler()}, so "
-        f"it runs on NumPy. If the kernel is cunet's, please report this with what the compiler says: {error}",
-        stacklevel=2,
-    )
+    global _told
+    if not isinstance(error, build.CompilerProblem):
+        warn(
+            f"cunet: kernel {kernel.name!r} ({kernel.__module__}) runs on NumPy, slower: its text\n"
+            f"cannot be compiled with {build.compiler()}.\n"
+            f"If the kernel is cunet's, please report this, with what the compiler said:\n{error}"
+        )
+    elif not _told:
+        _told = True
+        warn(
+            "cunet: no more kernels are compiled in this process; those that were not compiled\n"
+            f"before run on NumPy, slower:\n{error}"
+        )

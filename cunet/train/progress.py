@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import time
 import warnings
 from collections.abc import Callable
 from typing import Any
+
+from ..notice import somebody_looks
 
 _WIDTH = 8  # of a column of numbers
 _REFRESH = 0.5  # seconds between readings of the running means: each one waits for the device
@@ -29,7 +30,7 @@ class Progress:
         if mode not in ("auto", True, False):
             raise ValueError(f'progress must be "auto", True or False, got {mode!r}')
         self.rows = mode is not False
-        self.bar = mode is True or (mode == "auto" and _somebody_looks())
+        self.bar = mode is True or (mode == "auto" and somebody_looks())
         self.unit = unit
         self._bar: Any = None
         self._widths: dict[str, int] = {}
@@ -98,16 +99,6 @@ def number(value: Any) -> str:
 def _short(key: str) -> str:
     """Return the name of a column: with loss, accuracy, both of validation and lr a row has to fit 80 columns."""
     return key.replace("accuracy", "acc")
-
-
-def _somebody_looks() -> bool:
-    return (sys.stderr is not None and sys.stderr.isatty()) or _in_notebook()
-
-
-def _in_notebook() -> bool:
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    return shell is not None and hasattr(shell, "kernel")
 
 
 def _tqdm() -> Any:

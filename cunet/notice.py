@@ -1,0 +1,38 @@
+"""What a person is told beside the results: lines at a terminal, and warnings that point at the caller's own line."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+
+def somebody_looks() -> bool:
+    """Tell whether a person reads stderr: a terminal or a notebook."""
+    return (sys.stderr is not None and sys.stderr.isatty()) or _in_notebook()
+
+
+def _in_notebook() -> bool:
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return shell is not None and hasattr(shell, "kernel")
+
+
+def say(text: str) -> None:
+    """Show a line on stderr, above tqdm's bars, where a person reads it; elsewhere log it as INFO of "cunet"."""
+    tqdm = getattr(sys.modules.get("tqdm"), "tqdm", None)
+    if not somebody_looks():
+        import logging
+
+        logging.getLogger("cunet").info(text)
+    elif tqdm is not None:
+        tqdm.write(text, file=sys.stderr)
+    else:
+        print(text, file=sys.stderr, flush=True)
+
+
+def warn(text: str) -> None:
+    """Issue a warning that names the line outside cunet from which the call came."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "cunet":
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, stacklevel=level)

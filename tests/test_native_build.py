@@ -1,0 +1,202 @@
+"""The compiled route with no compiler, a bad one or a slow one: training works, and says what it does.
+
+Each case runs real processes, with an empty cache of their own.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from helpers import run_script
+from native_helpers import NUMPY, SMALL, TRAIN, alive, executable, needs_compiler, once, said, start, wait_for, wrapper
+
+from cunet.native import build
+
+pytestmark = [pytest.mark.cpu_only, once]
+
+
+@pytest.fixture
+def home(tmp_path):
+    """Return the environment of an empty cache."""
+    return {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+
+
+# -- the compiler
+
+
+def test_without_a_compiler_numpy_runs_silently(tmp_path, home):
+    done = run_script(SMALL, {"PATH": str(tmp_path), "CXX": "", **home})
+    assert said(done) == NUMPY
+    assert done.stderr == ""
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        ("#!/bin/sh\necho it is broken >&2\nexit 1\n", "it is broken"),
+        ("#!/bin/sh\nexit 0\n", "no library"),
+        ("#!/bin/sh\nprintf '\\377\\376 bad bytes' >&2\nexit 1\n", "bad bytes"),
+        ("nonsense", "format"),
+        ('#!/bin/sh\nfor a; do out="$a"; done\necho nonsense >"$out"\n', "too short"),
+    ],
+    ids=["fails", "makes nothing", "bytes that are no text", "no program", "makes what cannot be loaded"],
+)
+def test_with_a_broken_compiler_numpy_runs_and_one_warning_says_so(content, word, tmp_path, home):
+    broken = executable(tmp_path / "g++", content)
+    first, *message = said(run_script(SMALL, {"CXX": broken, **home}))
+    assert first == "result 2 warnings 1"
+    text = "\n".join(message)
+    for part in (broken, "CUNET_NATIVE=0", word):
+        assert part in text
+
+
+def test_a_net_trains_with_a_broken_compiler_as_without(tmp_path, home):
+    broken = executable(tmp_path / "g++", "#!/bin/sh\nexit 1\n")
+    done = run_script(TRAIN, {"CXX": broken, **home})
+    assert done.stdout == run_script(TRAIN, {"CUNET_NATIVE": "0"}).stdout
+    assert done.stderr.count("UserWarning") == 1
+    assert done.stderr.startswith("<string>:")  # the line of the program, not one of cunet's
+
+
+def test_switched_off_in_the_environment(tmp_path, home):
+    assert said(run_script(SMALL, {"CUNET_NATIVE": "0", **home})) == NUMPY
+    assert not (tmp_path / "cache").exists()
+
+
+@needs_compiler
+def test_a_kernel_that_does_not_compile_runs_on_numpy_alone(tmp_path, home):
+    picky = wrapper(tmp_path / "g++", 'if grep -q l1_backward "$src"; then echo not this one >&2; exit 1; fi')
+    code = """
+        import warnings
+        import numpy as np
+        import cunet
+        from cunet.kernels import KERNELS
+
+        x = np.ones(3, np.float32)
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            KERNELS["l1_forward"](x, x)
+            KERNELS["mse_forward"](x, x)
+        print(sorted(k.name for k in KERNELS.values() if k.compiled.get("f") is False), len(seen), seen[0].message)
+        print(sum(bool(k.compiled.get("f")) for k in KERNELS.values()))
+    """
+    first, *rest = said(run_script(code, {"CXX": picky, **home}))
+    assert first.startswith("['l1_backward'] 1 cunet: kernel 'l1_backward' (cunet.ops.loss) runs on NumPy")
+    assert "not this one" in rest
+    assert int(rest[-1]) == 5  # all others of its module
+
+
+@needs_compiler
+def test_a_compiler_that_hangs_is_stopped_with_what_it_started(tmp_path, home):
+    hanging = executable(tmp_path / "g++", f"#!/bin/sh\nsleep 300 &\necho $$ $! >{tmp_path}/pids\nwait\n")
+    began = time.monotonic()
+    done = run_script("from cunet.native import build\nbuild.TIMEOUT = 1.0\n" + SMALL, {"CXX": hanging, **home})
+    assert time.monotonic() - began < 100
+    first, *message = said(done)
+    assert first == "result 2 warnings 1"
+    assert f"{hanging} did not end within 1 s and was stopped" in message
+    assert not any(alive(int(pid)) for pid in (tmp_path / "pids").read_text().split())
+
+
+@needs_compiler
+def test_a_compiler_that_hangs_later_is_not_asked_again(tmp_path, home):
+    hanging = wrapper(tmp_path / "g++", f'echo >>{tmp_path}/calls; grep -q cunet_start "$src" || exec sleep 300')
+    done = run_script(
+        "from cunet import native\nnative.runtime()\nnative.build.TIMEOUT = 1.0\n" + TRAIN, {"CXX": hanging, **home}
+    )
+    assert done.stderr.count("UserWarning") == 1
+    assert "no more kernels are compiled in this process" in done.stderr
+    assert len((tmp_path / "calls").read_text()) <= 3  # the runtime, and the two texts of the first module
+    assert said(done) == said(run_script(TRAIN, {"CUNET_NATIVE": "0"}))
+
+
+@needs_compiler
+def test_ctrl_c_stops_the_compilers(tmp_path, home):
+    slow = wrapper(
+        tmp_path / "g++", f"echo $$ >{tmp_path}/pid.new; mv {tmp_path}/pid.new {tmp_path}/pid; exec sleep 300"
+    )
+    process = start(SMALL, {"CXX": slow, **home})
+    wait_for(tmp_path / "pid", process)
+    process.send_signal(signal.SIGINT)
+    assert "KeyboardInterrupt" in process.communicate(timeout=60)[1]
+    assert not alive(int((tmp_path / "pid").read_text()))
+    assert not list((tmp_path / "cache" / "cunet" / "native").iterdir())
+
+
+def test_the_name_that_the_compiler_is_called_by_stays(tmp_path, monkeypatch):
+    monkeypatch.setenv("CXX", str(tmp_path / "clang++"))
+    (tmp_path / "clang++").symlink_to(executable(tmp_path / "clang", ""))  # as clang++ is installed; and so does ccache
+    assert build.compiler.__wrapped__() == str(tmp_path / "clang++")
+
+
+# -- what a person at a terminal is told
+
+
+def at_terminal(code, env):
+    """Return what a program writes to a terminal of 80 columns through stderr."""
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    full = {**os.environ, "CUNET_NATIVE": "1", **env}
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=theirs, env=full)
+    os.close(theirs)
+    seen = b""
+    try:
+        while part := os.read(ours, 4096):
+            seen += part
+    except OSError:  # Linux: the other side has closed it
+        pass
+    os.close(ours)
+    output, _ = process.communicate()
+    assert process.returncode == 0, seen
+    return seen.decode(), output.decode()
+
+
+NOW = "from cunet.native import build\nbuild.PATIENCE = 0.0\n"
+
+
+@needs_compiler
+def test_a_terminal_is_told_once_that_kernels_are_compiled(home):
+    seen, output = at_terminal(NOW + TRAIN, home)
+    assert seen == build.COMPILING + "\r\n"
+    assert len(build.COMPILING) < 80
+    assert len(output.split()) == 2
+    assert at_terminal(NOW + TRAIN, home)[0] == ""  # nothing is compiled
+
+
+@needs_compiler
+def test_a_file_is_not_told_but_the_log_is(home):
+    assert run_script(NOW + SMALL, home).stderr == ""
+    log = "import logging\nlogging.basicConfig(level=logging.INFO)\n"
+    other = SMALL.replace("x * 3", "3 * x")
+    assert run_script(log + NOW + other, home).stderr == f"INFO:cunet:{build.COMPILING}\n"
+
+
+@needs_compiler
+def test_who_waits_for_less_than_a_second_is_not_told(home):
+    assert at_terminal(NOW.replace("0.0", "100.0") + SMALL, home)[0] == ""
+
+
+@needs_compiler
+def test_the_line_stands_above_the_bar(home):
+    pytest.importorskip("tqdm")
+    bar = "from tqdm import tqdm\nbar = tqdm(total=9, desc='epoch')\n"
+    seen, _ = at_terminal(NOW + bar + SMALL + "bar.close()\n", home)
+    lines = [line.split("\r")[-1] for line in seen.replace("\r\n", "\n").split("\n")]
+    assert build.COMPILING in lines
+    assert lines[lines.index(build.COMPILING) + 1].startswith("epoch:")
+
+
+def test_a_terminal_is_told_that_there_is_no_compiler(tmp_path):
+    seen, output = at_terminal(SMALL, {"PATH": str(tmp_path), "CXX": ""})
+    assert seen.count("\n") == 1
+    assert "no C++ compiler" in seen
+    assert output.splitlines() == NUMPY
