@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from . import backend
+from . import backend, native
 from .cpu import blas_threads
 
 
@@ -19,9 +19,10 @@ def device_info() -> dict[str, Any]:
     """Return what was found: versions, BLAS and its threads, CuPy, CUDA, driver, GPUs and their memory.
 
     Returns:
-        A dict of plain values, fit for JSON. "gpus" is a list of dicts with "name", "compute_capability",
-        "memory_total" and "memory_free" (bytes, None if the GPU does not say); "nvidia_devices" is how many GPUs the
-        driver sees, None without one; "problem" says why no GPU is used, or is ""; "advice" what to do about it.
+        A dict of plain values, fit for JSON. "kernels" says whether those of the CPU are compiled, and by what; "gpus"
+        is a list of dicts with "name", "compute_capability", "memory_total" and "memory_free" (bytes, None if the GPU
+        does not say); "nvidia_devices" is how many GPUs the driver sees, None without one; "problem" says why no GPU is
+        used, or is ""; "advice" what to do about it.
     """
     info: dict[str, Any] = {
         "cunet": _version("cunet"),
@@ -30,6 +31,7 @@ def device_info() -> dict[str, Any]:
         "cpu_count": os.cpu_count(),
         "numpy": np.__version__,
         **_blas(),
+        "kernels": native.describe(),
         "cupy": _cupy_packages(),
         "cuda_runtime": None,
         "gpus": [],

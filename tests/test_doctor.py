@@ -21,7 +21,16 @@ def test_device_info_is_plain_data():
     assert json.loads(json.dumps(info)) == info
     assert info["python"] == platform.python_version()
     assert info["numpy"] == np.__version__
-    assert {"blas", "blas_threads", "cpu_count", "cupy", "nvidia_driver", "cuda_runtime", "problem"} <= info.keys()
+    assert {
+        "blas",
+        "blas_threads",
+        "cpu_count",
+        "kernels",
+        "cupy",
+        "nvidia_driver",
+        "cuda_runtime",
+        "problem",
+    } <= info.keys()
 
 
 @pytest.mark.cpu_only
@@ -42,7 +51,7 @@ def test_the_command_prints_and_warns_of_nothing():
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     names = [line.split()[0] for line in done.stdout.splitlines()]
-    assert names[:6] == ["cunet", "Python", "NumPy", "CuPy", "driver", "CUDA"]
+    assert names[:7] == ["cunet", "Python", "NumPy", "kernels", "CuPy", "driver", "CUDA"]
     assert "runs" in names
 
 

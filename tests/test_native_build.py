@@ -200,3 +200,20 @@ def test_a_terminal_is_told_that_there_is_no_compiler(tmp_path):
     assert seen.count("\n") == 1
     assert "no C++ compiler" in seen
     assert output.splitlines() == NUMPY
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("env", "words"),
+    [
+        ({}, "compiled by {compiler} into {cache}/cunet/native"),
+        ({"CUNET_NATIVE": "0"}, "on NumPy, as CUNET_NATIVE=0 or cunet.native.disable() asks"),
+        ({"PATH": "", "CXX": ""}, "on NumPy: no C++ compiler found, g++ would make them faster"),
+        ({"CXX": "/bin/false"}, "on NumPy: /bin/false makes no libraries that run here"),
+    ],
+    ids=["compiled", "off", "no compiler", "broken"],
+)
+def test_the_doctor_says_how_kernels_run(env, words, tmp_path):
+    code = "import cunet\nprint(cunet.device_info()['kernels'])"
+    done = run_script(code, {"XDG_CACHE_HOME": str(tmp_path), **env})
+    assert done.stdout.strip() == words.format(compiler=build.compiler(), cache=tmp_path)

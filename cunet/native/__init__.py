@@ -45,6 +45,19 @@ def disable() -> None:
     active = False
 
 
+def describe() -> str:
+    """Say how kernels run on this CPU: compiled, by what and where they are kept, or on NumPy, and why."""
+    from . import build, cache
+
+    if not active:
+        return "on NumPy, as CUNET_NATIVE=0 or cunet.native.disable() asks"
+    if build.compiler() is None:
+        return "on NumPy: no C++ compiler found" + (", g++ would make them faster" if build.SUPPORTED else "")
+    if runtime() is None:
+        return f"on NumPy: {build.compiler()} makes no libraries that run here"
+    return f"compiled by {build.compiler()} into {cache.folder()}"
+
+
 def runtime() -> Any:
     """Return the library that runs compiled kernels, or None if there is no compiler that works."""
     global _runtime
