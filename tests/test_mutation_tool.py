@@ -1,5 +1,6 @@
 """tools/mutations.py and tools/mutate_kernels.py: what is planted, and that the tests find it."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -99,19 +100,53 @@ def test_the_share_counts_no_equivalents():
     assert text.endswith("k.operation: b")
 
 
-def test_a_planted_mistake_is_found():
+def test_a_child_that_only_waits_is_ended_and_one_that_works_is_not(tmp_path):
+    class Proc(dict):
+        """A child's files in /proc: its state and times, and its own children."""
+
+        def joinpath(self, *parts):
+            (tmp_path / "file").write_text(self["/".join(parts[1:])])
+            return tmp_path / "file"
+
+    for state, times, children, ends in [
+        ("S", ["1 1 0 0"], "", True),  # waits
+        ("S", ["1 1 0 0", "2 1 0 0"], "", False),  # another thread works
+        ("R", ["1 1 0 0"], "", False),  # would work if it were let
+        ("T", ["1 1 0 0"], "", False),  # was stopped by somebody
+        ("S", ["1 1 0 0"], "77 ", False),  # a compiler works for it
+    ]:
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        watch = mutate_kernels.Watch(Proc())
+        for k in range(watch.PATIENCE + 2):
+            head = f"{child.pid} (a) b) {state} " + "0 " * 10
+            watch.proc |= {"stat": head + times[k % len(times)] + " 0", f"task/{child.pid}/children": children}
+            watch.look(child.pid)
+        try:
+            assert (child.wait(timeout=60 if ends else 0.2) == -signal.SIGKILL) is ends
+        except subprocess.TimeoutExpired:
+            assert not ends
+        child.kill()
+        child.wait()
+
+
+#: One kernel of each of five families, and the tests that find a wrong sign in it.
+SIGNS = {
+    "gelu_backward": "gelu",
+    "mse_backward": "mse_loss",
+    "max_pool_backward": "max_pool2d",
+    "col2im": "conv_transpose2d",
+    "lstm_backward": "lstm_layer",
+}
+
+
+def test_a_wrong_sign_is_found_in_every_family():
     reason = sim.unavailable_reason()
     if reason:
         pytest.skip(f"no simulated device: {reason}")
-    command = [
-        sys.executable,
-        str(ROOT / "tools/mutate_kernels.py"),
-        "--kernels",
-        "hard_sigmoid_backward",
-        "--sample",
-        "3",
-    ]
-    command += ["--", "tests/test_ops.py", "-k", "hard_sigmoid"]
+    command = [sys.executable, str(ROOT / "tools/mutate_kernels.py"), "--kernels", *SIGNS]
+    command += ["--rule", "minus", "--each", "1", "--least", "100", "--", "tests/test_ops.py"]
+    command += ["-k", f"test_gradient_in_float64 and ({' or '.join(SIGNS.values())})"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "| hard_sigmoid_backward | 3 | 3 |" in done.stdout
+    assert done.returncode == 0, done.stdout + done.stderr
+    for kernel in SIGNS:
+        assert f"| {kernel} | 1 | 1 |" in done.stdout

@@ -101,14 +101,24 @@ class Hunt:
             chosen = [u for u in chosen if wanted & {k.name for k in u.kernels}]
         self.items = session.items
         self.baseline(chosen)
-        jobs = [(u, m) for u in chosen for m in u.mutants]
-        if self.options.sample is not None:
-            jobs = random.Random(self.options.seed).sample(jobs, min(self.options.sample, len(jobs)))
+        jobs = self.choose(chosen)
         self.results = {u.name: {KILLED: 0, SURVIVED: [], NOT_VIABLE: [], "slow": 0} for u, _ in jobs}
         start = time.monotonic()
         self.hunt(jobs)
         self.seconds = time.monotonic() - start
         return True
+
+    def choose(self, chosen: list[Unit]) -> list[tuple[Unit, mutations.Mutant]]:
+        """Return the mutants to be run, as the options say."""
+        draw, jobs = random.Random(self.options.seed), []
+        for unit in chosen:
+            mutants = [m for m in unit.mutants if m.rule.startswith(self.options.rule)]
+            if self.options.each is not None:
+                mutants = draw.sample(mutants, min(self.options.each, len(mutants)))
+            jobs += [(unit, m) for m in mutants]
+        if self.options.sample is not None:
+            jobs = draw.sample(jobs, min(self.options.sample, len(jobs)))
+        return jobs
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note the first failure of a test."""
@@ -312,9 +322,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--kernels", nargs="+", metavar="NAME", help="mutate these only")
     parser.add_argument("--sample", type=int, metavar="N", help="draw that many mutants")
+    parser.add_argument("--each", type=int, metavar="N", help="draw that many mutants of each kernel and preamble")
+    parser.add_argument("--rule", default="", help="only changes of this kind, such as minus (added and dropped)")
     parser.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
     parser.add_argument("--jobs", type=int, default=1, help="processes side by side (default: 1)")
-    parser.add_argument("--limit", type=float, default=60, help="seconds of processor time after which a mutant survives (default: 60)")
+    parser.add_argument(
+        "--limit", type=float, default=60, help="seconds of processor time after which a mutant survives (default: 60)"
+    )
     parser.add_argument("--least", type=float, default=95, help="percent to be killed (default: 95)")
     parser.add_argument("--json", type=Path, help="put the results of these kernels into this file")
     parser.add_argument(
@@ -344,7 +358,7 @@ def main() -> int:
         options.json.write_text(json.dumps(dict(sorted((kept | hunt.results).items())), indent=1) + "\n")
     text, share = summary(hunt.results, equivalents)
     print(text)
-    if options.sample is None:
+    if options.sample is None and options.each is None and not options.rule:
         for mutant in stale(hunt.results, equivalents):
             print(f"listed as equivalent, but killed or no mutant any more: {mutant}")
     print(f"{hunt.seconds:.0f} s")
