@@ -164,7 +164,9 @@ def test_with_no_room_anywhere_numpy_runs(room, tmp_path):
 
 @needs_compiler
 @pytest.mark.parametrize(
-    "damage", [lambda p: os.truncate(p, 100), lambda p: os.truncate(p, 0), lambda p: p.chmod(0o666)]
+    "damage",
+    [lambda p: os.truncate(p, 100), lambda p: os.truncate(p, 0), lambda p: p.chmod(0o666)],
+    ids=["cut", "empty", "open to others"],
 )
 def test_a_library_that_is_damaged_or_that_others_may_write_is_made_again(damage, home, made):
     run_script(SMALL, home)
@@ -173,7 +175,7 @@ def test_a_library_that_is_damaged_or_that_others_may_write_is_made_again(damage
         damage(path)
     assert said(run_script(SMALL, home)) == COMPILED
     assert {p: p.stat().st_size for p in made.iterdir()} == before
-    assert all(cache.trusted(path) for path in before)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in before} == {0o600}
 
 
 @needs_compiler

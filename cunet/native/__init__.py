@@ -141,7 +141,7 @@ def _load(kernel: Any, wide: np.dtype) -> None:
     for group, source, error in zip(kernels, texts, build.compile_all(texts), strict=True):
         if error is None:
             _bind(group, wide, source)
-        elif len(group) > 1 and not isinstance(error, build.CompilerProblem):  # find the one that fails
+        elif len(group) > 1:  # find the one that fails
             singles = [_text(header, [k], wide) for k in group]
             for k, single, problem in zip(group, singles, build.compile_all(singles), strict=True):
                 _bind([k], wide, single) if problem is None else _report(k, problem)
