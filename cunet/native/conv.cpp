@@ -14,7 +14,6 @@ typedef std::vector<long> Longs;
 typedef void (*Parallel)(void (*work)(void*, long), void* context, long count, int threads);
 
 const long kStrip = 1 << 19;      // bytes of the part of an image that is worked on at a time
-const long kNear = 1 << 14;       // bytes of an image that stay close while all channels are computed
 const long kUnits = 8;            // units that there should be for threads to share
 const long kGradients = 1 << 24;  // bytes of partial sums of a weight's gradient
 const long kBig = kSums / 3;      // channels of a full tile
@@ -58,6 +57,7 @@ struct Run {
 struct Grid {
   Longs at, first;  // first run of each vector
   std::vector<Run> runs;
+  std::vector<Mask> masks;  // of the lanes that go anywhere
 
   // Covers `n` results along each axis with as few vectors as there can be; pitch: of the image, step: of the results.
   void cover(const long* n, const long* pitch, const long* step) {
@@ -66,11 +66,12 @@ struct Grid {
     for (long r = 0, c = 0; r < n[0] * n[1];) {
       long start = row(r) + c;
       start = std::max(0l, std::min(start, last + 1 - kLanes));  // the last one does not pass the end
-      at.push_back(start), first.push_back(long(runs.size()));
+      at.push_back(start), first.push_back(long(runs.size())), masks.emplace_back();
       while (r < n[0] * n[1] && row(r) + c < start + kLanes) {
         const long count = std::min(n[2] - c, start + kLanes - row(r) - c);
         const long to = r / n[1] * step[0] + r % n[1] * step[1] + c * step[2];
         runs.push_back({int(row(r) + c - start), int(count), to});
+        for (int k = 0; k < count; k++) masks.back()[row(r) + c - start + k] = -1;
         c += count;
         if (c == n[2]) r++, c = 0;
       }
@@ -96,43 +97,37 @@ struct Source {
   std::vector<std::vector<long>> phases;
   int cut;
   long rows, strips;          // results of a strip along the axis `cut`
-  long length[3], pitch[3], area;
+  long length[3], pitch[3], area, shared;
   bool in_place;
+
+  long size() const { return channels * long(phases.size()) * area + shared + kLanes; }
 
   const T* at(long sample, long group) const { return data + sample * strides[0] + group * channels * strides[1]; }
 
   void copy(long sample, long group, long row, T* to) const {
+    memset(to, 0, size() * sizeof(T));
     const T* from = at(sample, group);
-    const long lead = row * split[cut];
-    for (long c = 0; c < channels; c++, from += strides[1])
-      for (const auto& phase : phases) {
-        long shift[3];
-        for (int axis = 0; axis < 3; axis++) shift[axis] = phase[axis] - pad[axis] + (axis == cut ? lead : 0);
+    const long step = split[2], stride = step * strides[4];
+    for (const auto& phase : phases) {
+      long shift[3];
+      for (int axis = 0; axis < 3; axis++) shift[axis] = phase[axis] - pad[axis] + (axis == cut ? row * split[axis] : 0);
+      const long begin = shift[2] < 0 ? (step - 1 - shift[2]) / step : 0;
+      const long end = sizes[2] > shift[2] ? std::min(length[2], (sizes[2] - shift[2] + step - 1) / step) : 0;
+      const T* const line = from + (begin * step + shift[2]) * strides[4];
+      T* into = to + begin;
+      to += area;
+      for (long c = 0; c < channels; c++, into += long(phases.size()) * area)
         for (long i = 0; i < length[0]; i++)
-          for (long j = 0; j < length[1]; j++, to += length[2]) {
+          for (long j = 0; j < length[1]; j++) {
             const long d = i * split[0] + shift[0], h = j * split[1] + shift[1];
-            const bool inside = d >= 0 && d < sizes[0] && h >= 0 && h < sizes[1];
-            copy_line(from + d * strides[2] + h * strides[3], inside, shift[2], to);
+            if (d < 0 || d >= sizes[0] || h < 0 || h >= sizes[1]) continue;
+            const T* const found = line + c * strides[1] + d * strides[2] + h * strides[3];
+            T* const put = into + i * pitch[0] + j * pitch[1];
+            if (stride == 1 && end > begin) copy_row(put, found, end - begin);
+            else
+              for (long k = 0; k < end - begin; k++) put[k] = found[k * stride];
           }
-      }
-    for (long k = 0; k < kLanes; k++) to[k] = 0;  // read, but not used, by the last vectors
-  }
-
- private:
-  void copy_line(const T* from, bool inside, long shift, T* to) const {
-    const long step = split[2], stride = strides[4];
-    long begin = shift < 0 ? (step - 1 - shift) / step : 0;
-    long end = sizes[2] > shift ? (sizes[2] - shift + step - 1) / step : 0;
-    begin = inside ? std::min(begin, length[2]) : length[2];
-    end = std::max(begin, std::min(end, length[2]));
-    for (long k = 0; k < begin; k++) to[k] = 0;
-    if (begin < end) {
-      from += (begin * step + shift) * stride;
-      if (step * stride == 1) copy_row(to + begin, from, end - begin);
-      else
-        for (long k = begin; k < end; k++, from += step * stride) to[k] = *from;
     }
-    for (long k = end; k < length[2]; k++) to[k] = 0;
   }
 };
 
@@ -233,6 +228,9 @@ struct Plan {
     }
     if (s.in_place) std::copy(s.sizes, s.sizes + 3, s.length);
     else s.length[s.cut] = s.rows + reach[s.cut];
+    // The zeros behind a row can be those before the next.
+    s.shared = s.split[2] > 1 || s.cut == 2 ? 0 : std::max(0l, std::min(s.pad[2], s.length[2] - s.sizes[2] - s.pad[2]));
+    s.length[2] -= s.shared;
     s.pitch[2] = 1, s.pitch[1] = s.length[2], s.pitch[0] = s.length[1] * s.length[2];
     s.area = s.length[0] * s.pitch[0];
   }
@@ -275,7 +273,7 @@ T* scratch(int which, long count) {
 
 const T* image_of(const Source& s, long sample, long group, long strip) {
   if (s.in_place) return s.at(sample, group) + strip * s.rows * s.pitch[s.cut];
-  T* image = scratch(0, s.channels * long(s.phases.size()) * s.area + kLanes);
+  T* image = scratch(0, s.size());
   s.copy(sample, group, strip * s.rows, image);
   return image;
 }
@@ -299,62 +297,69 @@ void pack(const Convolution& c, const Plan& plan, Pass& pass, bool gradient) {
     }
 }
 
-void store(const Grid& grid, long vector, Vec values, T* to, long step) {
-  T lanes[kLanes];
-  for (long r = grid.first[vector]; r < grid.first[vector + 1]; r++) {
-    const Run& run = grid.runs[r];
-    if (step != 1) {
-      memcpy(lanes, &values, sizeof values);
-      for (int k = 0; k < run.count; k++) to[run.to + k * step] = lanes[run.lane + k];
-    } else if (run.count == kLanes) {
-      *(Loose*)(to + run.to) = values;
-    } else {
-      memcpy(lanes, &values, sizeof values);
-      copy_few(to + run.to, lanes + run.lane, run.count);
+// What tiles of a unit have in common.
+struct Area {
+  const Pass& pass;
+  const Grid& grid;
+  const T *image, *weight, *bias;  // from the first channel on
+  T* to;
+  long plane, dense;  // dense: elements of `to` that follow each other and may be written more than once
+};
+
+// Stores N vectors from v on of a channel. What is written behind a run belongs to the next, which comes later.
+template <int N> CUNET_ALWAYS void store(const Area& a, long v, long end, const Vec* sums, T* to) {
+  const T* lanes = (const T*)sums;
+  for (long j = 0; j < N && v + j < end; j++, lanes += kLanes)
+    for (long r = a.grid.first[v + j]; r < a.grid.first[v + j + 1]; r++) {
+      const Run& run = a.grid.runs[r];
+      T* const at = to + run.to;
+      if (run.to + kLanes <= a.dense) *(Loose*)at = load(lanes + run.lane);
+      else if (a.pass.step[2] == 1) copy_row(at, lanes + run.lane, run.count);
+      else
+        for (int k = 0; k < run.count; k++) at[k * a.pass.step[2]] = lanes[run.lane + k];
     }
-  }
 }
 
-// M channels of the vectors [begin, end) of a pass.
-template <int M, int N>
-void tiles(const Pass& pass, const Grid& grid, long begin, long end, const T* image, const T* weight, const T* bias, T* to,
-           long plane) {
-  Vec sums[M * N];
-  for (long v = begin; v < end; v += N) {
-    long at[N];
-    for (int k = 0; k < N; k++) at[k] = grid.at[std::min(v + k, end - 1)];
-    multiply<M, N>(image, pass.offsets.data(), long(pass.offsets.size()), weight, at, sums);
-    for (int o = 0; o < M; o++)
-      for (int k = 0; k < N && v + k < end; k++)
-        store(grid, v + k, bias ? sums[o * N + k] + bias[o] : sums[o * N + k], to + o * plane, pass.step[2]);
+// M channels from o on, N vectors from v on but none beyond `end`.
+template <int M, int N> void tile(const Area& a, long o, long v, long end) {
+  const long taps = long(a.pass.offsets.size());
+  Vec sums[M * N + 1];  // a run of the last one may be read past its end
+  long at[N];
+  for (long j = 0; j < N; j++) at[j] = a.grid.at[std::min(v + j, end - 1)];
+  multiply<M, N>(a.image, a.pass.offsets.data(), taps, a.weight + o * taps, a.bias ? a.bias + o : nullptr, at, sums);
+  for (int m = 0; m < M; m++) store<N>(a, v, end, sums + m * N, a.to + (o + m) * a.plane);
+}
+
+// N vectors from v on, for all channels [first, end).
+template <int N> void column(const Area& a, long first, long end, long v, long stop) {
+  for (long o = first, block; o < end; o += block) {
+    block = block_of(end - o);
+    if (block == kBig) tile<kBig, N>(a, o, v, stop);
+    else if (block == 4) tile<4, N>(a, o, v, stop);
+    else if (block == 2) tile<2, N>(a, o, v, stop);
+    else tile<1, N>(a, o, v, stop);
   }
 }
 
 void unit(const Convolution& c, const Plan& plan, long sample, long group, long strip, long first, long end) {
   const Source& s = plan.source;
   const T* image = image_of(s, sample, group, strip);
-  const long near = kNear / (s.channels * kBytes);
-  const long chunk = near >= 24 || plan.outputs < kBig ? 24 : near >= 12 ? 12 : near >= 6 ? 6 : 3;
   const long channel = group * plan.outputs;
   for (const Pass& pass : plan.passes) {
-    const bool last = strip == s.strips - 1;
-    const Grid& grid = last ? pass.rest : pass.whole;
+    const Grid& grid = strip == s.strips - 1 ? pass.rest : pass.whole;
+    const long count = grid.count();
+    if (!count) continue;
     T* to = c.result + (sample * c.groups * plan.outputs + channel) * plan.plane + pass.base +
             strip * s.rows * pass.step[s.cut];
-    const long taps = long(pass.offsets.size());
-    for (long v = 0; v < grid.count(); v += chunk) {
-      const long stop = std::min(grid.count(), v + chunk);
-      for (long o = first, block; o < end; o += block) {
-        block = block_of(plan.outputs - o);
-        const T* weight = pass.weight.data() + (channel + o) * taps;
-        const T* bias = c.bias ? c.bias + channel + o : nullptr;
-        T* at = to + o * plan.plane;
-        if (block == kBig) tiles<kBig, 3>(pass, grid, v, stop, image, weight, bias, at, plan.plane);
-        else if (block == 4) tiles<4, kSums / 4>(pass, grid, v, stop, image, weight, bias, at, plan.plane);
-        else if (block == 2) tiles<2, kSums / 3>(pass, grid, v, stop, image, weight, bias, at, plan.plane);
-        else tiles<1, 8>(pass, grid, v, stop, image, weight, bias, at, plan.plane);
-      }
-    }
+    const Run& last = grid.runs.back();
+    const bool dense = pass.step[2] == 1 && pass.step[1] == pass.count[2] && pass.step[0] == pass.step[1] * pass.count[1];
+    const Area area = {pass, grid, image, pass.weight.data() + channel * long(pass.offsets.size()),
+                       c.bias ? c.bias + channel : nullptr, to, plan.plane, dense ? last.to + last.count : 0};
+    long v = 0;
+    if (plan.outputs < 4)
+      for (; v < count; v += 8) column<8>(area, first, end, v, count);
+    for (; count - v > 4 || count - v == 3; v += 3) column<3>(area, first, end, v, count);
+    for (; v < count; v += 2) column<2>(area, first, end, v, count);
   }
 }
 
@@ -399,15 +404,13 @@ void accumulate_all(const Longs& offsets, const T* image, const Longs& starts, l
   }
 }
 
-// As many taps at a time as there are registers for, and as few in vain as can be.
+// As many taps at a time as there are registers for (addresses too), and few in vain.
 template <int N>
 void accumulate_any(const Longs& offsets, const T* image, const Longs& starts, long width, const T* gy, T* to, long pitch) {
-  const long count = long(offsets.size()), by6 = (count + 5) / 6 * 6, by9 = (count + 8) / 9 * 9;
-  if constexpr (12 * N <= kSums) {
-    if ((count + 11) / 12 * 12 <= std::min(by6, by9)) return accumulate_all<12, N>(offsets, image, starts, width, gy, to, pitch);
-    if (by9 <= by6) return accumulate_all<9, N>(offsets, image, starts, width, gy, to, pitch);
-  }
-  accumulate_all<6, N>(offsets, image, starts, width, gy, to, pitch);
+  const long count = long(offsets.size());
+  if constexpr (9 * N > kSums) accumulate_all<6, N>(offsets, image, starts, width, gy, to, pitch);
+  else if ((count + 8) / 9 * 9 <= (count + 7) / 8 * 8) accumulate_all<9, N>(offsets, image, starts, width, gy, to, pitch);
+  else accumulate_all<8, N>(offsets, image, starts, width, gy, to, pitch);
 }
 
 void sum_in_channels(Sums& s, long sample, long group, long strip, long part, T* to) {
@@ -440,26 +443,23 @@ void sum_in_lanes(Sums& s, long sample, long group, long strip, T* to) {
   const Grid& grid = strip == source.strips - 1 ? pass.rest : pass.whole;
   const T* image = image_of(source, sample, group, strip);
   const long count = grid.count();
-  Vec* rows = (Vec*)scratch(1, 2 * count * kLanes);
-  Mask* masks = (Mask*)(rows + count);
+  Vec* rows = (Vec*)scratch(1, count * kLanes);
   for (long o = 0; o < c.outputs; o++, to += s.taps * kLanes) {
     const T* plane = c.gy + ((sample * c.groups + group) * c.outputs + o) * s.plan->plane +
                      strip * source.rows * pass.step[source.cut];
     for (long v = 0; v < count; v++) {
-      T lanes[kLanes] = {}, used[kLanes] = {};
+      T* const lanes = (T*)&rows[v];
+      *(Loose*)lanes = Vec();
       for (long r = grid.first[v]; r < grid.first[v + 1]; r++) {
         const Run& run = grid.runs[r];
-        for (int k = 0; k < run.count; k++) lanes[run.lane + k] = plane[run.to + k], used[run.lane + k] = 1;
+        copy_row(lanes + run.lane, plane + run.to, run.count);
       }
-      Vec full;
-      memcpy(&rows[v], lanes, sizeof lanes), memcpy(&full, used, sizeof used);
-      if (o == 0) masks[v] = full > Vec();
     }
     for (long k = 0; k < s.taps; k += 9) {
       long few[9];
       for (long j = 0; j < 9; j++) few[j] = pass.offsets[std::min(k + j, s.taps - 1)];
-      if (s.taps - k <= 3) correlate<3>(image, few, grid.at.data(), count, masks, rows, to + k * kLanes, int(s.taps - k));
-      else correlate<9>(image, few, grid.at.data(), count, masks, rows, to + k * kLanes, int(std::min(9l, s.taps - k)));
+      if (s.taps - k <= 3) correlate<3>(image, few, grid.at.data(), count, grid.masks.data(), rows, to + k * kLanes, int(s.taps - k));
+      else correlate<9>(image, few, grid.at.data(), count, grid.masks.data(), rows, to + k * kLanes, int(std::min(9l, s.taps - k)));
     }
   }
 }

@@ -42,12 +42,12 @@ CUNET_ALWAYS T total(Vec v) {
   return lanes[0];
 }
 
-// out[o][v] = sum over k of weight[k][o] * image[offsets[k] + at[v]], for M channels o and N vectors v.
+// out[o][v] = bias[o] + sum over k of weight[k][o] * image[offsets[k] + at[v]], for M channels o and N vectors v.
 template <int M, int N>
-void multiply(const T* image, const long* offsets, long count, const T* weight, const long* at, Vec* out) {
+void multiply(const T* image, const long* offsets, long count, const T* weight, const T* bias, const long* at, Vec* out) {
   Vec sums[M][N];
   for (int o = 0; o < M; o++)
-    for (int v = 0; v < N; v++) sums[o][v] = Vec();
+    for (int v = 0; v < N; v++) sums[o][v] = bias ? splat(bias[o]) : Vec();
   const T* from[N];
   for (int v = 0; v < N; v++) from[v] = image + at[v];
   for (long k = 0; k < count; k++, weight += M) {
@@ -68,10 +68,12 @@ template <int K, int N>
 void accumulate(const T* image, const long* offsets, const long* starts, long rows, long width, const T* gy, T* to,
                 long pitch, int wanted) {
   Vec sums[K][N] = {};
-  for (long r = 0; r < rows; r++) {
-    const T* from[K];
-    for (int k = 0; k < K; k++) from[k] = image + starts[r] + offsets[k];
-    for (long l = 0; l < width; l++, gy += N * kLanes) {
+  for (int k = 0; k < wanted; k++)
+    for (int v = 0; v < N; v++) __builtin_prefetch(to + k * pitch + v * kLanes, 1);
+  const T* from[K];
+  for (int k = 0; k < K; k++) from[k] = image + offsets[k];
+  for (long r = 0; r < rows; r++)
+    for (long l = starts[r], end = l + width; l < end; l++, gy += N * kLanes) {
       Vec g[N];
       for (int v = 0; v < N; v++) g[v] = load(gy + v * kLanes);
       for (int k = 0; k < K; k++) {
@@ -79,7 +81,6 @@ void accumulate(const T* image, const long* offsets, const long* starts, long ro
         for (int v = 0; v < N; v++) sums[k][v] += x * g[v];
       }
     }
-  }
   for (int k = 0; k < wanted; k++)
     for (int v = 0; v < N; v++) *(Loose*)(to + k * pitch + v * kLanes) += sums[k][v];
 }
@@ -111,8 +112,9 @@ CUNET_ALWAYS void copy_few(T* to, const T* from, long count) {
   else if (bytes) memcpy(t, f, 4);
 }
 CUNET_ALWAYS void copy_row(T* to, const T* from, long count) {
-  for (; count >= kLanes; count -= kLanes, to += kLanes, from += kLanes) *(Loose*)to = load(from);
-  copy_few(to, from, count);
+  if (count < kLanes) return copy_few(to, from, count);
+  for (long k = 0; k < count - kLanes; k += kLanes) *(Loose*)(to + k) = load(from + k);
+  *(Loose*)(to + count - kLanes) = load(from + count - kLanes);
 }
 
 }  // namespace
