@@ -446,6 +446,11 @@ int cunet_start(long header) {
   return pthread_atfork(nullptr, nullptr, fresh_pool);
 }
 
+// For other libraries: work(context, k) for k = 0 ... count - 1.
+void cunet_parallel(void (*work)(void*, long), void* context, long count, int threads) {
+  pool->run(work, context, count, threads);
+}
+
 // What is read of an array, for a comparison with what NumPy says.
 void cunet_probe(uint64_t object, long* out) {
   const Array& a = array_at(object);

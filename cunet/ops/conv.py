@@ -19,6 +19,7 @@ import numpy as np
 from .. import backend
 from ..backend import Array
 from ..cpu import cores, helpers, one_blas_thread
+from ..native import convolution as compiled
 from ..tensor import Tensor, op
 from . import flat, im2col
 from .windows import Windows, check_fit, check_input, described, from_planes, per_axis, three, to_planes
@@ -71,6 +72,9 @@ def _is_pointwise(windows: Windows) -> bool:
 
 def convolve(x: Array, weight: Array, bias: Array | None, windows: Windows, groups: int) -> Array:
     """Return the convolution of `x` (N, C, D, H, W) with `weight` (O, C/groups, ...)."""
+    y = compiled.convolve(x, weight, bias, windows, groups)
+    if y is not None:
+        return y
     xp = backend.array_module(x)
     n, channels = x.shape[:2]
     w = weight.reshape(groups, weight.shape[0] // groups, channels // groups * windows.taps)
@@ -104,6 +108,9 @@ def _mirrored(windows: Windows) -> Windows | None:
 
 def convolve_input_gradient(gy: Array, weight: Array, windows: Windows, groups: int) -> Array:
     """Return the gradient of the input (N, C, D, H, W) of `convolve`: itself the transposed convolution of `gy`."""
+    gx = compiled.input_gradient(gy, weight, windows, groups)
+    if gx is not None:
+        return gx
     n, channels = gy.shape[0], weight.shape[1] * groups
     mirrored = _mirrored(windows) if groups == channels == weight.shape[0] else None
     if mirrored is not None:
@@ -125,6 +132,9 @@ def convolve_input_gradient(gy: Array, weight: Array, windows: Windows, groups: 
 
 def convolve_weight_gradient(x: Array, gy: Array, windows: Windows, groups: int) -> Array:
     """Return the gradient of the weight of `convolve`: shape (O, C/groups, taps)."""
+    gw = compiled.weight_gradient(x, gy, windows, groups)
+    if gw is not None:
+        return gw
     n, channels = x.shape[:2]
     shape = (groups, channels // groups * windows.taps, gy.shape[1] // groups)
     route = _route(x, windows)

@@ -1,0 +1,120 @@
+// The inner loops of convolution, for one dtype T: products of rows that are shifted runs of an image.
+//
+// Sums run over the taps (or windows) in one order, whatever their place in a vector or a tile.
+#pragma once
+#include <stdint.h>
+#include <string.h>
+
+// A product and its sum may be fused here: every result passes through the same instructions.
+#ifdef __clang__
+#pragma clang fp contract(fast)
+#else
+#pragma GCC optimize("fp-contract=fast")
+#endif
+
+namespace {
+
+#if defined(__AVX512F__)
+const int kBytes = 64;
+#elif defined(__AVX__)
+const int kBytes = 32;
+#else
+const int kBytes = 16;
+#endif
+#if defined(__AVX512F__) || defined(__aarch64__)
+const int kSums = 24;  // vectors that are summed up in registers
+#else
+const int kSums = 12;
+#endif
+const int kLanes = kBytes / sizeof(T);
+typedef T Vec __attribute__((vector_size(kBytes)));
+typedef T Loose __attribute__((vector_size(kBytes), aligned(sizeof(T)), may_alias));  // anywhere in memory
+typedef decltype(Vec() < Vec()) Mask;
+#define CUNET_ALWAYS inline __attribute__((always_inline))
+
+CUNET_ALWAYS Vec load(const T* from) { return *(const Loose*)from; }
+CUNET_ALWAYS Vec splat(T value) { return value - Vec(); }  // x - 0 is x, for -0 too
+CUNET_ALWAYS T total(Vec v) {
+  T lanes[kLanes];
+  memcpy(lanes, &v, sizeof v);
+  for (int n = kLanes / 2; n; n /= 2)
+    for (int k = 0; k < n; k++) lanes[k] += lanes[k + n];
+  return lanes[0];
+}
+
+// out[o][v] = bias[o] + sum over k of weight[k][o] * image[offsets[k] + at[v]], for M channels o and N vectors v.
+template <int M, int N>
+void multiply(const T* image, const long* offsets, long count, const T* weight, const T* bias, const long* at, Vec* out) {
+  Vec sums[M][N];
+  for (int o = 0; o < M; o++)
+    for (int v = 0; v < N; v++) sums[o][v] = bias ? splat(bias[o]) : Vec();
+  const T* from[N];
+  for (int v = 0; v < N; v++) from[v] = image + at[v];
+  for (long k = 0; k < count; k++, weight += M) {
+    Vec x[N];
+    for (int v = 0; v < N; v++) x[v] = load(from[v] + offsets[k]);
+    for (int o = 0; o < M; o++) {
+      const Vec w = splat(weight[o]);
+      for (int v = 0; v < N; v++) sums[o][v] += w * x[v];
+    }
+  }
+  for (int o = 0; o < M; o++)
+    for (int v = 0; v < N; v++) out[o * N + v] = sums[o][v];
+}
+
+// to[k][o] += sum over rows r and windows l in them of image[offsets[k] + starts[r] + l] * gy[r, l][o], for K taps k
+// and N vectors of channels o; `pitch` is the distance between taps in `to`.
+template <int K, int N>
+void accumulate(const T* image, const long* offsets, const long* starts, long rows, long width, const T* gy, T* to,
+                long pitch, int wanted) {
+  Vec sums[K][N] = {};
+  for (int k = 0; k < wanted; k++)
+    for (int v = 0; v < N; v++) __builtin_prefetch(to + k * pitch + v * kLanes, 1);
+  const T* from[K];
+  for (int k = 0; k < K; k++) from[k] = image + offsets[k];
+  for (long r = 0; r < rows; r++)
+    for (long l = starts[r], end = l + width; l < end; l++, gy += N * kLanes) {
+      Vec g[N];
+      for (int v = 0; v < N; v++) g[v] = load(gy + v * kLanes);
+      for (int k = 0; k < K; k++) {
+        const Vec x = splat(from[k][l]);
+        for (int v = 0; v < N; v++) sums[k][v] += x * g[v];
+      }
+    }
+  for (int k = 0; k < wanted; k++)
+    for (int v = 0; v < N; v++) *(Loose*)(to + k * pitch + v * kLanes) += sums[k][v];
+}
+
+// to[k] += products of image[offsets[k] + at[v]] with gy[v], lane by lane, where the masks say that there is a window.
+template <int K>
+void correlate(const T* image, const long* offsets, const long* at, long count, const Mask* masks, const Vec* gy, T* to,
+               int wanted) {
+  Vec sums[K] = {};
+  for (long v = 0; v < count; v++)
+    for (int k = 0; k < K; k++)
+      sums[k] += gy[v] * (Vec)(masks[v] & (Mask)load(image + at[v] + offsets[k]));
+  for (int k = 0; k < wanted; k++) *(Loose*)(to + k * kLanes) += sums[k];
+}
+
+// Copies `count` elements, fewer than a vector has; no calls, few branches.
+template <int Bytes> CUNET_ALWAYS void both_ends(char* to, const char* from, long bytes) {
+  char head[Bytes], tail[Bytes];
+  memcpy(head, from, Bytes), memcpy(tail, from + bytes - Bytes, Bytes);
+  memcpy(to, head, Bytes), memcpy(to + bytes - Bytes, tail, Bytes);
+}
+CUNET_ALWAYS void copy_few(T* to, const T* from, long count) {
+  const long bytes = count * sizeof(T);
+  char* const t = (char*)to;
+  const char* const f = (const char*)from;
+  if (bytes >= 32) both_ends<32>(t, f, bytes);
+  else if (bytes >= 16) both_ends<16>(t, f, bytes);
+  else if (bytes >= 8) both_ends<8>(t, f, bytes);
+  else if (bytes) memcpy(t, f, 4);
+}
+CUNET_ALWAYS void copy_row(T* to, const T* from, long count) {
+  if (count < kLanes) return copy_few(to, from, count);
+  for (long k = 0; k < count - kLanes; k += kLanes) *(Loose*)(to + k) = load(from + k);
+  *(Loose*)(to + count - kLanes) = load(from + count - kLanes);
+}
+
+}  // namespace
