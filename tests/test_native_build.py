@@ -91,6 +91,23 @@ def test_a_kernel_that_does_not_compile_runs_on_numpy_alone(tmp_path, home):
 
 
 @needs_compiler
+def test_a_file_that_does_not_compile_leaves_its_work_to_numpy(tmp_path, home):
+    code = """
+        import numpy as np
+        import cunet
+        from cunet import functional as F
+
+        x = cunet.tensor(np.random.default_rng(0).normal(size=(2, 3, 8, 8)).astype(np.float32))
+        print([F.max_pool2d(x, k).data.sum() for k in (2, 3)])
+    """
+    picky = wrapper(tmp_path / "g++", 'if grep -q "typedef float T" "$src"; then echo not this one >&2; exit 1; fi')
+    done = run_script(code, {"CXX": picky, **home})
+    assert done.stderr.count("UserWarning: cunet: pool.cpp runs on NumPy") == done.stderr.count("UserWarning") == 1
+    assert "not this one" in done.stderr
+    assert done.stdout == run_script(code, {"CUNET_NATIVE": "0"}).stdout
+
+
+@needs_compiler
 def test_a_compiler_that_hangs_is_stopped_with_what_it_started(tmp_path, home):
     hanging = executable(tmp_path / "g++", f"#!/bin/sh\nsleep 300 &\necho $$ $! >{tmp_path}/pids\nwait\n")
     began = time.monotonic()

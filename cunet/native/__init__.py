@@ -174,14 +174,19 @@ def _bind(group: Sequence[Any], wide: np.dtype, source: str) -> None:
 
 
 def _report(kernel: Any, error: Exception) -> None:
+    report(f"kernel {kernel.name!r} ({kernel.__module__})", error)
+
+
+def report(what: str, error: Exception) -> None:
+    """Warn that NumPy has to do something, and why; that nothing can be compiled any more is said once."""
     from . import build
 
     global _told
     if not isinstance(error, build.CompilerProblem):
         warn(
-            f"cunet: kernel {kernel.name!r} ({kernel.__module__}) runs on NumPy, slower: its text\n"
+            f"cunet: {what} runs on NumPy, slower: its text\n"
             f"cannot be compiled with {build.compiler()}.\n"
-            f"If the kernel is cunet's, please report this, with what the compiler said:\n{error}"
+            f"If it is cunet's, please report this, with what the compiler said:\n{error}"
         )
     elif not _told:
         _told = True

@@ -1,10 +1,9 @@
-"""Compiled code that is written by hand: functions of a C++ file that is compiled for float32 or float64 at first use."""
+"""Compiled code that is written by hand: functions of a C++ file, compiled for float32 or float64 at first use."""
 
 from __future__ import annotations
 
 import ctypes
 import threading
-import warnings
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ _functions: dict[tuple[str, str], Any] = {}
 
 
 def function(name: str, files: tuple[str, ...], char: str) -> Any:
-    """Return the C function `name` of the `files`, one text, in which ``T`` is of type `char`; None: NumPy has to do it."""
+    """Return the C function `name` of `files`, one text, whose ``T`` is of type `char`; None: NumPy has to do it."""
     if not native.active or char not in _C:
         return None
     key = (name, char)
@@ -30,18 +29,14 @@ def function(name: str, files: tuple[str, ...], char: str) -> Any:
 def _load(name: str, files: tuple[str, ...], char: str) -> Any:
     from . import build, text
 
-    source = f"typedef {_C[char]} T;\n" + "".join((text.HERE / file).read_text() for file in files)
+    source = f"typedef {_C[char]} T;\n" + "".join((text.HERE / file).read_text(encoding="utf-8") for file in files)
     (error,) = build.compile_all([source])
     try:
         if error is not None:
             raise error
         found = getattr(build.load(source), name)
     except (build.CompileError, OSError) as problem:
-        warnings.warn(
-            f"cunet: {files[-1]} does not compile with {build.compiler()}, so NumPy does its work. "
-            f"Please report this with what the compiler says: {problem}",
-            stacklevel=2,
-        )
+        native.report(files[-1], problem)
         return None
     found.argtypes = [ctypes.c_char_p]
     return found
