@@ -102,7 +102,7 @@ class Hunt:
         self.items = session.items
         self.baseline(chosen)
         jobs = self.choose(chosen)
-        self.results = {u.name: {KILLED: 0, SURVIVED: [], NOT_VIABLE: [], "slow": 0} for u, _ in jobs}
+        self.results = {u.name: {KILLED: 0, SURVIVED: [], NOT_VIABLE: []} for u, _ in jobs}
         start = time.monotonic()
         self.hunt(jobs)
         self.seconds = time.monotonic() - start

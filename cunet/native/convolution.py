@@ -36,7 +36,7 @@ def weight_gradient(x: Any, gy: Any, windows: Any, groups: int) -> Any:
     """Return the gradient of the weight: shape (O, C/groups, taps)."""
     shape = (gy.shape[1], x.shape[1] // groups, windows.taps)
     counts = (x.shape[0], groups, x.shape[1] // groups, gy.shape[1] // groups)
-    return _run(_WEIGHT, x, np.ascontiguousarray(gy), None, None, shape, windows, counts)
+    return _run(_WEIGHT, x, gy, None, None, shape, windows, counts)
 
 
 def _run(
@@ -49,6 +49,8 @@ def _run(
     if run is None:
         return None
     read, steps = strides(read)
+    if what == _WEIGHT:
+        gy = np.ascontiguousarray(gy)
     weight, bias = (None if a is None else np.ascontiguousarray(a) for a in (weight, bias))
     result = np.empty(shape, read.dtype)
     pointers = [address(a) for a in (read, gy, weight, bias, result)]
