@@ -325,7 +325,12 @@ template <int M, int N> void tile(const Area& a, long o, long v, long end) {
   const long taps = long(a.pass.offsets.size());
   Vec sums[M * N + 1];  // a run of the last one may be read past its end
   long at[N];
-  for (long j = 0; j < N; j++) at[j] = a.grid.at[std::min(v + j, end - 1)];
+  for (long j = 0; j < N; j++) {
+    const long vector = std::min(v + j, end - 1);
+    at[j] = a.grid.at[vector];
+    const T* soon = a.to + o * a.plane + a.grid.runs[a.grid.first[vector]].to;
+    for (int m = 0; m < M; m++) __builtin_prefetch(soon + m * a.plane, 1);
+  }
   multiply<M, N>(a.image, a.pass.offsets.data(), taps, a.weight + o * taps, a.bias ? a.bias + o : nullptr, at, sums);
   for (int m = 0; m < M; m++) store<N>(a, v, end, sums + m * N, a.to + (o + m) * a.plane);
 }
