@@ -229,7 +229,8 @@ struct Plan {
     if (s.in_place) std::copy(s.sizes, s.sizes + 3, s.length);
     else s.length[s.cut] = s.rows + reach[s.cut];
     // The zeros behind a row can be those before the next.
-    s.shared = s.split[2] > 1 || s.cut == 2 ? 0 : std::max(0l, std::min(s.pad[2], s.length[2] - s.sizes[2] - s.pad[2]));
+    s.shared = std::min(std::min(s.pad[2], s.length[2] - s.sizes[2] - s.pad[2]), reach[2]);
+    if (s.split[2] > 1 || s.cut == 2 || s.shared < 0) s.shared = 0;
     s.length[2] -= s.shared;
     s.pitch[2] = 1, s.pitch[1] = s.length[2], s.pitch[0] = s.length[1] * s.length[2];
     s.area = s.length[0] * s.pitch[0];
