@@ -1,4 +1,4 @@
-"""Compiled convolution and pooling: they agree with the NumPy bodies, whatever the shape, the layout and the threads."""
+"""Compiled convolution and pooling: they agree with NumPy, whatever the shape, the layout and the threads."""
 
 import subprocess
 import sys

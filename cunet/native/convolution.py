@@ -45,7 +45,7 @@ def _run(
     """Return the result, of this `shape`; `read` is the array whose windows are taken, of any layout."""
     if type(read) is not np.ndarray or not read.size or not math.prod(shape):
         return None
-    run = function("cunet_convolve", ("conv.h", "conv.cpp"), read.dtype.char)
+    run = function("cunet_convolve", read.dtype.char)
     if run is None:
         return None
     read, steps = strides(read)
