@@ -56,7 +56,8 @@ def compiled(x, w, b, gy, windows, groups):
     results = (
         convolution.convolve(x, w, b, windows, groups),
         convolution.input_gradient(gy, w, windows, groups),
-        convolution.weight_gradient(x, gy, windows, groups),
+        convolution.weight_gradient(x, gy, windows, groups, sums := np.empty_like(b)),
+        sums,
     )
     assert all(r is not None for r in results)
     return results
@@ -69,6 +70,7 @@ def by_numpy(x, w, b, gy, windows, groups):
             conv.convolve(x, w, b, windows, groups),
             conv.convolve_input_gradient(gy, w, windows, groups),
             conv.convolve_weight_gradient(x, gy, windows, groups),
+            gy.sum((0, 2, 3, 4)),
         )
     finally:
         native.enable()
@@ -85,7 +87,7 @@ def agree(got, expected, terms):
 
 def check(windows, n, groups, channels, outputs, dtype, rng):
     arrays = arrays_of(windows, n, groups, channels, outputs, dtype, rng)
-    terms = channels * windows.taps, outputs * windows.taps, n * windows.total
+    terms = channels * windows.taps, outputs * windows.taps, n * windows.total, n * windows.total
     agree(compiled(*arrays, windows, groups), by_numpy(*arrays, windows, groups), terms)
 
 
@@ -215,7 +217,7 @@ def test_one_number_for_all_elements_of_the_gradient(rng):
     windows, n, groups, *channels = CASES["same"]
     x, w, b, gy = arrays_of(windows, n, groups, *channels, np.float64, rng)
     ones = np.broadcast_to(np.float64(1), gy.shape)
-    agree(compiled(x, w, b, ones, windows, groups), by_numpy(x, w, b, np.ones_like(gy), windows, groups), [100] * 3)
+    agree(compiled(x, w, b, ones, windows, groups), by_numpy(x, w, b, np.ones_like(gy), windows, groups), [100] * 4)
 
 
 @wide_floats

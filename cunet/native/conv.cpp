@@ -115,9 +115,14 @@ struct Sums {
   const Plan* plan;
   bool by_lanes;   // few channels: windows lie in the lanes of a vector, not channels
   long shares, parts, taps, width;  // width: channels with padding, or lanes for each channel
+  long rows;  // of sums: one for each tap, then one for the bias
   std::vector<T> memory;
 
-  T* at(long share, long group) { return memory.data() + (share * call->groups + group) * taps * width; }
+  T* at(long share, long group) { return memory.data() + (share * call->groups + group) * rows * width; }
+  void put(long output, long row, T value) const {
+    if (row < taps) call->result[output * taps + row] = value;
+    else if (call->sums) call->sums[output] = value;
+  }
 };
 
 long blocks_of(long outputs) { return (outputs + 2 * kLanes - 1) / (2 * kLanes); }
@@ -176,9 +181,11 @@ void sum_in_channels(Sums& s, long sample, long group, long strip, long part, T*
     const long pitch = wide > kLanes ? 2 * kLanes : kLanes;
     const T* from = c.gy + ((sample * c.groups + group) * c.outputs + first) * s.plan->plane;
     turn(from, s.plan->plane, wide, begin, n, c.out, pitch, gy);
-    T* sums = to + first * s.taps;
+    T* sums = to + first * s.rows;
     if (wide > kLanes) accumulate_any<2>(pass.offsets, image, starts, n[2], gy, sums);
     else accumulate_any<1>(pass.offsets, image, starts, n[2], gy, sums);
+    if (wide > kLanes) add_up<2>(gy, n[0] * n[1] * n[2], sums + s.taps * pitch);
+    else add_up<1>(gy, n[0] * n[1] * n[2], sums + s.taps * pitch);
   }
 }
 
@@ -190,7 +197,7 @@ void sum_in_lanes(Sums& s, long sample, long group, long strip, T* to) {
   const T* image = image_of(source, sample, group, strip);
   const long count = grid.count();
   Vec* rows = (Vec*)scratch(1, count * kLanes);
-  for (long o = 0; o < c.outputs; o++, to += s.taps * kLanes) {
+  for (long o = 0; o < c.outputs; o++, to += s.rows * kLanes) {
     const T* plane = c.gy + ((sample * c.groups + group) * c.outputs + o) * s.plan->plane +
                      strip * source.rows * pass.step[source.cut];
     for (long v = 0; v < count; v++) {
@@ -208,6 +215,7 @@ void sum_in_lanes(Sums& s, long sample, long group, long strip, T* to) {
       const auto sum = left <= 3 ? correlate<3> : correlate<9>;
       sum(image, few, grid.at.data(), count, grid.masks.data(), rows, to + k * kLanes, int(std::min(9l, left)));
     }
+    add_up<1>((const T*)rows, count, to + s.taps * kLanes);
   }
 }
 
@@ -215,23 +223,22 @@ void sum_in_lanes(Sums& s, long sample, long group, long strip, T* to) {
 void finish(Sums& s, long group, long block) {
   const Convolution& c = *s.call;
   if (s.by_lanes) {
-    T* to = c.result + group * c.outputs * s.taps;
-    for (long k = 0; k < c.outputs * s.taps; k++) {
-      to[k] = 0;
-      for (long share = 0; share < s.shares; share++) to[k] += total(load(s.at(share, group) + k * kLanes));
+    for (long o = group * c.outputs, k = 0; k < c.outputs * s.rows; k++) {
+      T sum = 0;
+      for (long share = 0; share < s.shares; share++) sum += total(load(s.at(share, group) + k * kLanes));
+      s.put(o + k / s.rows, k % s.rows, sum);
     }
     return;
   }
   const long first = block * 2 * kLanes, wide = std::min(long(2 * kLanes), c.outputs - first);
   const long pitch = wide > kLanes ? 2 * kLanes : kLanes;
-  T* to = c.result + (group * c.outputs + first) * s.taps;
-  for (long k = 0; k < s.taps; k++) {
+  for (long k = 0; k < s.rows; k++) {
     T sums[2 * kLanes] = {};
     for (long share = 0; share < s.shares; share++) {
-      const T* from = s.at(share, group) + first * s.taps + k * pitch;
+      const T* from = s.at(share, group) + first * s.rows + k * pitch;
       for (long o = 0; o < pitch; o++) sums[o] += from[o];
     }
-    for (long o = 0; o < wide; o++) to[o * s.taps + k] = sums[o];
+    for (long o = 0; o < wide; o++) s.put(group * c.outputs + first + o, k, sums[o]);
   }
 }
 
@@ -239,12 +246,14 @@ void weight_gradient(const Convolution& c) {
   const Plan plan(c, false);
   Sums s = {&c, &plan};
   s.taps = long(plan.passes[0].offsets.size());
+  s.rows = s.taps + 1;
   s.by_lanes = c.outputs <= kLanes / 2;
   s.width = s.by_lanes ? c.outputs * kLanes : (c.outputs + kLanes - 1) / kLanes * kLanes;
-  const long bytes = c.groups * s.taps * s.width * long(sizeof(T));
+  const long bytes = c.groups * s.rows * s.width * long(sizeof(T));
   s.shares = std::max(1l, std::min(std::min(c.samples, kUnits / c.groups + 1), kGradients / bytes));
-  s.parts = s.by_lanes ? 1 : std::min(blocks_of(c.outputs), (kUnits + s.shares * c.groups - 1) / (s.shares * c.groups));
-  s.memory.resize(s.shares * c.groups * s.taps * s.width);
+  const long units = s.shares * c.groups;
+  s.parts = s.by_lanes ? 1 : std::min(blocks_of(c.outputs), (kUnits + units - 1) / units);
+  s.memory.resize(s.shares * c.groups * s.rows * s.width);
   spread(c, s.shares * c.groups * s.parts, c.threads, [&](long k) {
     const long part = k % s.parts, group = k / s.parts % c.groups, share = k / s.parts / c.groups;
     for (long sample = share * c.samples / s.shares; sample < (share + 1) * c.samples / s.shares; sample++)

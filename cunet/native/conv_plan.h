@@ -20,7 +20,7 @@ struct Convolution {
   int64_t what;  // 0: forward, 1: gradient of the input, 2: of the weight
   const T* read;  // x, or the gradient of the output for that of the input: what windows are taken of
   const T *gy, *weight, *bias;
-  T* result;
+  T *result, *sums;  // sums: the gradient of the bias, with that of the weight; or null
   Parallel parallel;
   int64_t strides[5];  // of what is read; all else is contiguous
   int64_t samples, groups, channels, outputs;  // the latter two of a group
