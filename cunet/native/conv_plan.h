@@ -211,7 +211,9 @@ struct Plan {
     const int64_t* steps = s.strides;
     s.in_place &= steps[4] == 1 && steps[3] == s.sizes[2] && steps[2] == steps[3] * s.sizes[1] &&
                   steps[1] == steps[2] * s.sizes[0];
-    s.rows = std::max(1l, std::min(most[s.cut], kStrip / std::max(1l, line) - reach[s.cut]));
+    const long results = most[0] * most[1] * most[2] / most[s.cut] * kBytes;  // of a row, when they are laid out anew
+    s.rows = std::min(most[s.cut], std::min(kStrip / std::max(1l, line) - reach[s.cut], kStrip / results));
+    s.rows = std::max(1l, s.rows);
     const auto strips = [&] { return (most[s.cut] + s.rows - 1) / s.rows; };
     while (s.rows > 8 && c.samples * c.groups * strips() < kUnits) s.rows = (s.rows + 1) / 2;
     s.strips = strips();
