@@ -110,6 +110,16 @@ def test_the_input_gradient_is_computed_only_where_it_is_needed(rng, dev, monkey
     assert w.grad is not None
 
 
+def test_a_bias_gets_its_gradient_with_a_weight_and_without(rng, dev):
+    x, w, b = rng.standard_normal((3, 2, 5, 5)), rng.standard_normal((4, 2, 3, 3)), np.zeros(4)
+    seed = rng.standard_normal((3, 4, 3, 3))
+    _, (_, _, together) = run(F.conv2d, dev, (x, w, b), seed)
+    bias = Tensor(dev(b), requires_grad=True)
+    F.conv2d(dev(x), dev(w), bias).backward(dev(seed))
+    for gb in together, host(bias.grad):
+        np.testing.assert_allclose(gb, seed.sum((0, 2, 3)), atol=1e-12)
+
+
 def test_float32_input_and_float64_weight_give_float64(dev):
     y, (gx, gw) = run(F.conv2d, dev, (np.ones((1, 1, 3, 3), np.float32), np.ones((1, 1, 2, 2))))
     assert y.dtype == gw.dtype == np.float64 and gx.dtype == np.float32

@@ -85,6 +85,14 @@ void accumulate(const T* image, const long* offsets, const long* starts, long ro
     for (int v = 0; v < N; v++) *(Loose*)(to + k * pitch + v * kLanes) += sums[k][v];
 }
 
+// to[o] += sum over windows of gy[window][o].
+template <int N> void add_up(const T* gy, long count, T* to) {
+  Vec sums[N] = {};
+  for (long l = 0; l < count; l++)
+    for (int v = 0; v < N; v++) sums[v] += load(gy + (l * N + v) * kLanes);
+  for (int v = 0; v < N; v++) *(Loose*)(to + v * kLanes) += sums[v];
+}
+
 // to[k] += products of image[offsets[k] + at[v]] with gy[v], lane by lane, where the masks say that there is a window.
 template <int K>
 void correlate(const T* image, const long* offsets, const long* at, long count, const Mask* masks, const Vec* gy, T* to,

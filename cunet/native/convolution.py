@@ -14,7 +14,7 @@ import numpy as np
 from .. import native
 from .library import address, function, parallel, strides
 
-_pack = struct.Struct("<7Q5q4q18qq").pack
+_pack = struct.Struct("<8Q5q4q18qq").pack
 _FORWARD, _INPUT, _WEIGHT = range(3)
 
 
@@ -32,20 +32,28 @@ def input_gradient(gy: Any, weight: Any, windows: Any, groups: int) -> Any:
     return _run(_INPUT, gy, gy, weight, None, shape, windows, counts)
 
 
-def weight_gradient(x: Any, gy: Any, windows: Any, groups: int) -> Any:
-    """Return the gradient of the weight: shape (O, C/groups, taps)."""
+def weight_gradient(x: Any, gy: Any, windows: Any, groups: int, sums: Any = None) -> Any:
+    """Return the gradient of the weight, shape (O, C/groups, taps); that of the bias is written into `sums`."""
     shape = (gy.shape[1], x.shape[1] // groups, windows.taps)
     counts = (x.shape[0], groups, x.shape[1] // groups, gy.shape[1] // groups)
-    return _run(_WEIGHT, x, gy, None, None, shape, windows, counts)
+    return _run(_WEIGHT, x, gy, None, None, shape, windows, counts, sums)
 
 
 def _run(
-    what: int, read: Any, gy: Any, weight: Any, bias: Any, shape: tuple[int, ...], windows: Any, counts: tuple[int, ...]
+    what: int,
+    read: Any,
+    gy: Any,
+    weight: Any,
+    bias: Any,
+    shape: tuple[int, ...],
+    windows: Any,
+    counts: tuple[int, ...],
+    sums: Any = None,
 ) -> Any:
     """Return the result, of this `shape`; `read` is the array whose windows are taken, of any layout."""
     if type(read) is not np.ndarray or not read.size or not math.prod(shape):
         return None
-    run = function("cunet_convolve", ("conv.h", "conv.cpp"), read.dtype.char)
+    run = function("cunet_convolve", read.dtype.char)
     if run is None:
         return None
     read, steps = strides(read)
@@ -53,6 +61,6 @@ def _run(
         gy = np.ascontiguousarray(gy)
     weight, bias = (None if a is None else np.ascontiguousarray(a) for a in (weight, bias))
     result = np.empty(shape, read.dtype)
-    pointers = [address(a) for a in (read, gy, weight, bias, result)]
+    pointers = [address(a) for a in (read, gy, weight, bias, result, sums)]
     call = _pack(what, *pointers, parallel(), *steps, *counts, *windows.numbers(), native.threads)
     return None if run(call) else result

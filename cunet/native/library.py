@@ -1,4 +1,4 @@
-"""Compiled code that is written by hand: functions of a C++ file, compiled for float32 or float64 at first use."""
+"""Code that is written by hand in C++: functions that are compiled for float32 or float64 at first use."""
 
 from __future__ import annotations
 
@@ -14,29 +14,39 @@ _C = {"f": "float", "d": "double"}
 _lock = threading.Lock()
 _functions: dict[tuple[str, str], Any] = {}
 
+#: The functions, and the files that make the text of each.
+SOURCES = {"cunet_convolve": ("conv.h", "conv_plan.h", "conv.cpp"), "cunet_pool": ("pool.cpp",)}
 
-def function(name: str, files: tuple[str, ...], char: str) -> Any:
-    """Return the C function `name` of `files`, one text, whose ``T`` is of type `char`; None: NumPy has to do it."""
+
+def function(name: str, char: str) -> Any:
+    """Return a C function with ``T`` of type `char` ("f" or "d"), or None where NumPy has to do its work."""
     if not native.active or char not in _C:
         return None
     key = (name, char)
     with _lock:
         if key not in _functions:
-            _functions[key] = None if native.runtime() is None else _load(name, files, char)
+            _functions[key] = None if native.runtime() is None else _load(name, char)
     return _functions[key]
 
 
-def _load(name: str, files: tuple[str, ...], char: str) -> Any:
-    from . import build, text
+def _text(name: str, char: str) -> str:
+    from . import text
 
-    source = f"typedef {_C[char]} T;\n" + "".join((text.HERE / file).read_text(encoding="utf-8") for file in files)
-    (error,) = build.compile_all([source])
+    files = [(text.HERE / file).read_text(encoding="utf-8") for file in SOURCES[name]]
+    return f"typedef {_C[char]} T;\n" + "".join(files)
+
+
+def _load(name: str, char: str) -> Any:
+    from . import build
+
+    texts = {other: _text(other, char) for other in SOURCES}  # side by side: who needs one often needs the other
+    error = dict(zip(texts, build.compile_all(list(texts.values())), strict=True))[name]
     try:
         if error is not None:
             raise error
-        found = getattr(build.load(source), name)
+        found = getattr(build.load(texts[name]), name)
     except (build.CompileError, OSError) as problem:
-        native.report(files[-1], problem)
+        native.report(SOURCES[name][-1], problem)
         return None
     found.argtypes = [ctypes.c_char_p]
     return found

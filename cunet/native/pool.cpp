@@ -22,31 +22,39 @@ struct Pool {
 
 namespace {
 
-const long kUnit = 1 << 15;  // elements that are worth a unit of work
+const long kUnit = 1 << 15;         // elements that are worth a unit of work
+const int kRow = 64 / sizeof(T);    // rows of windows are lengthened to a multiple of this: loops without a rest
 
 // The windows [first, last] of a row that meet an element at a tap, and where that of window 0 would be.
 struct Column {
   long shift, first, last;
+  std::vector<T> meets;  // 1 for these windows, 0 for others
 };
 
 struct Shape : Pool {
-  long area, total;
+  long area, total, whole;
   std::vector<Column> columns;
   std::vector<T> counts;  // of elements, along each axis in turn
+  bool quarters = true;   // two by two, next to each other
 
   explicit Shape(const Pool& pool) : Pool(pool) {
     area = sizes[0] * sizes[1] * sizes[2], total = out[0] * out[1] * out[2];
+    whole = (out[2] + kRow - 1) / kRow * kRow;
     const long s = stride[2];
     for (long c = 0; c < kernel[2]; c++) {
       const long shift = c * dilation[2] - padding[2];
       const long first = shift < 0 ? (s - 1 - shift) / s : 0, end = sizes[2] > shift ? (sizes[2] - shift + s - 1) / s : 0;
-      columns.push_back({shift, first, std::min(end, long(out[2])) - 1});
+      columns.push_back({shift, first, std::min(end, long(out[2])) - 1, std::vector<T>(whole)});
+      for (long k = first; k <= columns.back().last; k++) columns.back().meets[k] = 1;
     }
-    for (int axis = 0; axis < 3; axis++)
+    for (int axis = 0; axis < 3; axis++) {
+      quarters &= kernel[axis] == (axis ? 2 : 1) && stride[axis] == kernel[axis] && !padding[axis] &&
+                  out[axis] * stride[axis] <= sizes[axis];
       for (long o = 0; o < out[axis]; o++) {
         const long start = o * stride[axis] - padding[axis], stop = start + (kernel[axis] - 1) * dilation[axis] + 1;
         counts.push_back(T(std::min(stop, long(sizes[axis] + (padded ? padding[axis] : 0))) - (padded ? start : std::max(start, 0l))));
       }
+    }
   }
 
   // Calls row(d, h) for each row of windows of a plane.
@@ -54,7 +62,7 @@ struct Shape : Pool {
     for (long d = 0; d < out[0]; d++)
       for (long h = 0; h < out[1]; h++) row(d, h);
   }
-  // Calls tap(at, first, last) in the order of the windows' elements: window k meets element at + k * stride of a plane.
+  // Calls tap(at, column) in the order of the windows' elements: window k meets element at + k * stride of a plane.
   template <class Tap> void taps(long d, long h, Tap tap) const {
     for (long a = 0; a < kernel[0]; a++) {
       const long i = d * stride[0] - padding[0] + a * dilation[0];
@@ -63,7 +71,7 @@ struct Shape : Pool {
         const long j = h * stride[1] - padding[1] + b * dilation[1];
         if (j < 0 || j >= sizes[1]) continue;
         for (const Column& c : columns)
-          if (c.first <= c.last) tap((i * sizes[1] + j) * sizes[2] + c.shift, c.first, c.last);
+          if (c.first <= c.last) tap((i * sizes[1] + j) * sizes[2] + c.shift, c);
       }
     }
   }
@@ -81,96 +89,104 @@ inline T larger(T v, T best) {
 }
 inline bool same(T v, T best) { return (v == best) | ((v != v) & (best != best)); }
 
-// In these, S is the stride along a row; 0: any.
-template <int S> void largest(const Shape& p, const T* x, T* y) {
-  const long s = S ? S : p.stride[2], n = p.out[2];
+// The elements that windows of a column meet, next to each other in `buffer`; nothing is written for other windows.
+const T* line(const Shape& p, const T* x, long at, const Column& c, T* buffer) {
+  const long s = p.stride[2];
+  x += at;
+  if (s == 1) std::copy(x + c.first, x + c.last + 1, buffer + c.first);
+  else if (s == 2) for (long k = c.first; k <= c.last; k++) buffer[k] = x[2 * k];
+  else for (long k = c.first; k <= c.last; k++) buffer[k] = x[k * s];
+  return buffer;
+}
+void add_line(const Shape& p, const T* values, long at, const Column& c, T* x) {
+  const long s = p.stride[2];
+  x += at;
+  if (s == 1) for (long k = c.first; k <= c.last; k++) x[k] += values[k];
+  else if (s == 2) for (long k = c.first; k <= c.last; k++) x[2 * k] += values[k];
+  else for (long k = c.first; k <= c.last; k++) x[k * s] += values[k];
+}
+
+void largest(const Shape& p, const T* x, T* __restrict y) {
+  std::vector<T> memory(p.whole);
+  T* __restrict buffer = memory.data();
   std::fill(y, y + p.total, -T(1) / T(0));
   p.rows([&](long d, long h) {
-    p.taps(d, h, [&](long at, long first, long last) {
-      const T* from = x + at;
-      for (long k = first; k <= last; k++) y[k] = larger(from[k * s], y[k]);
+    p.taps(d, h, [&](long at, const Column& c) {
+      const T* from = p.stride[2] == 1 ? x + at : line(p, x, at, c, buffer);
+      for (long k = c.first; k <= c.last; k++) y[k] = larger(from[k], y[k]);
     });
-    y += n;
+    y += p.out[2];
   });
 }
 
-template <int S> void largest_gradient(const Shape& p, const T* x, const T* y, const T* gy, T* gx) {
-  const long s = S ? S : p.stride[2], n = p.out[2];
-  std::vector<T> left(n);  // what is not given to an element yet
+void largest_gradient(const Shape& p, const T* x, const T* y, const T* gy, T* gx) {
+  const long n = p.out[2], whole = p.whole;
+  std::vector<T> memory(4 * whole);
+  T *__restrict best = memory.data(), *__restrict left = best + whole, *__restrict given = left + whole, *__restrict buffer = given + whole;
   memset(gx, 0, p.area * sizeof(T));
   p.rows([&](long d, long h) {
-    std::copy(gy, gy + n, left.begin());
-    p.taps(d, h, [&](long at, long first, long last) {
-      const T *from = x + at, *best = y;
-      T *__restrict to = gx + at, *__restrict g = left.data();
-      for (long k = first; k <= last; k++) {
-        const bool hit = same(from[k * s], best[k]);
-        to[k * s] += hit ? g[k] : T(0);
-        g[k] = hit ? T(0) : g[k];
+    std::copy(y, y + n, best), std::copy(gy, gy + n, left);  // left: what is not given to an element yet
+    p.taps(d, h, [&](long at, const Column& c) {
+      const T* from = line(p, x, at, c, buffer);
+      const T* meets = c.meets.data();
+      for (long k = 0; k < whole; k++) {
+        const T g = left[k], zero = 0, usable = meets[k] != zero ? g : zero;
+        const T gift = same(from[k], best[k]) ? usable : zero;
+        given[k] = gift, left[k] = gift != zero ? zero : g;
       }
+      add_line(p, given, at, c, gx);
     });
     y += n, gy += n;
   });
 }
 
-template <int S> void positions(const Shape& p, const T* x, int64_t* where) {
-  const long s = S ? S : p.stride[2], n = p.out[2];
+void positions(const Shape& p, const T* x, int64_t* where) {
   std::vector<T> all(p.total);
-  largest<S>(p, x, all.data());
+  largest(p, x, all.data());
   std::fill(where, where + p.total, -1);
   const T* y = all.data();
   p.rows([&](long d, long h) {
-    p.taps(d, h, [&](long at, long first, long last) {
-      for (long k = first; k <= last; k++)
-        if (where[k] < 0 && same(x[at + k * s], y[k])) where[k] = at + k * s;
+    p.taps(d, h, [&](long at, const Column& c) {
+      for (long k = c.first; k <= c.last; k++)
+        if (where[k] < 0 && same(x[at + k * p.stride[2]], y[k])) where[k] = at + k * p.stride[2];
     });
-    y += n, where += n;
+    y += p.out[2], where += p.out[2];
   });
 }
 
-template <int S> void mean(const Shape& p, const T* x, T* y) {
-  const long s = S ? S : p.stride[2], n = p.out[2];
-  std::vector<T> counts(n);
+void mean(const Shape& p, const T* x, T* __restrict y) {
+  const long n = p.out[2];
+  std::vector<T> buffer(n);
   memset(y, 0, p.total * sizeof(T));
   p.rows([&](long d, long h) {
-    p.taps(d, h, [&](long at, long first, long last) {
-      const T* from = x + at;
-      for (long k = first; k <= last; k++) y[k] += from[k * s];
+    p.taps(d, h, [&](long at, const Column& c) {
+      const T* from = line(p, x, at, c, buffer.data());
+      for (long k = c.first; k <= c.last; k++) y[k] += from[k];
     });
-    p.divisors(d, h, counts.data());
-    for (long k = 0; k < n; k++) y[k] /= counts[k];
+    p.divisors(d, h, buffer.data());
+    for (long k = 0; k < n; k++) y[k] /= buffer[k];
     y += n;
   });
 }
 
-template <int S> void mean_gradient(const Shape& p, const T* gy, T* gx) {
-  const long s = S ? S : p.stride[2], n = p.out[2];
+void mean_gradient(const Shape& p, const T* gy, T* gx) {
+  const long n = p.out[2];
   std::vector<T> share(n);
   memset(gx, 0, p.area * sizeof(T));
   p.rows([&](long d, long h) {
     p.divisors(d, h, share.data());
     for (long k = 0; k < n; k++) share[k] = gy[k] / share[k];
-    p.taps(d, h, [&](long at, long first, long last) {
-      T* to = gx + at;
-      for (long k = first; k <= last; k++) to[k * s] += share[k];
-    });
+    p.taps(d, h, [&](long at, const Column& c) { add_line(p, share.data(), at, c, gx); });
     gy += n;
   });
 }
 
-// Windows of two by two next to each other, the usual ones, in one go.
-bool is_quarter(const Pool& p) {
-  for (int axis = 0; axis < 3; axis++)
-    if (p.kernel[axis] != (axis ? 2 : 1) || p.stride[axis] != p.kernel[axis] || p.padding[axis] || 
-        p.out[axis] * p.kernel[axis] > p.sizes[axis])
-      return false;
-  return true;
-}
-
+// Windows of two by two next to each other, the usual ones: the upper and the lower rows of a plane, each without gaps,
+// so that loops are long whatever the width.
 struct Halves {
   const Shape& p;
   long n, count;            // windows of a row, and of all rows of a depth
-  std::vector<T> memory;    // the upper and the lower rows, each without gaps: long loops whatever the width
+  std::vector<T> memory;
   T *upper, *lower;
 
   explicit Halves(const Shape& shape) : p(shape), n(p.out[2]), count(p.out[1] * n), memory(4 * count) {
@@ -216,16 +232,15 @@ void quarter_gradient(const Shape& p, const T* x, const T* __restrict y, const T
   }
 }
 
-template <int S> void plane(const Shape& p, long k) {
+void plane(const Shape& p, long k) {
   const T *x = p.x + k * p.area, *y = p.y + k * p.total, *gy = p.gy + k * p.total;
   T* const to = (T*)p.result + k * (p.what == 1 || p.what == 4 ? p.area : p.total);
-  const bool quarters = S == 2 && is_quarter(p);
   switch (p.what) {
-    case 0: return quarters ? quarter(p, x, to) : largest<S>(p, x, to);
-    case 1: return quarters ? quarter_gradient(p, x, y, gy, to) : largest_gradient<S>(p, x, y, gy, to);
-    case 2: return positions<S>(p, x, (int64_t*)p.result + k * p.total);
-    case 3: return mean<S>(p, x, to);
-    default: return mean_gradient<S>(p, gy, to);
+    case 0: return p.quarters ? quarter(p, x, to) : largest(p, x, to);
+    case 1: return p.quarters ? quarter_gradient(p, x, y, gy, to) : largest_gradient(p, x, y, gy, to);
+    case 2: return positions(p, x, (int64_t*)p.result + k * p.total);
+    case 3: return mean(p, x, to);
+    default: return mean_gradient(p, gy, to);
   }
 }
 
@@ -244,8 +259,7 @@ extern "C" int cunet_pool(const Pool* call) {
         [](void* context, long unit) {
           const Job& j = *(const Job*)context;
           const long end = std::min(long(j.shape->planes), (unit + 1) * j.each);
-          for (long k = unit * j.each; k < end; k++)
-            j.shape->stride[2] == 1 ? plane<1>(*j.shape, k) : j.shape->stride[2] == 2 ? plane<2>(*j.shape, k) : plane<0>(*j.shape, k);
+          for (long k = unit * j.each; k < end; k++) plane(*j.shape, k);
         },
         &job, (call->planes + each - 1) / each, int(call->threads));
   } catch (const std::bad_alloc&) {

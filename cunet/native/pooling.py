@@ -34,7 +34,7 @@ def pool(name: str, arrays: dict[str, Any], windows: Any, shape: tuple[int, ...]
     is_global = windows.total == 1 and windows.taps > 1  # which NumPy folds at once
     if type(first) is not np.ndarray or is_global or 0 in windows.stride or not first.size or not math.prod(shape):
         return None
-    run = function("cunet_pool", ("pool.cpp",), first.dtype.char)
+    run = function("cunet_pool", first.dtype.char)
     if run is None or any(not a.flags.aligned or a.dtype != first.dtype for a in arrays.values()):
         return None
     result = np.empty(shape, np.int64 if name == "max_pool_indices" else first.dtype)

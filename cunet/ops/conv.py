@@ -130,10 +130,18 @@ def convolve_input_gradient(gy: Array, weight: Array, windows: Windows, groups: 
     return gx
 
 
-def convolve_weight_gradient(x: Array, gy: Array, windows: Windows, groups: int) -> Array:
-    """Return the gradient of the weight of `convolve`: shape (O, C/groups, taps)."""
-    gw = compiled.weight_gradient(x, gy, windows, groups)
+def convolve_weight_gradient(
+    x: Array, gy: Array, windows: Windows, groups: int, more: dict[str, Array] | None = None
+) -> Array:
+    """Return the gradient of the weight of `convolve`: shape (O, C/groups, taps).
+
+    That of the bias is put into `more` as "bias" where it is found on the way.
+    """
+    sums = np.empty(gy.shape[1], gy.dtype) if more is not None and type(gy) is np.ndarray else None
+    gw = compiled.weight_gradient(x, gy, windows, groups, sums)
     if gw is not None:
+        if more is not None and sums is not None:
+            more["bias"] = sums
         return gw
     n, channels = x.shape[:2]
     shape = (groups, channels // groups * windows.taps, gy.shape[1] // groups)
@@ -229,10 +237,11 @@ def _convolution(x, weight, bias=None, *, who, ndim, stride, padding, dilation, 
 
     def vjp(gy):
         g = to_planes(gy, channels_last).astype(x.dtype, copy=False)
+        found: dict[str, Array] = {}
         return (
             lambda: from_planes(convolve_input_gradient(g, weight, windows, groups), ndim, channels_last),
-            lambda: convolve_weight_gradient(x, g, windows, groups).reshape(shape),
-            lambda: _channel_sums(g),
+            lambda: convolve_weight_gradient(x, g, windows, groups, found).reshape(shape),
+            lambda: found.pop("bias") if found else _channel_sums(g),
         )
 
     return from_planes(y, ndim, channels_last), vjp

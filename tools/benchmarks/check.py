@@ -28,8 +28,7 @@ def inputs(job: Job) -> tuple[Any, ...]:
     x = rng.standard_normal(job.shape, np.float32)
     if job.labels:
         return x, None, rng.integers(0, job.labels, job.shape[0])
-    shape = (*job.shape[:2], *[n // 2 for n in job.shape[2:]]) if job.key == "max-pool" else job.shape
-    return x, rng.standard_normal(shape, np.float32), None
+    return x, rng.standard_normal(job.out or job.shape, np.float32), None
 
 
 def initial_state(job: Job) -> dict[str, np.ndarray]:
@@ -37,14 +36,16 @@ def initial_state(job: Job) -> dict[str, np.ndarray]:
     import cunet
 
     cunet.manual_seed(0)
-    return job.build(cunet.nn, True).state_dict() if isinstance(job, Training) else {}
+    if isinstance(job, Training):
+        return job.build(cunet.nn, True).state_dict()
+    return job.build(cunet.nn).state_dict() if isinstance(job, Function) and job.weights else {}
 
 
 def call(library: Library, job: Job, state: Any, arrays: tuple[Any, ...], drop: bool = True) -> Any:
     """Return the job's call for a library."""
     if isinstance(job, Training):
         return library.training(job, state, drop)
-    return library.function(job, *arrays) if isinstance(job, Function) else library.adam(job, *arrays)
+    return library.function(job, state, *arrays) if isinstance(job, Function) else library.adam(job, *arrays)
 
 
 def outcome(library: Library, job: Job, state: Any, arrays: tuple[Any, ...]) -> list[np.ndarray]:

@@ -88,11 +88,13 @@ class Jax(Library):
 
         return step
 
-    def function(self, job: Function, x: np.ndarray, gy: np.ndarray | None, labels: np.ndarray | None) -> Call:
+    def function(
+        self, job: Function, state: State, x: np.ndarray, gy: np.ndarray | None, labels: np.ndarray | None
+    ) -> Call:
         """Return a call that runs a layer forward and backward and returns the result and the gradients."""
         self.require(job)
         layer = job.build(jax_nn)
-        params, buffers = split(layer)
+        params, buffers = split(layer, {k: jnp.array(v) for k, v in state.items()} if state else None)
         order = list(params)
         more = [] if labels is None else [jnp.array(labels)]
         data, gradient = jnp.array(x), jnp.ones(()) if gy is None else jnp.array(gy)

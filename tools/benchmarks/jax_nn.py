@@ -136,14 +136,21 @@ class Linear(Module):
 class Conv2d(Module):
     """Convolution of NCHW images."""
 
-    def __init__(self, n: int, m: int, size: int, padding: int = 0) -> None:
-        super().__init__(weight=jnp.zeros((m, n, size, size)), bias=jnp.zeros(m))
-        self.padding = [(padding, padding)] * 2
+    def __init__(self, n: int, m: int, size: int, stride: int = 1, padding: int = 0, groups: int = 1) -> None:
+        super().__init__(weight=jnp.zeros((m, n // groups, size, size)), bias=jnp.zeros(m))
+        self.stride, self.padding, self.groups = (stride, stride), [(padding, padding)] * 2, groups
 
     def forward(self, x: Any) -> Any:
         """Return the map."""
         names = ("NCHW", "OIHW", "NCHW")
-        y = lax.conv_general_dilated(x, self.arrays["weight"], (1, 1), self.padding, dimension_numbers=names)
+        y = lax.conv_general_dilated(
+            x,
+            self.arrays["weight"],
+            self.stride,
+            self.padding,
+            dimension_numbers=names,
+            feature_group_count=self.groups,
+        )
         return y + self.arrays["bias"][:, None, None]
 
 

@@ -66,11 +66,15 @@ class Function(Job):
     Attributes:
         build: ``build(nn)`` makes the layer.
         shape: of the input.
+        out: shape of the result, where it is another.
+        weights: whether the layer draws weights, which must be the same in all libraries.
         labels: number of classes, for a loss that takes labels too.
     """
 
     build: Callable[[Any], Any] = field(kw_only=True)
     shape: tuple[int, ...] = field(kw_only=True)
+    out: tuple[int, ...] | None = None
+    weights: bool = False
     labels: int = 0
 
 
@@ -190,8 +194,20 @@ def function_jobs(tiny: bool) -> list[Job]:
         return Function(key, f"(e) {title}", "e", (4, 1.2), build=build, shape=shape,
                         bytes=4 * passes * np.prod(shape, dtype=float), **more)  # fmt: skip
 
+    half = (*image[:2], image[2] // 2, image[3] // 2)
+
+    def convolution(key: str, title: str, size: int, passes: float, out: Any = image, **options: int) -> Function:
+        channels = image[1]
+        products = np.prod(out, dtype=float) * size * size * channels / options.get("groups", 1)
+        return function(
+            f"conv-{key}", f"conv {title}, {channels} to {channels}",
+            lambda nn: nn.Conv2d(channels, channels, size, **options), passes, image, out=out, weights=True,
+            flops=6 * products, layers=("Conv2d",),
+        )  # fmt: skip
+
     # Forward reads x and writes y, backward reads x and gy and writes gx: 5. A batch norm reads x once more in
-    # forward (statistics), x and gy once more in backward: 8. Dropout and pooling need no x in backward.
+    # forward (statistics), x and gy once more in backward: 8. Dropout and pooling need no x in backward. A convolution
+    # reads gy for both gradients: 6, of which 3 are of the size of the output.
     return [
         function("gelu", "GELU", lambda nn: nn.GELU(), 5),
         function("elu", "ELU", lambda nn: nn.ELU(), 5),
@@ -201,7 +217,12 @@ def function_jobs(tiny: bool) -> list[Job]:
         function("batch-norm-1d", "batch norm 1d", lambda nn: nn.BatchNorm1d(flat[1]), 8),
         function("batch-norm-2d", "batch norm 2d", lambda nn: nn.BatchNorm2d(image[1]), 8, image),
         function("dropout", "dropout 0.5", lambda nn: nn.Dropout(0.5), 4),
-        function("max-pool", "max-pool 2x2", lambda nn: nn.MaxPool2d(2), 2.5, image, layers=("MaxPool2d",)),
+        function("max-pool", "max-pool 2x2", lambda nn: nn.MaxPool2d(2), 2.5, image, out=half,
+                 layers=("MaxPool2d",)),
+        convolution("3x3", "3x3", 3, 6, padding=1),
+        convolution("1x1", "1x1", 1, 6),
+        convolution("stride", "3x3, stride 2", 3, 3.75, half, padding=1, stride=2),
+        convolution("depthwise", "3x3 depthwise", 3, 6, padding=1, groups=image[1]),
         # Reads g, w, m and v; writes w, m and v.
         *(Step(f"adam-{name}", f"(e) Adam, {name} weights", "e", (4, 1.2), count=n, bytes=28.0 * n)
           for name, n in zip(("1e6", "1e7"), counts, strict=True)),

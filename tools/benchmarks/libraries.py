@@ -98,10 +98,14 @@ class Library:
 
         return self.use(step)
 
-    def function(self, job: Function, x: np.ndarray, gy: np.ndarray | None, labels: np.ndarray | None) -> Call:
+    def function(
+        self, job: Function, state: State, x: np.ndarray, gy: np.ndarray | None, labels: np.ndarray | None
+    ) -> Call:
         """Return a call that runs a layer forward and backward and returns the result and the gradients."""
         self.require(job)
         layer = job.build(self.nn)
+        if state:
+            self.load(layer, state)
         leaves = [self.leaf(x), *layer.parameters()]
         layer = self.prepared(layer)
         more = [] if labels is None else [self.array(labels)]
