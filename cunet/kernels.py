@@ -27,7 +27,8 @@ from typing import Any
 
 import numpy as np
 
-from . import backend, blocks, cpu, native
+from . import backend, blocks, cpu, folding, native
+from .folding import folded_axes, reduced_shape
 
 cpu.keep_memory()
 
@@ -110,10 +111,10 @@ class Kernel:
         call = self.compiled.get(lead.dtype.char)
         return native.compiled(self, lead.dtype.char) if call is None else call
 
-    def _device(self, xp: Any, dtype: np.dtype, make: Callable[..., Any]) -> tuple[Any, np.dtype]:
-        """Return the compiled kernel for the arithmetic type of `dtype`, and that type."""
+    def _device(self, xp: Any, dtype: np.dtype, make: Callable[..., Any], *variant: Any) -> tuple[Any, np.dtype]:
+        """Return the compiled kernel for the arithmetic type of `dtype` and a `variant` of it, and that type."""
         wide = np.dtype(np.float64 if dtype == np.float64 else np.float32)
-        key = (xp.__name__, wide.char)
+        key = (xp.__name__, wide.char, *variant)
         if key not in self._compiled:
             self._compiled[key] = make(xp, wide)
         return self._compiled[key], wide
@@ -282,6 +283,7 @@ class Reduction(Kernel):
                 raise ValueError(f"{self.name}: map, reduce and post must be one line each (they become macros)")
         self.map, self.reduce, self.post = map, reduce, post
         self.identity, self.reduce_type = identity, reduce_type
+        self.needs_cupy = folding.needs_cupy(map, post)
 
     native = True
     in_place = False
@@ -297,11 +299,14 @@ class Reduction(Kernel):
                     return result
             return self._numpy(args, axis=axis, keepdims=keepdims)
         dtype = self._dtype(args)
-        kernel, wide = self._device(xp, dtype, self._make)
-        # CuPy returns only the first output and allocates the rest in vain: pass all of them.
-        shape = reduced_shape(np.broadcast_shapes(*[a.shape for a in args if hasattr(a, "shape")]), axis, keepdims)
-        outs = [xp.empty(shape, {"T": dtype, "A": wide}.get(p.type, p.type)) for p in self.outs]
-        kernel(*args, *outs, axis=axis, keepdims=keepdims)
+        types = {"T": dtype, "A": np.dtype(np.float64 if dtype == np.float64 else np.float32)}
+        full = np.broadcast_shapes(*[a.shape for a in args if hasattr(a, "shape")])
+        outs = [xp.empty(reduced_shape(full, axis, keepdims), types.get(p.type, p.type)) for p in self.outs]
+        plan = folding.plan(self, xp, args, types, sorted(folded_axes(len(full), axis)))
+        if plan:
+            folding.fold(self, xp, types, plan, outs)
+        else:  # CuPy returns only the first output and allocates the rest in vain: pass all of them
+            self._device(xp, dtype, self._make)[0](*args, *outs, axis=axis, keepdims=keepdims)
         return outs[0] if len(outs) == 1 else tuple(outs)
 
     def device_text(self, wide: np.dtype) -> tuple[str, ...]:
@@ -373,26 +378,3 @@ def reduction(
         preamble: CUDA text placed before the kernel; knows the type ``A``.
     """
     return lambda body: Reduction(body, ins, outs, map, reduce, post, identity, reduce_type, preamble)
-
-
-def folded_axes(ndim: int, axis: Any) -> tuple[int, ...]:
-    """Return the axes that `axis` (int, tuple, None: all) names, from 0; as in NumPy a 0-d array has an axis 0.
-
-    Raises:
-        numpy.exceptions.AxisError: there is no such axis.
-    """
-    if axis is None:
-        return tuple(range(ndim))
-    given = axis if isinstance(axis, tuple) else (axis,)
-    for a in given:
-        if not -max(ndim, 1) <= a < max(ndim, 1):
-            raise np.exceptions.AxisError(a, ndim)
-    return tuple(a % ndim for a in given) if ndim else ()
-
-
-def reduced_shape(shape: tuple[int, ...], axis: Any, keepdims: bool) -> tuple[int, ...]:
-    """Return the shape left when `axis` (None: all) is folded."""
-    axes = folded_axes(len(shape), axis)
-    if keepdims:
-        return tuple(1 if i in axes else s for i, s in enumerate(shape))
-    return tuple(s for i, s in enumerate(shape) if i not in axes)

@@ -72,8 +72,8 @@ def class_weight(who: str, weight: Any, x: Array, axis: int) -> Any:
     return weight.reshape(-1, *(1,) * (x.ndim - axis - 1))
 
 
-def labels(who: str, x: Array, target: Array, axis: int, ignored: int) -> tuple[Array, Array]:
-    """Return the labels as int64 with the class axis put back, and the class numbers along that axis."""
+def labels(who: str, x: Array, target: Array, axis: int, ignored: int) -> Array:
+    """Return the labels as int64 with the class axis put back."""
     if target.dtype.kind not in "iu":
         raise TypeError(f"{who}: target must hold class labels of integer dtype, got {target.dtype}")
     if target.shape != without(x.shape, axis):
@@ -89,8 +89,12 @@ def labels(who: str, x: Array, target: Array, axis: int, ignored: int) -> tuple[
             raise ValueError(
                 f"{who}: class labels must be 0 to {classes - 1}, or ignore_index = {ignored}; got {wrong[0]}"
             )
-    c = array_module(x).arange(classes).reshape(-1, *(1,) * (x.ndim - axis - 1))
-    return t.reshape(*x.shape[:axis], 1, *x.shape[axis + 1 :]), c
+    return t.reshape(*x.shape[:axis], 1, *x.shape[axis + 1 :])
+
+
+def class_numbers(x: Array, axis: int) -> Array:
+    """Return 0, 1, ... along the class axis."""
+    return array_module(x).arange(x.shape[axis]).reshape(-1, *(1,) * (x.ndim - axis - 1))
 
 
 def weight_of(weight: Any, t: Array, classes: int) -> Any:
@@ -137,14 +141,15 @@ def nll_loss(
     axis = class_axis("nll_loss", log_probs, axis)
     weight = class_weight("nll_loss", weight, log_probs, axis)
     target = as_array(target)
-    t, c = labels("nll_loss", log_probs, target, axis, ignore_index)
-    own = weight_of(weight, t, c.size)
-    sizes = (c.size, math.prod(log_probs.shape[axis + 1 :]), ignore_index)
+    t = labels("nll_loss", log_probs, target, axis, ignore_index)
+    classes = log_probs.shape[axis]
+    own = weight_of(weight, t, classes)
+    sizes = (classes, math.prod(log_probs.shape[axis + 1 :]), ignore_index)
     loss, kept = label_loss(log_probs, t, 0.0, 0.0, own, 0.0, 0.0, 1.0, 0.0, *sizes)
     divisor = kept.sum() if reduction == "mean" else 1
 
     def vjp(gy):
         g = spread_gradient(expand(gy, axis), log_probs.dtype, divisor)
-        return (nll_backward(log_probs, t, c, kept, g), None)
+        return (nll_backward(log_probs, t, class_numbers(log_probs, axis), kept, g), None)
 
     return reduce_loss(loss.reshape(target.shape), log_probs.dtype, reduction, divisor), vjp
