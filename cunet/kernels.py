@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from . import backend, blocks, cpu, folding, native
+from . import backend, blocks, cpu, folding, native, updating
 from .folding import folded_axes, reduced_shape
 
 cpu.keep_memory()
@@ -238,17 +238,17 @@ class Update(Elementwise):
     def __call__(self, *args: Any) -> None:  # type: ignore[override]
         """Update the last arguments, contiguous 1-D arrays of one length, from those before them.
 
-        Arguments of type ``A`` are Python numbers, or 0-d arrays on the GPU that are read there.
+        Arguments of type ``A`` are Python numbers, or 0-d arrays on the GPU that are read there. On the GPU the first
+        argument, the gradient, may be a list of arrays that belong to the others one after the other.
         """
-        xp = backend.array_module(*args)
+        xp = backend.array_module(args[-1])
         if xp is np:
             call = native.active and self.for_cpu(args[-1])
             if not (call and call.update(args, native.threads)):
                 self._in_blocks(args)
             return
-        kernel, wide = self._device(xp, self._dtype(args), self._make)
-        wides = [p.type == "A" for p in (*self.ins, *self.outs)]
-        kernel(*[a.astype(wide) if w and hasattr(a, "dtype") else a for w, a in zip(wides, args, strict=True)])
+        gradients = args[0] if isinstance(args[0], list) else [args[0]]
+        updating.update(self, xp, gradients, args[1 : len(self.ins)], args[len(self.ins) :])
 
     def _in_blocks(self, args: Sequence[Any]) -> None:
         size, dtype = args[-1].size, args[-1].dtype

@@ -56,6 +56,11 @@ def c_type(kind: str) -> str | None:
     return kind if kind in ("T", "A") else _WORDS.get(kind)
 
 
+def types(wide: np.dtype, gradient: np.dtype) -> str:
+    """Return the definitions of ``A``, the type `wide`, and of ``G``."""
+    return f"{_INCLUDES.get(gradient.name, '')}typedef {_WORDS[wide.name]} A;\ntypedef {_WORDS[gradient.name]} G;"
+
+
 def header(dtype: np.dtype, vector: int, preamble: str) -> str:
     """Return what stands before a kernel: the types ``T`` and ``A``, loads of `vector` elements, `join_lanes`."""
     wide = "double" if dtype == np.float64 else "float"

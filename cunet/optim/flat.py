@@ -54,7 +54,7 @@ class Flat:
         self.spans = list(zip([0, *ends[:-1]], ends, strict=True))
         self.shapes = [p.data.shape for p in params]
         self.data = gather([p.data for p in params], self.xp.empty(ends[-1], self.dtype))
-        self.grads = self.xp.empty(ends[-1], self.wide)
+        self.grads: Array | None = None  # room for gradients side by side, where they are needed so
         self.slots: dict[str, Array] = {}
         if backend.is_half(self.dtype):
             self.weights = self._master()
@@ -114,11 +114,15 @@ class Flat:
         if current is not None:
             yield first, len(self.params), current
 
-    def gradient(self, first: int, last: int) -> Array:
-        """Return the gradients of a run of parameters as one 1-D array."""
+    def gradient(self, first: int, last: int) -> Array | list[Array]:
+        """Return the gradients of a run of parameters as one 1-D array; on the GPU as a list, for the kernel to read."""
         grads: list[Array] = [p.grad for p in self.params[first:last]]
+        if self.device == "gpu":
+            return [g.astype(self.dtype, copy=False) for g in grads]
         if len(grads) == 1 and grads[0].dtype == self.wide:
             return grads[0].reshape(-1)
+        if self.grads is None:
+            self.grads = np.empty(self.spans[-1][1], self.wide)
         return gather(grads, self.grads[self.span(first, last)])
 
     def span(self, first: int, last: int) -> slice:
