@@ -23,7 +23,7 @@ def update(kernel: Any, xp: Any, gradients: Sequence[Any], scalars: Sequence[Any
         kernel: a `cunet.kernels.Update`.
         xp: the array module.
         gradients: of one dtype.
-        scalars: numbers, or 0-d arrays that the kernel reads.
+        scalars: numbers, or arrays of one number that the kernel reads.
         arrays: contiguous, 1-D, all of the gradients' size together, float32 or float64.
     """
     start, wide = 0, arrays[0].dtype
@@ -34,7 +34,9 @@ def update(kernel: Any, xp: Any, gradients: Sequence[Any], scalars: Sequence[Any
         ends = np.cumsum([g.size for g in some]).tolist()
         size, count = ends[-1], 1 << (len(some) - 1).bit_length()
         variant = (some[0].dtype, count, read)
-        program, _ = kernel._device(xp, wide, lambda xp, _, v=variant: xp.RawKernel(_text(kernel, wide, *v), kernel.name), *variant)
+        program, _ = kernel._device(
+            xp, wide, lambda xp, _, v=variant: xp.RawKernel(_text(kernel, wide, *v), kernel.name), *variant
+        )
         pairs = [v for g, end in zip(some, ends, strict=True) for v in (g, np.int64(end))]
         pairs += [some[-1], np.int64(size)] * (count - len(some))
         parts = [a[start : start + size] for a in arrays]

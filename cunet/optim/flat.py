@@ -56,6 +56,7 @@ class Flat:
         self.data = gather([p.data for p in params], self.xp.empty(ends[-1], self.dtype))
         self.grads: Array | None = None  # room for gradients side by side, where they are needed so
         self.slots: dict[str, Array] = {}
+        self.scalars: dict[tuple[int, int], Array] = {}  # of runs whose rate lies on the device, see `ondevice`
         if backend.is_half(self.dtype):
             self.weights = self._master()
         else:
@@ -115,7 +116,7 @@ class Flat:
             yield first, len(self.params), current
 
     def gradient(self, first: int, last: int) -> Array | list[Array]:
-        """Return the gradients of a run of parameters as one 1-D array; on the GPU as a list, for the kernel to read."""
+        """Return the gradients of a run of parameters: one 1-D array, on the GPU a list for the kernel to read."""
         grads: list[Array] = [p.grad for p in self.params[first:last]]
         if self.device == "gpu":
             return [g.astype(self.dtype, copy=False) for g in grads]
