@@ -166,8 +166,7 @@ _COLUMNS = """{signature} {{
       memcpy(&b, mine_ + half_ * 32 * sizeof(S), sizeof(S));
       a = join_(a, b);
     }}
-    __syncthreads();
-  }}
+  }}  // no barrier: nobody writes again what another reads
   if (threadIdx.y == 0 && live_) {{ {finish} }}
 }}
 """

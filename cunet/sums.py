@@ -37,4 +37,5 @@ def total(x: Array, axes: tuple[int, ...], keepdims: bool = True) -> Array:
     left = tuple(k for k, fold in enumerate(folded) if fold)
     if left:
         x = sum_elements(x, axis=0, keepdims=False) if left == (0,) else x.sum(axis=left, dtype=wide)
-    return x.astype(wide, copy=False).reshape(kept)
+    x = x.astype(wide, copy=False)
+    return x if x.shape == kept else x.reshape(kept)  # no view where none is needed: gradients have owners

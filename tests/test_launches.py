@@ -18,13 +18,12 @@ xp = sim.namespace_or_skip()
 stats = xp._stats
 
 #: What one step of Linear, BatchNorm1d, ELU, Dropout, Linear, cross-entropy and Adam launches. Kernels of cunet: batch
-#: norm 3 (statistics, apply, running statistics), ELU, dropout, cross-entropy 2; the same backward: 1, 1, 1 and batch
-#: norm 2; Adam 1.
-KERNELS = 13
-#: Kernels of CuPy and cuBLAS. Forward: Linear 2 each, the count of batches, cross-entropy 4 (class numbers, two sums,
-#: quotient). Backward: the 1 to begin with, its quotient, Linear 4 and 3 (products, and ones for the sum over rows),
-#: batch norm 2, two gradients made the caller's own. Adam: 6 gradients put side by side.
-ARRAY_OPS = 28
+#: norm 3 (statistics, apply, running statistics), ELU, dropout, cross-entropy 2 (of each sample, and their mean); the
+#: same backward: 1, 1, 1 and batch norm 2, and the sums of two biases; Adam 1.
+KERNELS = 15
+#: Kernels of CuPy and cuBLAS. Forward: Linear 2 each, the count of batches. Backward: the 1 to begin with, its
+#: quotient, Linear 2 and 1 (products), batch norm 2, two gradients made the caller's own.
+ARRAY_OPS = 14
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,17 @@ from ..kernels import elementwise, reduction
 from ..rowwise import rowwise
 from ..tensor import as_array, op
 from .loss import check_reduction, reduce_loss, spread_gradient
-from .nll import class_axis, class_numbers, class_weight, expand, label_loss, labels, weight_of, without
+from .nll import (
+    class_axis,
+    class_numbers,
+    class_weight,
+    expand,
+    label_loss,
+    labels,
+    reduce_label_loss,
+    weight_of,
+    without,
+)
 from .softmax import TOP_CUDA, check_floating, log_softmax_forward, softmax_stats
 
 
@@ -202,7 +212,7 @@ def _from_labels(
     gap = weighted_gap(x, top, weight, axis=axis, keepdims=True) if smoothing else 0.0
     sizes = (classes, math.prod(x.shape[axis + 1 :]), ignored)
     loss, kept = label_loss(x, t, top, rest, own, gap, total, keep, spread, *sizes)
-    divisor = kept.sum() if reduction == "mean" else 1
+    value, divisor = reduce_label_loss(loss.reshape(target.shape), kept.reshape(target.shape), x.dtype, reduction)
 
     def vjp(gy):
         g, c = spread_gradient(expand(gy, axis), x.dtype, divisor), class_numbers(x, axis)
@@ -211,7 +221,7 @@ def _from_labels(
         smoothed = (keep, spread, weight, total, ignored)
         return (smooth_label_backward(x, t, c, top, rest, kept, g, *smoothed), None)
 
-    return reduce_loss(loss.reshape(target.shape), x.dtype, reduction, divisor), vjp
+    return value, vjp
 
 
 def _from_label_rows(
@@ -219,13 +229,13 @@ def _from_label_rows(
 ) -> tuple[Array, Any]:
     """Return the loss and its gradient where the classes are the last axis: one kernel each."""
     loss, kept, top, rest = label_loss_rows(x, t, weight, ignored)
-    divisor = kept.sum() if reduction == "mean" else 1
+    value, divisor = reduce_label_loss(loss.reshape(shape), kept.reshape(shape), x.dtype, reduction)
 
     def vjp(gy):
         g = spread_gradient(expand(gy, x.ndim - 1), x.dtype, divisor)
         return (label_rows_backward(x, t, top, rest, kept, g), None)
 
-    return reduce_loss(loss.reshape(shape), x.dtype, reduction, divisor), vjp
+    return value, vjp
 
 
 def _from_probabilities(

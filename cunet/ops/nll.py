@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array, array_module, is_array, is_gpu_array
-from ..kernels import elementwise
+from ..kernels import elementwise, reduction
 from ..tensor import as_array, op
 from .loss import check_reduction, constant, reduce_loss, spread_gradient
 from .softmax import check_floating
@@ -52,6 +52,30 @@ def nll_backward(x, t, c, kept, g):
     own = np.where(kept == 0, 0, -kept * g)
     np.put_along_axis(gx, np.clip(t, 0, c.size - 1), own, x.ndim - c.ndim)
     return gx
+
+
+# The two sums of a mean over labels and its quotient at once; `kept` holds the weights.
+@reduction(
+    "T in_loss, T in_kept",
+    "T out_mean, T out_total",
+    map="MeanState{in_loss, in_kept}",
+    reduce="MeanState{a.sum + b.sum, a.kept + b.kept}",
+    post="out_mean = a.sum / a.kept, out_total = a.kept",
+    identity="MeanState{0, 0}",
+    reduce_type="MeanState",
+    preamble="struct MeanState { A sum; A kept; };",
+)
+def label_mean(loss, kept, axis, keepdims):
+    total = kept.sum(axis=axis, keepdims=keepdims)
+    return loss.sum(axis=axis, keepdims=keepdims) / total, total
+
+
+def reduce_label_loss(loss: Array, kept: Array, dtype: Any, reduction: str) -> tuple[Array, Any]:
+    """Return the loss of labels reduced as `reduce_loss` does, and what its gradient is divided by."""
+    if reduction != "mean":
+        return reduce_loss(loss, dtype, reduction, 1), 1
+    mean, total = label_mean(loss, kept, axis=None)
+    return mean.astype(dtype, copy=False), total
 
 
 def class_axis(who: str, x: Array, axis: int) -> int:
@@ -146,10 +170,12 @@ def nll_loss(
     own = weight_of(weight, t, classes)
     sizes = (classes, math.prod(log_probs.shape[axis + 1 :]), ignore_index)
     loss, kept = label_loss(log_probs, t, 0.0, 0.0, own, 0.0, 0.0, 1.0, 0.0, *sizes)
-    divisor = kept.sum() if reduction == "mean" else 1
+    value, divisor = reduce_label_loss(
+        loss.reshape(target.shape), kept.reshape(target.shape), log_probs.dtype, reduction
+    )
 
     def vjp(gy):
         g = spread_gradient(expand(gy, axis), log_probs.dtype, divisor)
         return (nll_backward(log_probs, t, class_numbers(log_probs, axis), kept, g), None)
 
-    return reduce_loss(loss.reshape(target.shape), log_probs.dtype, reduction, divisor), vjp
+    return value, vjp

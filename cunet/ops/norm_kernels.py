@@ -165,7 +165,7 @@ def normalize_sums(gy, x, mean, rstd, weight, *, axis, keepdims):
     for part in _blocks(gy.shape, axis):
         xhat = x[part] - _cut(mean, part)
         xhat *= _cut(rstd, part)
-        g = gy[part] if np.ndim(weight) == 0 else gy[part] * _cut(weight, part)
+        g = gy[part] if np.ndim(weight) == 0 and weight == 1 else gy[part] * _cut(weight, part)
         total[part] = _total(g, axis)
         dot[part] = _dot(g, xhat, axis)
     return total, dot

@@ -230,7 +230,9 @@ def log_softmax_rows(x):
 
 @rowwise("T gy, T y", "T gx", "fold(A total, 0, gy, p + q); each(gx = gy - exp(y) * total)")
 def log_softmax_rows_backward(gy, y):
-    return log_softmax_backward(gy, y, gy.sum(axis=-1, keepdims=True, dtype=accumulator(gy.dtype)))
+    with np.errstate(all="ignore"):
+        total = gy.sum(axis=-1, keepdims=True, dtype=accumulator(gy.dtype))
+    return log_softmax_backward(gy, y, total)
 
 
 @op
