@@ -207,7 +207,7 @@ def _text(
         finish = f"memcpy(held_parts_ + (blockIdx.y * results_ + own_) * {rowtext.STATE_BYTES}, &a, sizeof(S));"
     params += ["long long results_, long long count_, long long chunk_", *([] if columns else ["int lanes_"])]
     text = (_COLUMNS if columns else _ROWS).format(
-        signature=f'extern "C" __global__ void __launch_bounds__({MOST_LANES}) {kernel.name}({", ".join(params)})',
+        signature=f'extern "C" __global__ __launch_bounds__({MOST_LANES}) void {kernel.name}({", ".join(params)})',
         reduce=kernel.reduce, identity=kernel.identity, map=kernel.map if source else "part_",
         once=" ".join(once), loads=" ".join(loads), each=" ".join(each), finish=finish,
     )  # fmt: skip

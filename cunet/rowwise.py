@@ -133,7 +133,7 @@ class Rowwise(Kernel):
         body += self.operation[at:].rstrip().rstrip(";") + ";"
         constants = f"#define at(name, k) ((A)name##_[start_ + (k)])\nstatic const int vector_ = {vector};\n"
         text = [rowtext.header(dtype, vector, self.preamble), constants]
-        text += [f'extern "C" __global__ void __launch_bounds__({MOST_LANES}) {self.name}({loop.signature()}) {{']
+        text += [f'extern "C" __global__ __launch_bounds__({MOST_LANES}) void {self.name}({loop.signature()}) {{']
         text += [loop.opening(), body, loop.closing(), "}"]
         return "\n".join(text)
 

@@ -58,7 +58,7 @@ def _text(kernel: Any, wide: np.dtype, dtype: np.dtype, count: int, read: tuple[
     body = "\n    ".join(lines)
     return (
         f"{rowtext.types(wide, dtype)}\n"
-        f'extern "C" __global__ void __launch_bounds__({THREADS}) {kernel.name}({", ".join(params)}) {{\n'
+        f'extern "C" __global__ __launch_bounds__({THREADS}) void {kernel.name}({", ".join(params)}) {{\n'
         f"  const long long at_ = (long long)blockIdx.x * {THREADS} + threadIdx.x;\n"
         f"  if (at_ < end{count - 1}_) {{\n    {body}\n  }}\n}}\n"
     )
