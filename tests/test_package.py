@@ -22,7 +22,7 @@ NAMES = [path.relative_to(ROOT).as_posix() for path in FILES]
 ORDER = [
     ["cpu", "backend", "folders", "notice", "special"],
     ["blocks", "native", "rowtext"],
-    ["folding", "updating"],
+    ["folding", "rows", "updating"],
     ["files", "gains", "kernels", "methods", "philox", "random"],
     ["rowwise", "sums"],
     ["tape"],

@@ -8,7 +8,7 @@ import pytest
 import sim
 from helpers import host
 
-from cunet import folding, kernels, rowtext, rowwise, sums
+from cunet import folding, kernels, rows, rowtext, rowwise, sums
 from cunet.kernels import KERNELS
 from cunet.ops import cross_entropy, norm_kernels, softmax
 
@@ -83,7 +83,7 @@ def test_rows_of_nothing_and_no_rows(name, rng, dev):
     kernel = KERNELS[name]
     for shape in ((0, 5), (2, 0, 3)):
         args = arguments(name, rng, shape, np.float32)
-        for param, y in zip(kernel.outs, results(kernel, on(dev, args)), strict=True):
+        for param, y in zip(kernel.text[1], results(kernel, on(dev, args)), strict=True):
             assert y.shape == (shape if param.place == "" else (*shape[:-1], 1))
 
 
@@ -99,6 +99,23 @@ def test_rows_with_nan_and_infinities_are_those_of_numpy(name, rng, dev):
     pairs = zip(results(kernel, on(dev, args)), results(kernel, args), strict=True)
     for y, e in [next(pairs)] if name == "norm_rows" else pairs:  # a mean of infinities depends on the order
         np.testing.assert_allclose(y, e, rtol=1e-5, atol=1e-5)
+
+
+def test_statistics_keep_what_rounding_takes_from_the_mean(rng, dev):
+    """Numbers of four neighbouring floats: the mean of their sum is off by as much as they differ."""
+    x = (4096 + rng.integers(0, 4, (5, 3000)) * 2.0**-11).astype(np.float32)
+    _, mean, var, rstd = (host(a) for a in norm_kernels.norm_rows(dev(x), 1.0, 0.0, 0.0))
+    exact = x.astype(np.float64)
+    np.testing.assert_allclose(mean[:, 0], exact.mean(axis=1), rtol=6e-8)
+    np.testing.assert_allclose(var[:, 0], exact.var(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(rstd[:, 0], exact.std(axis=1) ** -1, rtol=1e-5)
+
+
+def test_a_variance_is_never_negative(dev):
+    x = np.full((3, 777), 0.1, np.float32) * np.float32([[1], [1e4], [-3e7]])
+    _, _, var, rstd = (host(a) for a in norm_kernels.norm_rows(dev(x), 1.0, 0.0, 0.0))
+    assert (var >= 0).all()
+    assert (rstd > 0).all()
 
 
 @every_dtype
@@ -207,6 +224,74 @@ def test_sums_over_any_axes(dtype, rng, dev):
             np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-4)
 
 
+# -- elementwise kernels whose arguments are broadcast along rows or across them
+
+BROADCAST = {
+    "values for channels of images": ((6, 5, 48), (1, 5, 1), "row"),
+    "values for samples": ((6, 5, 48), (6, 1, 1), "row"),
+    "values for samples and channels": ((6, 5, 48), (6, 5, 1), "row"),
+    "values for columns": ((30, 48), (48,), "col"),
+    "values for pixels": ((6, 4, 4, 12), (4, 12), "col"),
+    "values for the inner channels": ((2, 3, 5, 48), (1, 3, 1, 1), "row"),
+    "odd rows": ((6, 5, 31), (1, 5, 1), "row"),
+}
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """Broadcast arrays of any size are worth a kernel over rows."""
+    monkeypatch.setattr(rows, "LONG", 0)
+
+
+@every_dtype
+@pytest.mark.parametrize("name", BROADCAST)
+def test_broadcast_arguments(name, dtype, rng, dev, short):
+    shape, part, place = BROADCAST[name]
+    x, gy = (rng.uniform(-2, 2, shape).astype(dtype) for _ in range(2))
+    mean, rstd, weight, bias, total = (rng.uniform(0.5, 2, part).astype(wide(dtype)) for _ in range(5))
+    for kernel, args in (
+        (norm_kernels.normalize, (x, mean, rstd, weight, bias)),
+        (norm_kernels.normalize, (x, 0.5, rstd, 1.0, 0.0)),
+        (norm_kernels.normalize, (x, mean.mean(keepdims=True), rstd, weight.reshape(-1)[0].reshape(()), 0.0)),
+        (norm_kernels.normalize_backward, (gy, x, mean, rstd, weight, total, bias, 0.125)),
+        (KERNELS["leaky_relu_backward"], (gy, x, weight)),
+        (KERNELS["drop_channels"], (x, (weight > 1).astype(wide(dtype)), 2.0, 0.25, -0.5)),
+    ):
+        plan = rows.plan(kernel, on(dev, args)) if rows.backend.is_gpu_array(dev(x)) else None
+        if plan:
+            assert place in [p.place for p in plan.text.ins]
+        assert plan or not rows.backend.is_gpu_array(dev(x))
+        agree(results(kernel, on(dev, args)), args, kernel, dtype)
+
+
+@pytest.mark.parametrize(
+    ("shape", "parts"),
+    [
+        ((64, 64), [(64, 64)]),  # nothing is broadcast
+        ((64, 64), [()]),  # one value for all costs CuPy nothing
+        ((64, 8), [(8,)]),  # rows of a few elements
+        ((8, 6, 64), [(8, 1, 64)]),  # neither along rows nor across them
+        ((8, 6, 64), [(1, 6, 1), (8, 1, 64)]),
+        ((2, 100000), [(2, 1)]),  # fewer rows than a GPU has processors
+    ],
+)
+def test_what_gives_no_good_rows_is_left_to_cupy(shape, parts, rng, dev, short):
+    x = dev(rng.standard_normal(shape).astype(np.float32))
+    others = [dev(rng.standard_normal(p).astype(np.float32)) for p in (parts * 2)[:2]]
+    assert rows.plan(norm_kernels.normalize, (x, others[0], others[1], 1.0, 0.0)) is None
+
+
+def test_strided_data_is_left_to_cupy(rng, dev, short):
+    x, mean = dev(rng.standard_normal((64, 32)).astype(np.float32)), dev(np.ones(64, np.float32))
+    assert rows.plan(norm_kernels.normalize, (x.T, mean, 1.0, 1.0, 0.0)) is None
+    assert rows.plan(norm_kernels.normalize, (x.reshape(32, 64), mean, 1.0, 1.0, 0.0))
+
+
+def test_a_few_elements_are_left_to_cupy(dev):
+    x, mean = dev(np.ones((64, 64), np.float32)), dev(np.ones(64, np.float32))
+    assert rows.plan(norm_kernels.normalize, (x, mean, 1.0, 1.0, 0.0)) is None
+
+
 # -- how the work is cut; on the simulated device, whatever is tested
 
 FORMS = {"held": {}, "read again": {"HELD": 0}, "a few lanes": {"MOST_LANES": 64}, "two loads": {"HELD": 2}}
@@ -226,7 +311,7 @@ def test_rows_come_out_the_same_however_they_are_cut(form, threads, rng, cp, mon
     from sim.state import block
 
     for name, value in FORMS[form].items():
-        monkeypatch.setattr(rowwise, name, value)
+        monkeypatch.setattr(rows, name, value)
     for shape in ((3, 31), (5, 64), (2, 1000), (1, 5001)):
         for name in ROWWISE:
             args = arguments(name, rng, shape, np.float32)
