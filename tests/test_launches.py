@@ -206,6 +206,13 @@ def test_no_clipping_waits_or_uploads(clip, rng):
     quiet_step(rng, mlp(), clip=clip)
 
 
+def test_clipping_puts_all_gradients_side_by_side_in_one_launch(rng):
+    plain = quiet_step(rng, mlp())
+    clipped = quiet_step(rng, mlp(), clip=lambda p: optim.clip_grad_norm_(p, 1.0))
+    assert clipped["launches"] - plain["launches"] == 1
+    assert clipped["ops"] - plain["ops"] == 14  # of the norm, the factor and the product
+
+
 PROBABILITIES = np.full((48, 10), 0.1, np.float32)
 LOSSES = {
     "labels": (nn.CrossEntropyLoss(), None),

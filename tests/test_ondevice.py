@@ -78,7 +78,8 @@ def test_kernels_read_the_same_arrays_in_every_step(name, rng, monkeypatch):
     update = updating.update
 
     def spy(kernel, xp, grads, scalars, arrays):
-        seen.append([a.data.ptr for a in (*scalars, *arrays) if hasattr(a, "data")])
+        if kernel.name != "gather_arrays":  # which makes the flat buffers in the first step
+            seen.append([a.data.ptr for a in (*scalars, *arrays) if hasattr(a, "data")])
         return update(kernel, xp, grads, scalars, arrays)
 
     monkeypatch.setattr(updating, "update", spy)

@@ -9,10 +9,17 @@ import numpy as np
 
 from .. import backend
 from ..backend import Array
+from ..kernels import update
 from ..tensor import Tensor
 
 #: What an optimiser keeps for one parameter: numbers such as "step", and arrays of the parameter's shape.
 State = dict[str, Any]
+
+
+@update("T g", "T out", "out = g", scratch=0)
+def gather_arrays(g, out):
+    """Copy arrays, which may lie anywhere, one after the other."""
+    out[...] = g
 
 
 def gather(arrays: Sequence[Array], out: Array) -> Array:
@@ -21,8 +28,11 @@ def gather(arrays: Sequence[Array], out: Array) -> Array:
     if type(out) is np.ndarray and not backend.is_half(out.dtype):
         np.concatenate(parts, out=out, casting="same_kind")
         return out
+    if type(out) is not np.ndarray and not backend.is_half(out.dtype) and len({a.dtype for a in parts}) == 1:
+        gather_arrays(parts, out)
+        return out
     start = 0
-    for part in parts:  # on the GPU a joint copy would upload a list of addresses
+    for part in parts:
         out[start : start + part.size] = part
         start += part.size
     return out
