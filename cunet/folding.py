@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import backend, rowtext
+from . import rowtext
 
 LANES, DEEP = 32, 8  # threads of a block of columns: side by side, and down the columns
 MOST_LANES = 512  # threads that share a row
@@ -72,7 +72,7 @@ def _placed(
 ) -> tuple[str, Any]:
     """Return where the values of an argument lie, and the argument as the kernel takes it."""
     dtype = np.dtype(dtypes.get(p.type, p.type))
-    if not backend.is_array(a):
+    if not rowtext.on_device(a):
         return "number", dtype.type(a)
     if p.type != "T":
         a = a.astype(dtype, copy=False)

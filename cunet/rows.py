@@ -77,7 +77,7 @@ def prepared(xp: Any, p: Spec, a: Any, types: dict[str, np.dtype], kept: tuple[i
         kept: the shape of one value a row.
     """
     dtype = np.dtype(types.get(p.type, p.type))
-    if not backend.is_array(a):
+    if not rowtext.on_device(a):
         return dtype.type(a)
     if p.place == "row" and a.size != math.prod(kept) and not _cycles(a.shape, kept):
         a = xp.broadcast_to(a, kept)

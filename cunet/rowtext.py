@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from . import backend
+
 STATE_BYTES = 32  # of a running value, at most
 _WORDS = {
     "float16": "float16", "bfloat16": "bfloat16", "float32": "float", "float64": "double", "bool": "bool",
@@ -70,6 +72,13 @@ def header(dtype: np.dtype, vector: int, preamble: str) -> str:
         f"struct __align__({vector} > 1 ? 16 : sizeof(A)) some_factors {{ A v[{vector}]; }};\n"
         f"{_JOIN}{preamble}\n"
     )
+
+
+def on_device(a: Any) -> bool:
+    """Tell whether an argument is an array of the device; refuse NumPy's, as CuPy's own kernels do."""
+    if isinstance(a, np.ndarray):
+        raise TypeError(f"Unsupported type {type(a)}")
+    return backend.is_gpu_array(a)
 
 
 def vector_of(dtype: np.dtype, length: int, arrays: Sequence[Any]) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import backend, rowtext
+from . import rowtext
 
 MOST = 32  # gradients of one launch
 THREADS = 256
@@ -27,10 +27,10 @@ def update(kernel: Any, xp: Any, gradients: Sequence[Any], scalars: Sequence[Any
         arrays: contiguous, 1-D, all of the gradients' size together, float32 or float64.
     """
     start, wide = 0, arrays[0].dtype
-    scalars = [a.astype(wide, copy=False) if backend.is_array(a) else wide.type(a) for a in scalars]
-    read = tuple(backend.is_array(a) for a in scalars)
+    read = tuple([rowtext.on_device(a) for a in scalars])
+    scalars = [a.astype(wide, copy=False) if array else wide.type(a) for a, array in zip(scalars, read, strict=True)]
     for first in range(0, len(gradients), MOST):
-        some = [xp.ascontiguousarray(g) for g in gradients[first : first + MOST]]
+        some = [xp.ascontiguousarray(g) for g in gradients[first : first + MOST] if rowtext.on_device(g)]
         ends = np.cumsum([g.size for g in some]).tolist()
         size, count = ends[-1], 1 << (len(some) - 1).bit_length()
         variant = (some[0].dtype, count, read)
