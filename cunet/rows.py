@@ -1,7 +1,8 @@
 """Text and launch of kernels that work row by row: see `cunet.rowwise` for what they are.
 
-Elementwise kernels whose arrays are broadcast along rows or across them come here too (`plan`): CuPy would find the
-place of every argument by a few divisions in each element, which costs more than the memory does.
+Elementwise kernels of many elements come here too (`plan`). Where arrays are broadcast along rows or across them, CuPy
+would find the place of every argument by a few divisions in each element, which costs more than the memory does; where
+none is, it would load one element a thread, of two bytes in half types, instead of sixteen bytes.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from . import backend, rowtext
 HELD = 4  # loads of each input that a thread keeps in registers
 MOST_LANES = 512  # threads that share a row
 BLOCK = 128  # threads of a block whose rows are shorter than that
-LONG = 32768  # elements from which broadcast arrays are worth a kernel of their own
+LONG = 1 << 17  # elements from which broadcast arrays are worth a kernel of their own
+FLAT = 1 << 22  # the same where nothing is broadcast: below that a call costs the host more than the device
 FEW, WIDE, NARROW = 256, 8192, 16  # rows fewer than that are not wider; none are narrower
 
 
@@ -41,10 +43,14 @@ class Text(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """Rows, elements in each, and the groups and inner of `cunet.rowwise.Rowwise.__call__`."""
+    """Rows, elements in each, and the groups and inner of `cunet.rowwise.Rowwise.__call__`.
+
+    `total` is how many elements there are; the last row may have fewer than the others.
+    """
 
     rows: int
     length: int
+    total: int
     cells: tuple[int, int] = (1, 1)
 
 
@@ -53,7 +59,7 @@ def launch(kernel: Any, xp: Any, dtype: np.dtype, text: Text, given: list[Any], 
     specs = (*text.ins, *text.outs)
     # Rows of more than one load begin where a load may begin only if all do.
     loaded = [a for p, a in zip(specs, (*given, *outs), strict=True) if p.place != "row" and backend.is_array(a)]
-    vector = rowtext.vector_of(dtype, shape.length, loaded)
+    vector = rowtext.vector_of(dtype, math.gcd(shape.length, shape.total), loaded)
     loads = -(-shape.length // vector)
     lanes = rowtext.lanes_of(loads, MOST_LANES)
     held = HELD if loads <= HELD * lanes else 0
@@ -61,7 +67,8 @@ def launch(kernel: Any, xp: Any, dtype: np.dtype, text: Text, given: list[Any], 
     variant = (text, dtype, kinds, vector, held, shape.cells != (1, 1))
     program, _ = kernel._device(xp, dtype, lambda xp, _: xp.RawKernel(device_text(*variant), text.name), *variant)
     block = max(lanes, BLOCK) if lanes <= 32 else lanes
-    sizes: list[Any] = [np.int64(shape.rows), np.int64(shape.length), np.int32(lanes), *map(np.int32, shape.cells)]
+    sizes: list[Any] = [np.int64(shape.rows), np.int64(shape.length), np.int64(shape.total)]
+    sizes += [np.int32(lanes), *map(np.int32, shape.cells)]
     periods = [np.int64(a.size) for kind, a in zip(kinds, given, strict=True) if kind == "cycle"]
     program((-(-shape.rows // (block // lanes)),), (block,), (*given, *outs, *sizes, *periods))
 
@@ -142,7 +149,7 @@ class _Loop:
             parts.append(
                 f"{rowtext.c_type(p.type)} {p.name}" if number else f"{const}{rowtext.c_type(p.type)}* {p.name}_"
             )
-        parts += ["long long rows_, long long count, int lanes_, int groups_, int inner_"]
+        parts += ["long long rows_, long long count, long long total_, int lanes_, int groups_, int inner_"]
         parts += [f"long long {p.name}_period_" for p in self.ins if self.kinds[p.name] == "cycle"]
         return ", ".join(parts)
 
@@ -153,7 +160,7 @@ class _Loop:
             "const long long row_ = (long long)blockIdx.x * (blockDim.x / lanes_) + threadIdx.x / lanes_;",
             # Threads without a row go through all barriers too: they read the last row's numbers, and no element.
             "const long long own_ = row_ < rows_ ? row_ : rows_ - 1, start_ = own_ * count;",
-            "const long long length_ = row_ < rows_ ? count : 0;",
+            "const long long length_ = row_ >= rows_ ? 0 : start_ + count <= total_ ? count : total_ - start_;",
         ]
         if self.cells:
             lines += ["const long long cell_ = own_ % groups_ * (count / inner_);"]
@@ -261,12 +268,13 @@ def plan(kernel: Any, args: Sequence[Any]) -> Plan | None:
     arrays = [a for a in args if backend.is_array(a)]
     full = np.broadcast_shapes(*[a.shape for a in arrays])
     parts = [a for a in arrays if a.shape != full and a.size > 1]
-    if not parts or any(a.shape == full and not a.flags.c_contiguous for a in arrays):
+    if any(a.shape == full and not a.flags.c_contiguous for a in arrays):
         return None
-    if any(
-        p.type == "T" and (not backend.is_array(a) or a.shape != full) for p, a in zip(kernel.ins, args, strict=True)
-    ):
+    data = [a for p, a in zip(kernel.ins, args, strict=True) if p.type == "T"]
+    if any(not backend.is_array(a) or a.shape != full for a in data):
         return None
+    if not parts:
+        return _flat(kernel, args, full)
     # Rows as long as may be, of whose places the arrays that are no values for rows have one value each.
     sizes = [math.prod(full[k:]) for k in range(len(full))]
     uses = [(_axes(a, full), a.size) for a in parts]
@@ -277,6 +285,20 @@ def plan(kernel: Any, args: Sequence[Any]) -> Plan | None:
     rows, length = math.prod(full[:cut]), math.prod(full[cut:])
     if length < NARROW or (rows < FEW and length > WIDE):
         return None
+    return _cut_at(kernel, args, full, cut, Shape(rows, length, rows * length))
+
+
+def _flat(kernel: Any, args: Sequence[Any], full: tuple[int, ...]) -> Plan | None:
+    """Return how to cut arrays of one shape into rows that a block loads at once."""
+    lead = args[kernel._lead]
+    if lead.size < FLAT:
+        return None
+    length = BLOCK * HELD * (16 // lead.dtype.itemsize)
+    return _cut_at(kernel, args, full, 0, Shape(-(-lead.size // length), length, lead.size))
+
+
+def _cut_at(kernel: Any, args: Sequence[Any], full: tuple[int, ...], cut: int, shape: Shape) -> Plan | None:
+    """Return the plan where the axes from `cut` on make a row; None for arrays of integers, one value an element."""
     ins = []
     for p, a in zip(kernel.ins, args, strict=True):
         place = ""
@@ -285,8 +307,6 @@ def plan(kernel: Any, args: Sequence[Any]) -> Plan | None:
         ins.append(Spec(p.name, p.type, place))
         if not place and backend.is_array(a) and p.type not in "TA":
             return None
-    text = Text(
-        kernel.name, tuple(ins), tuple([Spec(p.name, p.type, "") for p in kernel.outs]),
-        f"each({kernel.operation.strip().rstrip(';')})", kernel.preamble,
-    )  # fmt: skip
-    return Plan(text, Shape(rows, length), full[:cut] + (1,) * (len(full) - cut))
+    outs = tuple([Spec(p.name, p.type, "") for p in kernel.outs])
+    text = Text(kernel.name, tuple(ins), outs, f"each({kernel.operation.strip().rstrip(';')})", kernel.preamble)
+    return Plan(text, shape, full[:cut] + (1,) * (len(full) - cut))

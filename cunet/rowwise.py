@@ -72,7 +72,8 @@ class Rowwise(Kernel):
         made = [xp.empty(kept if p.place == "row" else full, types.get(p.type, p.type)) for p in outs]
         if math.prod(kept) and length:
             text = Text(self.name, ins, outs, self.operation, self.preamble)
-            launch(self, xp, dtype, text, given, made, Shape(math.prod(kept), length, cells))
+            rows = math.prod(kept)
+            launch(self, xp, dtype, text, given, made, Shape(rows, length, rows * length, cells))
         return made[0] if len(made) == 1 else tuple(made)
 
 

@@ -267,8 +267,8 @@ def test_broadcast_arguments(name, dtype, rng, dev, short):
 @pytest.mark.parametrize(
     ("shape", "parts"),
     [
-        ((64, 64), [(64, 64)]),  # nothing is broadcast
-        ((64, 64), [()]),  # one value for all costs CuPy nothing
+        ((64, 64), [(64, 64)]),  # nothing is broadcast, and there are few elements
+        ((64, 64), [()]),
         ((64, 8), [(8,)]),  # rows of a few elements
         ((8, 6, 64), [(8, 1, 64)]),  # neither along rows nor across them
         ((8, 6, 64), [(1, 6, 1), (8, 1, 64)]),
@@ -279,6 +279,30 @@ def test_what_gives_no_good_rows_is_left_to_cupy(shape, parts, rng, dev, short):
     x = dev(rng.standard_normal(shape).astype(np.float32))
     others = [dev(rng.standard_normal(p).astype(np.float32)) for p in (parts * 2)[:2]]
     assert rows.plan(norm_kernels.normalize, (x, others[0], others[1], 1.0, 0.0)) is None
+
+
+@every_dtype
+@pytest.mark.parametrize("size", [1, 31, 2048, 4096, 5000, 8192 + 16, 20001])
+def test_many_elements_in_rows_of_a_block(size, dtype, rng, dev, monkeypatch):
+    monkeypatch.setattr(rows, "LONG", 0)
+    monkeypatch.setattr(rows, "FLAT", 0)
+    x, gy = (rng.uniform(-3, 3, size).astype(dtype) for _ in range(2))
+    g = rng.uniform(1, 2, ()).astype(wide(dtype))
+    for name, args in (
+        ("elu_forward", (x, 0.5)),
+        ("elu_backward", (gy, x, 0.5)),
+        ("gelu_backward", (gy, x)),
+        ("mse_forward", (x, gy)),
+        ("mse_backward", (g, x, gy)),
+        ("mse_backward", (rng.uniform(1, 2, size).astype(wide(dtype)), x, gy)),
+    ):
+        kernel = KERNELS[name]
+        if size > 1 and rows.backend.is_gpu_array(dev(x)):
+            assert rows.plan(kernel, on(dev, args)).shape.total == size
+        agree(results(kernel, on(dev, args)), args, kernel, dtype)
+        if size > 4096:
+            agree(results(kernel, [a[1:] if getattr(a, "ndim", 0) else a for a in on(dev, args)]),
+                  [a[1:] if getattr(a, "ndim", 0) else a for a in args], kernel, dtype)  # fmt: skip
 
 
 def test_strided_data_is_left_to_cupy(rng, dev, short):
