@@ -121,53 +121,53 @@ def fold(kernel: Any, xp: Any, dtypes: dict[str, Any], how: Plan, outs: Sequence
 
 # `a` and `b` are the names that reductions use; blockIdx.y counts the parts.
 _ROWS = """{signature} {{
-  __shared__ double held_[128];
-  const int lane_ = threadIdx.x & (lanes_ - 1);
-  const long long row_ = (long long)blockIdx.x * (blockDim.x / lanes_) + threadIdx.x / lanes_;
-  const bool live_ = row_ < results_;
-  const long long own_ = live_ ? row_ : results_ - 1, from_ = blockIdx.y * chunk_;
-  const long long to_ = !live_ ? 0 : from_ + chunk_ < count_ ? from_ + chunk_ : count_;
-  auto join_ = [](const S& a, const S& b) -> S {{ return {reduce}; }};
+  __shared__ double _held[128];
+  const int _lane = threadIdx.x & (_lanes - 1);
+  const long long _row = (long long)blockIdx.x * (blockDim.x / _lanes) + threadIdx.x / _lanes;
+  const bool _live = _row < _results;
+  const long long _own = _live ? _row : _results - 1, _from = blockIdx.y * _chunk;
+  const long long _to = !_live ? 0 : _from + _chunk < _count ? _from + _chunk : _count;
+  auto _join = [](const S& a, const S& b) -> S {{ return {reduce}; }};
   S a = {identity};
   {once}
   #pragma unroll 4
-  for (long long at_ = from_ + lane_ * vector_; at_ < to_; at_ += lanes_ * vector_) {{
+  for (long long _at = _from + _lane * _vector; _at < _to; _at += _lanes * _vector) {{
     {loads}
     #pragma unroll
-    for (int v_ = 0; v_ < vector_; ++v_) {{
+    for (int _v = 0; _v < _vector; ++_v) {{
       {each}
-      a = join_(a, S({map}));
+      a = _join(a, S({map}));
     }}
   }}
-  a = join_lanes(a, join_, lanes_, (char*)held_);
-  if (lane_ == 0 && live_) {{ {finish} }}
+  a = join_lanes(a, _join, _lanes, (char*)_held);
+  if (_lane == 0 && _live) {{ {finish} }}
 }}
 """
 _COLUMNS = """{signature} {{
-  __shared__ double held_[1024];
-  char* const mine_ = (char*)held_ + (threadIdx.y * 32 + threadIdx.x) * sizeof(S);
-  const long long column_ = (long long)blockIdx.x * 32 + threadIdx.x;
-  const bool live_ = column_ < results_;
-  const long long own_ = live_ ? column_ : results_ - 1, from_ = blockIdx.y * chunk_;
-  const long long to_ = from_ + chunk_ < count_ ? from_ + chunk_ : count_;
-  auto join_ = [](const S& a, const S& b) -> S {{ return {reduce}; }};
+  __shared__ double _held[1024];
+  char* const _mine = (char*)_held + (threadIdx.y * 32 + threadIdx.x) * sizeof(S);
+  const long long _column = (long long)blockIdx.x * 32 + threadIdx.x;
+  const bool _live = _column < _results;
+  const long long _own = _live ? _column : _results - 1, _from = blockIdx.y * _chunk;
+  const long long _to = _from + _chunk < _count ? _from + _chunk : _count;
+  auto _join = [](const S& a, const S& b) -> S {{ return {reduce}; }};
   S a = {identity};
   {once}
   #pragma unroll 4
-  for (long long at_ = from_ + threadIdx.y; at_ < to_; at_ += 8) {{
+  for (long long _at = _from + threadIdx.y; _at < _to; _at += 8) {{
     {each}
-    a = join_(a, S({map}));
+    a = _join(a, S({map}));
   }}
-  for (int half_ = 4; half_ > 0; half_ >>= 1) {{
-    memcpy(mine_, &a, sizeof(S));
+  for (int _half = 4; _half > 0; _half >>= 1) {{
+    memcpy(_mine, &a, sizeof(S));
     __syncthreads();
-    if (threadIdx.y < half_) {{
+    if (threadIdx.y < _half) {{
       S b;
-      memcpy(&b, mine_ + half_ * 32 * sizeof(S), sizeof(S));
-      a = join_(a, b);
+      memcpy(&b, _mine + _half * 32 * sizeof(S), sizeof(S));
+      a = _join(a, b);
     }}
   }}  // no barrier: nobody writes again what another reads
-  if (threadIdx.y == 0 && live_) {{ {finish} }}
+  if (threadIdx.y == 0 && _live) {{ {finish} }}
 }}
 """
 
@@ -183,36 +183,36 @@ def _text(
         word = rowtext.c_type(p.type)
         params.append(f"{word} {p.name}" if kind == "number" else f"const {word}* {p.name}_")
         if kind in ("kept", "one"):
-            once.append(f"const {word} {p.name} = {p.name}_[{'own_' if kind == 'kept' else 0}];")
+            once.append(f"const {word} {p.name} = {p.name}_[{'_own' if kind == 'kept' else 0}];")
         elif kind in ("all", "folded") and columns:
-            each.append(f"const {word} {p.name} = {p.name}_[{'at_ * results_ + own_' if kind == 'all' else 'at_'}];")
+            each.append(f"const {word} {p.name} = {p.name}_[{'_at * _results + _own' if kind == 'all' else '_at'}];")
         elif kind in ("all", "folded"):
             some = "some_data" if p.type == "T" else "some_factors"
-            start = "own_ * count_ + at_" if kind == "all" else "at_"
+            start = "_own * _count + _at" if kind == "all" else "_at"
             if p.type in "TA":
                 loads.append(f"const {some} {p.name}_now_ = *(const {some}*)({p.name}_ + {start});")
-                each.append(f"const {word} {p.name} = {p.name}_now_.v[v_];")
+                each.append(f"const {word} {p.name} = {p.name}_now_.v[_v];")
             else:
-                each.append(f"const {word} {p.name} = {p.name}_[{start} + v_];")
+                each.append(f"const {word} {p.name} = {p.name}_[{start} + _v];")
     if not source:
-        params.append("const char* parts_")
-        each.append(f"S part_; memcpy(&part_, parts_ + (at_ * results_ + own_) * {rowtext.STATE_BYTES}, sizeof(S));")
+        params.append("const char* _parts")
+        each.append(f"S _part; memcpy(&_part, _parts + (_at * _results + _own) * {rowtext.STATE_BYTES}, sizeof(S));")
     outs = [(rowtext.c_type(p.type), p.name) for p in kernel.outs]
     if last:
         params += [f"{word}* {name}_" for word, name in outs]
         finish = "".join(f"{word} {name}; " for word, name in outs) + f"{kernel.post}; "
-        finish += " ".join(f"{name}_[own_] = {name};" for _, name in outs)
+        finish += " ".join(f"{name}_[_own] = {name};" for _, name in outs)
     else:
-        params.append("char* held_parts_")
-        finish = f"memcpy(held_parts_ + (blockIdx.y * results_ + own_) * {rowtext.STATE_BYTES}, &a, sizeof(S));"
-    params += ["long long results_, long long count_, long long chunk_", *([] if columns else ["int lanes_"])]
+        params.append("char* _held_parts")
+        finish = f"memcpy(_held_parts + (blockIdx.y * _results + _own) * {rowtext.STATE_BYTES}, &a, sizeof(S));"
+    params += ["long long _results, long long _count, long long _chunk", *([] if columns else ["int _lanes"])]
     text = (_COLUMNS if columns else _ROWS).format(
         signature=f'extern "C" __global__ __launch_bounds__({MOST_LANES}) void {kernel.name}({", ".join(params)})',
-        reduce=kernel.reduce, identity=kernel.identity, map=kernel.map if source else "part_",
+        reduce=kernel.reduce, identity=kernel.identity, map=kernel.map if source else "_part",
         once=" ".join(once), loads=" ".join(loads), each=" ".join(each), finish=finish,
     )  # fmt: skip
     head = rowtext.header(dtype, vector, kernel.preamble)
-    return f"{head}typedef {kernel.reduce_type} S;\nstatic const int vector_ = {vector};\n{text}"
+    return f"{head}typedef {kernel.reduce_type} S;\nstatic const int _vector = {vector};\n{text}"
 
 
 def folded_axes(ndim: int, axis: Any) -> tuple[int, ...]:

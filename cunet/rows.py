@@ -125,7 +125,7 @@ def device_text(text: Text, dtype: np.dtype, kinds: tuple[str, ...], vector: int
         body += loop.fold(*arguments) if name == "fold" else loop.each(", ".join(arguments))
         at = end
     body += operation[at:].rstrip().rstrip(";") + ";"
-    constants = f"#define at(name, k) ((A)name##_[start_ + (k)])\nstatic const int vector_ = {vector};\n"
+    constants = f"#define at(name, k) ((A)name##_[_start + (k)])\nstatic const int _vector = {vector};\n"
     return "\n".join([
         rowtext.header(dtype, vector, text.preamble), constants,
         f'extern "C" __global__ __launch_bounds__({MOST_LANES}) void {text.name}({loop.signature()}) {{',
@@ -149,78 +149,78 @@ class _Loop:
             parts.append(
                 f"{rowtext.c_type(p.type)} {p.name}" if number else f"{const}{rowtext.c_type(p.type)}* {p.name}_"
             )
-        parts += ["long long rows_, long long count, long long total_, int lanes_, int groups_, int inner_"]
+        parts += ["long long _rows, long long count, long long _total, int _lanes, int _groups, int _inner"]
         parts += [f"long long {p.name}_period_" for p in self.ins if self.kinds[p.name] == "cycle"]
         return ", ".join(parts)
 
     def opening(self) -> str:
         lines = [
-            "__shared__ double held_[128];",
-            "const int lane_ = threadIdx.x & (lanes_ - 1);",
-            "const long long row_ = (long long)blockIdx.x * (blockDim.x / lanes_) + threadIdx.x / lanes_;",
+            "__shared__ double _held[128];",
+            "const int _lane = threadIdx.x & (_lanes - 1);",
+            "const long long _row = (long long)blockIdx.x * (blockDim.x / _lanes) + threadIdx.x / _lanes;",
             # Threads without a row go through all barriers too: they read the last row's numbers, and no element.
-            "const long long own_ = row_ < rows_ ? row_ : rows_ - 1, start_ = own_ * count;",
-            "const long long length_ = row_ >= rows_ ? 0 : start_ + count <= total_ ? count : total_ - start_;",
+            "const long long _own = _row < _rows ? _row : _rows - 1, _start = _own * count;",
+            "const long long _length = _row >= _rows ? 0 : _start + count <= _total ? count : _total - _start;",
         ]
         if self.cells:
-            lines += ["const long long cell_ = own_ % groups_ * (count / inner_);"]
+            lines += ["const long long _cell = _own % _groups * (count / _inner);"]
         for p in self.ins:
             kind = self.kinds[p.name]
             if p.place and kind != "number" and p not in self.factors:
-                index = {"many": "own_", "one": "0", "cycle": f"own_ % {p.name}_period_"}[kind]
+                index = {"many": "_own", "one": "0", "cycle": f"_own % {p.name}_period_"}[kind]
                 lines.append(f"const {rowtext.c_type(p.type)} {p.name} = {p.name}_[{index}];")
         lines += [f"{rowtext.c_type(p.type)} {p.name};" for p in self.outs if p.place == "row"]
         if self.held:
             lines += [f"{_some(p)} {p.name}_of_[{self.held}];" for p in self.data]
-            load = "".join(f"{p.name}_of_[k_] = *(const {_some(p)}*)({p.name}_ + start_ + at_); " for p in self.data)
-            lines += [f"#pragma unroll\n{self._head()} {{ {self._place()} if (at_ < length_) {{ {load}}} }}"]
+            load = "".join(f"{p.name}_of_[_k] = *(const {_some(p)}*)({p.name}_ + _start + _at); " for p in self.data)
+            lines += [f"#pragma unroll\n{self._head()} {{ {self._place()} if (_at < _length) {{ {load}}} }}"]
         return "\n".join(lines)
 
     def closing(self) -> str:
-        stores = "".join(f"{p.name}_[row_] = {p.name}; " for p in self.outs if p.place == "row")
-        return f"if (lane_ == 0 && row_ < rows_) {{ {stores}}}" if stores else ""
+        stores = "".join(f"{p.name}_[_row] = {p.name}; " for p in self.outs if p.place == "row")
+        return f"if (_lane == 0 && _row < _rows) {{ {stores}}}" if stores else ""
 
     def _head(self) -> str:
-        return f"for (int k_ = 0; k_ < {self.held}; ++k_)"
+        return f"for (int _k = 0; _k < {self.held}; ++_k)"
 
     def _place(self) -> str:
-        return "const long long at_ = (long long)(k_ * lanes_ + lane_) * vector_;"
+        return "const long long _at = (long long)(_k * _lanes + _lane) * _vector;"
 
     def _over(self, inside: str, before: str = "", after: str = "") -> str:
         """Return a loop over the elements of a thread; `before` and `after` stand around those of one load."""
         loads, values = "", ""
         for p in self.data:
             if not self.held:
-                loads += f"const {_some(p)} {p.name}_now_ = *(const {_some(p)}*)({p.name}_ + start_ + at_);\n"
-            source = f"{p.name}_of_[k_]" if self.held else f"{p.name}_now_"
-            values += f"const A {p.name} = (A){source}.v[v_];\n"
+                loads += f"const {_some(p)} {p.name}_now_ = *(const {_some(p)}*)({p.name}_ + _start + _at);\n"
+            source = f"{p.name}_of_[_k]" if self.held else f"{p.name}_now_"
+            values += f"const A {p.name} = (A){source}.v[_v];\n"
         for p in self.factors:
             if self.cells:
-                values += f"const A {p.name} = {p.name}_[cell_ + (unsigned)j / (unsigned)inner_];\n"
+                values += f"const A {p.name} = {p.name}_[_cell + (unsigned)j / (unsigned)_inner];\n"
             else:
-                loads += f"const some_factors {p.name}_now_ = *(const some_factors*)({p.name}_ + at_);\n"
-                values += f"const A {p.name} = {p.name}_now_.v[v_];\n"
-        body = f"const long long j = at_ + v_;\n{values}{inside}\n"
-        body = f"{loads}{before}#pragma unroll\nfor (int v_ = 0; v_ < vector_; ++v_) {{\n{body}}}\n{after}"
+                loads += f"const some_factors {p.name}_now_ = *(const some_factors*)({p.name}_ + _at);\n"
+                values += f"const A {p.name} = {p.name}_now_.v[_v];\n"
+        body = f"const long long j = _at + _v;\n{values}{inside}\n"
+        body = f"{loads}{before}#pragma unroll\nfor (int _v = 0; _v < _vector; ++_v) {{\n{body}}}\n{after}"
         if self.held:
-            return f"#pragma unroll\n{self._head()} {{\n{self._place()}\nif (at_ < length_) {{\n{body}}}\n}}"
-        return f"for (long long at_ = lane_ * vector_; at_ < length_; at_ += lanes_ * vector_) {{\n{body}}}"
+            return f"#pragma unroll\n{self._head()} {{\n{self._place()}\nif (_at < _length) {{\n{body}}}\n}}"
+        return f"for (long long _at = _lane * _vector; _at < _length; _at += _lanes * _vector) {{\n{body}}}"
 
     def fold(self, declared: str, identity: str, value: str, joined: str) -> str:
         kind, name = declared.rsplit(" ", 1)
         join = f"[](const {kind}& p, const {kind}& q) -> {kind} {{ return {joined}; }}"
         return (
-            f"{kind} {name} = {identity};\n{{\nauto join_ = {join};\n"
-            f"{self._over(f'{name} = join_({name}, {kind}({value}));')}\n"
-            f"{name} = join_lanes({name}, join_, lanes_, (char*)held_);\n}}"
+            f"{kind} {name} = {identity};\n{{\nauto _join = {join};\n"
+            f"{self._over(f'{name} = _join({name}, {kind}({value}));')}\n"
+            f"{name} = join_lanes({name}, _join, _lanes, (char*)_held);\n}}"
         )
 
     def each(self, statements: str) -> str:
         outs = [p for p in self.outs if p.place != "row"]
         declared = "".join(f"A {p.name};\n" for p in outs)
-        kept = "".join(f"{p.name}_now_.v[v_] = ({p.type}){p.name};\n" for p in outs)
+        kept = "".join(f"{p.name}_now_.v[_v] = ({p.type}){p.name};\n" for p in outs)
         before = "".join(f"{_some(p)} {p.name}_now_;\n" for p in outs)
-        after = "".join(f"*({_some(p)}*)({p.name}_ + start_ + at_) = {p.name}_now_;\n" for p in outs)
+        after = "".join(f"*({_some(p)}*)({p.name}_ + _start + _at) = {p.name}_now_;\n" for p in outs)
         return self._over(f"{declared}{statements};\n{kept}", before, after)
 
 
@@ -253,6 +253,7 @@ def run(kernel: Any, xp: Any, dtype: np.dtype, how: Plan, args: Sequence[Any]) -
 def fits(kernel: Any) -> bool:
     """Tell whether an elementwise kernel may work in rows: its text asks for no index, its outputs are of the data."""
     plain = all(not p.raw and rowtext.c_type(p.type) for p in kernel.ins) and all(p.type in "TA" for p in kernel.outs)
+    plain = plain and not {"count", "j", "at"} & {p.name for p in (*kernel.ins, *kernel.outs)}
     return plain and not kernel.in_place and not kernel.per_thread and not re.search(r"\bi\b", kernel.operation)
 
 

@@ -51,14 +51,14 @@ def _text(kernel: Any, wide: np.dtype, dtype: np.dtype, count: int, read: tuple[
     params += [f"const A* {p.name}_" if array else f"A {p.name}" for p, array in zip(scalars, read, strict=True)]
     params += [f"A* {p.name}_" for p in outs]
     lines = [f"const A {p.name} = {p.name}_[0];" for p, array in zip(scalars, read, strict=True) if array]
-    lines += ["const G* from_ = g0_;", "long long before_ = 0;"]
-    lines += [f"if (at_ >= end{k - 1}_) {{ from_ = g{k}_; before_ = end{k - 1}_; }}" for k in range(1, count)]
-    lines += [f"const A {gradient} = (A)from_[at_ - before_];", *(f"A {p.name} = {p.name}_[at_];" for p in outs)]
-    lines += [kernel.operation.rstrip().rstrip(";") + ";", *(f"{p.name}_[at_] = {p.name};" for p in outs)]
+    lines += ["const G* _from = g0_;", "long long _before = 0;"]
+    lines += [f"if (_at >= end{k - 1}_) {{ _from = g{k}_; _before = end{k - 1}_; }}" for k in range(1, count)]
+    lines += [f"const A {gradient} = (A)_from[_at - _before];", *(f"A {p.name} = {p.name}_[_at];" for p in outs)]
+    lines += [kernel.operation.rstrip().rstrip(";") + ";", *(f"{p.name}_[_at] = {p.name};" for p in outs)]
     body = "\n    ".join(lines)
     return (
         f"{rowtext.types(wide, dtype)}\n"
         f'extern "C" __global__ __launch_bounds__({THREADS}) void {kernel.name}({", ".join(params)}) {{\n'
-        f"  const long long at_ = (long long)blockIdx.x * {THREADS} + threadIdx.x;\n"
-        f"  if (at_ < end{count - 1}_) {{\n    {body}\n  }}\n}}\n"
+        f"  const long long _at = (long long)blockIdx.x * {THREADS} + threadIdx.x;\n"
+        f"  if (_at < end{count - 1}_) {{\n    {body}\n  }}\n}}\n"
     )

@@ -344,6 +344,28 @@ def test_rows_come_out_the_same_however_they_are_cut(form, threads, rng, cp, mon
             agree(found, args, KERNELS[name], np.float32)
 
 
+IN_ROWS = sorted(n for n, k in KERNELS.items() if getattr(k, "_in_rows", False) and k.__module__[:6] == "cunet.")
+
+
+@pytest.mark.parametrize("name", IN_ROWS)
+def test_every_elementwise_kernel_gives_the_same_in_rows(name, rng, cp, monkeypatch):
+    kernel = KERNELS[name]
+    monkeypatch.setattr(rows, "LONG", 0)
+    args = [
+        cp.asarray(rng.uniform(0.1, 0.9, (3, 64)).astype(np.float16)) if p.type == "T"
+        else cp.asarray(rng.uniform(0.1, 0.9, (3, 1)).astype(np.float32)) if p.type == "A" else 1
+        for p in kernel.ins
+    ]  # fmt: skip
+    monkeypatch.setattr(rows, "FLAT", 0)
+    assert rows.plan(kernel, args)
+    found = results(kernel, args)
+    monkeypatch.setattr(rows, "LONG", 1 << 20)
+    assert rows.plan(kernel, args) is None
+    for y, e in zip(found, results(kernel, args), strict=True):
+        assert y.dtype == e.dtype
+        np.testing.assert_array_equal(y, e)
+
+
 @pytest.mark.parametrize("shape", [(65536, 768), (65521, 768), (4099, 1000), (1 << 20, 1), (50000, 3)])
 def test_columns_keep_a_gpu_busy_for_any_number_of_rows(shape, cp):
     kernel = KERNELS["moments"]
@@ -461,9 +483,9 @@ def test_a_mistake_in_the_joining_of_rows_is_caught(mistake, cp, rng, monkeypatc
 
 PLANTED_COLUMNS = {
     "barrier": ("&a, sizeof(S));\n    __syncthreads();", "&a, sizeof(S));"),
-    "halves": ("half_ = 4", "half_ = 2"),
-    "rows of threads": ("at_ += 8", "at_ += 4"),
-    "part": ("blockIdx.y * chunk_", "blockIdx.x * chunk_"),
+    "halves": ("_half = 4", "_half = 2"),
+    "rows of threads": ("_at += 8", "_at += 4"),
+    "part": ("blockIdx.y * _chunk", "blockIdx.x * _chunk"),
 }
 
 
