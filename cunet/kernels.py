@@ -27,7 +27,8 @@ from typing import Any
 
 import numpy as np
 
-from . import backend, blocks, cpu, native
+from . import backend, blocks, cpu, folding, native, rows, updating
+from .folding import folded_axes, reduced_shape
 
 cpu.keep_memory()
 
@@ -110,10 +111,10 @@ class Kernel:
         call = self.compiled.get(lead.dtype.char)
         return native.compiled(self, lead.dtype.char) if call is None else call
 
-    def _device(self, xp: Any, dtype: np.dtype, make: Callable[..., Any]) -> tuple[Any, np.dtype]:
-        """Return the compiled kernel for the arithmetic type of `dtype`, and that type."""
+    def _device(self, xp: Any, dtype: np.dtype, make: Callable[..., Any], *variant: Any) -> tuple[Any, np.dtype]:
+        """Return the compiled kernel for the arithmetic type of `dtype` and a `variant` of it, and that type."""
         wide = np.dtype(np.float64 if dtype == np.float64 else np.float32)
-        key = (xp.__name__, wide.char)
+        key = (xp.__name__, wide.char, *variant)
         if key not in self._compiled:
             self._compiled[key] = make(xp, wide)
         return self._compiled[key], wide
@@ -158,6 +159,7 @@ class Elementwise(Kernel):
         self.native = bool(cpu or (given and given[0] in self.ins and not any(p.raw for p in self.outs)))
         #: Bodies with integers may look along an axis; all others are cut into blocks where arrays are long.
         self._cut = all(p.type in ("T", "A") and not p.raw for p in params)
+        self._in_rows = rows.fits(self)
 
     def __call__(self, *args: Any, shape: tuple[int, ...] | None = None, threads: int | None = None) -> Any:
         """Return the outputs: NumPy's for NumPy arrays, CuPy's for CuPy arrays.
@@ -180,6 +182,9 @@ class Elementwise(Kernel):
                     return result
             return self._numpy(args) if shape is None else self._numpy(args, shape=shape)
         dtype = self._dtype(args)
+        plan = rows.plan(self, args) if self._in_rows and shape is None else None
+        if plan:
+            return rows.run(self, xp, dtype, plan, args)
         kernel, wide = self._device(xp, dtype, self._make)
         if shape is not None:
             outs = [xp.empty(shape, {"T": dtype, "A": wide}.get(p.type, p.type)) for p in self.outs]
@@ -237,17 +242,17 @@ class Update(Elementwise):
     def __call__(self, *args: Any) -> None:  # type: ignore[override]
         """Update the last arguments, contiguous 1-D arrays of one length, from those before them.
 
-        Arguments of type ``A`` are Python numbers, or 0-d arrays on the GPU that are read there.
+        Arguments of type ``A`` are Python numbers, or 0-d arrays on the GPU that are read there. On the GPU the first
+        argument, the gradient, may be a list of arrays that belong to the others one after the other.
         """
-        xp = backend.array_module(*args)
+        xp = backend.array_module(args[-1])
         if xp is np:
             call = native.active and self.for_cpu(args[-1])
             if not (call and call.update(args, native.threads)):
                 self._in_blocks(args)
             return
-        kernel, wide = self._device(xp, self._dtype(args), self._make)
-        wides = [p.type == "A" for p in (*self.ins, *self.outs)]
-        kernel(*[a.astype(wide) if w and hasattr(a, "dtype") else a for w, a in zip(wides, args, strict=True)])
+        gradients = args[0] if isinstance(args[0], list) else [args[0]]
+        updating.update(self, xp, gradients, args[1 : len(self.ins)], args[len(self.ins) :])
 
     def _in_blocks(self, args: Sequence[Any]) -> None:
         size, dtype = args[-1].size, args[-1].dtype
@@ -282,6 +287,7 @@ class Reduction(Kernel):
                 raise ValueError(f"{self.name}: map, reduce and post must be one line each (they become macros)")
         self.map, self.reduce, self.post = map, reduce, post
         self.identity, self.reduce_type = identity, reduce_type
+        self.needs_cupy = folding.needs_cupy(map, post)
 
     native = True
     in_place = False
@@ -297,11 +303,14 @@ class Reduction(Kernel):
                     return result
             return self._numpy(args, axis=axis, keepdims=keepdims)
         dtype = self._dtype(args)
-        kernel, wide = self._device(xp, dtype, self._make)
-        # CuPy returns only the first output and allocates the rest in vain: pass all of them.
-        shape = reduced_shape(np.broadcast_shapes(*[a.shape for a in args if hasattr(a, "shape")]), axis, keepdims)
-        outs = [xp.empty(shape, {"T": dtype, "A": wide}.get(p.type, p.type)) for p in self.outs]
-        kernel(*args, *outs, axis=axis, keepdims=keepdims)
+        types = {"T": dtype, "A": np.dtype(np.float64 if dtype == np.float64 else np.float32)}
+        full = np.broadcast_shapes(*[a.shape for a in args if hasattr(a, "shape")])
+        outs = [xp.empty(reduced_shape(full, axis, keepdims), types.get(p.type, p.type)) for p in self.outs]
+        plan = folding.plan(self, xp, args, types, sorted(folded_axes(len(full), axis)))
+        if plan:
+            folding.fold(self, xp, types, plan, outs)
+        else:  # CuPy returns only the first output and allocates the rest in vain: pass all of them
+            self._device(xp, dtype, self._make)[0](*args, *outs, axis=axis, keepdims=keepdims)
         return outs[0] if len(outs) == 1 else tuple(outs)
 
     def device_text(self, wide: np.dtype) -> tuple[str, ...]:
@@ -373,26 +382,3 @@ def reduction(
         preamble: CUDA text placed before the kernel; knows the type ``A``.
     """
     return lambda body: Reduction(body, ins, outs, map, reduce, post, identity, reduce_type, preamble)
-
-
-def folded_axes(ndim: int, axis: Any) -> tuple[int, ...]:
-    """Return the axes that `axis` (int, tuple, None: all) names, from 0; as in NumPy a 0-d array has an axis 0.
-
-    Raises:
-        numpy.exceptions.AxisError: there is no such axis.
-    """
-    if axis is None:
-        return tuple(range(ndim))
-    given = axis if isinstance(axis, tuple) else (axis,)
-    for a in given:
-        if not -max(ndim, 1) <= a < max(ndim, 1):
-            raise np.exceptions.AxisError(a, ndim)
-    return tuple(a % ndim for a in given) if ndim else ()
-
-
-def reduced_shape(shape: tuple[int, ...], axis: Any, keepdims: bool) -> tuple[int, ...]:
-    """Return the shape left when `axis` (None: all) is folded."""
-    axes = folded_axes(len(shape), axis)
-    if keepdims:
-        return tuple(1 if i in axes else s for i, s in enumerate(shape))
-    return tuple(s for i, s in enumerate(shape) if i not in axes)

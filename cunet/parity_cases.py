@@ -162,8 +162,10 @@ ROWS: list[Row] = [
     *_rows("gelu", between(-6, 6, PLAIN), {"approximate": "tanh"}),
     *_rows("glu", between(-4, 4, PLAIN), {"axis": 1}),
     *_rows("prelu", between(-3, 3, (8, 5, 7, 3), (5,))),
+    *_rows("prelu", between(-3, 3, (1009, 5), (5,)), label="many rows"),
     # sums and products
     *_rows("sum", between(-3, 3, PLAIN), *_REDUCTIONS),
+    *_rows("sum", between(-3, 3, (1009, 7)), {"axis": 0}, label="many rows"),
     *_rows("mean", between(-3, 3, PLAIN), *_REDUCTIONS),
     *_rows("var", between(-3, 3, PLAIN), *_REDUCTIONS, {"axis": 0, "ddof": 1}),
     *_rows("std", between(-3, 3, PLAIN), *_REDUCTIONS),
@@ -175,6 +177,7 @@ ROWS: list[Row] = [
     *_rows("matmul", between(-2, 2, (33, 40), (40, 17))),
     *_rows("matmul", between(-2, 2, (3, 9, 20), (20, 7)), label="batched"),
     *_rows("linear", between(-2, 2, (33, 40), (17, 40), (17,))),
+    *_rows("linear", between(-2, 2, (1009, 5), (7, 5), (7,)), label="many rows"),
     *_rows("einsum", between(-2, 2, (3, 9, 20), (3, 20, 7)), {"subscripts": "bij,bjk->bik"}, call=_einsum),
     # shapes
     *_moves("reshape", between(-3, 3, PLAIN), {"shape": (70, 33)}),
@@ -198,6 +201,7 @@ ROWS: list[Row] = [
     *_moves("one_hot", lambda rng: (rng.integers(0, 9, 40),), {"num_classes": 9}),
     # softmax and losses
     *_rows("softmax", _LONG, {"axis": 1}, {"axis": 0}),
+    *_rows("softmax", between(-3, 3, (2, 17000)), {"axis": 1}, label="longer than registers"),
     *_rows("log_softmax", _LONG, {"axis": 1}, {"axis": 0}),
     *_rows("cross_entropy", _with(between(-9, 9, (33, 70)), _labels(70, 33)), *_WAYS, {"label_smoothing": 0.1}),
     *_rows("cross_entropy", _with(between(-9, 9, (5, 7, 4, 3)), _labels(7, 5, 4, 3)), {"axis": 1}),
@@ -216,6 +220,7 @@ ROWS: list[Row] = [
     *_rows("kl_div", _with(between(-5, -0.1, PLAIN), lambda rng: rng.uniform(0.05, 0.9, PLAIN)), *_WAYS),
     # norms
     *_rows("batch_norm", between(-2, 2, (64, 33), (33,), (33,))),
+    *_rows("batch_norm", between(-2, 2, (521, 7), (7,), (7,)), label="many rows"),
     *_rows("batch_norm", _NORMED, {"axis": 1}),
     *_rows("batch_norm", between(-2, 2, (4, 9, 11, 6), (6,), (6,)), {"axis": -1}),
     *_rows("batch_norm_inference", _statistics),

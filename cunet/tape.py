@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import backend
+from . import backend, sums
 from .backend import Array
 
 if TYPE_CHECKING:
@@ -174,6 +174,5 @@ def _fit(g: Array, shape: tuple[int, ...] | None, dtype: Any, name: str) -> Arra
         if extra < 0 or any(s not in (1, n) for s, n in zip(shape, g.shape[extra:], strict=True)):
             raise ValueError(f"{name}: vjp gave a gradient of shape {g.shape} for an input of shape {shape}")
         axes = (*range(extra), *[i + extra for i, s in enumerate(shape) if s == 1 and g.shape[i + extra] != 1])
-        kept = g.sum(axis=axes, keepdims=True, dtype=backend.accumulator(g.dtype)) if axes else g
-        g = kept.reshape(shape)
+        g = (sums.total(g, axes) if axes else g).reshape(shape)
     return g if g.dtype == dtype else g.astype(dtype)

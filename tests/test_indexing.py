@@ -141,3 +141,23 @@ def test_getitem_as_a_function_takes_arrays(dev):
     y = cunet.getitem(dev([1.0, 2.0]), slice(1, None))
     assert backend.is_array(y.data)
     assert host(y).tolist() == [2]
+
+
+def test_sums_of_repeated_elements_are_taken_in_their_order(dev, device, rng, monkeypatch):
+    """On a GPU atomics would add in another order in each run: float32 sums of such terms would show it."""
+    gy = (rng.standard_normal(4000) * 10.0 ** rng.integers(-6, 6, 4000)).astype(np.float32)
+    index = rng.integers(-5, 5, 4000)
+    expected = np.zeros(5, np.float32)
+    for i, g in zip(index, gy, strict=True):
+        expected[i] += g
+    if device == "gpu":
+        monkeypatch.setattr(backend.gpu().add, "at", None)
+    for place in (lambda i: dev(i), lambda i: (0, slice(None), dev(i))):
+        a = dev(np.zeros((1, 1, 5) if isinstance(place(index), tuple) else 5, np.float32))
+        x = Tensor(a, requires_grad=True)
+        y = x[place(index)]
+        y.backward(dev(gy.reshape(y.shape)))
+        assert host(x.grad).tobytes() == expected.tobytes()
+    x = Tensor(dev(np.zeros((2, 3), np.float32)), requires_grad=True)
+    cunet.repeat(x, [2, 0, 3], axis=1).sum().backward()
+    assert host(x.grad).tolist() == [[2, 0, 3]] * 2

@@ -18,13 +18,12 @@ xp = sim.namespace_or_skip()
 stats = xp._stats
 
 #: What one step of Linear, BatchNorm1d, ELU, Dropout, Linear, cross-entropy and Adam launches. Kernels of cunet: batch
-#: norm 3 (statistics, apply, running statistics), ELU, dropout, cross-entropy 2; the same backward: 1, 1, 1 and batch
-#: norm 2; Adam 1.
-KERNELS = 13
-#: Kernels of CuPy and cuBLAS. Forward: Linear 2 each, the count of batches, cross-entropy 4 (class numbers, two sums,
-#: quotient). Backward: the 1 to begin with, its quotient, Linear 4 and 3 (products, and ones for the sum over rows),
-#: batch norm 2, two gradients made the caller's own. Adam: 6 gradients put side by side.
-ARRAY_OPS = 28
+#: norm 3 (statistics, apply, running statistics), ELU, dropout, cross-entropy 2 (of each sample, and their mean); the
+#: same backward: 1, 1, 1 and batch norm 2, and the sums of two biases; Adam 1.
+KERNELS = 15
+#: Kernels of CuPy and cuBLAS. Forward: Linear 2 each, the count of batches. Backward: the 1 to begin with, its
+#: quotient, Linear 2 and 1 (products), batch norm 2, two gradients made the caller's own.
+ARRAY_OPS = 14
 
 
 @pytest.fixture(autouse=True)
@@ -205,6 +204,13 @@ def test_no_optimizer_waits_or_uploads(name, rng):
 )
 def test_no_clipping_waits_or_uploads(clip, rng):
     quiet_step(rng, mlp(), clip=clip)
+
+
+def test_clipping_puts_all_gradients_side_by_side_in_one_launch(rng):
+    plain = quiet_step(rng, mlp())
+    clipped = quiet_step(rng, mlp(), clip=lambda p: optim.clip_grad_norm_(p, 1.0))
+    assert clipped["launches"] - plain["launches"] == 1
+    assert clipped["ops"] - plain["ops"] == 14  # of the norm, the factor and the product
 
 
 PROBABILITIES = np.full((48, 10), 0.1, np.float32)

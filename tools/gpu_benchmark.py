@@ -127,6 +127,7 @@ CASES = [
     Case("dropout", lambda f, x: f.dropout(x, 0.5), (2, 2)),
     Case("dropout2d", lambda f, x: f.dropout2d(x, 0.5), (2, 2), _images),
     Case("alpha_dropout", lambda f, x: f.alpha_dropout(x, 0.5, True), (2, 2)),
+    Case("feature_alpha_dropout", lambda f, x: f.feature_alpha_dropout(x, 0.5, True), (2, 2), _images),
     Case("softmax", lambda f, x: f.softmax(x, -1)),
     Case("log_softmax", lambda f, x: f.log_softmax(x, -1)),
     Case("cross_entropy", lambda f, x, t: f.cross_entropy(x, t), (1, 2), params=_labels),
@@ -140,11 +141,13 @@ CASES = [
         _affine(1),
         _torch_batch_norm,
     ),
-    # A row fits into a block's registers: one pass is enough.
+    # A row fits into the registers of its threads: one pass is enough.
     Case("layer_norm", lambda f, x, w, b: f.layer_norm(x, x.shape[-1:], w, b), params=_affine(1)),
     Case("rms_norm", lambda f, x, w: f.rms_norm(x, x.shape[-1:], w), params=_scale),
-    Case("group_norm", lambda f, x, w, b: f.group_norm(x, 8, w, b), (3, 5), _images, _affine(1)),
-    Case("instance_norm", lambda f, x, w, b: f.instance_norm(x, weight=w, bias=b), (3, 5), _images, _affine(1)),
+    Case("group_norm", lambda f, x, w, b: f.group_norm(x, 8, w, b), (2, 3), _images, _affine(1)),
+    Case("instance_norm", lambda f, x, w, b: f.instance_norm(x, weight=w, bias=b), (2, 3), _images, _affine(1)),
+    # The gradient of the bias sums 1024 columns.
+    Case("bias", lambda f, x, b: x + b, params=lambda shape: (np.zeros(shape[1], np.float32),)),
 ]
 
 

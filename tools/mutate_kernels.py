@@ -73,8 +73,9 @@ def units(kernels: dict[str, Any]) -> list[Unit]:
     for k in ours:
         sharing[k.preamble].append(k)
     for text, users in sharing.items():
-        if text:
-            result.append(Unit(f"{users[0].name} preamble", users, mutations.preamble_mutants(text)))
+        found = mutations.preamble_mutants(text)
+        if found:  # a plain struct has none
+            result.append(Unit(f"{users[0].name} preamble", users, found))
     return result
 
 

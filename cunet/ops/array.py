@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from .. import backend
 from ..backend import array_module
 from ..methods import OPS
 from ..tensor import Tensor, op
+from .embedding import add_rows
 
 
 @op
@@ -75,14 +77,33 @@ def _getitem(x, *, index: Any):
 
     def vjp(gy):
         if _repeats(index):
-            gx = xp.zeros(x.shape, backend.accumulator(gy.dtype))
-            xp.add.at(gx, index, gy.astype(gx.dtype, copy=False))
+            gx = _added(gy, x.shape, index)
         else:
             gx = xp.zeros(x.shape, gy.dtype)
             gx[index] = gy
         return (gx,)
 
     return x[index], vjp
+
+
+def _added(gy: backend.Array, shape: tuple[int, ...], index: tuple[Any, ...]) -> backend.Array:
+    """Return the sums of the elements of `gy` at the elements that `index` names, in the order in which it does."""
+    xp = array_module(gy)
+    if xp is np:
+        gx = np.zeros(shape, backend.accumulator(gy.dtype))
+        np.add.at(gx, index, gy.astype(gx.dtype, copy=False))
+        return gx
+    # CuPy's add.at adds by atomics, in another order in each run.
+    first, count = index[0], shape[0]
+    if (
+        backend.is_array(first)
+        and first.dtype.kind in "iu"
+        and all(isinstance(p, slice) and p == slice(None) for p in index[1:])
+    ):
+        width = math.prod(shape[1:])
+        return add_rows(gy.reshape(first.size, width), first.reshape(-1) % max(count, 1), count).reshape(shape)
+    place = xp.arange(math.prod(shape)).reshape(shape)[index]
+    return add_rows(gy.reshape(-1, 1), place.reshape(-1), math.prod(shape)).reshape(shape)
 
 
 def _repeats(index: Any) -> bool:
@@ -230,10 +251,11 @@ def repeat(x, *, repeats: int | Sequence[int], axis: int | None = None):
     counts = np.broadcast_to(np.asarray(repeats, np.int64), (length,)).tolist()
 
     def vjp(gy):
-        gx = xp.zeros(x.size if axis is None else x.shape, wide)
         source = xp.asarray(np.repeat(np.arange(length), counts))
-        xp.add.at(gx, (slice(None),) * k + (source,), gy.astype(wide, copy=False))
-        return (gx.reshape(x.shape),)
+        full = [x.size] if axis is None else list(x.shape)
+        full[0], full[k] = full[k], full[0]
+        gx = _added(gy.swapaxes(0, k), tuple(full), (source,))
+        return (gx.swapaxes(0, k).reshape(x.shape),)
 
     return x.repeat(counts, axis=axis), vjp
 

@@ -14,10 +14,21 @@ import numpy as np
 
 from ..backend import Array, is_array, is_floating
 from ..kernels import elementwise, reduction
+from ..rowwise import rowwise
 from ..tensor import as_array, op
 from .loss import check_reduction, reduce_loss, spread_gradient
-from .nll import class_axis, class_weight, expand, label_loss, labels, weight_of, without
-from .softmax import check_floating, log_softmax_forward, softmax_stats
+from .nll import (
+    class_axis,
+    class_numbers,
+    class_weight,
+    expand,
+    label_loss,
+    labels,
+    reduce_label_loss,
+    weight_of,
+    without,
+)
+from .softmax import TOP_CUDA, check_floating, log_softmax_forward, softmax_stats
 
 
 @reduction(
@@ -47,6 +58,40 @@ def label_backward(x, t, c, top, rest, kept, g):
     own = np.exp(np.take_along_axis(x, right, axis) - top)
     np.put_along_axis(gx, right, scale * ((own - 1) - rest), axis)
     return _clear(gx, kept == 0)
+
+
+# Out of the range of classes nothing is read and all is NaN.
+@rowwise(
+    "T x, row int64 t, row A weight, int64 ignored",
+    "row A loss, row A kept, row A top, row A rest",
+    """
+    fold(RowTop best, RowTop{log(A(0)), -1}, RowTop{x, j}, row_higher(p, q));
+    fold(A others, 0, j == best.where ? A(0) : exp(x - best.top), p + q);
+    top = best.top;
+    rest = others + (top - top);
+    const bool inside = 0 <= t && t < count;
+    const A own = inside ? at(x, t) : A(0);
+    kept = t == ignored ? A(0) : inside ? weight : log(A(-1));
+    loss = kept == 0 ? A(0) : kept * ((top - own) + log1p(rest));
+    """,
+    preamble=TOP_CUDA,
+)
+def label_loss_rows(x, t, weight, ignored):
+    top, rest = softmax_stats(x, axis=-1, keepdims=True)
+    loss, kept = label_loss(x, t, top, rest, weight, 0.0, 0.0, 1.0, 0.0, x.shape[-1], 1, ignored)
+    return loss, kept, top, rest
+
+
+@rowwise(
+    "T x, row int64 t, row A top, row A rest, row A kept, row A g",
+    "T gx",
+    """
+    const A scale = kept * g / (1 + rest);
+    each(const A hit = j == t; gx = kept == 0 ? A(0) : scale * ((exp(x - top) - hit) - hit * rest));
+    """,
+)
+def label_rows_backward(x, t, top, rest, kept, g):
+    return label_backward(x, t, np.arange(x.shape[-1]), top, rest, kept, g)
 
 
 def _clear(gx: Array, rows: Array) -> Array:
@@ -157,23 +202,40 @@ def cross_entropy(
 def _from_labels(
     x: Array, target: Array, ignored: int, axis: int, weight: Any, smoothing: float, reduction: str
 ) -> tuple[Array, Any]:
-    t, c = labels("cross_entropy", x, target, axis, ignored)
+    t = labels("cross_entropy", x, target, axis, ignored)
+    classes = x.shape[axis]
+    own = weight_of(weight, t, classes)
+    if axis == x.ndim - 1 and not smoothing:
+        return _from_label_rows(x, t, own, ignored, target.shape, reduction)
     top, rest = softmax_stats(x, axis=axis, keepdims=True)
-    keep, spread, total = 1.0 - smoothing, smoothing / c.size, _total(weight, c.size)
+    keep, spread, total = 1.0 - smoothing, smoothing / classes, _total(weight, classes)
     gap = weighted_gap(x, top, weight, axis=axis, keepdims=True) if smoothing else 0.0
-    own = weight_of(weight, t, c.size)
-    sizes = (c.size, math.prod(x.shape[axis + 1 :]), ignored)
+    sizes = (classes, math.prod(x.shape[axis + 1 :]), ignored)
     loss, kept = label_loss(x, t, top, rest, own, gap, total, keep, spread, *sizes)
-    divisor = kept.sum() if reduction == "mean" else 1
+    value, divisor = reduce_label_loss(loss.reshape(target.shape), kept.reshape(target.shape), x.dtype, reduction)
 
     def vjp(gy):
-        g = spread_gradient(expand(gy, axis), x.dtype, divisor)
+        g, c = spread_gradient(expand(gy, axis), x.dtype, divisor), class_numbers(x, axis)
         if not smoothing:
             return (label_backward(x, t, c, top, rest, kept, g), None)
         smoothed = (keep, spread, weight, total, ignored)
         return (smooth_label_backward(x, t, c, top, rest, kept, g, *smoothed), None)
 
-    return reduce_loss(loss.reshape(target.shape), x.dtype, reduction, divisor), vjp
+    return value, vjp
+
+
+def _from_label_rows(
+    x: Array, t: Array, weight: Any, ignored: int, shape: tuple[int, ...], reduction: str
+) -> tuple[Array, Any]:
+    """Return the loss and its gradient where the classes are the last axis: one kernel each."""
+    loss, kept, top, rest = label_loss_rows(x, t, weight, ignored)
+    value, divisor = reduce_label_loss(loss.reshape(shape), kept.reshape(shape), x.dtype, reduction)
+
+    def vjp(gy):
+        g = spread_gradient(expand(gy, x.ndim - 1), x.dtype, divisor)
+        return (label_rows_backward(x, t, top, rest, kept, g), None)
+
+    return value, vjp
 
 
 def _from_probabilities(

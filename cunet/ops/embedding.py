@@ -67,14 +67,15 @@ def embedding(indices, weight, *, padding_idx: int | None = None):
     column = array_module(weight).arange(width)
 
     def vjp(gy):
-        return None, lambda: _add_rows(gy.reshape(indices.size, width), indices.reshape(-1), rows, padding_idx, column)
+        return None, lambda: add_rows(gy.reshape(indices.size, width), indices.reshape(-1), rows, padding_idx)
 
     return embedding_forward(weight, indices[..., None], column, rows, width), vjp
 
 
-def _add_rows(gy: Array, indices: Array, rows: int, padding_idx: int | None, column: Array) -> Array:
-    """Return for each of `rows` the sum of the rows of `gy` whose index it is."""
+def add_rows(gy: Array, indices: Array, rows: int, padding_idx: int | None = None) -> Array:
+    """Return for each of `rows` the sum, in their order, of the rows of `gy` whose index it is; 0 for `padding_idx`."""
     xp = array_module(gy)
+    column = xp.arange(gy.shape[1])
     order = xp.argsort(indices, kind="stable")  # equal indices become neighbours, in the order of the lookups
     found, row = indices[order], xp.arange(rows)
     start = xp.searchsorted(found, row)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array, array_module, is_array, is_gpu_array
-from ..kernels import elementwise
+from ..kernels import elementwise, reduction
 from ..tensor import as_array, op
 from .loss import check_reduction, constant, reduce_loss, spread_gradient
 from .softmax import check_floating
@@ -54,6 +54,30 @@ def nll_backward(x, t, c, kept, g):
     return gx
 
 
+# The two sums of a mean over labels and its quotient at once; `kept` holds the weights.
+@reduction(
+    "T in_loss, T in_kept",
+    "T out_mean, T out_total",
+    map="MeanState{in_loss, in_kept}",
+    reduce="MeanState{a.sum + b.sum, a.kept + b.kept}",
+    post="out_mean = a.sum / a.kept, out_total = a.kept",
+    identity="MeanState{0, 0}",
+    reduce_type="MeanState",
+    preamble="struct MeanState { A sum; A kept; };",
+)
+def label_mean(loss, kept, axis, keepdims):
+    total = kept.sum(axis=axis, keepdims=keepdims)
+    return loss.sum(axis=axis, keepdims=keepdims) / total, total
+
+
+def reduce_label_loss(loss: Array, kept: Array, dtype: Any, reduction: str) -> tuple[Array, Any]:
+    """Return the loss of labels reduced as `reduce_loss` does, and what its gradient is divided by."""
+    if reduction != "mean":
+        return reduce_loss(loss, dtype, reduction, 1), 1
+    mean, total = label_mean(loss, kept, axis=None)
+    return mean.astype(dtype, copy=False), total
+
+
 def class_axis(who: str, x: Array, axis: int) -> int:
     """Return the class axis counted from the front; the only one of a single row of logits."""
     axis = 0 if x.ndim == 1 else axis
@@ -72,8 +96,8 @@ def class_weight(who: str, weight: Any, x: Array, axis: int) -> Any:
     return weight.reshape(-1, *(1,) * (x.ndim - axis - 1))
 
 
-def labels(who: str, x: Array, target: Array, axis: int, ignored: int) -> tuple[Array, Array]:
-    """Return the labels as int64 with the class axis put back, and the class numbers along that axis."""
+def labels(who: str, x: Array, target: Array, axis: int, ignored: int) -> Array:
+    """Return the labels as int64 with the class axis put back."""
     if target.dtype.kind not in "iu":
         raise TypeError(f"{who}: target must hold class labels of integer dtype, got {target.dtype}")
     if target.shape != without(x.shape, axis):
@@ -89,8 +113,12 @@ def labels(who: str, x: Array, target: Array, axis: int, ignored: int) -> tuple[
             raise ValueError(
                 f"{who}: class labels must be 0 to {classes - 1}, or ignore_index = {ignored}; got {wrong[0]}"
             )
-    c = array_module(x).arange(classes).reshape(-1, *(1,) * (x.ndim - axis - 1))
-    return t.reshape(*x.shape[:axis], 1, *x.shape[axis + 1 :]), c
+    return t.reshape(*x.shape[:axis], 1, *x.shape[axis + 1 :])
+
+
+def class_numbers(x: Array, axis: int) -> Array:
+    """Return 0, 1, ... along the class axis."""
+    return array_module(x).arange(x.shape[axis]).reshape(-1, *(1,) * (x.ndim - axis - 1))
 
 
 def weight_of(weight: Any, t: Array, classes: int) -> Any:
@@ -137,14 +165,17 @@ def nll_loss(
     axis = class_axis("nll_loss", log_probs, axis)
     weight = class_weight("nll_loss", weight, log_probs, axis)
     target = as_array(target)
-    t, c = labels("nll_loss", log_probs, target, axis, ignore_index)
-    own = weight_of(weight, t, c.size)
-    sizes = (c.size, math.prod(log_probs.shape[axis + 1 :]), ignore_index)
+    t = labels("nll_loss", log_probs, target, axis, ignore_index)
+    classes = log_probs.shape[axis]
+    own = weight_of(weight, t, classes)
+    sizes = (classes, math.prod(log_probs.shape[axis + 1 :]), ignore_index)
     loss, kept = label_loss(log_probs, t, 0.0, 0.0, own, 0.0, 0.0, 1.0, 0.0, *sizes)
-    divisor = kept.sum() if reduction == "mean" else 1
+    value, divisor = reduce_label_loss(
+        loss.reshape(target.shape), kept.reshape(target.shape), log_probs.dtype, reduction
+    )
 
     def vjp(gy):
         g = spread_gradient(expand(gy, axis), log_probs.dtype, divisor)
-        return (nll_backward(log_probs, t, c, kept, g), None)
+        return (nll_backward(log_probs, t, class_numbers(log_probs, axis), kept, g), None)
 
-    return reduce_loss(loss.reshape(target.shape), log_probs.dtype, reduction, divisor), vjp
+    return value, vjp

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels import elementwise, reduced_shape, reduction
+from ..rowwise import rowwise
 
 Axes = tuple[int, ...]
 
@@ -164,7 +165,7 @@ def normalize_sums(gy, x, mean, rstd, weight, *, axis, keepdims):
     for part in _blocks(gy.shape, axis):
         xhat = x[part] - _cut(mean, part)
         xhat *= _cut(rstd, part)
-        g = gy[part] if np.ndim(weight) == 0 else gy[part] * _cut(weight, part)
+        g = gy[part] if np.ndim(weight) == 0 and weight == 1 else gy[part] * _cut(weight, part)
         total[part] = _total(g, axis)
         dot[part] = _dot(g, xhat, axis)
     return total, dot
@@ -186,3 +187,58 @@ def normalize_backward(gy, x, mean, rstd, weight, sum, dot, scale):
         out -= d
         out *= r
     return gx
+
+
+# The same two passes as in `moments`, over what the threads hold.
+@rowwise(
+    "T x, col A weight, col A bias, A eps",
+    "T y, row A mean, row A var, row A rstd",
+    """
+    fold(A total, 0, x, p + q);
+    const A first = total / count;
+    fold(pair_state off, pair_state(), pair_state(x - first, (x - first) * (x - first)), pair_join(p, q));
+    const A rest = off.first / count, square = off.second / count - rest * rest;
+    mean = first + rest;
+    var = square < 0 ? A(0) : square;
+    rstd = 1 / sqrt(var + eps);
+    each(y = (x - mean) * rstd * weight + bias);
+    """,
+    preamble=_PAIR_CUDA,
+)
+def norm_rows(x, weight, bias, eps, axes=1):
+    folded = tuple(range(x.ndim - axes, x.ndim))
+    mean, var, rstd = moments(x, eps, axis=folded, keepdims=True)
+    return normalize(x, mean, rstd, weight, bias), mean, var, rstd
+
+
+@rowwise(
+    "T x, col A weight, A eps",
+    "T y, row A rstd",
+    """
+    fold(A square, 0, x * x, p + q);
+    rstd = 1 / sqrt(square / count + eps);
+    each(y = x * rstd * weight);
+    """,
+)
+def rms_rows(x, weight, eps, axes=1):
+    folded = tuple(range(x.ndim - axes, x.ndim))
+    count = math.prod(x.shape[k] for k in folded)
+    rstd = reciprocal_rms(x, 1 / max(1, count), eps, axis=folded, keepdims=True)
+    return normalize(x, 0.0, rstd, weight, 0.0), rstd
+
+
+@rowwise(
+    "T gy, T x, row A mean, row A rstd, col A weight, A centred",
+    "T gx",
+    """
+    fold(pair_state s, pair_state(), pair_state(gy * weight, gy * weight * ((x - mean) * rstd)), pair_join(p, q));
+    const A level = centred > 0 ? s.first / count : A(0), slope = s.second / count;
+    each(gx = rstd * (gy * weight - (level + (x - mean) * rstd * slope)));
+    """,
+    preamble=_PAIR_CUDA,
+)
+def norm_rows_backward(gy, x, mean, rstd, weight, centred, axes=1):
+    folded = tuple(range(x.ndim - axes, x.ndim))
+    scale = 1 / math.prod(x.shape[k] for k in folded)
+    total, dot = normalize_sums(gy, x, mean, rstd, weight, axis=folded, keepdims=True)
+    return normalize_backward(gy, x, mean, rstd, weight, total if centred else 0.0, dot, scale)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .. import sums
 from ..backend import Array, accumulator
 from ..kernels import elementwise
 from ..tensor import op
@@ -112,7 +113,7 @@ def prelu(x, weight, *, axis: int = 1):
     shared = tuple(k for k, length in enumerate(slope.shape) if length == 1)
     return leaky_relu_forward(x, slope), lambda gy: (
         lambda: leaky_relu_backward(gy, x, slope),
-        lambda: prelu_weight_terms(gy, x).sum(axis=shared).reshape(weight.shape),
+        lambda: sums.total(prelu_weight_terms(gy, x), shared).reshape(weight.shape),
     )
 
 

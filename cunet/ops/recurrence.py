@@ -128,14 +128,14 @@ class Layer:
             before = self.states[0][self.back : self.back + self.steps]
             return product(_rows(grads().gp).T, _rows(before if self.mask is None else before * self.mask))
 
-        sums = functools.cache(lambda: column_sums(_rows(grads().gx)))
+        both = functools.cache(lambda: column_sums(_rows(grads().gx)))
         return (
             lambda: product(_rows(grads().gx), self.w_ih).reshape(self.x.shape),
             *[for_state(k) for k in range(len(self.states))],
             lambda: product(_rows(grads().gx).T, _rows(self.x)),
             for_w_hh,
-            sums,
-            sums if self.biases_add_up else lambda: column_sums(_rows(grads().gp)),
+            both,
+            both if self.biases_add_up else lambda: column_sums(_rows(grads().gp)),
             None,
         )
 

@@ -19,6 +19,7 @@ import numpy as np
 from ..backend import Array, accumulator, is_array, is_floating
 from ..kernels import elementwise, folded_axes, reduced_shape, reduction
 from ..methods import Axis
+from ..rowwise import rowwise
 from ..tensor import op
 
 _BLOCK = 32768  # elements of NumPy's intermediate results: they stay in a core's cache
@@ -147,6 +148,33 @@ def softmax_backward(gy, y, dot):
     return gx
 
 
+# The largest element of a row and where it stands; a NaN is larger than all.
+TOP_CUDA = """
+struct RowTop { A top; long long where; };
+__device__ inline RowTop row_higher(const RowTop& p, const RowTop& q) {
+    return p.top >= q.top || p.top != p.top ? p : q;
+}
+"""
+
+
+@rowwise(
+    "T x",
+    "T y",
+    """
+    fold(A top, log(A(0)), x, p >= q || p != p ? p : q);
+    fold(A sum, 0, exp(x - top), p + q);
+    each(y = exp(x - top) / sum);
+    """,
+)
+def softmax_rows(x):
+    return softmax_forward(x, *softmax_stats(x, axis=-1, keepdims=True))
+
+
+@rowwise("T gy, T y", "T gx", "fold(A dot, 0, gy * y, p + q); each(gx = y * (gy - dot))")
+def softmax_rows_backward(gy, y):
+    return softmax_backward(gy, y, softmax_dot(gy, y, axis=-1, keepdims=True))
+
+
 @op
 def softmax(x, *, axis: int = -1):
     """Return ``exp(x) / sum(exp(x))`` along `axis`: positive numbers that sum to 1.
@@ -163,6 +191,9 @@ def softmax(x, *, axis: int = -1):
     Source: Bridle 1990, "Probabilistic interpretation of feedforward classification network outputs", equation 11.
     """
     check_floating("softmax", x)
+    if axis in (-1, x.ndim - 1) and x.ndim:
+        y = softmax_rows(x)
+        return y, lambda gy: (softmax_rows_backward(gy, y),)
     y = softmax_forward(x, *softmax_stats(x, axis=axis, keepdims=True))
     return y, lambda gy: (softmax_backward(gy, y, softmax_dot(gy, y, axis=axis, keepdims=True)),)
 
@@ -182,6 +213,28 @@ def log_softmax_backward(gy, y, total):
     return gx
 
 
+@rowwise(
+    "T x",
+    "T y",
+    """
+    fold(RowTop best, RowTop{log(A(0)), -1}, RowTop{x, j}, row_higher(p, q));
+    fold(A rest, 0, j == best.where ? A(0) : exp(x - best.top), p + q);
+    const A tail = log1p(rest + (best.top - best.top));
+    each(y = (x - best.top) - tail);
+    """,
+    preamble=TOP_CUDA,
+)
+def log_softmax_rows(x):
+    return log_softmax_forward(x, *softmax_stats(x, axis=-1, keepdims=True))
+
+
+@rowwise("T gy, T y", "T gx", "fold(A total, 0, gy, p + q); each(gx = gy - exp(y) * total)")
+def log_softmax_rows_backward(gy, y):
+    with np.errstate(all="ignore"):
+        total = gy.sum(axis=-1, keepdims=True, dtype=accumulator(gy.dtype))
+    return log_softmax_backward(gy, y, total)
+
+
 @op
 def log_softmax(x, *, axis: int = -1):
     """Return ``x - logsumexp(x)`` along `axis`: logarithms of probabilities.
@@ -194,6 +247,9 @@ def log_softmax(x, *, axis: int = -1):
         TypeError: `x` is not of floating dtype.
     """
     check_floating("log_softmax", x)
+    if axis in (-1, x.ndim - 1) and x.ndim:
+        y = log_softmax_rows(x)
+        return y, lambda gy: (log_softmax_rows_backward(gy, y),)
     y = log_softmax_forward(x, *softmax_stats(x, axis=axis, keepdims=True))
 
     def vjp(gy):

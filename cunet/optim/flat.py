@@ -9,10 +9,17 @@ import numpy as np
 
 from .. import backend
 from ..backend import Array
+from ..kernels import update
 from ..tensor import Tensor
 
 #: What an optimiser keeps for one parameter: numbers such as "step", and arrays of the parameter's shape.
 State = dict[str, Any]
+
+
+@update("T g", "T out", "out = g", scratch=0)
+def gather_arrays(g, out):
+    """Copy arrays, which may lie anywhere, one after the other."""
+    out[...] = g
 
 
 def gather(arrays: Sequence[Array], out: Array) -> Array:
@@ -21,8 +28,11 @@ def gather(arrays: Sequence[Array], out: Array) -> Array:
     if type(out) is np.ndarray and not backend.is_half(out.dtype):
         np.concatenate(parts, out=out, casting="same_kind")
         return out
+    if type(out) is not np.ndarray and not backend.is_half(out.dtype) and len({a.dtype for a in parts}) == 1:
+        gather_arrays(parts, out)
+        return out
     start = 0
-    for part in parts:  # on the GPU a joint copy would upload a list of addresses
+    for part in parts:
         out[start : start + part.size] = part
         start += part.size
     return out
@@ -54,8 +64,9 @@ class Flat:
         self.spans = list(zip([0, *ends[:-1]], ends, strict=True))
         self.shapes = [p.data.shape for p in params]
         self.data = gather([p.data for p in params], self.xp.empty(ends[-1], self.dtype))
-        self.grads = self.xp.empty(ends[-1], self.wide)
+        self.grads: Array | None = None  # room for gradients side by side, where they are needed so
         self.slots: dict[str, Array] = {}
+        self.scalars: dict[tuple[int, int], Array] = {}  # of runs whose rate lies on the device, see `ondevice`
         if backend.is_half(self.dtype):
             self.weights = self._master()
         else:
@@ -114,11 +125,15 @@ class Flat:
         if current is not None:
             yield first, len(self.params), current
 
-    def gradient(self, first: int, last: int) -> Array:
-        """Return the gradients of a run of parameters as one 1-D array."""
+    def gradient(self, first: int, last: int) -> Array | list[Array]:
+        """Return the gradients of a run of parameters: one 1-D array, on the GPU a list for the kernel to read."""
         grads: list[Array] = [p.grad for p in self.params[first:last]]
+        if self.device == "gpu":
+            return [g.astype(self.dtype, copy=False) for g in grads]
         if len(grads) == 1 and grads[0].dtype == self.wide:
             return grads[0].reshape(-1)
+        if self.grads is None:
+            self.grads = np.empty(self.spans[-1][1], self.wide)
         return gather(grads, self.grads[self.span(first, last)])
 
     def span(self, first: int, last: int) -> slice:

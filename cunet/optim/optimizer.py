@@ -11,6 +11,7 @@ import numpy as np
 from .. import backend
 from ..kernels import Update
 from ..tensor import Tensor
+from . import ondevice
 from .flat import Flat, State, by_kind
 
 Group = dict[str, Any]
@@ -36,9 +37,9 @@ class Optimizer:
     a gradient are left alone entirely, and those whose step counts differ are updated in separate calls.
     float16 and bfloat16 parameters are trained through a float32 copy, kept in the state as "master".
 
-    A subclass names its settings (`defaults`), its state (`slots`, `numbers`), its kernel and the scalars
-    the kernel takes (`advance`). Those are plain arithmetic in ``lr`` and the numbers, so both may also be
-    0-d arrays on the GPU, and are then read there.
+    A subclass names its settings (`defaults`), its state (`slots`, `numbers`), its kernel and the scalars the kernel
+    takes (`advance`): plain arithmetic in ``lr`` and the numbers. Where ``lr`` is a 0-d array on the GPU the numbers
+    lie there too; a step then reads them there and counts them up in place, so that a captured graph can replay it.
 
     Args:
         params: tensors; (name, tensor) pairs; or groups ``{"params": ..., "lr": ...}`` with settings of
@@ -100,6 +101,8 @@ class Optimizer:
         named = [p if isinstance(p, tuple) else (None, p) for p in ([given] if isinstance(given, Tensor) else given)]
         params = [p for _, p in named]
         full = {**self.defaults, **group, "params": params}
+        if any(full["lr"] is g["lr"] for g in self.param_groups) and backend.is_array(full["lr"]):
+            full["lr"] = full["lr"].copy()  # each group has a rate of its own
         if named and all(name is not None for name, _ in named):
             full["param_names"] = [name for name, _ in named]
         self._check_params(named)
@@ -195,6 +198,8 @@ class Optimizer:
         for name, fill in slots.items():
             if name not in flat.slots:
                 flat.add_slot(name, fill)
+        if ondevice.wanted(group, flat):
+            return ondevice.step(self, group, flat)
         runs = list(flat.runs(lambda state: tuple([state.get(name, self.numbers[name]) for name in names])))
         for first, last, numbers in runs:
             after, scalars = self.advance(group, numbers)
@@ -214,9 +219,7 @@ class Optimizer:
             ``{"state": [...], "param_groups": [...]}``: a dict of numbers and arrays per parameter (empty before
             its first step), and the settings of each group with the positions of its parameters.
         """
-        state = [
-            {k: v.copy() if backend.is_array(v) else v for k, v in s.items()} if "step" in s else {} for s in self.state
-        ]
+        state = [{k: self._saved(k, v) for k, v in s.items()} if "step" in s else {} for s in self.state]
         groups, start = [], 0
         for group in self.param_groups:
             end = start + len(group["params"])
@@ -224,6 +227,12 @@ class Optimizer:
             groups.append({**plain, "params": list(range(start, end))})
             start = end
         return {"state": state, "param_groups": groups}
+
+    def _saved(self, name: str, value: Any) -> Any:
+        """Return an entry of the state: numbers plain, wherever they lie, and copies of arrays."""
+        if not backend.is_array(value):
+            return value
+        return type(self.numbers[name])(value.item()) if name in self.numbers else value.copy()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over state and settings, so that training goes on exactly as it would have.

@@ -50,7 +50,10 @@ class LRScheduler:
         raise NotImplementedError
 
     def _bases(self) -> list[float]:
-        return [float(group.setdefault("initial_lr", float(group["lr"]))) for group in self.optimizer.param_groups]
+        for group in self.optimizer.param_groups:
+            if "initial_lr" not in group:  # a rate on the GPU is read once
+                group["initial_lr"] = float(group["lr"])
+        return [float(group["initial_lr"]) for group in self.optimizer.param_groups]
 
     def _apply(self, step: int) -> None:
         rates = [self.lr_at(step, base, i) for i, base in enumerate(self._bases())]

@@ -168,6 +168,7 @@ CASES = [
             (((4, 6), 6), {"normalized_shape": 6, "eps": 1e-5}),
             (((3, 2, 5),), {"normalized_shape": (5,), "eps": 0.1}),
             (((3, 2, 5), (2, 5)), {"normalized_shape": (2, 5), "eps": 1e-5}),
+            (((2, 8200), 8200), {"normalized_shape": 8200, "eps": 1e-5}),  # rows of which many blocks take parts
             (((6,), 6), {"normalized_shape": (6,), "eps": 1e-5}),
         ]
     ],

@@ -53,7 +53,7 @@ class Program:
         loaded = ctypes.CDLL(str(library))
         self._launch = loaded.sim_launch
         self._launch.restype = ctypes.c_long
-        sizes = (ctypes.c_int * 64)()
+        sizes = (ctypes.c_int * 1024)()  # as many as the 4 KiB of a kernel can hold
         self.sizes = list(sizes[: loaded.sim_sizes(sizes)])
 
     def __call__(

@@ -13,6 +13,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -50,6 +51,8 @@ def job(source: str, name: str, flags: Sequence[str] = (), headers: bool = True)
     """Describe one compilation; `headers`: put CuPy's own before the source."""
     at = source.rfind(f"void {name}(")
     signature = source[at : source.find(")", at)].partition("(")[2] if at >= 0 else ""
+    for word, short in re.findall(r"typedef ([\w ]+) ([A-Z]);", "" if headers else source):
+        signature = re.sub(rf"\b{short}\b", word, signature)
     text = HEADERS * headers + source
     return {"name": name, "file": "kernel.cu", "source": text, "flags": list(flags), "signature": signature}
 

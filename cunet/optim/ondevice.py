@@ -1,0 +1,145 @@
+"""Steps whose learning rate and step count lie on the device, so that a captured CUDA graph can replay them.
+
+An optimiser's `advance` is plain arithmetic in the rate and in the numbers of its state. Here it runs once on names
+instead of numbers, and what it would compute becomes a kernel of one thread: it reads the rate, counts the numbers up
+where they lie, and leaves the scalars of the step in an array of which the update reads them.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import backend
+from ..backend import Array
+from .flat import Flat
+
+if TYPE_CHECKING:
+    from .optimizer import Group, Optimizer
+
+
+class Formula:
+    """Arithmetic that is written down as CUDA text instead of being done; numbers in it become parameters.
+
+    Args:
+        text: of this part, an expression of doubles.
+        constants: the numbers met so far, shared by all parts.
+    """
+
+    def __init__(self, text: str, constants: list[float]) -> None:
+        self.text, self.constants = text, constants
+
+    def _join(self, form: str, other: Any, swapped: bool = False) -> Formula:
+        if not isinstance(other, Formula):
+            self.constants.append(float(other))
+            other = Formula(f"c{len(self.constants) - 1}", self.constants)
+        first, second = (other, self) if swapped else (self, other)
+        return Formula(form.format(first.text, second.text), self.constants)
+
+    def __add__(self, other: Any) -> Formula:
+        """Write a sum."""
+        return self._join("({} + {})", other)
+
+    def __sub__(self, other: Any) -> Formula:
+        """Write a difference."""
+        return self._join("({} - {})", other)
+
+    def __rsub__(self, other: Any) -> Formula:
+        """Write a difference."""
+        return self._join("({} - {})", other, swapped=True)
+
+    def __mul__(self, other: Any) -> Formula:
+        """Write a product."""
+        return self._join("({} * {})", other)
+
+    def __truediv__(self, other: Any) -> Formula:
+        """Write a quotient."""
+        return self._join("({} / {})", other)
+
+    def __rtruediv__(self, other: Any) -> Formula:
+        """Write a quotient."""
+        return self._join("({} / {})", other, swapped=True)
+
+    def __pow__(self, other: Any) -> Formula:
+        """Write a power."""
+        return self._join("pow({}, {})", other)
+
+    def __rpow__(self, other: Any) -> Formula:
+        """Write a power."""
+        return self._join("pow({}, {})", other, swapped=True)
+
+    def __gt__(self, other: Any) -> Formula:
+        """Write a comparison, which is 1 or 0."""
+        return self._join("({} > {} ? 1.0 : 0.0)", other)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+
+def wanted(group: Group, flat: Flat) -> bool:
+    """Tell whether the rate of a group lies on the device of its parameters."""
+    return flat.device == "gpu" and backend.is_gpu_array(group["lr"])
+
+
+def step(optimizer: Optimizer, group: Group, flat: Flat) -> None:
+    """Update a flat buffer; looks at no number, and from the second step on makes no array for one."""
+    names, slots, kernel = tuple(optimizer.numbers), optimizer.slots(group), optimizer.kernel(group)
+    for first, last, _ in list(flat.runs(lambda state: [_known(state.get(name)) for name in names])):
+        numbers = [_own(flat, first, last, name, optimizer.numbers[name]) for name in names]
+        scalars = _advance(optimizer, group, flat, (first, last), numbers)
+        span = flat.span(first, last)
+        arrays = [flat.weights, *[flat.slots[name] for name in slots]]
+        kernel(flat.gradient(first, last), *scalars, *[a[span] for a in arrays])
+        flat.updated(first, last)
+
+
+def _known(value: Any) -> tuple[str, Any]:
+    """Return what tells a number of one run from that of another, without a look at what lies on the device."""
+    return ("array", id(value)) if backend.is_array(value) else ("number", value)
+
+
+def _own(flat: Flat, first: int, last: int, name: str, initial: float) -> Array:
+    """Return the number `name` of a run as a 0-d array in float64 that the states of this run share, and no other."""
+    states = flat.states[first:last]
+    value = states[0].get(name, initial)
+    if not backend.is_gpu_array(value):
+        value = flat.xp.full((), value, np.float64)
+    elif value.dtype != np.float64 or sum(state.get(name) is value for state in flat.states) != last - first:
+        value = value.astype(np.float64)  # a copy: others count on
+    for state in states:
+        state[name] = value
+    return value
+
+
+def _advance(
+    optimizer: Optimizer, group: Group, flat: Flat, run: tuple[int, int], numbers: list[Array]
+) -> tuple[Any, ...]:
+    """Count the numbers up in place; return the scalars of this step: numbers, or views of an array that is kept."""
+    constants: list[float] = []
+    names = tuple([Formula(f"number{k}", constants) for k in range(len(numbers))])
+    after, scalars = optimizer.advance({**group, "lr": Formula("rate", constants)}, names)
+    known = [k for k, scalar in enumerate(scalars) if isinstance(scalar, Formula)]
+    kernel = _kernel(
+        flat.xp,
+        len(constants),
+        tuple([n.text for n in after]),
+        tuple([scalars[k].text for k in known]),
+        optimizer._name,
+    )
+    kept = flat.scalars.get(run)
+    if kept is None or kept.size != len(known):
+        kept = flat.scalars[run] = flat.xp.empty(len(known), flat.wide)
+    kernel(group["lr"], *constants, *numbers, kept, size=1)
+    views = iter([kept[k : k + 1] for k in range(len(known))])
+    return tuple([next(views) if k in known else scalar for k, scalar in enumerate(scalars)])
+
+
+@functools.cache
+def _kernel(xp: Any, constants: int, after: tuple[str, ...], scalars: tuple[str, ...], name: str) -> Any:
+    ins = ["raw R lr", *[f"float64 c{k}" for k in range(constants)]]
+    outs = [*[f"raw float64 held{k}" for k in range(len(after))], "raw S scalars"]
+    lines = ["const double rate = (double)lr[0]", *[f"const double number{k} = held{k}[0]" for k in range(len(after))]]
+    lines += [f"scalars[{k}] = (S)({text})" for k, text in enumerate(scalars)]
+    lines += [f"held{k}[0] = {text}" for k, text in enumerate(after)]
+    return xp.ElementwiseKernel(", ".join(ins), ", ".join(outs), ";\n".join(lines), f"advance_{name.lower()}")
