@@ -15,6 +15,7 @@ def report(info: dict[str, Any] | None = None) -> str:
         ("cunet", info["cunet"] or "not installed (run from a source tree)"),
         ("Python", f"{info['python']} on {info['platform']}"),
         ("NumPy", f"{info['numpy']}, {info['blas']}{threads}, {info['cpu_count']} CPUs"),
+        ("kernels", info["cpu_kernels"]),
         ("CuPy", ", ".join(info["cupy"]) or "not installed"),
         ("driver", info["nvidia_driver"] or "none"),
         ("CUDA", info["cuda_runtime"] or "not started"),

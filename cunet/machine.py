@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from . import backend
+from . import backend, native
 from .cpu import blas_threads
 
 
@@ -19,9 +19,10 @@ def device_info() -> dict[str, Any]:
     """Return what was found: versions, BLAS and its threads, CuPy, CUDA, driver, GPUs and their memory.
 
     Returns:
-        A dict of plain values, fit for JSON. "gpus" is a list of dicts with "name", "compute_capability",
-        "memory_total" and "memory_free" (bytes, None if the GPU does not say); "nvidia_devices" is how many GPUs the
-        driver sees, None without one; "problem" says why no GPU is used, or is ""; "advice" what to do about it.
+        A dict of plain values, fit for JSON. "cpu_kernels" says what runs kernels on the CPU; "gpus" is a list of
+        dicts with "name", "compute_capability", "memory_total" and "memory_free" (bytes, None if the GPU does not
+        say); "nvidia_devices" is how many GPUs the driver sees, None without one; "problem" says why no GPU is used,
+        or is ""; "advice" what to do about it.
     """
     info: dict[str, Any] = {
         "cunet": _version("cunet"),
@@ -35,6 +36,7 @@ def device_info() -> dict[str, Any]:
         "gpus": [],
     }
     info["nvidia_driver"], info["nvidia_devices"] = _driver()
+    info["cpu_kernels"] = _cpu_kernels()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what it would say is in "problem"
         cupy = backend.gpu()
@@ -67,6 +69,21 @@ def _blas() -> dict[str, Any]:
     build = np.show_config(mode="dicts").get("Build Dependencies", {}).get("blas", {})
     name = f"{build.get('name', 'unknown')} {build.get('version', '')}".strip()
     return {"blas": name, "blas_threads": blas_threads()}
+
+
+def _cpu_kernels() -> str:
+    """Return what runs kernels on the CPU, in words, and why it is not the compiled route if it is not."""
+    from .native import build
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the compiler does not work is said below
+        if native.enabled():
+            return f"compiled by {build.compiler()}, kept in {build.folder()}"
+    if not native.active:
+        return "NumPy: compiled kernels are switched off (CUNET_NATIVE=0)"
+    if build.compiler() is None:
+        return "NumPy: there is no C++ compiler; with g++ or clang++ kernels run faster"
+    return f"NumPy: {build.compiler()} does not make programs that run here"
 
 
 def _driver() -> tuple[str | None, int | None]:

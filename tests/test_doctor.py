@@ -1,6 +1,7 @@
 """`cunet.device_info` and `python -m cunet.doctor`."""
 
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -10,7 +11,8 @@ import pytest
 import sim
 
 import cunet
-from cunet import backend, doctor, machine
+from cunet import backend, device_info, doctor, machine, native
+from cunet.native import build
 
 NO_DRIVER = "CuPy is installed, but there is no NVIDIA driver"
 no_sim = sim.unavailable_reason()
@@ -21,7 +23,16 @@ def test_device_info_is_plain_data():
     assert json.loads(json.dumps(info)) == info
     assert info["python"] == platform.python_version()
     assert info["numpy"] == np.__version__
-    assert {"blas", "blas_threads", "cpu_count", "cupy", "nvidia_driver", "cuda_runtime", "problem"} <= info.keys()
+    assert {
+        "blas",
+        "blas_threads",
+        "cpu_count",
+        "cpu_kernels",
+        "cupy",
+        "nvidia_driver",
+        "cuda_runtime",
+        "problem",
+    } <= info.keys()
 
 
 @pytest.mark.cpu_only
@@ -42,8 +53,40 @@ def test_the_command_prints_and_warns_of_nothing():
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     names = [line.split()[0] for line in done.stdout.splitlines()]
-    assert names[:6] == ["cunet", "Python", "NumPy", "CuPy", "driver", "CUDA"]
+    assert names[:7] == ["cunet", "Python", "NumPy", "kernels", "CuPy", "driver", "CUDA"]
     assert "runs" in names
+
+
+BROKEN = "#!/bin/sh\necho broken >&2\nexit 1\n"
+
+
+@pytest.mark.cpu_only
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"CUNET_NATIVE": "0"}, "NumPy: compiled kernels are switched off (CUNET_NATIVE=0)"),
+        ({"PATH": "", "CXX": ""}, "NumPy: there is no C++ compiler; with g++ or clang++ kernels run faster"),
+        ({"CXX": "broken"}, "NumPy: {folder}/broken does not make programs that run here"),
+    ],
+    ids=["off", "none", "broken"],
+)
+def test_it_says_what_runs_kernels_on_the_cpu(variables, expected, tmp_path):
+    compiler = tmp_path / "broken"
+    compiler.write_text(BROKEN)
+    compiler.chmod(0o700)
+    if variables.get("CXX"):
+        variables = {"CXX": str(compiler)}
+    env = os.environ | {"CUNET_NATIVE": "1", "XDG_CACHE_HOME": str(tmp_path)} | variables
+    command = [sys.executable, "-W", "error", "-m", "cunet.doctor"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
+    assert f"kernels  {expected.format(folder=os.path.realpath(tmp_path))}" in done.stdout.splitlines()
+
+
+@pytest.mark.cpu_only
+def test_it_says_which_compiler_made_the_kernels():
+    if not native.enabled():
+        pytest.skip("no compiled kernels here")
+    assert device_info()["cpu_kernels"].startswith(f"compiled by {build.compiler()}, kept in ")
 
 
 @pytest.mark.skipif(bool(no_sim), reason=f"no simulated device: {no_sim}")
