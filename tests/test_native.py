@@ -278,11 +278,11 @@ def test_reductions_agree_with_numpy(name, shape, axes, dtype, on, rng):
         args.append(0.5 if number else values(p, shape if p.type == "T" else kept, dtype, rng))
     lead = args[kernel._lead]
     call = native.compiled(kernel, np.dtype(dtype).char)
-    got = call(args, lead, axes, True, 1)
+    got = call(args, lead, 1, axes, True)
     assert got is not NotImplemented
     expected = kernel.body(*args, axis=axes if len(axes) > 1 or "norm" in kernel.__module__ else axes[0], keepdims=True)
     close(got, expected, dtype, 32 + math.prod(shape) / 50)
-    flat = call(args, lead, axes, False, 1)
+    flat = call(args, lead, 1, axes, False)
     for a, b in zip(got if isinstance(got, tuple) else [got], flat if isinstance(flat, tuple) else [flat], strict=True):
         assert a.tobytes() == b.tobytes()
 
@@ -292,7 +292,7 @@ def test_reductions_agree_with_numpy(name, shape, axes, dtype, on, rng):
 def test_axes_that_are_no_neighbours_stay_with_numpy(axes, on, rng):
     x = rng.normal(size=(2, 3, 4, 5))
     call = native.compiled(KERNELS["softmax_dot"], "d")
-    assert call([x, x], x, axes, True, 1) is NotImplemented
+    assert call([x, x], x, 1, axes, True) is NotImplemented
     np.testing.assert_allclose(KERNELS["softmax_dot"](x, x, axis=axes, keepdims=True), (x * x).sum(axes, keepdims=True))
 
 

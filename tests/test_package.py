@@ -20,10 +20,10 @@ NAMES = [path.relative_to(ROOT).as_posix() for path in FILES]
 
 #: Imports run one way: a module imports from lines above its own (and, in a subpackage, from its own).
 ORDER = [
-    ["cpu", "backend", "special"],
+    ["cpu", "backend", "signature", "special"],
     ["blocks", "native"],
     ["files", "gains", "kernels", "methods", "philox", "random"],
-    ["tape"],
+    ["tape", "together"],
     ["tensor"],
     ["transforms", "ops"],
     ["functional", "init"],

@@ -84,6 +84,7 @@ def _check(library: Any) -> None:
 
     library.cunet_run.argtypes = [c.c_char_p]
     library.cunet_reduce.argtypes = [c.c_char_p, c.c_char_p, c.c_int, c.c_int]
+    library.cunet_together.argtypes = [c.c_char_p, c.c_long, c.c_long, c.c_long]
     library.cunet_probe.argtypes = [c.c_uint64, c.POINTER(c.c_long)]
     library.cunet_start.argtypes = [c.c_long]
     if library.cunet_start(object.__basicsize__):
@@ -110,6 +111,13 @@ def compiled(kernel: Any, char: str) -> Any:
                 _load(kernel, np.dtype(char))
             kernel.compiled.setdefault(char, False)
     return kernel.compiled[char]
+
+
+def run_together(packed: Sequence[Any], lead: np.ndarray) -> bool:
+    """Run packed calls on a block of the first axis of `lead` at a time; return whether they could be run."""
+    from . import call
+
+    return call.together(packed, lead, runtime())
 
 
 def _load(kernel: Any, wide: np.dtype) -> None:

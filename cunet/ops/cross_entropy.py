@@ -15,6 +15,7 @@ import numpy as np
 from ..backend import Array, is_array, is_floating
 from ..kernels import elementwise, reduction
 from ..tensor import as_array, op
+from ..together import Together
 from .loss import check_reduction, reduce_loss, spread_gradient
 from .nll import class_axis, class_weight, expand, label_loss, labels, weight_of, without
 from .softmax import check_floating, log_softmax_forward, softmax_stats
@@ -27,6 +28,7 @@ from .softmax import check_floating, log_softmax_forward, softmax_stats
     reduce="a + b",
     post="out_gap = a",
     identity="0",
+    along="in_weight",
 )
 def weighted_gap(x, top, weight, axis, keepdims):
     return np.where(weight == 0, 0, weight * (top - x)).sum(axis=axis, keepdims=keepdims)
@@ -37,6 +39,7 @@ def weighted_gap(x, top, weight, axis, keepdims):
     "T x, int64 t, int64 c, A top, A rest, A kept, A g",
     "T gx",
     "A hit = t == c; gx = kept == 0 ? A(0) : kept * g / (1 + rest) * ((exp(x - top) - hit) - hit * rest)",
+    along="c",
 )
 def label_backward(x, t, c, top, rest, kept, g):
     scale = kept * g / (1 + rest)
@@ -65,6 +68,7 @@ def _clear(gx: Array, rows: Array) -> Array:
     A all = spread * ((e * total - weight) - weight * rest);
     gx = t == ignored ? A(0) : g / (1 + rest) * (right + all);
     """,
+    along="c weight",
 )
 def smooth_label_backward(x, t, c, top, rest, kept, g, keep, spread, weight, total, ignored):
     gx = np.exp(x - top)
@@ -84,6 +88,7 @@ def smooth_label_backward(x, t, c, top, rest, kept, g, keep, spread, weight, tot
     post="out_loss = a.loss, out_mass = a.mass",
     identity="SoftState{A(0), A(0)}",
     reduce_type="SoftState",
+    along="in_weight",
     preamble="""
 struct SoftState { A loss; A mass; };
 __device__ SoftState soft_term(A share, A gap, A others) {
@@ -101,6 +106,7 @@ def soft_loss(x, q, top, rest, weight, keep, spread, axis, keepdims):
     "T x, T q, A top, A rest, A weight, A keep, A spread, A mass, A g",
     "T gx",
     "A share = weight * (q * keep + spread); gx = g / (1 + rest) * ((exp(x - top) * mass - share) - share * rest)",
+    along="weight",
 )
 def soft_backward(x, q, top, rest, weight, keep, spread, mass, g):
     share = weight * (q * keep + spread)
@@ -158,12 +164,13 @@ def _from_labels(
     x: Array, target: Array, ignored: int, axis: int, weight: Any, smoothing: float, reduction: str
 ) -> tuple[Array, Any]:
     t, c = labels("cross_entropy", x, target, axis, ignored)
-    top, rest = softmax_stats(x, axis=axis, keepdims=True)
     keep, spread, total = 1.0 - smoothing, smoothing / c.size, _total(weight, c.size)
-    gap = weighted_gap(x, top, weight, axis=axis, keepdims=True) if smoothing else 0.0
     own = weight_of(weight, t, c.size)
     sizes = (c.size, math.prod(x.shape[axis + 1 :]), ignored)
-    loss, kept = label_loss(x, t, top, rest, own, gap, total, keep, spread, *sizes)
+    with Together(x) as run:
+        top, rest = run(softmax_stats, x, axis=axis, keepdims=True)
+        gap = run(weighted_gap, x, top, weight, axis=axis, keepdims=True) if smoothing else 0.0
+        loss, kept = run(label_loss, x, t, top, rest, own, gap, total, keep, spread, *sizes)
     divisor = kept.sum() if reduction == "mean" else 1
 
     def vjp(gy):

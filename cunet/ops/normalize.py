@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..backend import Array, accumulator
-from ..kernels import reduced_shape
+from ..signature import reduced_shape
+from ..together import Together
 from .norm_kernels import (
     Axes,
     join_moments,
@@ -42,6 +43,7 @@ class Groups(NamedTuple):
         return math.prod(self.shape[k] for k in self.folded)
 
 
+@functools.lru_cache(4096)
 def groups_of(*dims: tuple[int, bool, bool]) -> Groups:
     """Make a view of (length, folded, shared) axes; those of length 1 are left out: they cost index arithmetic."""
     kept = [d for d in dims if d[0] != 1]
@@ -56,6 +58,7 @@ def groups_of(*dims: tuple[int, bool, bool]) -> Groups:
     )
 
 
+@functools.lru_cache(4096)
 def _stages(shape: tuple[int, ...], axes: Axes) -> tuple[int, int, Axes, Axes]:
     """Say how to fold `axes` in two steps, so that many blocks work at once and sums stay short.
 
@@ -83,12 +86,13 @@ def _split(a: Any, axis: int, parts: int) -> Any:
     return a.reshape(*a.shape[:axis], *cut, *a.shape[axis + 1 :])
 
 
-def _moments(x: Array, axes: Axes, eps: float) -> tuple[Array, Array, Array]:
+def _moments(x: Array, axes: Axes, eps: float, run: Together) -> tuple[Array, Array, Array]:
     """Return mean, variance (divided by the count) and ``1 / sqrt(variance + eps)``, axes kept."""
     axis, parts, first, second = _stages(x.shape, axes)
+    if not second:
+        return run(moments, x, eps, axis=first, keepdims=True)
     found = moments(_split(x, axis, parts), eps, axis=first, keepdims=True)
-    if second:
-        found = join_moments(found[0], found[1], eps, axis=second, keepdims=True)
+    found = join_moments(found[0], found[1], eps, axis=second, keepdims=True)
     kept = reduced_shape(x.shape, axes, True)
     mean, var, rstd = (a.reshape(kept) for a in found)
     return mean, var, rstd
@@ -124,39 +128,75 @@ def normalize_groups(
 ) -> Normalized:
     """Normalise `x` over `groups`, scale and shift; `centred` False: divide by the RMS only."""
     view = x.reshape(groups.shape)
-    mean: Any = 0.0
-    var = None
-    if centred:
-        mean, var, rstd = _moments(view, groups.folded, eps)
-    else:
-        rstd = reciprocal_rms(view, 1 / max(1, groups.per_mean), eps, axis=groups.folded, keepdims=True)
     w, b = as_factor(weight, groups.params, x, 1.0), as_factor(bias, groups.params, x, 0.0)
-    y = normalize(view, mean, rstd, w, b).reshape(x.shape)
+    with Together(None if 0 in groups.folded else view) as run:
+        mean: Any = 0.0
+        var = None
+        if centred:
+            mean, var, rstd = _moments(view, groups.folded, eps, run)
+        else:
+            scale = 1 / max(1, groups.per_mean)
+            rstd = run(reciprocal_rms, view, scale, eps, axis=groups.folded, keepdims=True)
+        y = run(normalize, view, mean, rstd, w, b)
 
     def backward(gy: Array) -> tuple[Any, Any, Any]:
-        g = gy.reshape(groups.shape)
-        common = tuple(k for k in groups.folded if k in groups.shared)
-        # Where weights are shared inside a group, one pass over the data serves its gradient and theirs.
-        cells = functools.cache(lambda: normalize_sums_over(g, view, mean, rstd, 1.0, common or groups.shared))
-
-        def for_x() -> Array:
-            if common:
-                total, dot = (_fold(s if weight is None else s * w, groups.folded, common) for s in cells())
-            else:
-                total, dot = normalize_sums_over(g, view, mean, rstd, w, groups.folded)
-            gx = normalize_backward(g, view, mean, rstd, w, total if centred else 0.0, dot, 1 / groups.per_mean)
-            return gx.reshape(x.shape)
-
-        def for_param(which: int, param: Array) -> Array:
-            return _fold(cells()[which], groups.shared, common or groups.shared).reshape(param.shape)
-
+        back = _Backward(gy.reshape(groups.shape), view, mean, rstd, w, groups, centred)
+        back.trained = weight is not None or bias is not None
         return (
-            for_x,
-            None if weight is None else lambda: for_param(1, weight),
-            None if bias is None else lambda: for_param(0, bias),
+            lambda: back.for_x().reshape(x.shape),
+            None if weight is None else lambda: back.for_param(1).reshape(weight.shape),
+            None if bias is None else lambda: back.for_param(0).reshape(bias.shape),
         )
 
-    return Normalized(y, mean, var, rstd, backward)
+    return Normalized(y.reshape(x.shape), mean, var, rstd, backward)
+
+
+class _Backward:
+    """The gradients of a norm, each made when it is asked for; sums that serve several are kept."""
+
+    trained = True  # whether weight or bias will want the sums
+
+    def __init__(self, g: Array, x: Array, mean: Any, rstd: Array, weight: Any, groups: Groups, centred: bool) -> None:
+        self.data, self.weight, self.groups, self.centred = (g, x, mean, rstd), weight, groups, centred
+        # Where weights are shared inside a group, one pass over the data serves its gradient and theirs.
+        self.common = tuple(k for k in groups.folded if k in groups.shared)
+        self.sums: Any = None
+
+    def cells(self) -> tuple[Array, Array]:
+        """Return the sums of ``gy`` and of ``gy * (x - mean) * rstd`` over the axes that all gradients sum over."""
+        if self.sums is None:
+            self.sums = normalize_sums_over(*self.data, 1.0, self.common or self.groups.shared)
+        return self.sums
+
+    def for_param(self, which: int) -> Array:
+        """Return the gradient of the bias (0) or the weight (1)."""
+        return _fold(self.cells()[which], self.groups.shared, self.common or self.groups.shared)
+
+    def for_x(self) -> Array:
+        """Return the gradient of x in the view."""
+        scale = 1 / self.groups.per_mean
+        if not self.common:
+            return self._by_rows(scale)
+        total, dot = (
+            _fold(s if type(self.weight) is float else s * self.weight, self.groups.folded, self.common)
+            for s in self.cells()
+        )
+        return normalize_backward(*self.data, self.weight, total if self.centred else 0.0, dot, scale)
+
+    def _by_rows(self, scale: float) -> Array:
+        """Return the gradient of x where each row has its own statistics, and sum for the parameters on the way."""
+        axis, parts, first, second = _stages(self.data[0].shape, self.groups.shared)
+        with Together(_split(self.data[0], axis, parts)) as run:
+            together = run.waits and parts > 1 and self.trained and self.sums is None
+            data = [_split(a, axis, parts if together else 1) for a in self.data]
+            weight = _split(self.weight, axis, parts if together else 1)
+            folded = tuple(k + together for k in self.groups.folded)
+            total, dot = run(normalize_sums, *data, weight, axis=folded, keepdims=True)
+            gx = run(normalize_backward, *data, weight, total if self.centred else 0.0, dot, scale)
+            found = run(normalize_sums, *data, 1.0, axis=first, keepdims=True) if together else ()
+        if together:
+            self.sums = [a.sum(axis=second).reshape(self.groups.params) for a in found]
+        return gx
 
 
 def _fold(a: Array, axes: Axes, done: Axes) -> Array:

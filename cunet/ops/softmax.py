@@ -17,9 +17,11 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array, accumulator, is_array, is_floating
-from ..kernels import elementwise, folded_axes, reduced_shape, reduction
+from ..kernels import elementwise, reduction
 from ..methods import Axis
+from ..signature import Fold, Twice, folded_axes, reduced_shape
 from ..tensor import op
+from ..together import Together
 
 _BLOCK = 32768  # elements of NumPy's intermediate results: they stay in a core's cache
 
@@ -38,6 +40,18 @@ __device__ SoftmaxState softmax_join(SoftmaxState p, SoftmaxState q) {
 # The difference makes `rest` NaN where `top` is infinite.
 _OUT_REST = "out_rest = a.rest < 0 ? log(A(-1)) : a.rest + (a.top - a.top)"
 _OUT_TOP = "out_top = a.rest < 0 ? log(A(0)) : a.top"
+# First the largest element, then all others; elements as large as it are counted, to leave one of them out.
+_TWICE = Twice(
+    Fold("A(in_x)", "b > a || b != b ? b : a", "log(A(0))"),
+    "a",
+    Fold(
+        "SoftmaxState{A(in_x) == found, exp(A(in_x) == found ? A(-1e30) : A(in_x) - found)}",
+        "SoftmaxState{a.top + b.top, a.rest + b.rest}",
+        "SoftmaxState{A(0), A(0)}",
+        "SoftmaxState",
+    ),
+    "out_top = found; out_rest = a.rest + (a.top - 1) + (found - found)",
+)
 
 
 def check_floating(who: str, x: Any, name: str = "x") -> None:
@@ -64,6 +78,7 @@ def _fold(x: Array, axis: Axis) -> Array:
     identity="SoftmaxState{A(0), A(-1)}",
     reduce_type="SoftmaxState",
     preamble=_STATE,
+    cpu=_TWICE,
 )
 def softmax_stats(x, axis, keepdims):
     rows = _fold(x, axis)
@@ -92,6 +107,7 @@ def softmax_stats(x, axis, keepdims):
     identity="SoftmaxState{A(0), A(-1)}",
     reduce_type="SoftmaxState",
     preamble=_STATE,
+    cpu=_TWICE._replace(post=f"{_TWICE.post}; out_y = isinf(out_top) ? out_top : out_top + log1p(out_rest)"),
 )
 def logsumexp_forward(x, axis, keepdims):
     top, rest = softmax_stats.body(x, axis, keepdims)
@@ -163,8 +179,15 @@ def softmax(x, *, axis: int = -1):
     Source: Bridle 1990, "Probabilistic interpretation of feedforward classification network outputs", equation 11.
     """
     check_floating("softmax", x)
-    y = softmax_forward(x, *softmax_stats(x, axis=axis, keepdims=True))
-    return y, lambda gy: (softmax_backward(gy, y, softmax_dot(gy, y, axis=axis, keepdims=True)),)
+    with Together(x) as run:
+        y = run(softmax_forward, x, *run(softmax_stats, x, axis=axis, keepdims=True))
+
+    def vjp(gy):
+        with Together(gy) as run:
+            gx = run(softmax_backward, gy, y, run(softmax_dot, gy, y, axis=axis, keepdims=True))
+        return (gx,)
+
+    return y, vjp
 
 
 @elementwise("T x, A top, A rest", "T y", "y = (x - top) - log1p(rest)")
@@ -194,7 +217,8 @@ def log_softmax(x, *, axis: int = -1):
         TypeError: `x` is not of floating dtype.
     """
     check_floating("log_softmax", x)
-    y = log_softmax_forward(x, *softmax_stats(x, axis=axis, keepdims=True))
+    with Together(x) as run:
+        y = run(log_softmax_forward, x, *run(softmax_stats, x, axis=axis, keepdims=True))
 
     def vjp(gy):
         total = gy.sum(axis=axis, keepdims=True, dtype=accumulator(gy.dtype))
