@@ -65,6 +65,15 @@ def cut(body: Any, args: Sequence[Any], lead: np.ndarray, dtypes: Sequence[Any])
     return outs[0] if len(outs) == 1 else tuple(outs)
 
 
+def run(body: Any, args: Sequence[Any], lead: np.ndarray, dtypes: Sequence[Any]) -> Any:
+    """Return what ``body(*args)`` returns, computed block by block if that can be and is worth it; silently."""
+    result = cut(body, args, lead, dtypes) if lead.size >= 2 * BLOCK else NotImplemented
+    if result is NotImplemented:
+        with np.errstate(all="ignore"):
+            result = body(*args)
+    return result
+
+
 def rows(calls: Sequence[Any], lead: np.ndarray) -> bool:
     """Run bodies one after the other on a block of rows, then on the next; return whether they could be cut.
 

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from . import backend, blocks, cpu, native
-from .signature import Fold, Param, Twice, parse, prelude, reduced_shape, signature
+from .signature import Fold, Twice, parse, prelude, reduced_shape, signature
 
 cpu.keep_memory()
 
@@ -129,9 +129,11 @@ class Elementwise(Kernel):
         per_thread: int = 0,
         cpu: str = "",
         along: str = "",
+        with_slope: Callable[..., Any] | None = None,
     ) -> None:
         super().__init__(body, ins, outs, preamble, along)
         self.operation = operation
+        self._with_slope = with_slope
         self.per_thread = per_thread
         self.cpu = cpu
         params = (*self.ins, *self.outs)
@@ -183,6 +185,16 @@ class Elementwise(Kernel):
         if type(lead) is not np.ndarray or lead.dtype.char not in "fd":
             return NotImplemented
         return blocks.cut(self.body, args, lead, [lead.dtype] * len(self.outs))
+
+    def with_back(self, x: Any) -> tuple[Any, Callable[[Any], Any] | None]:
+        """Return y and, where NumPy finds dy/dx on the way, a function from the gradient of y to that of x, else None.
+
+        The backward kernel would compute most of y again.
+        """
+        if type(x) is not np.ndarray or x.dtype.char not in "fd" or not x.ndim or (native.active and self.for_cpu(x)):
+            return self(x), None
+        y, slope = blocks.run(self._with_slope, [x], x, [x.dtype] * 2)
+        return y, lambda gy: blocks.run(np.multiply, [gy, slope], slope, [slope.dtype])
 
     def device_text(self, wide: np.dtype) -> tuple[str, str, str, str]:
         """Return what CuPy is given for arithmetic type `wide`: inputs, outputs, operation, preamble.
@@ -315,7 +327,15 @@ class Reduction(Kernel):
 
 
 def elementwise(
-    ins: str, outs: str, operation: str, *, preamble: str = "", per_thread: int = 0, cpu: str = "", along: str = ""
+    ins: str,
+    outs: str,
+    operation: str,
+    *,
+    preamble: str = "",
+    per_thread: int = 0,
+    cpu: str = "",
+    along: str = "",
+    with_slope: Callable[..., Any] | None = None,
 ) -> Callable[[Callable[..., Any]], Elementwise]:
     """Make a kernel of a NumPy function that works element by element.
 
@@ -328,8 +348,9 @@ def elementwise(
         cpu: with `per_thread`: the body for processors. There `i` counts warps: 32 times `per_thread` elements.
         along: names of factors that are often arrays along a row, while the others are one number a row: processors
             get a body for this.
+        with_slope: for a function of one array, a NumPy function that returns y and dy/dx; see `with_back`.
     """
-    return lambda body: Elementwise(body, ins, outs, operation, preamble, per_thread, cpu, along)
+    return lambda body: Elementwise(body, ins, outs, operation, preamble, per_thread, cpu, along, with_slope)
 
 
 def update(ins: str, outs: str, operation: str, *, scratch: int) -> Callable[[Callable[..., Any]], Update]:

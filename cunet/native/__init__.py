@@ -142,9 +142,9 @@ def _load(kernel: Any, wide: np.dtype) -> None:
 
 
 def _text(header: str, group: Sequence[Any], wide: np.dtype) -> str:
-    from . import text
+    from . import folds, text
 
-    make = (text.reduction_text if hasattr(k, "reduce") else text.elementwise_text for k in group)
+    make = (folds.reduction_text if hasattr(k, "reduce") else text.elementwise_text for k in group)
     return header + "".join(f(k, wide) for f, k in zip(make, group, strict=True))
 
 

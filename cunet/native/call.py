@@ -258,7 +258,7 @@ _STEP = struct.Struct("<QQqq").pack
 
 
 def together(packed: Sequence[Any], lead: np.ndarray, runtime: Any) -> bool:
-    """Run calls that were packed, on a block of the first axis of `lead` at a time; return whether they could be run."""
+    """Run packed calls on a block of the first axis of `lead` at a time; return whether they could be run."""
     steps = b""
     for call, _, *fold in packed:
         shape, first, end = fold or (None, 0, 0)

@@ -142,7 +142,8 @@ struct Operand {
   char loose;
   bool raw;
   bool one;       // the compiled piece wants one number
-  bool buffered;  // not as the compiled piece wants it: copied before
+  bool everywhere;  // one number where the compiled piece wants an array
+  bool buffered;    // not as the compiled piece wants it: copied before
   char number[8];
 };
 
@@ -248,6 +249,13 @@ char* buffer(int operand) {
   return (char*)(((uintptr_t)memory.get() + 63) / 64 * 64) + operand * kUnit * 8;
 }
 
+// Memory of this thread for one job at a time, as long as is asked for.
+char* scratch(int operand, long bytes) {
+  thread_local std::vector<char> memory[kOperands];
+  if (long(memory[operand].size()) < bytes + 64) memory[operand].resize(bytes + 64);
+  return (char*)(((uintptr_t)memory[operand].data() + 63) / 64 * 64);
+}
+
 void run_unit(const Job& job, long unit) {
   void* pointers[kOperands];
   long steps[kOperands];
@@ -266,8 +274,10 @@ void run_unit(const Job& job, long unit) {
       pointers[k] = o.buffered ? buffer(k) : o.data + (o.one ? 0 : row * n * o.size);
       if (o.buffered) gather(o, job, row, rows, 0, n, buffer(k));
     } else {
-      char* start = o.data + offset_of(o, job, row) + from * o.strides[last];
-      pointers[k] = start, steps[k] = last ? o.strides[last - 1] : 0;
+      steps[k] = last ? o.strides[last - 1] : 0;
+      char* start = o.data + first * steps[k] + from * o.strides[last];
+      if (last > 1) start += offset_of(o, job, row - first);
+      pointers[k] = start;
       if (!o.buffered) continue;
       spread(buffer(k), start, o.size, rows, n, steps[k], o.strides[last]);
       pointers[k] = buffer(k), steps[k] = n * o.size;
@@ -290,7 +300,7 @@ void plan(Job& job) {
     bool one = o.strides[last] == 0;
     for (int axis = 0; axis < last && job.flat; axis++) one &= o.strides[axis] == 0;
     single &= one;
-    mixed &= one || (o.loose == kAlong && !job.flat);
+    mixed &= one || o.loose == kAlong;
   }
   if (!job.pieces[1]) single = false;
   job.piece = job.pieces[single ? 1 : mixed ? 2 : 0];
@@ -298,10 +308,13 @@ void plan(Job& job) {
   for (int k = 0; k < job.count; k++) {
     Operand& o = job.operands[k];
     bool whole = true;
+    o.everywhere = o.loose && !job.flat;
+    for (int axis = 0; axis <= last; axis++) o.everywhere &= o.strides[axis] == 0;
     for (long axis = last, expected = o.size; axis >= 0 && job.flat; expected *= job.shape[axis--])
       whole &= o.strides[axis] == expected;
     o.one = o.loose && (single || (mixed && o.loose == kSingle));
-    o.buffered = !o.raw && !o.one && !(job.flat ? whole : o.strides[last] == o.size || job.inner == 1);
+    o.everywhere &= !o.one;
+    o.buffered = !o.raw && !o.one && !o.everywhere && !(job.flat ? whole : o.strides[last] == o.size || job.inner == 1);
     buffered |= o.buffered;
   }
   long limit = buffered || job.flat ? kUnit : kLong;
@@ -315,6 +328,13 @@ void plan(Job& job) {
   job.parts = (job.inner + job.along - 1) / job.along;
   job.bands = (job.middle + job.across - 1) / job.across;
   job.units = job.total / job.inner / job.middle * job.bands * job.parts;
+  for (int k = 0; k < job.count; k++) {  // a number where the piece wants an array: as long as a unit's row
+    Operand& o = job.operands[k];
+    if (!o.everywhere) continue;
+    char* to = scratch(k, job.along * o.size);
+    spread(to, o.data, o.size, 1, job.along, 0, 0);
+    o.data = to;
+  }
 }
 
 // Calls work(k) for all k in shares of neighbours, by this thread alone if `cost` is too little to wake others.
@@ -369,12 +389,6 @@ struct ReduceJob {
   int still;          // which `fold`
   long units, weight;
 };
-
-char* scratch(int operand, long bytes) {
-  thread_local std::vector<char> memory[kOperands];
-  if (long(memory[operand].size()) < bytes + 64) memory[operand].resize(bytes + 64);
-  return (char*)(((uintptr_t)memory[operand].data() + 63) / 64 * 64);
-}
 
 // Fills pointers and steps for the columns [from, from + n) of row `row`, folded from `at` on; returns for how many.
 long point(const ReduceJob& r, long row, long from, long n, long at, void** pointers, long* steps) {
@@ -521,7 +535,7 @@ int plan_fold(ReduceJob& r, int first, int end) {
     return kDone;
   }
   r.width = job.shape[job.ndim - 1];
-  r.block = r.width < 512 ? r.width : 512;
+  r.block = r.width < kUnit ? r.width : kUnit;
   r.blocks = (r.width + r.block - 1) / r.block;
   r.units = outer * inner / r.width * r.blocks;
   return kDone;

@@ -186,15 +186,17 @@ class _Backward:
     def _by_rows(self, scale: float) -> Array:
         """Return the gradient of x where each row has its own statistics, and sum for the parameters on the way."""
         axis, parts, first, second = _stages(self.data[0].shape, self.groups.shared)
-        with Together(_split(self.data[0], axis, parts)) as run:
-            together = run.waits and parts > 1 and self.trained and self.sums is None
-            data = [_split(a, axis, parts if together else 1) for a in self.data]
-            weight = _split(self.weight, axis, parts if together else 1)
-            folded = tuple(k + together for k in self.groups.folded)
+        if not self.trained or self.sums is not None or axis:
+            parts = 1
+        with Together(_split(self.data[0], 0, parts)) as run:
+            parts = parts if run.waits else 1
+            data = [_split(a, 0, parts) for a in self.data]
+            weight = _split(self.weight, 0, parts)
+            folded = tuple(k + (parts > 1) for k in self.groups.folded)
             total, dot = run(normalize_sums, *data, weight, axis=folded, keepdims=True)
             gx = run(normalize_backward, *data, weight, total if self.centred else 0.0, dot, scale)
-            found = run(normalize_sums, *data, 1.0, axis=first, keepdims=True) if together else ()
-        if together:
+            found = run(normalize_sums, *data, 1.0, axis=first, keepdims=True) if parts > 1 else None
+        if found is not None:
             self.sums = [a.sum(axis=second).reshape(self.groups.params) for a in found]
         return gx
 
