@@ -523,6 +523,7 @@ int plan_fold(ReduceJob& r, int first, int end) {
   }
   if (!r.f->rows[1]) single = false;
   r.rows = r.f->rows[single ? 1 : mixed ? 2 : 0];
+  if (r.in_rows && !r.rows) return kOtherLayout;
   for (int k = 0; k < r.inputs; k++) {
     Operand& o = job.operands[k];
     o.one = r.late[k] || (o.loose && (single || (mixed && o.loose == kSingle)));
