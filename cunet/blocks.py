@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from .cpu import cores, helpers
+from .cpu import cores, helpers, one_blas_thread
+from .signature import folded_axes
 
 BLOCK = 32768  # elements of a block on one thread
 SHARED = 131072  # on several: shorter calls lose more to handing over the interpreter than they gain
@@ -62,6 +63,44 @@ def cut(body: Any, args: Sequence[Any], lead: np.ndarray, dtypes: Sequence[Any])
         for k in range(count):
             work(k)
     return outs[0] if len(outs) == 1 else tuple(outs)
+
+
+def run(body: Any, args: Sequence[Any], lead: np.ndarray, dtypes: Sequence[Any]) -> Any:
+    """Return what ``body(*args)`` returns, computed block by block if that can be and is worth it; silently."""
+    result = cut(body, args, lead, dtypes) if lead.size >= 2 * BLOCK else NotImplemented
+    if result is NotImplemented:
+        with np.errstate(all="ignore"):
+            result = body(*args)
+    return result
+
+
+def rows(calls: Sequence[Any], lead: np.ndarray) -> bool:
+    """Run bodies one after the other on a block of rows, then on the next; return whether they could be cut.
+
+    Blocks depend on the shape alone, so that sums do not depend on the number of threads.
+
+    Args:
+        calls: (body, arguments, axes to fold or {}, outputs). Arrays of as many axes as `lead` and of its length
+            along the first are cut.
+        lead: an array of the shape of the data.
+    """
+    ndim, length = lead.ndim, len(lead)
+    step = max(1, SHARED * length // lead.size)
+    if ndim < 2 or step >= length or any(axes and 0 in folded_axes(ndim, axes["axis"]) for _, _, axes, _ in calls):
+        return False
+
+    def work(k: int) -> None:
+        part = slice(k * step, min(k * step + step, length))
+        with np.errstate(all="ignore"):
+            for body, args, axes, outs in calls:
+                cut = [a[part] if getattr(a, "ndim", 0) == ndim and len(a) == length else a for a in args]
+                results = body(*cut, **axes)
+                for out, result in zip(outs, results if isinstance(results, tuple) else (results,), strict=True):
+                    out[part] = result
+
+    with one_blas_thread():
+        helpers.run(work, -(-length // step))
+    return True
 
 
 def _aligned(small: Sequence[int], large: Sequence[int]) -> Any:

@@ -215,29 +215,6 @@ def _text(
     return f"{head}typedef {kernel.reduce_type} S;\nstatic const int _vector = {vector};\n{text}"
 
 
-def folded_axes(ndim: int, axis: Any) -> tuple[int, ...]:
-    """Return the axes that `axis` (int, tuple, None: all) names, from 0; as in NumPy a 0-d array has an axis 0.
-
-    Raises:
-        numpy.exceptions.AxisError: there is no such axis.
-    """
-    if axis is None:
-        return tuple(range(ndim))
-    given = axis if isinstance(axis, tuple) else (axis,)
-    for a in given:
-        if not -max(ndim, 1) <= a < max(ndim, 1):
-            raise np.exceptions.AxisError(a, ndim)
-    return tuple(a % ndim for a in given) if ndim else ()
-
-
-def reduced_shape(shape: tuple[int, ...], axis: Any, keepdims: bool) -> tuple[int, ...]:
-    """Return the shape left when `axis` (None: all) is folded."""
-    axes = folded_axes(len(shape), axis)
-    if keepdims:
-        return tuple(1 if i in axes else s for i, s in enumerate(shape))
-    return tuple(s for i, s in enumerate(shape) if i not in axes)
-
-
 def needs_cupy(*texts: str) -> bool:
     """Tell whether the text of a reduction uses names that only CuPy's kernels know."""
     return any(re.search(r"\b_(in|out)_ind\b|\b_[jJi]\b", text) for text in texts)

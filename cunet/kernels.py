@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from . import backend, blocks, cpu, folding, native, rows, updating
-from .folding import folded_axes, reduced_shape
+from .signature import Fold, Twice, folded_axes, parse, prelude, reduced_shape, signature
 
 cpu.keep_memory()
 
@@ -38,36 +38,18 @@ LONG = 65536  # elements from which NumPy works in blocks
 KERNELS: dict[str, Elementwise | Reduction] = {}
 
 
-class Param:
-    """One parameter of a kernel: ``raw`` or not, its type and its name."""
-
-    __slots__ = ("name", "raw", "type")
-
-    def __init__(self, text: str) -> None:
-        words = text.split()
-        self.raw = words[0] == "raw"
-        if len(words) != 2 + self.raw:
-            raise ValueError(f'kernel parameter must read "[raw] type name", got {text!r}')
-        self.type, self.name = words[-2:]
-        if self.name in ("i", "n", "in0", "out0") or self.name.startswith("_"):
-            raise ValueError(f"kernel parameter may not be called {self.name!r}: CuPy uses that name")
-
-
-def _parse(text: str) -> tuple[Param, ...]:
-    return tuple(Param(part) for part in text.split(",") if part.strip())
-
-
 class Kernel:
     """What elementwise and reduction kernels share: parsing, dispatch, half types on the CPU."""
 
-    def __init__(self, body: Callable[..., Any], ins: str, outs: str, preamble: str) -> None:
+    def __init__(self, body: Callable[..., Any], ins: str, outs: str, preamble: str, along: str = "") -> None:
         self.body = body
         self.name = body.__name__
         self.__name__ = body.__name__
         self.__doc__ = body.__doc__
         self.__module__ = body.__module__
-        self.ins, self.outs = _parse(ins), _parse(outs)
+        self.ins, self.outs = parse(ins), parse(outs)
         self.preamble = preamble
+        self.along = tuple(along.split())  # factors that may be arrays along a row where all others are numbers
         self._compiled: dict[Any, Any] = {}
         self.registry = KERNELS
         self.compiled: dict[str, Any] = {}  # for the CPU, by dtype; see cunet.native
@@ -104,6 +86,18 @@ class Kernel:
                 return tuple(r.astype(dtype) if p.type == "T" else r for p, r in zip(self.outs, result, strict=True))
             return result.astype(dtype) if self.outs[0].type == "T" else result
 
+    def empty(self, args: Sequence[Any], **axes: Any) -> list[np.ndarray] | None:
+        """Return arrays for the outputs of the NumPy body, or None where only NumPy knows what these are."""
+        lead = args[self._lead]
+        known = type(lead) is np.ndarray and lead.dtype.char in "fd" and all(p.type in "TA" for p in self.outs)
+        params = list(zip(self.ins, args, strict=False))
+        if not known or any(p.type in "TA" and getattr(a, "dtype", lead.dtype) != lead.dtype for p, a in params):
+            return None
+        shape = np.broadcast_shapes(*[a.shape for p, a in params if hasattr(a, "shape") and not p.raw])
+        if axes:
+            shape = reduced_shape(shape, axes.get("axis"), axes.get("keepdims", False))
+        return [np.empty(shape, lead.dtype) for _ in self.outs]
+
     def for_cpu(self, lead: Any) -> Any:
         """Return the compiled body for the dtype of a NumPy array, or False: see `cunet.native`."""
         if type(lead) is not np.ndarray:
@@ -120,20 +114,6 @@ class Kernel:
         return self._compiled[key], wide
 
 
-def _signature(params: Sequence[Param], wide: np.dtype, suffix: str = "") -> str:
-    """Write parameters for CuPy: ``A`` as a concrete type, ``T`` names with `suffix`."""
-    parts = []
-    for p in params:
-        kind = wide.name if p.type == "A" else p.type
-        name = p.name + suffix if p.type == "T" and not p.raw else p.name
-        parts.append(f"{'raw ' * p.raw}{kind} {name}")
-    return ", ".join(parts)
-
-
-def _prelude(wide: np.dtype) -> str:
-    return f"typedef {'double' if wide.char == 'd' else 'float'} A;\n"
-
-
 class Elementwise(Kernel):
     """A kernel that computes each element of its outputs from the same element of its inputs."""
 
@@ -148,9 +128,12 @@ class Elementwise(Kernel):
         preamble: str = "",
         per_thread: int = 0,
         cpu: str = "",
+        along: str = "",
+        with_slope: Callable[..., Any] | None = None,
     ) -> None:
-        super().__init__(body, ins, outs, preamble)
+        super().__init__(body, ins, outs, preamble, along)
         self.operation = operation
+        self._with_slope = with_slope
         self.per_thread = per_thread
         self.cpu = cpu
         params = (*self.ins, *self.outs)
@@ -207,6 +190,16 @@ class Elementwise(Kernel):
             return NotImplemented
         return blocks.cut(self.body, args, lead, [lead.dtype] * len(self.outs))
 
+    def with_back(self, x: Any) -> tuple[Any, Callable[[Any], Any] | None]:
+        """Return y and, where NumPy finds dy/dx on the way, a function from the gradient of y to that of x, else None.
+
+        The backward kernel would compute most of y again.
+        """
+        if type(x) is not np.ndarray or x.dtype.char not in "fd" or not x.ndim or (native.active and self.for_cpu(x)):
+            return self(x), None
+        y, slope = blocks.run(self._with_slope, [x], x, [x.dtype] * 2)
+        return y, lambda gy: blocks.run(np.multiply, [gy, slope], slope, [slope.dtype])
+
     def device_text(self, wide: np.dtype) -> tuple[str, str, str, str]:
         """Return what CuPy is given for arithmetic type `wide`: inputs, outputs, operation, preamble.
 
@@ -218,10 +211,10 @@ class Elementwise(Kernel):
         write = "".join(f" {name}_ = (T){name};" for name in stores)
         operation = f"{loads}{declare}{self.operation.rstrip().rstrip(';')};{write}"
         return (
-            _signature(self.ins, wide, "_"),
-            _signature(self.outs, wide, "_"),
+            signature(self.ins, wide, "_"),
+            signature(self.outs, wide, "_"),
             operation,
-            _prelude(wide) + self.preamble,
+            prelude(wide) + self.preamble,
         )
 
     def _make(self, xp: Any, wide: np.dtype) -> Any:
@@ -280,13 +273,17 @@ class Reduction(Kernel):
         identity: str,
         reduce_type: str = "A",
         preamble: str = "",
+        cpu: Twice | None = None,
+        along: str = "",
     ) -> None:
-        super().__init__(body, ins, outs, preamble)
+        super().__init__(body, ins, outs, preamble, along)
         for text in (map, reduce, post):
             if re.search(r"\n", text):
                 raise ValueError(f"{self.name}: map, reduce and post must be one line each (they become macros)")
         self.map, self.reduce, self.post = map, reduce, post
         self.identity, self.reduce_type = identity, reduce_type
+        self.fold = Fold(map, reduce, identity, reduce_type)
+        self.cpu = cpu
         self.needs_cupy = folding.needs_cupy(map, post)
 
     native = True
@@ -298,9 +295,14 @@ class Reduction(Kernel):
         if xp is np:
             if native.active:
                 call = self.for_cpu(args[self._lead])
-                result = call(args, args[self._lead], axis, keepdims, native.threads) if call else NotImplemented
+                result = call(args, args[self._lead], native.threads, axis, keepdims) if call else NotImplemented
                 if result is not NotImplemented:
                     return result
+            if getattr(args[self._lead], "size", 0) >= blocks.LONG:
+                outs = self.empty(args, axis=axis, keepdims=keepdims)
+                call = (self.body, args, {"axis": axis, "keepdims": keepdims}, outs)
+                if outs and blocks.rows([call], args[self._lead]):
+                    return outs[0] if len(outs) == 1 else tuple(outs)
             return self._numpy(args, axis=axis, keepdims=keepdims)
         dtype = self._dtype(args)
         types = {"T": dtype, "A": np.dtype(np.float64 if dtype == np.float64 else np.float32)}
@@ -316,15 +318,15 @@ class Reduction(Kernel):
     def device_text(self, wide: np.dtype) -> tuple[str, ...]:
         """Return what CuPy is given for arithmetic type `wide`, in the order of `ReductionKernel`."""
         return (
-            _signature(self.ins, wide),
-            _signature(self.outs, wide),
+            signature(self.ins, wide),
+            signature(self.outs, wide),
             self.map,
             self.reduce,
             self.post,
             self.identity,
             self.name,
             self.reduce_type,
-            _prelude(wide) + self.preamble,
+            prelude(wide) + self.preamble,
         )
 
     def _make(self, xp: Any, wide: np.dtype) -> Any:
@@ -333,7 +335,15 @@ class Reduction(Kernel):
 
 
 def elementwise(
-    ins: str, outs: str, operation: str, *, preamble: str = "", per_thread: int = 0, cpu: str = ""
+    ins: str,
+    outs: str,
+    operation: str,
+    *,
+    preamble: str = "",
+    per_thread: int = 0,
+    cpu: str = "",
+    along: str = "",
+    with_slope: Callable[..., Any] | None = None,
 ) -> Callable[[Callable[..., Any]], Elementwise]:
     """Make a kernel of a NumPy function that works element by element.
 
@@ -344,8 +354,11 @@ def elementwise(
         per_thread: for kernels whose arrays are all ``raw``: elements that one thread handles. Outputs
             then have the shape and dtype of the first array argument.
         cpu: with `per_thread`: the body for processors. There `i` counts warps: 32 times `per_thread` elements.
+        along: names of factors that are often arrays along a row, while the others are one number a row: processors
+            get a body for this.
+        with_slope: for a function of one array, a NumPy function that returns y and dy/dx; see `with_back`.
     """
-    return lambda body: Elementwise(body, ins, outs, operation, preamble, per_thread, cpu)
+    return lambda body: Elementwise(body, ins, outs, operation, preamble, per_thread, cpu, along, with_slope)
 
 
 def update(ins: str, outs: str, operation: str, *, scratch: int) -> Callable[[Callable[..., Any]], Update]:
@@ -370,6 +383,8 @@ def reduction(
     identity: str,
     reduce_type: str = "A",
     preamble: str = "",
+    cpu: Twice | None = None,
+    along: str = "",
 ) -> Callable[[Callable[..., Any]], Reduction]:
     """Make a kernel of a NumPy function ``body(*arrays, axis, keepdims)`` that folds axes.
 
@@ -380,5 +395,7 @@ def reduction(
             value. Struct states: members not called ``a`` or ``b``, at most 32 bytes.
         reduce_type: type of the running value.
         preamble: CUDA text placed before the kernel; knows the type ``A``.
+        cpu: what processors do instead.
+        along: see `elementwise`.
     """
-    return lambda body: Reduction(body, ins, outs, map, reduce, post, identity, reduce_type, preamble)
+    return lambda body: Reduction(body, ins, outs, map, reduce, post, identity, reduce_type, preamble, cpu, along)

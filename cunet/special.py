@@ -211,8 +211,8 @@ def _gauss(t: np.ndarray, factor: float) -> tuple[np.ndarray, np.ndarray]:
 def _tail(x: np.ndarray, tails: dict[str, _Tail]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return ``t = min(|x|, end)``, the exponential, and dividend and divisor of the tail at t, all in float64."""
     factor, offset, ratio, end = tails[x.dtype.char]
-    t = np.abs(x)
-    np.minimum(t, end, out=t)
+    t = np.clip(x, -end, end)
+    np.abs(t, out=t)
     upper = _ratio(ratio, t)
     if x.dtype == np.float32:
         upper, t = upper.astype(np.float64), t.astype(np.float64)
@@ -296,7 +296,12 @@ def gelu(x: np.ndarray) -> np.ndarray:
     t, _, tail, below = _tail(x, _NORMAL)
     tail *= t  # before the division: t * Phi(-t) may be normal where Phi(-t) is not
     tail /= below
-    y = np.maximum(x, 0)
+    return _above(x, tail)
+
+
+def _above(x: np.ndarray, tail: np.ndarray) -> np.ndarray:
+    """Return ``max(x, 0) - tail``."""
+    y = np.clip(x, 0, np.inf)  # as np.maximum, in a third of its time
     y -= tail.astype(x.dtype, copy=False)
     return y
 
@@ -310,6 +315,24 @@ def gelu_derivative(x: np.ndarray) -> np.ndarray:
     """
     t, density, lower, below = _tail(x, _NORMAL)
     lower /= below
+    return _slope(x, t, density, lower)
+
+
+def gelu_and_derivative(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return `gelu` and `gelu_derivative`, in little more than the time of one of them.
+
+    Args:
+        x: float32 or float64, at least one axis.
+    """
+    t, density, tail, below = _tail(x, _NORMAL)
+    product = t * tail
+    product /= below
+    tail /= below
+    return _above(x, product), _slope(x, t, density, tail)
+
+
+def _slope(x: np.ndarray, t: np.ndarray, density: np.ndarray, lower: np.ndarray) -> np.ndarray:
+    """Return ``Phi(x) + x * phi(x)`` from what `_tail` gives at ``t = |x|`` and ``lower = Phi(-t)``; uses these up."""
     density *= 1 / math.sqrt(2 * math.pi)
     density *= t
     lower -= density

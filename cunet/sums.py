@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from . import backend
 from .backend import Array
-from .kernels import reduced_shape, reduction
+from .kernels import reduction
+from .signature import reduced_shape
 
 
 @reduction("T in_x", "A out_total", map="A(in_x)", reduce="a + b", post="out_total = a", identity="0")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import sys
 from collections.abc import Sequence
 from contextlib import ContextDecorator
 from contextvars import ContextVar, Token
@@ -118,11 +119,17 @@ def backpropagate(root: Node, seed: Array, retain_graph: bool) -> dict[int, tupl
 
 
 def owned(g: Array, taken: set[int]) -> Array:
-    """Return `g`, or a copy if it is a view or its id is in `taken`; users may then scale it in place."""
-    if id(g) in taken or not g.flags.owndata:
+    """Return `g`, or a copy if others see its memory or its id is in `taken`; users may then scale it in place."""
+    if id(g) in taken or not (g.flags.owndata or _only_view(g)):
         return g.copy()
     taken.add(id(g))
     return g
+
+
+def _only_view(g: Array) -> bool:
+    """Tell whether `g` is all of an array that nothing else refers to, such as one that was just reshaped."""
+    base = g.base
+    return type(base) is np.ndarray and base.size == g.size and base.flags.owndata and sys.getrefcount(base) == 3
 
 
 def add(a: Any, b: Any) -> Any:

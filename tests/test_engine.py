@@ -457,3 +457,33 @@ def test_mixed_devices_are_named(monkeypatch):
         TypeError, match=r"add: all arrays must be on one device, got \(cpu, gpu\); move them with \.to"
     ):
         x + y
+
+
+@pytest.mark.cpu_only
+def test_a_gradient_owns_its_memory_and_a_reshaped_one_is_not_copied():
+    kept = np.arange(6, dtype=np.float32)
+    made = []
+
+    @op
+    def reshaped(x, *, fresh):
+        def vjp(gy):
+            g = np.full(6, 2, np.float32) if fresh else kept
+            made.append(g.ctypes.data)
+            return (g.reshape(2, 3),)
+
+        return x + 0, vjp
+
+    @op
+    def part(x):
+        return x + 0, lambda gy: (np.full(100, 2, np.float32)[:6].reshape(2, 3),)
+
+    x = Tensor(np.ones((2, 3), np.float32), requires_grad=True)
+    reshaped(x, fresh=True).backward(np.ones((2, 3), np.float32))
+    assert x.grad.ctypes.data == made.pop()
+    x.grad = None
+    reshaped(x, fresh=False).backward(np.ones((2, 3), np.float32))
+    x.grad *= 0
+    assert kept.tolist() == [0, 1, 2, 3, 4, 5]
+    x.grad = None
+    part(x).backward(np.ones((2, 3), np.float32))
+    assert x.grad.base is None  # not 100 elements held for 6

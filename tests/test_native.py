@@ -274,13 +274,69 @@ def test_reductions_agree_with_numpy(name, shape, axes, dtype, on, rng):
         args.append(0.5 if number else values(p, shape if p.type == "T" else kept, dtype, rng))
     lead = args[kernel._lead]
     call = native.compiled(kernel, np.dtype(dtype).char)
-    got = call(args, lead, axes, True, 1)
+    got = call(args, lead, 1, axes, True)
     assert got is not NotImplemented
     expected = kernel.body(*args, axis=axes if len(axes) > 1 or "norm" in kernel.__module__ else axes[0], keepdims=True)
     close(got, expected, dtype, 32 + math.prod(shape) / 50)
-    flat = call(args, lead, axes, False, 1)
+    flat = call(args, lead, 1, axes, False)
     for a, b in zip(got if isinstance(got, tuple) else [got], flat if isinstance(flat, tuple) else [flat], strict=True):
         assert a.tobytes() == b.tobytes()
+
+
+ALONG = [n for n in (*ours(Elementwise), *REDUCTIONS) if KERNELS[n].along]
+NUMBERS = {"in_keep", "in_spread", "scale", "keep", "spread", "total", "g"}
+
+
+@needs_compiler
+@wide_floats
+@pytest.mark.parametrize("shape", [(5, 7), (3, 40), (2, 3, 300), (4, 9000)], ids=str)
+@pytest.mark.parametrize("other", ["column", "row"])
+@pytest.mark.parametrize("name", ALONG)
+def test_factors_along_a_row_beside_numbers(name, other, shape, dtype, on, rng):
+    kernel = KERNELS[name]
+    if other == "row" and "norm" not in kernel.__module__:
+        pytest.skip("it is about rows")
+    special = {
+        "t": rng.integers(0, shape[-1], SHAPES["column"](shape)), "c": np.arange(shape[-1]), "ignored": 1,
+        **{name: 0.5 for name in NUMBERS},
+    }  # fmt: skip
+    args = []
+    for k, p in enumerate(kernel.ins):
+        place = "full" if p.type == "T" else "row" if p.name in kernel.along else other
+        args.append(special[p.name] if p.name in special else values(p, SHAPES[place](shape), dtype, rng) + k)
+        if isinstance(args[-1], np.ndarray) and p.type in ("T", "A"):
+            args[-1] = args[-1].astype(dtype) / 4
+    fold = (len(shape) - 1,) if other == "column" else tuple(range(len(shape) - 1))
+    lead, axes = args[kernel._lead], [fold, True] if hasattr(kernel, "reduce") else []
+    got = native.compiled(kernel, np.dtype(dtype).char)(args, lead, 1, *axes)
+    assert got is not NotImplemented
+    with np.errstate(all="ignore"):
+        expected = kernel.body(*args, **dict(zip(("axis", "keepdims"), axes, strict=False)))
+    close(got, expected, dtype, 32 + shape[-1] / 50)
+
+
+@needs_compiler
+@wide_floats
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("name", ["moments", "join_moments", "softmax_stats", "logsumexp_forward"])
+def test_what_is_folded_twice_agrees_at_the_edges(name, axis, dtype, on, rng):
+    kernel = KERNELS[name]
+    x = rng.normal(size=(13, 200)).astype(dtype)
+    for row, (place, value) in enumerate(
+        [(0, np.nan), (63, np.inf), (64, -np.inf), (199, np.nan), (198, -np.inf), (100, np.finfo(dtype).max)]
+    ):
+        x[row, place] = value
+    x[6], x[7], x[8, :100], x[9] = -np.inf, 3.0, np.inf, 4096 + x[9]
+    x[10, [5, 70, 140]] = 9.0  # ties in several lanes
+    x = np.ascontiguousarray(x.T) if axis == 0 else x
+    args = [x, np.abs(x)] if name == "join_moments" else [x]
+    args += [1e-5] * (len(kernel.ins) - len(args))
+    axes = (axis,) if "moments" in name else axis
+    got = native.compiled(kernel, np.dtype(dtype).char)(args, x, 1, axes, True)
+    with np.errstate(all="ignore"):
+        expected = kernel.body(*args, axis=axes, keepdims=True)
+    for a, b in zip(got, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=256 * np.finfo(dtype).eps)
 
 
 @needs_compiler
@@ -288,7 +344,7 @@ def test_reductions_agree_with_numpy(name, shape, axes, dtype, on, rng):
 def test_axes_that_are_no_neighbours_stay_with_numpy(axes, on, rng):
     x = rng.normal(size=(2, 3, 4, 5))
     call = native.compiled(KERNELS["softmax_dot"], "d")
-    assert call([x, x], x, axes, True, 1) is NotImplemented
+    assert call([x, x], x, 1, axes, True) is NotImplemented
     np.testing.assert_allclose(KERNELS["softmax_dot"](x, x, axis=axes, keepdims=True), (x * x).sum(axes, keepdims=True))
 
 

@@ -20,11 +20,11 @@ NAMES = [path.relative_to(ROOT).as_posix() for path in FILES]
 
 #: Imports run one way: a module imports from lines above its own (and, in a subpackage, from its own).
 ORDER = [
-    ["cpu", "backend", "folders", "notice", "special"],
+    ["cpu", "backend", "folders", "notice", "signature", "special"],
     ["blocks", "native", "rowtext"],
     ["folding", "rows", "updating"],
     ["files", "gains", "kernels", "methods", "philox", "random"],
-    ["rowwise", "sums"],
+    ["rowwise", "sums", "together"],
     ["tape"],
     ["tensor"],
     ["transforms", "ops"],

@@ -100,6 +100,7 @@ def _check(library: Any) -> None:
 
     library.cunet_run.argtypes = [c.c_char_p]
     library.cunet_reduce.argtypes = [c.c_char_p, c.c_char_p, c.c_int, c.c_int]
+    library.cunet_together.argtypes = [c.c_char_p, c.c_long, c.c_long, c.c_long]
     library.cunet_probe.argtypes = [c.c_uint64, c.POINTER(c.c_long)]
     library.cunet_start.argtypes = [c.c_long]
     if library.cunet_start(object.__basicsize__):
@@ -122,20 +123,46 @@ def compiled(kernel: Any, char: str) -> Any:
     """Return the compiled form of a kernel for float32 ("f") or float64 ("d"), or False; remembered in the kernel."""
     with _lock:
         if char not in kernel.compiled:
+            if char in "fd" and _runtime is _UNKNOWN:
+                _ahead(kernel, np.dtype(char))
             if char in "fd" and runtime() is not None:
                 _load(kernel, np.dtype(char))
             kernel.compiled.setdefault(char, False)
     return kernel.compiled[char]
 
 
-def _load(kernel: Any, wide: np.dtype) -> None:
-    """Compile a kernel, with all others of its module if it is one of cunet's."""
+def run_together(packed: Sequence[Any], lead: np.ndarray) -> bool:
+    """Run packed calls on a block of the first axis of `lead` at a time; return whether they could be run."""
+    from . import call
+
+    return call.together(packed, lead, runtime())
+
+
+def _ahead(kernel: Any, wide: np.dtype) -> None:
+    """Compile the runtime and the first kernels side by side; what goes wrong shows when they are asked for."""
     from . import build, text
+
+    if build.compiler() is not None:
+        header = text.header()
+        groups = _groups(kernel, wide)
+        build.compile_all([(text.HERE / "runtime.cpp").read_text(), *(_text(header, g, wide) for g in groups)])
+
+
+def _groups(kernel: Any, wide: np.dtype) -> list[list[Any]]:
+    """Return the kernels that are compiled with this one: those of its module, in two texts for two processors."""
+    from . import text
 
     ours = kernel.__module__.startswith("cunet.") and kernel.registry.get(kernel.name) is kernel
     group = [k for k in kernel.registry.values() if k.__module__ == kernel.__module__] if ours else [kernel]
     group = [k for k in group if k.native and text.supported(k, wide)]
-    kernels = [part for part in (group[::2], group[1::2]) if part]  # two texts for two processors
+    return [part for part in (group[::2], group[1::2]) if part]
+
+
+def _load(kernel: Any, wide: np.dtype) -> None:
+    """Compile a kernel, with all others of its module if it is one of cunet's."""
+    from . import build, text
+
+    kernels = _groups(kernel, wide)
     header = text.header()
     texts = [_text(header, group, wide) for group in kernels]
     for group, source, error in zip(kernels, texts, build.compile_all(texts), strict=True):
@@ -152,9 +179,9 @@ def _load(kernel: Any, wide: np.dtype) -> None:
 
 
 def _text(header: str, group: Sequence[Any], wide: np.dtype) -> str:
-    from . import text
+    from . import folds, text
 
-    make = (text.reduction_text if hasattr(k, "reduce") else text.elementwise_text for k in group)
+    make = (folds.reduction_text if hasattr(k, "reduce") else text.elementwise_text for k in group)
     return header + "".join(f(k, wide) for f, k in zip(make, group, strict=True))
 
 

@@ -24,7 +24,7 @@ _Bytes = ctypes.c_uint8 * 32  # c_char would end at the first 0
 
 class _Kernel(ctypes.Structure):
     _fields_ = [
-        ("many", ctypes.c_void_p), ("few", ctypes.c_void_p),
+        ("pieces", ctypes.c_void_p * 3),
         ("inputs", ctypes.c_int32), ("outputs", ctypes.c_int32), ("weight", ctypes.c_int32),
         ("letters", _Bytes), ("raw", _Bytes), ("loose", _Bytes),
     ]  # fmt: skip
@@ -32,15 +32,23 @@ class _Kernel(ctypes.Structure):
 
 class _Reduction(ctypes.Structure):
     _fields_ = [
-        ("start", ctypes.c_void_p), ("fold", ctypes.c_void_p), ("halve", ctypes.c_void_p), ("finish", ctypes.c_void_p),
-        ("inputs", ctypes.c_int32), ("outputs", ctypes.c_int32), ("fields", ctypes.c_int32), ("weight", ctypes.c_int32),
-        ("letters", _Bytes), ("number", _Bytes),
+        ("functions", ctypes.c_void_p * 11),
+        ("inputs", ctypes.c_int32), ("outputs", ctypes.c_int32), ("weight", ctypes.c_int32),
+        ("letters", _Bytes), ("late", _Bytes), ("loose", _Bytes),
     ]  # fmt: skip
 
 
-def _address(library: Any, name: str) -> int | None:
-    function = getattr(library, name, None)
-    return None if function is None else ctypes.cast(function, ctypes.c_void_p).value
+#: The functions of a reduction, in the order of `Folding` in the runtime.
+_FOLDING = (
+    "first_start", "start", "first_fold_many", "first_fold_few", "fold_many", "fold_few", "found", "finish",
+    "rows_many", "rows_few", "rows_mixed",
+)  # fmt: skip
+
+
+def _addresses(library: Any, kernel: Any, wide: np.dtype, names: Sequence[str]) -> Any:
+    functions = [getattr(library, f"{text.symbol(kernel, wide)}_{name}", None) for name in names]
+    found = [None if f is None else ctypes.cast(f, ctypes.c_void_p).value for f in functions]
+    return (ctypes.c_void_p * len(names))(*found)
 
 
 def _flags(values: Sequence[Any]) -> Any:
@@ -89,12 +97,11 @@ class ElementwiseCall(_Compiled):
     def __init__(self, kernel: Any, wide: np.dtype, library: Any, runtime: Any) -> None:
         super().__init__(kernel, wide, runtime)
         params = (*kernel.ins, *kernel.outs)
-        symbol = text.symbol(kernel, wide)
         self.described = _Kernel(
-            _address(library, f"{symbol}_many"), _address(library, f"{symbol}_few"),
+            _addresses(library, kernel, wide, ("many", "few", "mixed")),
             len(kernel.ins), len(kernel.outs), _weight(kernel, kernel.operation) * (512 if kernel.per_thread else 1),
             _Bytes(*self.letters.encode()), _flags([p.raw for p in params]),
-            _flags([p.type != "T" and not p.raw and p in kernel.ins for p in params]),
+            _Bytes(*(text.loose_of(kernel, p) for p in params)),
         )  # fmt: skip
         self.address = ctypes.addressof(self.described)
         self.run = runtime.cunet_run
@@ -106,6 +113,14 @@ class ElementwiseCall(_Compiled):
 
     def __call__(self, args: Sequence[Any], lead: np.ndarray, threads: int) -> Any:
         """Return the outputs, or NotImplemented where NumPy has to do it."""
+        packed = self.pack(args, lead, threads)
+        if packed is None or self.run(packed[0]):
+            return NotImplemented
+        outs = packed[1]
+        return outs[0] if len(outs) == 1 else tuple(outs)
+
+    def pack(self, args: Sequence[Any], lead: np.ndarray, threads: int) -> tuple[bytes, list[np.ndarray]] | None:
+        """Return the call for the runtime and the outputs, yet to be filled; None where NumPy has to do it."""
         shape = lead.shape
         slots: list[Any] = []
         mask, alike = 0, self.alike
@@ -120,10 +135,10 @@ class ElementwiseCall(_Compiled):
             else:
                 value = self.number(a, letter)
                 if value is None:
-                    return NotImplemented
+                    return None
                 slots.append(value)
         if len(slots) != self.count:
-            return NotImplemented
+            return None
         if self.per_thread:
             total = -(-lead.size // (32 * self.per_thread))
         elif alike:
@@ -135,12 +150,9 @@ class ElementwiseCall(_Compiled):
         slots += map(id, outs)
         mask |= self.out_mask
         try:
-            packed = self.packer(mask, len(slots))(self.address, mask, total, threads, *slots)
+            return self.packer(mask, len(slots))(self.address, mask, total, threads, *slots), outs
         except (struct.error, OverflowError):
-            return NotImplemented
-        if self.run(packed):
-            return NotImplemented
-        return outs[0] if len(outs) == 1 else tuple(outs)
+            return None
 
     def _shape(self, args: Sequence[Any]) -> tuple[int, ...]:
         """Return the shape of the outputs; remembered, because NumPy takes long to find it."""
@@ -177,12 +189,11 @@ class ReductionCall(_Compiled):
 
     def __init__(self, kernel: Any, wide: np.dtype, library: Any, runtime: Any) -> None:
         super().__init__(kernel, wide, runtime)
-        symbol = text.symbol(kernel, wide)
-        numbers = [re.search(rf"\b{p.name}\b", kernel.post) for p in kernel.ins]
+        folds = [kernel.cpu.first.map, *kernel.cpu.second[:2]] if kernel.cpu else [kernel.map, kernel.reduce]
         self.described = _Reduction(
-            *(_address(library, f"{symbol}_{part}") for part in ("start", "fold", "halve", "finish")),
-            len(kernel.ins), len(kernel.outs), max(1, len(text.fields(kernel) or ())),
-            _weight(kernel, kernel.map, kernel.reduce), _Bytes(*self.letters.encode()), _flags(numbers),
+            _addresses(library, kernel, wide, _FOLDING), len(kernel.ins), len(kernel.outs), _weight(kernel, *folds),
+            _Bytes(*self.letters.encode()), _flags([text.late(kernel, p) for p in kernel.ins]),
+            _Bytes(*(text.loose_of(kernel, p) for p in kernel.ins)),
         )  # fmt: skip
         self.address = ctypes.addressof(self.described)
         self.run = runtime.cunet_reduce
@@ -190,8 +201,18 @@ class ReductionCall(_Compiled):
         self.out_mask = ((1 << len(kernel.outs)) - 1) << self.count
         self._plans: dict[Any, Any] = {}
 
-    def __call__(self, args: Sequence[Any], lead: np.ndarray, axis: Any, keepdims: bool, threads: int) -> Any:
+    def __call__(self, args: Sequence[Any], lead: np.ndarray, threads: int, axis: Any, keepdims: bool) -> Any:
         """Return the outputs, or NotImplemented where NumPy has to do it."""
+        packed = self.pack(args, lead, threads, axis, keepdims)
+        if packed is None or self.run(packed[0], *packed[2:]):
+            return NotImplemented
+        outs = packed[1]
+        return outs[0] if len(outs) == 1 else tuple(outs)
+
+    def pack(
+        self, args: Sequence[Any], lead: np.ndarray, threads: int, axis: Any = None, keepdims: bool = False
+    ) -> Any:
+        """Return the call, the outputs, yet to be filled, the shape as bytes and the range of axes; None: NumPy's."""
         shape = lead.shape
         key = (shape, axis, keepdims)
         plan = self._plans.get(key)
@@ -201,7 +222,7 @@ class ReductionCall(_Compiled):
                 self._plans.clear()
             self._plans[key] = plan
         if not plan or len(args) != self.count:
-            return NotImplemented
+            return None
         out_shape, axes, first, end = plan
         slots: list[Any] = []
         mask = 0
@@ -212,15 +233,12 @@ class ReductionCall(_Compiled):
             else:
                 value = a if type(a) is float and letter in "fd" else self.number(a, letter)
                 if value is None:
-                    return NotImplemented
+                    return None
                 slots.append(value)
         outs = [np.empty(out_shape, dtype) for dtype in self.dtypes]
         slots += map(id, outs)
         mask |= self.out_mask
-        packed = self.packer(mask, len(slots))(self.address, mask, len(shape), threads, *slots)
-        if self.run(packed, axes, first, end):
-            return NotImplemented
-        return outs[0] if len(outs) == 1 else tuple(outs)
+        return self.packer(mask, len(slots))(self.address, mask, len(shape), threads, *slots), outs, axes, first, end
 
     def _plan(self, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Any:
         """Return the shape of the outputs and the range of axes to fold; () if these are no neighbours."""
@@ -234,3 +252,19 @@ class ReductionCall(_Compiled):
         first, end = axes[0], axes[-1] + 1
         middle = (1,) * len(axes) if keepdims else ()
         return (*shape[:first], *middle, *shape[end:]), struct.pack(f"<{ndim}q", *shape), first, end
+
+
+_STEP = struct.Struct("<QQqq").pack
+
+
+def together(packed: Sequence[Any], lead: np.ndarray, runtime: Any) -> bool:
+    """Run packed calls on a block of the first axis of `lead` at a time; return whether they could be run."""
+    steps = b""
+    for call, _, *fold in packed:
+        shape, first, end = fold or (None, 0, 0)
+        steps += _STEP(_place(call), _place(shape) if shape else 0, first, end)
+    return not runtime.cunet_together(steps, len(packed), len(lead), lead.size)
+
+
+def _place(data: bytes) -> int:
+    return ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p).value or 0

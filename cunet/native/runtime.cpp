@@ -10,19 +10,23 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 namespace {
 
-typedef void (*Piece)(void* const* pointers, long count, long at);
+// Works on `rows` rows of `n` elements; `steps` are the bytes from a row of an operand to its next; `at` numbers the
+// first element.
+typedef void (*Piece)(void* const* pointers, const long* steps, long rows, long n, long at);
 
 const int kOperands = 32, kAxes = 16;
 const long kUnit = 1024;           // elements of a buffer
 const long kLong = 8192;           // elements of a unit that needs no buffer
-const long kRow = 256;             // from this length on a unit does not pass the end of a row
+const long kRow = 32;              // shorter rows are copied next to each other first
+const long kBlock = 32768;         // elements of a block that several kernels work on while it is in the cache
 const long kWorth = 1500000;       // tenths of nanoseconds: less work is not worth waking a thread
-const int kLanes = 128;            // running values of a row that is folded
 const long kShort = 128;           // rows that are folded next to each other, not each in lanes
 enum Result { kDone = 0, kOtherType = 1, kOtherShape = 2, kOtherLayout = 3 };
+enum Loose { kData = 0, kSingle = 1, kAlong = 2 };  // kAlong: an array along a row where others are one number a row
 
 // ---- threads
 
@@ -135,20 +139,24 @@ struct Operand {
   char* data;
   long strides[kAxes];
   int size;
-  bool raw, loose;
-  bool whole;  // its elements follow each other in the order of the result: all outputs' do
+  char loose;
+  bool raw;
+  bool one;       // the compiled piece wants one number
+  bool everywhere;  // one number where the compiled piece wants an array
+  bool buffered;    // not as the compiled piece wants it: copied before
   char number[8];
 };
 
 struct Job {
-  Piece many, few;
+  Piece pieces[3];  // loose operands are arrays in all, single numbers in a row, or of both kinds
+  Piece piece;
   int count, ndim;
   long shape[kAxes];
   Operand operands[kOperands];
-  long inner, rows, total;
-  bool plain;   // one axis, all operands consecutive or single: no buffers
-  bool single;  // all loose operands are single numbers within a row
-  long unit, units, pieces;
+  long total, base, weight;
+  // One row, or the rows of one step of the outer axes, are cut: `across` rows and `along` elements are a unit.
+  long inner, middle, across, along, bands, parts, units;
+  bool flat;  // rows are short: all operands are copied, and the unit is one row
 };
 
 // Takes the axes of length 1 out, and joins those that every operand walks in one stride.
@@ -225,6 +233,7 @@ void gather(const Operand& o, const Job& job, long row, long rows, long from, lo
   else gather_as(o, job, row, rows, from, n, (uint8_t*)to);
 }
 
+// Bytes from the beginning of an operand to row `row` of all rows.
 long offset_of(const Operand& o, const Job& job, long row) {
   long offset = 0;
   for (long axis = job.ndim - 2; axis >= 0; axis--) {
@@ -240,117 +249,145 @@ char* buffer(int operand) {
   return (char*)(((uintptr_t)memory.get() + 63) / 64 * 64) + operand * kUnit * 8;
 }
 
-void run_unit(void* context, long unit) {
-  const Job& job = *(const Job*)context;
+// Memory of this thread for one job at a time, as long as is asked for.
+char* scratch(int operand, long bytes) {
+  thread_local std::vector<char> memory[kOperands];
+  if (long(memory[operand].size()) < bytes + 64) memory[operand].resize(bytes + 64);
+  return (char*)(((uintptr_t)memory[operand].data() + 63) / 64 * 64);
+}
+
+void run_unit(const Job& job, long unit) {
   void* pointers[kOperands];
-  long row, rows, from, n;
-  if (job.plain) {
-    row = 0, rows = 1, from = unit * job.unit;
-    n = job.inner - from < job.unit ? job.inner - from : job.unit;
-  } else if (job.pieces) {
-    row = unit / job.pieces, rows = 1, from = unit % job.pieces * job.unit;
-    n = job.inner - from < job.unit ? job.inner - from : job.unit;
-  } else {
-    row = unit * job.unit, from = 0, n = job.inner;
-    rows = job.rows - row < job.unit ? job.rows - row : job.unit;
-  }
+  long steps[kOperands];
   const int last = job.ndim - 1;
+  const long part = unit % job.parts, band = unit / job.parts % job.bands, outer = unit / job.parts / job.bands;
+  const long first = band * job.across, from = part * job.along;
+  const long rows = job.middle - first < job.across ? job.middle - first : job.across;
+  const long n = job.inner - from < job.along ? job.inner - from : job.along;
+  const long row = outer * job.middle + first;
   for (int k = 0; k < job.count; k++) {
     const Operand& o = job.operands[k];
     if (o.raw) {
-      pointers[k] = o.data;
-      continue;
-    }
-    if (o.whole) {
-      pointers[k] = o.data + (row * job.inner + from) * o.size;
-      continue;
-    }
-    const long stride = o.strides[last];
-    const bool consecutive = stride == o.size || (n == 1 && rows == 1);
-    if (rows == 1 && (consecutive || (stride == 0 && o.loose && job.single))) {
-      pointers[k] = o.data + offset_of(o, job, row) + from * stride;
-    } else if (rows > 1 && consecutive && last > 0 && o.strides[last - 1] == n * o.size &&
-               row % job.shape[last - 1] + rows <= job.shape[last - 1]) {
-      pointers[k] = o.data + offset_of(o, job, row);
-    } else if (rows > 1 && o.loose && job.single) {
-      pointers[k] = o.data;  // the same for all rows
+      pointers[k] = o.data, steps[k] = 0;
+    } else if (job.flat) {
+      steps[k] = 0;
+      pointers[k] = o.buffered ? buffer(k) : o.data + (o.one ? 0 : row * n * o.size);
+      if (o.buffered) gather(o, job, row, rows, 0, n, buffer(k));
     } else {
-      gather(o, job, row, rows, from, n, buffer(k));
-      pointers[k] = buffer(k);
+      steps[k] = last ? o.strides[last - 1] : 0;
+      char* start = o.data + first * steps[k] + from * o.strides[last];
+      if (last > 1) start += offset_of(o, job, row - first);
+      pointers[k] = start;
+      if (!o.buffered) continue;
+      spread(buffer(k), start, o.size, rows, n, steps[k], o.strides[last]);
+      pointers[k] = buffer(k), steps[k] = n * o.size;
     }
   }
-  (job.single && job.few ? job.few : job.many)(pointers, n * rows, row * job.inner + from);
+  if (job.flat) job.piece(pointers, steps, 1, rows * n, job.base + row * job.inner);
+  else job.piece(pointers, steps, rows, n, job.base + row * job.inner + from);
 }
 
-void plan(Job& job, long unit_limit) {
+void plan(Job& job) {
   merge_axes(job);
   const int last = job.ndim - 1;
   job.inner = job.shape[last];
-  job.rows = job.total / job.inner;
-  bool constant = true, in_row = true;
-  job.plain = job.ndim == 1;
+  job.middle = last ? job.shape[last - 1] : 1;
+  job.flat = last && job.inner < kRow;
+  bool single = true, mixed = job.pieces[2];
+  for (int k = 0; k < job.count; k++) {
+    const Operand& o = job.operands[k];
+    if (!o.loose) continue;
+    bool one = o.strides[last] == 0;
+    for (int axis = 0; axis < last && job.flat; axis++) one &= o.strides[axis] == 0;
+    single &= one;
+    mixed &= one || o.loose == kAlong;
+  }
+  if (!job.pieces[1]) single = false;
+  job.piece = job.pieces[single ? 1 : mixed ? 2 : 0];
+  bool buffered = false;
   for (int k = 0; k < job.count; k++) {
     Operand& o = job.operands[k];
-    if (o.raw) continue;
-    o.whole = true;
-    for (long axis = last, expected = o.size; axis >= 0; expected *= job.shape[axis--])
-      o.whole &= o.strides[axis] == expected;
-    if (o.loose) {
-      in_row &= o.strides[last] == 0;
-      for (int axis = 0; axis < job.ndim; axis++) constant &= o.strides[axis] == 0;
-    } else {
-      job.plain &= o.strides[last] == o.size || job.inner == 1;
-    }
+    bool whole = true;
+    o.everywhere = o.loose && !job.flat;
+    for (int axis = 0; axis <= last; axis++) o.everywhere &= o.strides[axis] == 0;
+    for (long axis = last, expected = o.size; axis >= 0 && job.flat; expected *= job.shape[axis--])
+      whole &= o.strides[axis] == expected;
+    o.one = o.loose && (single || (mixed && o.loose == kSingle));
+    o.everywhere &= !o.one;
+    o.buffered = !o.raw && !o.one && !o.everywhere && !(job.flat ? whole : o.strides[last] == o.size || job.inner == 1);
+    buffered |= o.buffered;
   }
-  const bool by_rows = job.inner >= kRow || job.ndim == 1;
-  job.single = by_rows ? in_row : constant;
-  job.plain &= job.single;
-  for (int k = 0; k < job.count; k++) {  // what must come from a buffer keeps units short
-    const Operand& o = job.operands[k];
-    if (!o.raw && o.strides[last] != o.size && !(o.loose && job.single)) unit_limit = kUnit;
+  long limit = buffered || job.flat ? kUnit : kLong;
+  if (limit * job.weight > kWorth) limit = kWorth / job.weight + 1;
+  if (job.flat) {  // over all rows
+    job.middle = job.total / job.inner;
+    if (limit < job.inner) limit = job.inner;
   }
-  if (!by_rows) unit_limit = kUnit;
-  job.pieces = 0;
-  if (job.plain) {
-    job.unit = unit_limit, job.units = (job.inner + job.unit - 1) / job.unit;
-  } else if (by_rows) {
-    job.unit = unit_limit;
-    job.pieces = (job.inner + job.unit - 1) / job.unit;
-    job.units = job.rows * job.pieces;
-  } else {
-    job.unit = unit_limit / job.inner;
-    job.units = (job.rows + job.unit - 1) / job.unit;
+  job.along = job.inner < limit ? job.inner : limit;
+  job.across = job.inner < limit ? limit / job.inner : 1;
+  job.parts = (job.inner + job.along - 1) / job.along;
+  job.bands = (job.middle + job.across - 1) / job.across;
+  job.units = job.total / job.inner / job.middle * job.bands * job.parts;
+  for (int k = 0; k < job.count; k++) {  // a number where the piece wants an array: as long as a unit's row
+    Operand& o = job.operands[k];
+    if (!o.everywhere) continue;
+    char* to = scratch(k, job.along * o.size);
+    spread(to, o.data, o.size, 1, job.along, 0, 0);
+    o.data = to;
   }
 }
 
-struct Share {
-  Job* job;
-  long each;
-};
-void run_share(void* context, long k) {
-  const Share& share = *(const Share*)context;
-  const long first = k * share.each, end = first + share.each < share.job->units ? first + share.each : share.job->units;
-  for (long unit = first; unit < end; unit++) run_unit(share.job, unit);
+// Calls work(k) for all k in shares of neighbours, by this thread alone if `cost` is too little to wake others.
+template <class Work> void in_shares(const Work& work, long count, double cost, int threads) {
+  if (threads < 2 || cost < kWorth || count < 2) {
+    for (long k = 0; k < count; k++) work(k);
+    return;
+  }
+  struct Share {
+    const Work* work;
+    long each, count;
+  } share = {&work, count / (threads * 8) < 1 ? 1 : count / (threads * 8), count};
+  pool->run(
+      [](void* context, long n) {
+        const Share& s = *(const Share*)context;
+        for (long k = n * s.each; k < (n + 1) * s.each && k < s.count; k++) (*s.work)(k);
+      },
+      &share, (count + share.each - 1) / share.each, threads);
 }
 
 // ---- reductions
 
 typedef void (*Start)(void* state, long pitch, long columns);
-typedef void (*Fold)(void* const* pointers, const long* steps, long count, long columns, void* state, long pitch);
-typedef void (*Halve)(void* state, long pitch, long columns);
-typedef void (*Finish)(const void* state, long pitch, long columns, void* const* pointers);
+typedef void (*Fold)(void* const* pointers, const long* steps, long count, long columns, void* state, long pitch,
+                     const void* found);
+typedef void (*Found)(const void* state, long pitch, long columns, long folded, void* found);
+typedef void (*Finish)(const void* state, long pitch, long columns, long folded, const void* found,
+                       void* const* pointers);
+typedef void (*Rows)(void* const* pointers, const long* steps, long rows, long n);
+
+// What a kernel folds twice has `first` functions; what they find is known to the second time.
+struct Folding {
+  Start first_start, start;
+  Fold first_fold[2], fold[2];  // loose operands are arrays along the columns, or one number for all of them
+  Found found;
+  Finish finish;
+  Rows rows[3];  // as the pieces of an elementwise kernel
+};
 
 struct ReduceJob {
-  Start start;
-  Fold fold;
-  Halve halve;
-  Finish finish;
-  int inputs, count, fields, wide;
+  const Folding* f;
+  int inputs, count, ndim;
+  long shape[kAxes];
   Job job;            // the axes that stay, outer ones first; `operands` hold strides along them
+  bool late[kOperands];   // a number that is used after the fold only
   long folded;        // length of the axis that is folded
   long along[kOperands];  // stride along it
   long width;         // length of the last axis that stays, in which columns lie next to each other
   long block, blocks;  // columns of a unit, and how many units are in a row of columns
+  bool in_rows;       // each row is folded in lanes
+  Rows rows;
+  int still;          // which `fold`
+  long units, weight;
 };
 
 // Fills pointers and steps for the columns [from, from + n) of row `row`, folded from `at` on; returns for how many.
@@ -363,8 +400,8 @@ long point(const ReduceJob& r, long row, long from, long n, long at, void** poin
       const Operand& o = job.operands[k];
       const long stride = o.strides[last];
       char* start = o.data + offset_of(o, job, row) + from * stride + at * r.along[k];
-      const bool consecutive = stride == o.size || n == 1;
-      if (consecutive && r.along[k] % o.size == 0) {
+      const bool direct = r.late[k] || (o.loose && r.still) || stride == o.size || n == 1;
+      if (direct && r.along[k] % o.size == 0) {
         pointers[k] = start, steps[k] = r.along[k] / o.size;
         continue;
       }
@@ -381,62 +418,271 @@ long point(const ReduceJob& r, long row, long from, long n, long at, void** poin
   return count;
 }
 
-void reduce_unit(void* context, long unit) {
-  const ReduceJob& r = *(const ReduceJob*)context;
-  thread_local std::unique_ptr<char[]> memory;
-  if (!memory) memory.reset(new char[(kUnit + 8) * 8 * 8]);
-  char* state = (char*)(((uintptr_t)memory.get() + 63) / 64 * 64);
+void fold_columns(const ReduceJob& r, long unit) {
   const long row = unit / r.blocks, from = unit % r.blocks * r.block;
-  long n = r.width - from < r.block ? r.width - from : r.block;
+  const long n = r.width - from < r.block ? r.width - from : r.block;
+  char *state = scratch(0, kUnit * 8 * 8), *found = scratch(1, kUnit * 8);
   void* pointers[kOperands];
   long steps[kOperands];
-  if (r.width == 1 && r.folded > 1) {  // one row in lanes: the order depends on its length only
-    const long lanes = r.folded < kLanes ? r.folded : kLanes;
-    r.start(state, kLanes, kLanes);
-    for (long at = 0; at < r.folded;) {
-      long count = (r.folded - at) / lanes, columns = lanes;
-      if (count == 0) count = 1, columns = r.folded - at;
-      if (count * columns > kUnit) count = kUnit / columns;
-      for (int k = 0; k < r.inputs; k++) {
-        const Operand& o = r.job.operands[k];
-        char* start = o.data + offset_of(o, r.job, row) + at * r.along[k];
-        if (r.along[k] == o.size) {
-          pointers[k] = start, steps[k] = columns;
-          continue;
-        }
-        pointers[k] = buffer(k), steps[k] = r.along[k] ? columns : 0;
-        spread(buffer(k), start, o.size, 1, r.along[k] ? count * columns : columns, 0, r.along[k]);
-      }
-      r.fold(pointers, steps, count, columns, state, kLanes);
-      at += count * columns;
-    }
-    for (int w = kLanes / 2; w >= 1; w /= 2) r.halve(state, kLanes, w);
-  } else {
-    r.start(state, kUnit, n);
+  for (int pass = r.f->found ? 0 : 1; pass < 2; pass++) {
+    (pass ? r.f->start : r.f->first_start)(state, kUnit, n);
     for (long at = 0; at < r.folded;) {
       const long count = point(r, row, from, n, at, pointers, steps);
-      r.fold(pointers, steps, count, n, state, kUnit);
+      (pass ? r.f->fold : r.f->first_fold)[r.still](pointers, steps, count, n, state, kUnit, found);
       at += count;
     }
+    if (!pass) r.f->found(state, kUnit, n, r.folded, found);
   }
   for (int k = 0; k < r.count; k++) {
     const Operand& o = r.job.operands[k];
     pointers[k] = k < r.inputs ? o.data : o.data + (row * r.width + from) * o.size;
   }
-  r.finish(state, r.width == 1 && r.folded > 1 ? kLanes : kUnit, n, pointers);
+  r.f->finish(state, kUnit, n, r.folded, found, pointers);
+}
+
+void fold_rows(const ReduceJob& r, long unit) {
+  const Job& job = r.job;
+  const long first = unit * r.block, end = first + r.block < r.width ? first + r.block : r.width;
+  void* pointers[kOperands];
+  long steps[kOperands];
+  for (int k = 0; k < r.count; k++) steps[k] = job.operands[k].size;
+  for (long row = first, rows; row < end; row += rows) {
+    rows = job.shape[job.ndim - 1] - row % job.shape[job.ndim - 1];  // to the end of the last axis that stays
+    if (rows > end - row) rows = end - row;
+    for (int k = 0; k < r.count; k++) if (job.operands[k].buffered) rows = 1;
+    for (int k = 0; k < r.count; k++) {
+      const Operand& o = job.operands[k];
+      if (k >= r.inputs) {
+        pointers[k] = o.data + row * o.size;
+        continue;
+      }
+      long offset = 0;
+      for (long axis = job.ndim - 1, rest = row; axis >= 0; rest /= job.shape[axis--])
+        offset += rest % job.shape[axis] * o.strides[axis];
+      pointers[k] = o.data + offset, steps[k] = o.strides[job.ndim - 1];
+      if (!o.buffered) continue;
+      char* to = scratch(k, r.folded * o.size);
+      spread(to, o.data + offset, o.size, 1, r.folded, 0, r.along[k]);
+      pointers[k] = to;
+    }
+    r.rows(pointers, steps, rows, r.folded);
+  }
+}
+
+void fold_unit(const ReduceJob& r, long unit) { r.in_rows ? fold_rows(r, unit) : fold_columns(r, unit); }
+
+// Makes one axis of the axes [first, end), and decides on how they are folded.
+int plan_fold(ReduceJob& r, int first, int end) {
+  Job& job = r.job;
+  const int ndim = r.ndim;
+  // The folded axes become one: each operand must walk them in one stride.
+  r.folded = 1;
+  for (int k = 0; k < r.inputs; k++) r.along[k] = 0;
+  for (int axis = end - 1; axis >= first; axis--) {
+    if (r.shape[axis] == 1) continue;
+    for (int k = 0; k < r.inputs; k++) {
+      const long stride = job.operands[k].strides[axis];
+      if (r.folded == 1) r.along[k] = stride;
+      else if (stride != r.along[k] * r.folded) return kOtherLayout;
+    }
+    r.folded *= r.shape[axis];
+  }
+  // The others: outer ones, then a last one of columns, of length 1 where the folded axis was the last.
+  long inner = 1, outer = 1;
+  for (int axis = end; axis < ndim; axis++) inner *= r.shape[axis];
+  for (int axis = 0; axis < first; axis++) outer *= r.shape[axis];
+  r.units = 0;
+  if (outer * inner == 0) return kDone;
+  int kept = 0;
+  for (int axis = 0; axis < ndim; axis++) {
+    if ((axis >= first && axis < end) || (r.shape[axis] == 1 && axis >= end)) continue;
+    for (int k = 0; k < r.inputs; k++) job.operands[k].strides[kept] = job.operands[k].strides[axis];
+    job.shape[kept++] = r.shape[axis];
+  }
+  job.ndim = kept;
+  job.count = r.inputs;
+  r.in_rows = inner == 1 && r.folded > 1 && !(r.folded < kShort && outer > 1);
+  if (inner > 1) {  // columns: the inner axes must be one too
+    for (int axis = first; axis + 1 < kept; axis++)
+      for (int k = 0; k < r.inputs; k++)
+        if (job.operands[k].strides[axis] != job.shape[axis + 1] * job.operands[k].strides[axis + 1]) return kOtherLayout;
+    for (int k = 0; k < r.inputs; k++) job.operands[k].strides[first] = job.operands[k].strides[kept - 1];
+    job.shape[first] = inner;
+    job.ndim = first + 1;
+  } else {
+    merge_axes(job);
+  }
+  bool single = true, mixed = r.f->rows[2];
+  r.still = r.f->fold[1] != nullptr;
+  for (int k = 0; k < r.inputs; k++) {
+    const Operand& o = job.operands[k];
+    if (!o.loose || r.late[k]) continue;
+    single &= r.along[k] == 0;
+    mixed &= r.along[k] == 0 || o.loose == kAlong;
+    r.still &= o.strides[job.ndim - 1] == 0;
+  }
+  if (!r.f->rows[1]) single = false;
+  r.rows = r.f->rows[single ? 1 : mixed ? 2 : 0];
+  if (r.in_rows && !r.rows) return kOtherLayout;
+  for (int k = 0; k < r.inputs; k++) {
+    Operand& o = job.operands[k];
+    o.one = r.late[k] || (o.loose && (single || (mixed && o.loose == kSingle)));
+    o.buffered = r.in_rows && !o.one && r.along[k] != o.size;
+  }
+  if (r.in_rows) {
+    r.width = outer;
+    r.block = r.folded < kLong ? kLong / r.folded : 1;
+    r.units = (outer + r.block - 1) / r.block;
+    return kDone;
+  }
+  r.width = job.shape[job.ndim - 1];
+  r.block = r.width < kUnit ? r.width : kUnit;
+  r.blocks = (r.width + r.block - 1) / r.block;
+  r.units = outer * inner / r.width * r.blocks;
+  return kDone;
 }
 
 }  // namespace
 
 // What Python says of a kernel; see `cunet.native.call`.
 struct Kernel {
-  Piece many, few;
+  Piece pieces[3];
   int32_t inputs, outputs;
   int32_t weight;  // rough cost of an element, in tenths of nanoseconds
   char letters[kOperands];
   char raw[kOperands];    // a pointer to all of the array
-  char loose[kOperands];  // single in `few`
+  char loose[kOperands];  // see `Loose`
 };
+
+struct Reduction {
+  Folding folding;
+  int32_t inputs, outputs, weight;
+  char letters[kOperands];
+  char late[kOperands];  // must be a number: it is used after the fold
+  char loose[kOperands];
+};
+
+// One call, packed by Python. slots: an object for each array of `arrays` (bits), a number for all others; the
+// outputs come last.
+struct Call {
+  const void* kernel;
+  uint64_t arrays;
+  int64_t total, threads;  // of a reduction: the number of axes
+  uint64_t slots[kOperands];
+};
+
+static void no_array(Operand& o, uint64_t number, char letter, int ndim) {
+  put_number(number, letter, o.number);
+  o.data = o.number;
+  for (int axis = 0; axis < ndim; axis++) o.strides[axis] = 0;
+}
+
+static int read_job(const Call* call, Job& job) {
+  const Kernel* kernel = (const Kernel*)call->kernel;
+  const uint64_t *slots = call->slots, arrays = call->arrays;
+  memcpy(job.pieces, kernel->pieces, sizeof job.pieces);
+  job.count = kernel->inputs + kernel->outputs;
+  job.total = call->total, job.base = 0, job.weight = kernel->weight;
+  job.ndim = 1, job.shape[0] = call->total;
+  for (int k = job.count - 1; k >= kernel->inputs; k--)
+    if (!kernel->raw[k]) {
+      const Array& a = array_at(slots[k]);
+      if (a.ndim > kAxes) return kOtherShape;
+      job.ndim = a.ndim;
+      for (int axis = 0; axis < a.ndim; axis++) job.shape[axis] = a.shape[axis];
+      break;
+    }
+  for (int k = 0; k < job.count; k++) {
+    Operand& o = job.operands[k];
+    const char letter = kernel->letters[k];
+    o.size = size_of(letter), o.raw = kernel->raw[k], o.loose = kernel->loose[k];
+    if (!(arrays >> k & 1)) {
+      no_array(o, slots[k], letter, job.ndim);
+      continue;
+    }
+    const Array& a = array_at(slots[k]);
+    if (letter_of(a) != letter) return kOtherType;
+    if (!(a.flags & kAligned) || (o.raw && !(a.flags & kContiguous))) return kOtherLayout;
+    if (k >= kernel->inputs && !(a.flags & kContiguous)) return kOtherLayout;
+    o.data = a.data;
+    if (o.raw) {
+      for (int axis = 0; axis < job.ndim; axis++) o.strides[axis] = 0;
+    } else if (int problem = place(o, a, job)) {
+      return problem;
+    }
+  }
+  return kDone;
+}
+
+static int read_fold(const Call* call, const int64_t* shape, ReduceJob& r) {
+  const Reduction* kernel = (const Reduction*)call->kernel;
+  const uint64_t *slots = call->slots, arrays = call->arrays;
+  if (call->total > kAxes) return kOtherShape;
+  Job& job = r.job;
+  r.f = &kernel->folding, r.weight = kernel->weight;
+  r.inputs = kernel->inputs, r.count = kernel->inputs + kernel->outputs;
+  r.ndim = job.ndim = int(call->total);
+  for (int axis = 0; axis < r.ndim; axis++) r.shape[axis] = job.shape[axis] = shape[axis];
+  for (int k = 0; k < r.count; k++) {
+    Operand& o = job.operands[k];
+    const char letter = kernel->letters[k];
+    o.size = size_of(letter), o.raw = o.buffered = false, o.loose = kernel->loose[k], r.late[k] = kernel->late[k];
+    if (!(arrays >> k & 1)) {
+      no_array(o, slots[k], letter, r.ndim);
+      continue;
+    }
+    const Array& a = array_at(slots[k]);
+    if (kernel->late[k] && a.ndim) return kOtherShape;
+    if (letter_of(a) != letter) return kOtherType;
+    if (!(a.flags & kAligned) || (k >= r.inputs && !(a.flags & kContiguous))) return kOtherLayout;
+    o.data = a.data;
+    if (k < r.inputs)
+      if (int problem = place(o, a, job)) return problem;
+  }
+  return kDone;
+}
+
+// One of several calls that follow each other.
+struct Step {
+  const Call* call;
+  const int64_t* shape;  // of a reduction, with the axes that it folds; null: elementwise
+  int64_t first, end;
+};
+
+static int read_step(const Step& step, long length, Job& job, ReduceJob& fold) {
+  if (!step.shape) {
+    const int problem = read_job(step.call, job);
+    return problem ? problem : job.ndim < 2 || job.shape[0] != length ? kOtherShape : kDone;
+  }
+  if (int problem = read_fold(step.call, step.shape, fold)) return problem;
+  if (step.first < 1 || step.shape[0] != length) return kOtherShape;
+  ReduceJob trial = fold;  // whether the axes can be folded depends on the other ones
+  return plan_fold(trial, int(step.first), int(step.end));
+}
+
+// Leaves of a call the part [from, end) of the first axis, and runs it.
+static void run_part(const Step& step, const Job& whole, const ReduceJob& all, long from, long end) {
+  if (!step.shape) {
+    Job job = whole;
+    const long each = job.total / job.shape[0];
+    for (int k = 0; k < job.count; k++)
+      if (!job.operands[k].raw) job.operands[k].data += from * job.operands[k].strides[0];
+    job.shape[0] = end - from, job.total = each * (end - from), job.base = each * from;
+    plan(job);
+    for (long unit = 0; unit < job.units; unit++) run_unit(job, unit);
+    return;
+  }
+  ReduceJob fold = all;
+  long each = 1;
+  for (int axis = 1; axis < fold.ndim; axis++) each *= axis >= step.first && axis < step.end ? 1 : fold.shape[axis];
+  for (int k = 0; k < fold.count; k++) {
+    Operand& o = fold.job.operands[k];
+    o.data += k < fold.inputs ? from * o.strides[0] : from * each * o.size;
+  }
+  fold.shape[0] = end - from;
+  plan_fold(fold, int(step.first), int(step.end));
+  for (long unit = 0; unit < fold.units; unit++) fold_unit(fold, unit);
+}
 
 extern "C" {
 
@@ -458,161 +704,43 @@ void cunet_probe(uint64_t object, long* out) {
   for (int k = 0; k < a.ndim; k++) out[4 + 2 * k] = a.shape[k], out[5 + 2 * k] = a.strides[k];
 }
 
-// One call, packed by Python. slots: an object for each array of `arrays` (bits), a number for all others; the
-// outputs come last.
-struct Call {
-  const Kernel* kernel;
-  uint64_t arrays;
-  int64_t total, threads;
-  uint64_t slots[kOperands];
-};
-
 int cunet_run(const Call* call) {
-  const Kernel* kernel = call->kernel;
-  const uint64_t *slots = call->slots, arrays = call->arrays;
-  const long total = call->total;
-  const int threads = int(call->threads);
   Job job;
-  job.many = kernel->many, job.few = kernel->few;
-  job.count = kernel->inputs + kernel->outputs;
-  job.total = total;
-  job.ndim = 1, job.shape[0] = total;
-  for (int k = job.count - 1; k >= kernel->inputs; k--)
-    if (!kernel->raw[k]) {
-      const Array& a = array_at(slots[k]);
-      if (a.ndim > kAxes) return kOtherShape;
-      job.ndim = a.ndim;
-      for (int axis = 0; axis < a.ndim; axis++) job.shape[axis] = a.shape[axis];
-      break;
-    }
-  for (int k = 0; k < job.count; k++) {
-    Operand& o = job.operands[k];
-    const char letter = kernel->letters[k];
-    o.size = size_of(letter), o.raw = kernel->raw[k], o.loose = kernel->loose[k];
-    if (!(arrays >> k & 1)) {
-      put_number(slots[k], letter, o.number);
-      o.data = o.number;
-      for (int axis = 0; axis < job.ndim; axis++) o.strides[axis] = 0;
-      continue;
-    }
-    const Array& a = array_at(slots[k]);
-    if (letter_of(a) != letter) return kOtherType;
-    if (!(a.flags & kAligned) || (o.raw && !(a.flags & kContiguous))) return kOtherLayout;
-    if (k >= kernel->inputs && !(a.flags & kContiguous)) return kOtherLayout;
-    o.data = a.data;
-    if (o.raw) {
-      for (int axis = 0; axis < job.ndim; axis++) o.strides[axis] = 0;
-    } else if (int problem = place(o, a, job)) {
-      return problem;
-    }
-  }
-  if (total == 0) return kDone;
-  plan(job, kLong);
-  if (threads < 2 || total * kernel->weight < kWorth || job.units < 2) {
-    for (long unit = 0; unit < job.units; unit++) run_unit(&job, unit);
-    return kDone;
-  }
-  long each = job.units / (threads * 8);
-  Share share = {&job, each < 1 ? 1 : each};
-  pool->run(run_share, &share, (job.units + share.each - 1) / share.each, threads);
+  if (int problem = read_job(call, job)) return problem;
+  if (job.total == 0) return kDone;
+  plan(job);
+  in_shares([&](long unit) { run_unit(job, unit); }, job.units, double(job.total) * job.weight, int(call->threads));
   return kDone;
 }
 
-struct Reduction {
-  Start start;
-  Fold fold;
-  Halve halve;
-  Finish finish;
-  int32_t inputs, outputs, fields, weight;
-  char letters[kOperands];
-  char number[kOperands];  // must be a number: it is used after the fold
-};
-
 // Folds the axes [first, end) of `shape`. The outputs are contiguous, of the axes that stay.
 int cunet_reduce(const Call* call, const int64_t* shape, int first, int end) {
-  const Reduction* kernel = (const Reduction*)call->kernel;
-  const uint64_t *slots = call->slots, arrays = call->arrays;
-  const int ndim = int(call->total), threads = int(call->threads);
-  if (ndim > kAxes) return kOtherShape;
   ReduceJob r;
-  Job& job = r.job;
-  r.start = kernel->start, r.fold = kernel->fold, r.halve = kernel->halve, r.finish = kernel->finish;
-  r.inputs = kernel->inputs, r.count = kernel->inputs + kernel->outputs, r.fields = kernel->fields;
-  job.count = r.inputs, job.ndim = ndim;
-  for (int axis = 0; axis < ndim; axis++) job.shape[axis] = shape[axis];
-  for (int k = 0; k < r.count; k++) {
-    Operand& o = job.operands[k];
-    const char letter = kernel->letters[k];
-    o.size = size_of(letter), o.raw = false, o.loose = false;
-    if (!(arrays >> k & 1)) {
-      put_number(slots[k], letter, o.number);
-      o.data = o.number;
-      for (int axis = 0; axis < ndim; axis++) o.strides[axis] = 0;
-      continue;
-    }
-    const Array& a = array_at(slots[k]);
-    if (kernel->number[k] && a.ndim) return kOtherShape;
-    if (letter_of(a) != letter) return kOtherType;
-    if (!(a.flags & kAligned) || (k >= r.inputs && !(a.flags & kContiguous))) return kOtherLayout;
-    o.data = a.data;
-    if (k < r.inputs)
-      if (int problem = place(o, a, job)) return problem;
+  if (int problem = read_fold(call, shape, r)) return problem;
+  if (int problem = plan_fold(r, first, end)) return problem;
+  double cost = r.weight;
+  for (int axis = 0; axis < r.ndim; axis++) cost *= shape[axis];
+  in_shares([&](long unit) { fold_unit(r, unit); }, r.units, cost, int(call->threads));
+  return kDone;
+}
+
+// Runs calls over the same first axis, of `length` > 0: all of them on a block of it, then on the next. Blocks depend
+// on the shape alone. Nothing is run if one of them has a problem.
+int cunet_together(const Step* steps, long count, long length, long size) {
+  std::vector<Job> jobs(count);
+  std::vector<ReduceJob> folds(count);
+  double cost = 0;
+  for (long k = 0; k < count; k++) {
+    if (int problem = read_step(steps[k], length, jobs[k], folds[k])) return problem;
+    cost += double(size) * (steps[k].shape ? folds[k].weight : jobs[k].weight);
   }
-  // The folded axes become one: each operand must walk them in one stride.
-  r.folded = 1;
-  for (int k = 0; k < r.inputs; k++) r.along[k] = 0;
-  for (int axis = end - 1; axis >= first; axis--) {
-    if (job.shape[axis] == 1) continue;
-    for (int k = 0; k < r.inputs; k++) {
-      const long stride = job.operands[k].strides[axis];
-      if (r.folded == 1) r.along[k] = stride;
-      else if (stride != r.along[k] * r.folded) return kOtherLayout;
-    }
-    r.folded *= job.shape[axis];
-  }
-  // The others: outer ones, then a last one of columns, of length 1 where the folded axis was the last.
-  long inner = 1, outer = 1;
-  for (int axis = end; axis < ndim; axis++) inner *= job.shape[axis];
-  for (int axis = 0; axis < first; axis++) outer *= job.shape[axis];
-  if (outer * inner == 0) return kDone;
-  int kept = 0;
-  for (int axis = 0; axis < ndim; axis++) {
-    if (axis >= first && axis < end) continue;
-    for (int k = 0; k < r.inputs; k++) job.operands[k].strides[kept] = job.operands[k].strides[axis];
-    job.shape[kept++] = job.shape[axis];
-  }
-  job.ndim = kept;
-  const bool last = inner == 1 && !(r.folded < kShort && outer > 1);
-  if (inner > 1) {  // columns: the inner axes must be one too
-    for (int axis = first; axis + 1 < kept; axis++)
-      for (int k = 0; k < r.inputs; k++)
-        if (job.operands[k].strides[axis] != job.shape[axis + 1] * job.operands[k].strides[axis + 1]) return kOtherLayout;
-    for (int k = 0; k < r.inputs; k++) job.operands[k].strides[first] = job.operands[k].strides[kept - 1];
-    job.shape[first] = inner;
-    job.ndim = first + 1;
-  } else {
-    merge_axes(job);
-    if (last) {
-      for (int k = 0; k < r.inputs; k++) job.operands[k].strides[job.ndim] = 0;
-      job.shape[job.ndim++] = 1;
-    }
-  }
-  r.width = job.shape[job.ndim - 1];
-  r.block = r.width < 512 ? r.width : 512;
-  r.blocks = (r.width + r.block - 1) / r.block;
-  const long units = outer * inner / r.width * r.blocks;
-  if (threads < 2 || outer * inner * r.folded * kernel->weight < kWorth || units < 2) {
-    for (long unit = 0; unit < units; unit++) reduce_unit(&r, unit);
-    return kDone;
-  }
-  struct Batch { ReduceJob* r; long each, units; } batch = {&r, units / (threads * 8), units};
-  if (batch.each < 1) batch.each = 1;
-  pool->run(
-      [](void* context, long k) {
-        const Batch& b = *(const Batch*)context;
-        for (long unit = k * b.each; unit < (k + 1) * b.each && unit < b.units; unit++) reduce_unit(b.r, unit);
+  const long each = size / length < kBlock ? kBlock / (size / length) : 1;
+  in_shares(
+      [&](long block) {
+        const long end = (block + 1) * each < length ? (block + 1) * each : length;
+        for (long k = 0; k < count; k++) run_part(steps[k], jobs[k], folds[k], block * each, end);
       },
-      &batch, (units + batch.each - 1) / batch.each, threads);
+      (length + each - 1) / each, cost, int(steps[0].call->threads));
   return kDone;
 }
 }

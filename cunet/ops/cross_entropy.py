@@ -16,6 +16,7 @@ from ..backend import Array, is_array, is_floating
 from ..kernels import elementwise, reduction
 from ..rowwise import rowwise
 from ..tensor import as_array, op
+from ..together import Together
 from .loss import check_reduction, reduce_loss, spread_gradient
 from .nll import (
     class_axis,
@@ -38,6 +39,7 @@ from .softmax import TOP_CUDA, check_floating, log_softmax_forward, softmax_stat
     reduce="a + b",
     post="out_gap = a",
     identity="0",
+    along="in_weight",
 )
 def weighted_gap(x, top, weight, axis, keepdims):
     return np.where(weight == 0, 0, weight * (top - x)).sum(axis=axis, keepdims=keepdims)
@@ -48,6 +50,7 @@ def weighted_gap(x, top, weight, axis, keepdims):
     "T x, int64 t, int64 c, A top, A rest, A kept, A g",
     "T gx",
     "A hit = t == c; gx = kept == 0 ? A(0) : kept * g / (1 + rest) * ((exp(x - top) - hit) - hit * rest)",
+    along="c",
 )
 def label_backward(x, t, c, top, rest, kept, g):
     scale = kept * g / (1 + rest)
@@ -77,8 +80,9 @@ def label_backward(x, t, c, top, rest, kept, g):
     preamble=TOP_CUDA,
 )
 def label_loss_rows(x, t, weight, ignored):
-    top, rest = softmax_stats(x, axis=-1, keepdims=True)
-    loss, kept = label_loss(x, t, top, rest, weight, 0.0, 0.0, 1.0, 0.0, x.shape[-1], 1, ignored)
+    with Together(x) as run:
+        top, rest = run(softmax_stats, x, axis=-1, keepdims=True)
+        loss, kept = run(label_loss, x, t, top, rest, weight, 0.0, 0.0, 1.0, 0.0, x.shape[-1], 1, ignored)
     return loss, kept, top, rest
 
 
@@ -110,6 +114,7 @@ def _clear(gx: Array, rows: Array) -> Array:
     A all = spread * ((e * total - weight) - weight * rest);
     gx = t == ignored ? A(0) : g / (1 + rest) * (right + all);
     """,
+    along="c weight",
 )
 def smooth_label_backward(x, t, c, top, rest, kept, g, keep, spread, weight, total, ignored):
     gx = np.exp(x - top)
@@ -129,6 +134,7 @@ def smooth_label_backward(x, t, c, top, rest, kept, g, keep, spread, weight, tot
     post="out_loss = a.loss, out_mass = a.mass",
     identity="SoftState{A(0), A(0)}",
     reduce_type="SoftState",
+    along="in_weight",
     preamble="""
 struct SoftState { A loss; A mass; };
 __device__ SoftState soft_term(A share, A gap, A others) {
@@ -146,6 +152,7 @@ def soft_loss(x, q, top, rest, weight, keep, spread, axis, keepdims):
     "T x, T q, A top, A rest, A weight, A keep, A spread, A mass, A g",
     "T gx",
     "A share = weight * (q * keep + spread); gx = g / (1 + rest) * ((exp(x - top) * mass - share) - share * rest)",
+    along="weight",
 )
 def soft_backward(x, q, top, rest, weight, keep, spread, mass, g):
     share = weight * (q * keep + spread)
@@ -207,11 +214,12 @@ def _from_labels(
     own = weight_of(weight, t, classes)
     if axis == x.ndim - 1 and not smoothing:
         return _from_label_rows(x, t, own, ignored, target.shape, reduction)
-    top, rest = softmax_stats(x, axis=axis, keepdims=True)
     keep, spread, total = 1.0 - smoothing, smoothing / classes, _total(weight, classes)
-    gap = weighted_gap(x, top, weight, axis=axis, keepdims=True) if smoothing else 0.0
     sizes = (classes, math.prod(x.shape[axis + 1 :]), ignored)
-    loss, kept = label_loss(x, t, top, rest, own, gap, total, keep, spread, *sizes)
+    with Together(x) as run:
+        top, rest = run(softmax_stats, x, axis=axis, keepdims=True)
+        gap = run(weighted_gap, x, top, weight, axis=axis, keepdims=True) if smoothing else 0.0
+        loss, kept = run(label_loss, x, t, top, rest, own, gap, total, keep, spread, *sizes)
     value, divisor = reduce_label_loss(loss.reshape(target.shape), kept.reshape(target.shape), x.dtype, reduction)
 
     def vjp(gy):

@@ -14,11 +14,12 @@ import numpy as np
 from .. import special
 from ..backend import array_module
 from ..kernels import elementwise
+from ..tape import is_recording
 from ..tensor import op
 from .activation import keep
 
 
-@elementwise("T x", "T y", "A c = x < -40 ? A(-40) : x; y = c * normcdf(c)")
+@elementwise("T x", "T y", "A c = x < -40 ? A(-40) : x; y = c * normcdf(c)", with_slope=special.gelu_and_derivative)
 def gelu_forward(x):
     return special.gelu(x)
 
@@ -89,7 +90,8 @@ def gelu(x, *, approximate: str = "none"):
         raise ValueError(f'gelu: approximate must be "none" or "tanh", got {approximate!r}')
     if approximate == "tanh":
         return gelu_tanh_forward(x), lambda gy: (gelu_tanh_backward(gy, x),)
-    return gelu_forward(x), lambda gy: (gelu_backward(gy, x),)
+    y, back = gelu_forward.with_back(x) if is_recording() else (gelu_forward(x), None)
+    return y, (lambda gy: (back(gy),)) if back else (lambda gy: (gelu_backward(gy, x),))
 
 
 @elementwise("T x", "T y", "A c = x < -800 ? A(-800) : x; y = c / (1 + exp(-c))")

@@ -45,6 +45,7 @@ def label_loss(x, t, top, rest, weight, gap, total, keep, spread, classes, inner
     "T x, int64 t, int64 c, A kept, A g",
     "T gx",
     "gx = kept != kept ? kept : t == c && kept != 0 ? -kept * g : A(0)",
+    along="c",
 )
 def nll_backward(x, t, c, kept, g):
     gx = np.zeros_like(x)

@@ -12,10 +12,22 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels import elementwise, reduced_shape, reduction
+from ..kernels import elementwise, reduction
 from ..rowwise import rowwise
+from ..signature import Fold, Twice, reduced_shape
 
 Axes = tuple[int, ...]
+
+_PAIR_CUDA = """
+struct pair_state {
+  A first, second;
+  __device__ pair_state() : first(0), second(0) {}
+  __device__ pair_state(A first_, A second_) : first(first_), second(second_) {}
+};
+__device__ inline pair_state pair_join(const pair_state& p, const pair_state& q) {
+  return pair_state(p.first + q.first, p.second + q.second);
+}
+"""
 
 # Count, mean and sum of squared deviations of some values, and of two sets of values joined
 # (Chan, Golub, LeVeque 1983, "Algorithms for computing the sample variance", equation 1.5). What rounding
@@ -42,16 +54,17 @@ __device__ inline moment_state moments_join(const moment_state& p, const moment_
 _MOMENTS_POST = (
     "(out_mean = a.mean, out_var = a.spread / a.count, out_rstd = A(1) / sqrt(a.spread / a.count + extra_eps))"
 )
-_PAIR_CUDA = """
-struct pair_state {
-  A first, second;
-  __device__ pair_state() : first(0), second(0) {}
-  __device__ pair_state(A first_, A second_) : first(first_), second(second_) {}
-};
-__device__ inline pair_state pair_join(const pair_state& p, const pair_state& q) {
-  return pair_state(p.first + q.first, p.second + q.second);
-}
-"""
+
+
+def _two_passes(value: str, spread: str) -> Twice:
+    """Return what the NumPy bodies do: deviations from a first mean give the variance, and what that mean is off."""
+    return Twice(
+        Fold(value, "a + b", "A(0)"),
+        "a / (n ? n : 1)",
+        Fold(f"pair_state({value} - found, {spread})", "pair_join(a, b)", "pair_state()", "pair_state"),
+        "A rest = a.first / (n ? n : 1), var = a.second / n, more = rest * rest; out_mean = found + rest; "
+        "out_var = more < var ? var - more : var; out_rstd = 1 / sqrt(out_var + extra_eps)",
+    )
 
 
 def _blocks(shape: tuple[int, ...], axes: Axes) -> Iterator[slice]:
@@ -85,7 +98,8 @@ def _dot(x: np.ndarray, y: np.ndarray, axes: Axes) -> np.ndarray:
     post=_MOMENTS_POST,
     identity="moment_state()",
     reduce_type="moment_state",
-    preamble=_MOMENTS_CUDA,
+    preamble=_PAIR_CUDA + _MOMENTS_CUDA,
+    cpu=_two_passes("(A)in_x", "((A)in_x - found) * ((A)in_x - found)"),
 )
 def moments(x, eps, *, axis, keepdims):
     count = math.prod(x.shape[k] for k in axis)
@@ -95,8 +109,9 @@ def moments(x, eps, *, axis, keepdims):
         d = x[part] - first
         rest = _total(d, axis) / max(count, 1)  # what rounding left of the mean
         mean[part] = first + rest
-        var[part] = _dot(d, d, axis) / count - rest * rest
-    np.maximum(var, 0, out=var)
+        squares = _dot(d, d, axis) / count
+        more = rest * rest
+        var[part] = squares - np.where(more < squares, more, 0)  # not below 0, and not inf - inf
     return mean, var, 1 / np.sqrt(var + eps)
 
 
@@ -108,7 +123,8 @@ def moments(x, eps, *, axis, keepdims):
     post=_MOMENTS_POST,
     identity="moment_state()",
     reduce_type="moment_state",
-    preamble=_MOMENTS_CUDA,
+    preamble=_PAIR_CUDA + _MOMENTS_CUDA,
+    cpu=_two_passes("(A)in_mean", "(A)in_var + ((A)in_mean - found) * ((A)in_mean - found)"),
 )
 def join_moments(mean, var, eps, *, axis, keepdims):
     first = mean.mean(axis, keepdims=True)
@@ -136,7 +152,9 @@ def _cut(a: Any, part: slice) -> Any:
     return a if np.ndim(a) == 0 or a.shape[0] == 1 else a[part]
 
 
-@elementwise("T x, A mean, A rstd, A weight, A bias", "T y", "y = (x - mean) * rstd * weight + bias")
+@elementwise(
+    "T x, A mean, A rstd, A weight, A bias", "T y", "y = (x - mean) * rstd * weight + bias", along="weight bias"
+)
 def normalize(x, mean, rstd, weight, bias):
     y = np.empty(x.shape, x.dtype)
     merged = np.shape(weight) in ((), rstd.shape)
@@ -159,6 +177,7 @@ def normalize(x, mean, rstd, weight, bias):
     identity="pair_state()",
     reduce_type="pair_state",
     preamble=_PAIR_CUDA,
+    along="in_weight",
 )
 def normalize_sums(gy, x, mean, rstd, weight, *, axis, keepdims):
     total, dot = np.empty((2, *reduced_shape(gy.shape, axis, True)), gy.dtype)
@@ -175,6 +194,7 @@ def normalize_sums(gy, x, mean, rstd, weight, *, axis, keepdims):
     "T gy, T x, A mean, A rstd, A weight, A sum, A dot, A scale",
     "T gx",
     "gx = rstd * (gy * weight - (sum + (x - mean) * rstd * dot) * scale)",
+    along="weight",
 )
 def normalize_backward(gy, x, mean, rstd, weight, sum, dot, scale):
     gx = np.empty(x.shape, x.dtype)

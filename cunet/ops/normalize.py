@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from .. import sums
 from ..backend import Array, accumulator, is_gpu_array
-from ..kernels import reduced_shape
+from ..signature import reduced_shape
+from ..together import Together
 from .norm_kernels import (
     Axes,
     join_moments,
@@ -46,6 +47,7 @@ class Groups(NamedTuple):
         return math.prod(self.shape[k] for k in self.folded)
 
 
+@functools.lru_cache(4096)
 def groups_of(*dims: tuple[int, bool, bool]) -> Groups:
     """Make a view of (length, folded, shared) axes; those of length 1 are left out: they cost index arithmetic."""
     kept = [d for d in dims if d[0] != 1]
@@ -79,20 +81,21 @@ def _rows_of(groups: Groups) -> Rows | None:
     return Rows(len(shape) - first, (math.prod(shape[own[0] : first]), math.prod(shape[max(own[-1] + 1, first) :])))
 
 
-def _stages(x: Array, axes: Axes) -> tuple[int, int, Axes, Axes]:
+@functools.lru_cache(4096)
+def _stages(shape: tuple[int, ...], axes: Axes, on_gpu: bool) -> tuple[int, int, Axes, Axes]:
     """Say how to fold `axes` in two steps, so that many blocks work at once and sums stay short.
 
     Returns ``(axis, parts, first, second)``: split `axis` into `parts` (1: do not), fold the axes `first`,
     then the axes `second`; they count in the view after the split, which `_split` makes.
     """
-    shape, last = x.shape, x.ndim - 1
+    last = len(shape) - 1
     if last in axes:
         run = [k for k in axes if all(j in axes for j in range(k, last + 1))]
         if run[0] == 0 and len(run) > 1:
             run = run[1:]
         return 0, 1, tuple(run), tuple(k for k in axes if k not in run)
     (k,) = axes
-    if k == 0 and is_gpu_array(x):  # the kernel itself does it, for any number of rows
+    if k == 0 and on_gpu:  # the kernel itself does it, for any number of rows
         return 0, 1, axes, ()
     wanted = min(256, math.prod(shape[k:]) >> 15)
     parts = math.gcd(shape[k], 1 << wanted.bit_length() >> 1) if wanted else 1
@@ -108,12 +111,13 @@ def _split(a: Any, axis: int, parts: int) -> Any:
     return a.reshape(*a.shape[:axis], *cut, *a.shape[axis + 1 :])
 
 
-def _moments(x: Array, axes: Axes, eps: float) -> tuple[Array, Array, Array]:
+def _moments(x: Array, axes: Axes, eps: float, run: Together) -> tuple[Array, Array, Array]:
     """Return mean, variance (divided by the count) and ``1 / sqrt(variance + eps)``, axes kept."""
-    axis, parts, first, second = _stages(x, axes)
+    axis, parts, first, second = _stages(x.shape, axes, is_gpu_array(x))
+    if not second:
+        return run(moments, x, eps, axis=first, keepdims=True)
     found = moments(_split(x, axis, parts), eps, axis=first, keepdims=True)
-    if second:
-        found = join_moments(found[0], found[1], eps, axis=second, keepdims=True)
+    found = join_moments(found[0], found[1], eps, axis=second, keepdims=True)
     kept = reduced_shape(x.shape, axes, True)
     mean, var, rstd = (a.reshape(kept) for a in found)
     return mean, var, rstd
@@ -121,7 +125,7 @@ def _moments(x: Array, axes: Axes, eps: float) -> tuple[Array, Array, Array]:
 
 def normalize_sums_over(gy: Array, x: Array, mean: Any, rstd: Array, weight: Any, axes: Axes) -> tuple[Array, Array]:
     """Return the sums of ``gy * weight`` and of ``gy * weight * (x - mean) * rstd`` over `axes`, kept."""
-    axis, parts, first, second = _stages(x, axes)
+    axis, parts, first, second = _stages(x.shape, axes, is_gpu_array(x))
     args = [_split(a, axis, parts) for a in (gy, x, mean, rstd, weight)]
     found = normalize_sums(*args, axis=first, keepdims=True)
     kept = reduced_shape(x.shape, axes, True)
@@ -149,47 +153,88 @@ def normalize_groups(
 ) -> Normalized:
     """Normalise `x` over `groups`, scale and shift; `centred` False: divide by the RMS only."""
     view = x.reshape(groups.shape)
-    mean: Any = 0.0
-    var, rows = None, _rows_of(groups)
     w, b = as_factor(weight, groups.params, x, 1.0), as_factor(bias, groups.params, x, 0.0)
+    rows = _rows_of(groups) if is_gpu_array(x) else None
+    mean: Any = 0.0
+    var = None
     if rows and centred:
         y, mean, var, rstd = norm_rows(view, w, b, eps, **rows._asdict())
     elif rows:
         y, rstd = rms_rows(view, w, eps, **rows._asdict())
     else:
-        if centred:
-            mean, var, rstd = _moments(view, groups.folded, eps)
-        else:
-            rstd = reciprocal_rms(view, 1 / max(1, groups.per_mean), eps, axis=groups.folded, keepdims=True)
-        y = normalize(view, mean, rstd, w, b)
-    y = y.reshape(x.shape)
+        with Together(None if 0 in groups.folded else view) as run:
+            if centred:
+                mean, var, rstd = _moments(view, groups.folded, eps, run)
+            else:
+                scale = 1 / max(1, groups.per_mean)
+                rstd = run(reciprocal_rms, view, scale, eps, axis=groups.folded, keepdims=True)
+            y = run(normalize, view, mean, rstd, w, b)
 
     def backward(gy: Array) -> tuple[Any, Any, Any]:
-        g = gy.reshape(groups.shape)
-        common = tuple(k for k in groups.folded if k in groups.shared)
-        # Where weights are shared inside a group, one pass over the data serves its gradient and theirs.
-        cells = functools.cache(lambda: normalize_sums_over(g, view, mean, rstd, 1.0, common or groups.shared))
-
-        def for_x() -> Array:
-            if rows and (not common or is_gpu_array(g)):
-                return norm_rows_backward(g, view, mean, rstd, w, float(centred), **rows._asdict()).reshape(x.shape)
-            if common:
-                total, dot = (_fold(s if weight is None else s * w, groups.folded, common) for s in cells())
-            else:
-                total, dot = normalize_sums_over(g, view, mean, rstd, w, groups.folded)
-            gx = normalize_backward(g, view, mean, rstd, w, total if centred else 0.0, dot, 1 / groups.per_mean)
-            return gx.reshape(x.shape)
-
-        def for_param(which: int, param: Array) -> Array:
-            return _fold(cells()[which], groups.shared, common or groups.shared).reshape(param.shape)
-
+        back = _Backward(gy.reshape(groups.shape), view, mean, rstd, w, groups, centred, rows)
+        back.trained = weight is not None or bias is not None
         return (
-            for_x,
-            None if weight is None else lambda: for_param(1, weight),
-            None if bias is None else lambda: for_param(0, bias),
+            lambda: back.for_x().reshape(x.shape),
+            None if weight is None else lambda: back.for_param(1).reshape(weight.shape),
+            None if bias is None else lambda: back.for_param(0).reshape(bias.shape),
         )
 
-    return Normalized(y, mean, var, rstd, backward)
+    return Normalized(y.reshape(x.shape), mean, var, rstd, backward)
+
+
+class _Backward:
+    """The gradients of a norm, each made when it is asked for; sums that serve several are kept."""
+
+    trained = True  # whether weight or bias will want the sums
+
+    def __init__(
+        self, g: Array, x: Array, mean: Any, rstd: Array, weight: Any, groups: Groups, centred: bool, rows: Rows | None
+    ) -> None:
+        self.data, self.weight, self.groups, self.centred = (g, x, mean, rstd), weight, groups, centred
+        self.rows = rows
+        # Where weights are shared inside a group, one pass over the data serves its gradient and theirs.
+        self.common = tuple(k for k in groups.folded if k in groups.shared)
+        self.sums: Any = None
+
+    def cells(self) -> tuple[Array, Array]:
+        """Return the sums of ``gy`` and of ``gy * (x - mean) * rstd`` over the axes that all gradients sum over."""
+        if self.sums is None:
+            self.sums = normalize_sums_over(*self.data, 1.0, self.common or self.groups.shared)
+        return self.sums
+
+    def for_param(self, which: int) -> Array:
+        """Return the gradient of the bias (0) or the weight (1)."""
+        return _fold(self.cells()[which], self.groups.shared, self.common or self.groups.shared)
+
+    def for_x(self) -> Array:
+        """Return the gradient of x in the view."""
+        if self.rows:
+            return norm_rows_backward(*self.data, self.weight, float(self.centred), **self.rows._asdict())
+        scale = 1 / self.groups.per_mean
+        if not self.common:
+            return self._by_rows(scale)
+        total, dot = (
+            _fold(s if type(self.weight) is float else s * self.weight, self.groups.folded, self.common)
+            for s in self.cells()
+        )
+        return normalize_backward(*self.data, self.weight, total if self.centred else 0.0, dot, scale)
+
+    def _by_rows(self, scale: float) -> Array:
+        """Return the gradient of x where each row has its own statistics, and sum for the parameters on the way."""
+        axis, parts, first, second = _stages(self.data[0].shape, self.groups.shared, is_gpu_array(self.data[0]))
+        if not self.trained or self.sums is not None or axis:
+            parts = 1
+        with Together(_split(self.data[0], 0, parts)) as run:
+            parts = parts if run.waits else 1
+            data = [_split(a, 0, parts) for a in self.data]
+            weight = _split(self.weight, 0, parts)
+            folded = tuple(k + (parts > 1) for k in self.groups.folded)
+            total, dot = run(normalize_sums, *data, weight, axis=folded, keepdims=True)
+            gx = run(normalize_backward, *data, weight, total if self.centred else 0.0, dot, scale)
+            found = run(normalize_sums, *data, 1.0, axis=first, keepdims=True) if parts > 1 else None
+        if found is not None:
+            self.sums = [a.sum(axis=second).reshape(self.groups.params) for a in found]
+        return gx
 
 
 def _fold(a: Array, axes: Axes, done: Axes) -> Array:

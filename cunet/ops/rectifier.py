@@ -12,12 +12,12 @@ from .. import sums
 from ..backend import Array, accumulator
 from ..kernels import elementwise
 from ..tensor import op
-from .activation import keep
+from .activation import above, below, keep
 
 
 @elementwise("T x", "T y", "y = x < 0 ? A(0) : x")
 def relu_forward(x):
-    return np.maximum(x, 0)
+    return above(x)
 
 
 @elementwise("T gy, T y", "T gx", "gx = y == 0 ? A(0) : gy")
@@ -66,7 +66,7 @@ def _pick(x: np.ndarray, above: float, below: float | np.ndarray) -> np.ndarray:
 
 @elementwise("T x, A slope", "T y", "y = x > 0 ? x : slope * x")
 def leaky_relu_forward(x, slope):
-    return np.maximum(x, 0) + slope * np.minimum(x, 0)
+    return above(x) + slope * below(x)
 
 
 @elementwise("T gy, T x, A slope", "T gx", "gx = x > 0 ? gy : gy * slope")
@@ -133,12 +133,12 @@ def _along_axis(x: Array, weight: Array, axis: int) -> Array:
 
 @elementwise("T x, A alpha", "T y", "y = x > 0 ? x : alpha * expm1(x)")
 def elu_forward(x, alpha):
-    return np.maximum(x, 0) + alpha * np.expm1(np.minimum(x, 0))
+    return above(x) + alpha * np.expm1(below(x))
 
 
 @elementwise("T gy, T x, A alpha", "T gx", "gx = x > 0 ? gy : gy * (alpha * exp(x))")
 def elu_backward(gy, x, alpha):
-    return gy * (np.exp(np.minimum(x, 0)) * _pick(x, 1, alpha))
+    return gy * (np.exp(below(x)) * _pick(x, 1, alpha))
 
 
 @op
@@ -158,12 +158,12 @@ def elu(x, *, alpha: float = 1.0):
 
 @elementwise("T x, A alpha", "T y", "y = x > 0 ? x : alpha * expm1(x / alpha)")
 def celu_forward(x, alpha):
-    return np.maximum(x, 0) + alpha * np.expm1(np.minimum(x, 0) / alpha)
+    return above(x) + alpha * np.expm1(below(x) / alpha)
 
 
 @elementwise("T gy, T x, A alpha", "T gx", "gx = x > 0 ? gy : gy * exp(x / alpha)")
 def celu_backward(gy, x, alpha):
-    return gy * np.exp(np.minimum(x, 0) / alpha)
+    return gy * np.exp(below(x) / alpha)
 
 
 @op
@@ -192,12 +192,12 @@ _SELU_FLOOR = 1.7580993408473768  # their product, rounded once
 
 @elementwise("T x", "T y", "y = x > 0 ? A(1.0507009873554805) * x : A(1.7580993408473768) * expm1(x)")
 def selu_forward(x):
-    return SELU_SCALE * np.maximum(x, 0) + _SELU_FLOOR * np.expm1(np.minimum(x, 0))
+    return SELU_SCALE * above(x) + _SELU_FLOOR * np.expm1(below(x))
 
 
 @elementwise("T gy, T x", "T gx", "gx = gy * (x > 0 ? A(1.0507009873554805) : A(1.7580993408473768) * exp(x))")
 def selu_backward(gy, x):
-    return gy * (np.exp(np.minimum(x, 0)) * _pick(x, SELU_SCALE, _SELU_FLOOR))
+    return gy * (np.exp(below(x)) * _pick(x, SELU_SCALE, _SELU_FLOOR))
 
 
 @op

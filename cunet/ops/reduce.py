@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..backend import Array, accumulator, array_module, is_floating
-from ..kernels import folded_axes, reduced_shape
 from ..methods import Axis
+from ..signature import folded_axes, reduced_shape
 from ..tensor import op
 
 

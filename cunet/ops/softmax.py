@@ -17,10 +17,12 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array, accumulator, is_array, is_floating
-from ..kernels import elementwise, folded_axes, reduced_shape, reduction
+from ..kernels import elementwise, reduction
 from ..methods import Axis
 from ..rowwise import rowwise
+from ..signature import Fold, Twice, folded_axes, reduced_shape
 from ..tensor import op
+from ..together import Together
 
 _BLOCK = 32768  # elements of NumPy's intermediate results: they stay in a core's cache
 
@@ -39,6 +41,18 @@ __device__ SoftmaxState softmax_join(SoftmaxState p, SoftmaxState q) {
 # The difference makes `rest` NaN where `top` is infinite.
 _OUT_REST = "out_rest = a.rest < 0 ? log(A(-1)) : a.rest + (a.top - a.top)"
 _OUT_TOP = "out_top = a.rest < 0 ? log(A(0)) : a.top"
+# First the largest element, then all others; elements as large as it are counted, to leave one of them out.
+_TWICE = Twice(
+    Fold("A(in_x)", "b > a || b != b ? b : a", "log(A(0))"),
+    "a",
+    Fold(
+        "SoftmaxState{A(in_x) == found, exp(A(in_x) == found ? A(-1e30) : A(in_x) - found)}",
+        "SoftmaxState{a.top + b.top, a.rest + b.rest}",
+        "SoftmaxState{A(0), A(0)}",
+        "SoftmaxState",
+    ),
+    "out_top = found; out_rest = a.rest + (a.top - 1) + (found - found)",
+)
 
 
 def check_floating(who: str, x: Any, name: str = "x") -> None:
@@ -65,6 +79,7 @@ def _fold(x: Array, axis: Axis) -> Array:
     identity="SoftmaxState{A(0), A(-1)}",
     reduce_type="SoftmaxState",
     preamble=_STATE,
+    cpu=_TWICE,
 )
 def softmax_stats(x, axis, keepdims):
     rows = _fold(x, axis)
@@ -93,6 +108,7 @@ def softmax_stats(x, axis, keepdims):
     identity="SoftmaxState{A(0), A(-1)}",
     reduce_type="SoftmaxState",
     preamble=_STATE,
+    cpu=_TWICE._replace(post=f"{_TWICE.post}; out_y = isinf(out_top) ? out_top : out_top + log1p(out_rest)"),
 )
 def logsumexp_forward(x, axis, keepdims):
     top, rest = softmax_stats.body(x, axis, keepdims)
@@ -167,12 +183,24 @@ __device__ inline RowTop row_higher(const RowTop& p, const RowTop& q) {
     """,
 )
 def softmax_rows(x):
-    return softmax_forward(x, *softmax_stats(x, axis=-1, keepdims=True))
+    return _softmax(x, -1)
 
 
 @rowwise("T gy, T y", "T gx", "fold(A dot, 0, gy * y, p + q); each(gx = y * (gy - dot))")
 def softmax_rows_backward(gy, y):
-    return softmax_backward(gy, y, softmax_dot(gy, y, axis=-1, keepdims=True))
+    return _softmax_gradient(gy, y, -1)
+
+
+def _softmax(x: Array, axis: int) -> Array:
+    with Together(x) as run:
+        y = run(softmax_forward, x, *run(softmax_stats, x, axis=axis, keepdims=True))
+    return y
+
+
+def _softmax_gradient(gy: Array, y: Array, axis: int) -> Array:
+    with Together(gy) as run:
+        gx = run(softmax_backward, gy, y, run(softmax_dot, gy, y, axis=axis, keepdims=True))
+    return gx
 
 
 @op
@@ -194,8 +222,8 @@ def softmax(x, *, axis: int = -1):
     if axis in (-1, x.ndim - 1) and x.ndim:
         y = softmax_rows(x)
         return y, lambda gy: (softmax_rows_backward(gy, y),)
-    y = softmax_forward(x, *softmax_stats(x, axis=axis, keepdims=True))
-    return y, lambda gy: (softmax_backward(gy, y, softmax_dot(gy, y, axis=axis, keepdims=True)),)
+    y = _softmax(x, axis)
+    return y, lambda gy: (_softmax_gradient(gy, y, axis),)
 
 
 @elementwise("T x, A top, A rest", "T y", "y = (x - top) - log1p(rest)")
@@ -225,7 +253,13 @@ def log_softmax_backward(gy, y, total):
     preamble=TOP_CUDA,
 )
 def log_softmax_rows(x):
-    return log_softmax_forward(x, *softmax_stats(x, axis=-1, keepdims=True))
+    return _log_softmax(x, -1)
+
+
+def _log_softmax(x: Array, axis: int) -> Array:
+    with Together(x) as run:
+        y = run(log_softmax_forward, x, *run(softmax_stats, x, axis=axis, keepdims=True))
+    return y
 
 
 @rowwise("T gy, T y", "T gx", "fold(A total, 0, gy, p + q); each(gx = gy - exp(y) * total)")
@@ -250,7 +284,7 @@ def log_softmax(x, *, axis: int = -1):
     if axis in (-1, x.ndim - 1) and x.ndim:
         y = log_softmax_rows(x)
         return y, lambda gy: (log_softmax_rows_backward(gy, y),)
-    y = log_softmax_forward(x, *softmax_stats(x, axis=axis, keepdims=True))
+    y = _log_softmax(x, axis)
 
     def vjp(gy):
         total = gy.sum(axis=axis, keepdims=True, dtype=accumulator(gy.dtype))
