@@ -286,8 +286,7 @@ class Reduction(Kernel):
         self.cpu = cpu
         self.needs_cupy = folding.needs_cupy(map, post)
 
-    native = True
-    in_place = False
+    native, in_place = True, False
 
     def __call__(self, *args: Any, axis: Any = None, keepdims: bool = False) -> Any:
         """Return the outputs, the axes `axis` folded away (kept with length 1 if `keepdims`)."""
