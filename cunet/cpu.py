@@ -43,8 +43,13 @@ def keep_memory() -> bool:
 
 
 @functools.cache
-def _openblas() -> tuple[Any, Any] | None:
-    """Return the functions that get and set the number of threads of NumPy's own OpenBLAS, if it has one."""
+def openblas() -> dict[str, Any] | None:
+    """Return functions of NumPy's own OpenBLAS, or None if it has another BLAS.
+
+    Returns:
+        "get" and "set", of the number of threads; and "sgemm" and "dgemm" of C's interface with 64-bit integers, if
+        it has those.
+    """
     import numpy as np
 
     folder = os.path.dirname(np.__file__)
@@ -52,17 +57,20 @@ def _openblas() -> tuple[Any, Any] | None:
         os.path.join(folder, ".dylibs", "*openblas*")
     ):
         library = ctypes.CDLL(path)
-        for name in ("scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads64_", "openblas_{}_num_threads"):
-            get, set_ = getattr(library, name.format("get"), None), getattr(library, name.format("set"), None)
-            if get is not None and set_ is not None:
-                return get, set_
+        for before, after in (("scipy_", "64_"), ("", "64_"), ("", "")):
+            names = {f"{verb}": f"{before}openblas_{verb}_num_threads{after}" for verb in ("get", "set")}
+            if after:
+                names |= {name: f"{before}cblas_{name}{after}" for name in ("sgemm", "dgemm")}
+            found = {key: getattr(library, name, None) for key, name in names.items()}
+            if found["get"] is not None and found["set"] is not None:
+                return {key: function for key, function in found.items() if function is not None}
     return None
 
 
 def blas_threads() -> int | None:
     """Return how many threads NumPy's BLAS uses, or None if it cannot be asked."""
-    functions = _openblas()
-    return None if functions is None else int(functions[0]())
+    functions = openblas()
+    return None if functions is None else int(functions["get"]())
 
 
 @contextmanager
@@ -72,11 +80,11 @@ def one_blas_thread() -> Iterator[bool]:
     For work that is spread over threads of our own: its products would fight for the cores, and idle BLAS
     threads spin for some 30 ms after each product.
     """
-    functions = _openblas()
+    functions = openblas()
     if functions is None:
         yield False
         return
-    get, set_ = functions
+    get, set_ = functions["get"], functions["set"]
     before = int(get())
     if before > 1:
         set_(1)

@@ -139,7 +139,8 @@ class Elementwise(Kernel):
         params = (*self.ins, *self.outs)
         given = [p for p in params if not p.raw and p.type not in ("A", "int32")]
         #: Kernels that write where they like, or whose output has a shape of its own, are not compiled for the CPU.
-        self.native = bool(cpu or (given and given[0] in self.ins and not any(p.raw for p in self.outs)))
+        raw = any(p.raw for p in self.outs) and native.ROWS not in operation
+        self.native = bool(cpu or (given and given[0] in self.ins and not raw))
         #: Bodies with integers may look along an axis; all others are cut into blocks where arrays are long.
         self._cut = all(p.type in ("T", "A") and not p.raw for p in params)
         self._in_rows = rows.fits(self)

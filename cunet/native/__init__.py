@@ -22,6 +22,9 @@ from ..notice import say, warn
 #: Whether kernels ask for their compiled bodies; see `enable` and `disable`.
 active = os.environ.get("CUNET_NATIVE", "1") != "0"
 threads = 0  # set with the runtime
+#: Begins a body that knows which row and column of a matrix of width `row_width`, a number, element `i` is: for
+#: kernels whose ``raw`` arrays have rows of other widths. On the CPU the loop knows that without a division.
+ROWS = "const long long row = (long long)i / row_width, column = (long long)i - row * row_width;"
 _UNKNOWN = object()
 _runtime: Any = _UNKNOWN
 _told = False  # that nothing more is compiled
@@ -77,7 +80,8 @@ def _start() -> Any:
         if build.SUPPORTED:
             say("cunet: no C++ compiler (g++ or clang++) found, so kernels run on NumPy, slower")
         return None
-    source = (text.HERE / "runtime.cpp").read_text(encoding="utf-8")
+    files = ("runtime.cpp", "products.cpp", "recurrence.cpp")
+    source = "".join((text.HERE / name).read_text(encoding="utf-8") for name in files)
     (error,) = build.compile_all([source])
     try:
         if error is not None:
@@ -194,9 +198,11 @@ def _bind(group: Sequence[Any], wide: np.dtype, source: str) -> None:
         _report(group[0], error)
         return
     for k in group:
-        kind: Any = (
-            call.ReductionCall if hasattr(k, "reduce") else call.UpdateCall if k.in_place else call.ElementwiseCall
-        )
+        kind: Any = call.ReductionCall if hasattr(k, "reduce") else call.ElementwiseCall
+        if k.in_place:
+            kind = call.UpdateCall
+        elif ROWS in getattr(k, "operation", ""):
+            kind = call.StepCall
         k.compiled[wide.char] = kind(k, wide, library, runtime())
 
 

@@ -165,6 +165,14 @@ class ElementwiseCall(_Compiled):
         return found
 
 
+class StepCall(ElementwiseCall):
+    """A kernel that writes into rows of other widths: compiled for the loops of `recurrence` alone."""
+
+    def __call__(self, args: Sequence[Any], lead: np.ndarray, threads: int) -> Any:
+        """Leave single calls to NumPy."""
+        return NotImplemented
+
+
 class UpdateCall(ElementwiseCall):
     """A kernel that changes its last arguments."""
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -25,6 +26,7 @@ const long kRow = 32;              // shorter rows are copied next to each other
 const long kBlock = 32768;         // elements of a block that several kernels work on while it is in the cache
 const long kWorth = 1500000;       // tenths of nanoseconds: less work is not worth waking a thread
 const long kShort = 128;           // rows that are folded next to each other, not each in lanes
+const int kPatience = 200;         // microseconds that a thread looks for more work before it sleeps
 enum Result { kDone = 0, kOtherType = 1, kOtherShape = 2, kOtherLayout = 3 };
 enum Loose { kData = 0, kSingle = 1, kAlong = 2 };  // kAlong: an array along a row where others are one number a row
 
@@ -40,11 +42,12 @@ class Pool {
       for (long k = 0; k < count; k++) work(context, k);
       return;
     }
+    bool asleep;
     {
       std::lock_guard<std::mutex> lock(mutex_);
       while (helpers_ < threads - 1) {
         try {
-          std::thread(&Pool::help, this, helpers_, generation_).detach();
+          std::thread(&Pool::help, this, helpers_, generation_.load()).detach();
         } catch (...) {
           break;
         }
@@ -53,11 +56,15 @@ class Pool {
       work_ = work, context_ = context, count_ = count, next_ = 0;
       wanted_ = threads - 1 < helpers_ ? threads - 1 : helpers_;
       generation_++;
+      asleep = sleepers_ > 0;
     }
-    wake_.notify_all();
+    if (asleep) wake_.notify_all();
     drain();
     std::unique_lock<std::mutex> lock(mutex_);
     wanted_ = 0;  // who has not woken up by now is not waited for
+    lock.unlock();
+    watch([this] { return active_ == 0; });
+    lock.lock();
     done_.wait(lock, [this] { return active_ == 0; });
   }
 
@@ -65,14 +72,27 @@ class Pool {
   void drain() {
     for (long k; (k = next_.fetch_add(1)) < count_;) work_(context_, k);
   }
+  // Looks again and again for a little while: to sleep and to be woken takes longer than what a small net leaves free.
+  template <class Test> static void watch(Test there) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(kPatience);
+    for (int k = 1; !there(); k++) {
+#if defined(__x86_64__)
+      __builtin_ia32_pause();
+#endif
+      if (k % 64 == 0 && std::chrono::steady_clock::now() > end) return;
+    }
+  }
   void help(int number, long seen) {
     sigset_t all;  // signals are for threads that know Python
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, nullptr);
     for (;;) {
+      watch([&] { return generation_ != seen; });
       {
         std::unique_lock<std::mutex> lock(mutex_);
+        sleepers_++;
         wake_.wait(lock, [&] { return generation_ != seen; });
+        sleepers_--;
         seen = generation_;
         if (number >= wanted_) continue;
         active_++;
@@ -86,9 +106,10 @@ class Pool {
   std::condition_variable wake_, done_;
   void (*work_)(void*, long) = nullptr;
   void* context_ = nullptr;
-  long count_ = 0, generation_ = 0;
-  std::atomic<long> next_{0};
-  int helpers_ = 0, wanted_ = 0, active_ = 0;
+  long count_ = 0;
+  std::atomic<long> generation_{0}, next_{0};
+  std::atomic<int> active_{0};
+  int helpers_ = 0, wanted_ = 0, sleepers_ = 0;
 };
 
 Pool* pool = nullptr;          // never deleted: helpers sleep in it when the process ends

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import special
+from . import ROWS
 
 HERE = Path(__file__).parent
 #: Types that may stand in parameter lists, as NumPy's type characters (longlong and long are one here).
@@ -88,7 +89,7 @@ def loose_of(kernel: Any, param: Any) -> int:
 
     The numbers are those of `Loose` in the runtime.
     """
-    if param.type == "T" or param.raw or param not in kernel.ins or late(kernel, param):
+    if param.type == "T" or param.raw or param.name == "row_width" or param not in kernel.ins or late(kernel, param):
         return 0
     return 2 if param.name in kernel.along else 1
 
@@ -135,7 +136,7 @@ def _function(kernel: Any, wide: np.dtype, name: str, single: Sequence[Any], ope
         here = f"((char*)_p[{k}] + _r * _steps[{k}])"
         if p.raw:
             before.append(f"{const}{t}* const {p.name} = ({const}{t}*)_p[{k}];")
-        elif p in single:
+        elif p in single or p.name == "row_width":
             row.append(f"const {t} {inner} = *(const {t}*){here};")
         else:
             row.append(f"{const}{t}* __restrict _p{k} = ({const}{t}*){here};")
@@ -144,12 +145,17 @@ def _function(kernel: Any, wide: np.dtype, name: str, single: Sequence[Any], ope
             else:
                 load.append(f"{t} {inner} = _p{k}[_j];" if kernel.in_place else f"{t} {inner};")
                 store.append(f"_p{k}[_j] = {inner};")
+    free = not any(p.raw for p in (*kernel.ins, *kernel.outs))
+    if ROWS in operation:  # who calls it stays within a row
+        row.append("const long long row = _at / row_width, _first = _at - row * row_width;")
+        load.append("const long long column = _first + _j;")
+        operation, free = operation.replace(ROWS, ""), True
     parameters = "void* const* _p, const long* _steps, long _rows, long _n, long _at"
     return f"""extern "C" void {symbol(kernel, wide)}_{name}({parameters}) {{
   {" ".join(before)}
   for (long _r = 0; _r < _rows; ++_r, _at += _n) {{
     {" ".join(row)}
-    {"" if any(p.raw for p in (*kernel.ins, *kernel.outs)) else "CUNET_INDEPENDENT"}
+    {"CUNET_INDEPENDENT" if free else ""}
     for (long _j = 0; _j < _n; ++_j) {{
       const long long i = _at + _j; (void)i;
       {" ".join(load)}

@@ -7,16 +7,30 @@ from typing import Any
 
 import numpy as np
 
-from .. import sums
+from .. import native, sums
 from ..backend import Array, accumulator, array_module, is_gpu_array, is_half
+from ..native.products import product as native_product
 from ..tensor import Tensor, as_array, op
 
+#: Multiplications from which a product of matrices goes to threads of ours: those of BLAS would spin beside them.
+SHARED = 2**18
 
-def product(x: Array, y: Array) -> Array:
+
+def product(x: Array, y: Array, out: Array | None = None) -> Array:
     """Return ``x @ y``; NumPy has no fast half product, and sums it in half: go through float32."""
+    if native.active and type(x) is np.ndarray and x.ndim == y.ndim == 2 and x.size * y.shape[1] > SHARED:
+        z = None if out is not None else native_product(x, y)
+        if z is not None:
+            return z
     if is_half(x.dtype) and not is_gpu_array(x):
-        return (x.astype(np.float32) @ y.astype(np.float32)).astype(np.result_type(x.dtype, y.dtype))
-    return x @ y
+        z = (x.astype(np.float32) @ y.astype(np.float32)).astype(np.result_type(x.dtype, y.dtype))
+    elif out is None:
+        return x @ y
+    else:
+        return array_module(x).matmul(x, y, out=out)
+    if out is not None:
+        out[...] = z
+    return z if out is None else out
 
 
 def _rows(x: Array) -> Array:
@@ -87,12 +101,12 @@ def linear(x, weight, bias=None):
     def vjp(gy):
         g = _rows(gy)
         return (
-            lambda: product(g, weight).reshape(x.shape),
+            lambda: product(g, weight) if x.ndim == 2 else product(g, weight).reshape(x.shape),
             lambda: product(g.T, flat),
             None if bias is None else lambda: column_sums(g),
         )
 
-    return y.reshape(*x.shape[:-1], weight.shape[0]), vjp
+    return y if x.ndim == 2 else y.reshape(*x.shape[:-1], weight.shape[0]), vjp
 
 
 @op

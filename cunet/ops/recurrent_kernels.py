@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..kernels import elementwise
+from ..native import ROWS
 from .activation import keep
 
 
@@ -49,11 +50,12 @@ def rnn_relu_backward(gy, gh, y, gx=None):
 
 
 @elementwise(
-    "raw T x, raw T p, T c, int64 width",
+    "raw T x, raw T p, T c, int64 row_width",
     "T h, T cell, raw T gates",
-    """
-    const long long row = (long long)i / width, at = row * 4 * width + ((long long)i - row * width);
-    const long long f_at = at + width, g_at = at + 2 * width, o_at = at + 3 * width;
+    f"""
+    {ROWS}
+    const long long at = row * 4 * row_width + column;
+    const long long f_at = at + row_width, g_at = at + 2 * row_width, o_at = at + 3 * row_width;
     const A a = 1 / (1 + exp(-((A)x[at] + (A)p[at])));
     const A f = 1 / (1 + exp(-((A)x[f_at] + (A)p[f_at])));
     const A g = tanh((A)x[g_at] + (A)p[g_at]);
@@ -77,11 +79,12 @@ def lstm_forward(x, p, c, width, h=None, cell=None, gates=None):
 
 
 @elementwise(
-    "raw T gates, T gy, T gh, T gc, T c, T cell, int64 width",
+    "raw T gates, T gy, T gh, T gc, T c, T cell, int64 row_width",
     "T before, raw T gx",
-    """
-    const long long row = (long long)i / width, at = row * 4 * width + ((long long)i - row * width);
-    const long long f_at = at + width, g_at = at + 2 * width, o_at = at + 3 * width;
+    f"""
+    {ROWS}
+    const long long at = row * 4 * row_width + column;
+    const long long f_at = at + row_width, g_at = at + 2 * row_width, o_at = at + 3 * row_width;
     const A a = gates[at], f = gates[f_at], g = gates[g_at], o = gates[o_at];
     const A t = tanh(cell), d = gy + gh, dc = d * o * (1 - t * t) + gc;
     gx[at] = (T)(dc * g * a * (1 - a));
@@ -118,11 +121,12 @@ def lstm_backward(gates, gy, gh, gc, c, cell, width, before=None, gx=None):
 
 
 @elementwise(
-    "raw T x, raw T p, T h, int64 width",
+    "raw T x, raw T p, T h, int64 row_width",
     "T y, T q, raw T gates",
-    """
-    const long long row = (long long)i / width, at = row * 3 * width + ((long long)i - row * width);
-    const long long z_at = at + width, n_at = at + 2 * width;
+    f"""
+    {ROWS}
+    const long long at = row * 3 * row_width + column;
+    const long long z_at = at + row_width, n_at = at + 2 * row_width;
     const A r = 1 / (1 + exp(-((A)x[at] + (A)p[at])));
     const A z = 1 / (1 + exp(-((A)x[z_at] + (A)p[z_at])));
     q = p[n_at];
@@ -146,11 +150,12 @@ def gru_forward(x, p, h, width, y=None, q=None, gates=None):
 
 
 @elementwise(
-    "raw T gates, T gy, T gh, T h, T q, int64 width",
+    "raw T gates, T gy, T gh, T h, T q, int64 row_width",
     "T direct, raw T gx, raw T gp",
-    """
-    const long long row = (long long)i / width, at = row * 3 * width + ((long long)i - row * width);
-    const long long z_at = at + width, n_at = at + 2 * width;
+    f"""
+    {ROWS}
+    const long long at = row * 3 * row_width + column;
+    const long long z_at = at + row_width, n_at = at + 2 * row_width;
     const A r = gates[at], z = gates[z_at], m = gates[n_at], d = gy + gh;
     const A dm = d * (1 - z) * (1 - m * m), dz = d * (h - m) * z * (1 - z), dr = dm * q * r * (1 - r);
     gx[at] = (T)dr; gx[z_at] = (T)dz; gx[n_at] = (T)dm;

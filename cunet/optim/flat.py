@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,11 @@ import numpy as np
 from .. import backend
 from ..backend import Array
 from ..kernels import update
+from ..tape import clock
 from ..tensor import Tensor
+
+#: Elements from which on a gradient is read where it lies: to copy it beside others takes longer than a kernel call.
+APART = 32768
 
 #: What an optimiser keeps for one parameter: numbers such as "step", and arrays of the parameter's shape.
 State = dict[str, Any]
@@ -113,17 +117,32 @@ class Flat:
             self.weights = self._master()
         return True
 
-    def runs(self, key: Callable[[State], Any]) -> Iterator[tuple[int, int, Any]]:
-        """Yield (first, last + 1, key) for neighbouring parameters that have a gradient and equal keys."""
+    def numbers(self, wanted: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+        """Return for each parameter the numbers of these names in its state, or the values given where it has none."""
+        return zip(*[[state.get(name, value) for state in self.states] for name, value in wanted.items()], strict=True)
+
+    def runs(self, keys: Iterable[Any]) -> Iterator[tuple[int, int, Any]]:
+        """Yield (first, last + 1, key) for neighbouring parameters that have a gradient and equal keys, of one each."""
         first, current = 0, None
-        for i, (p, state) in enumerate(zip(self.params, self.states, strict=True)):
-            this = None if p.grad is None else key(state)
+        for i, (p, key) in enumerate(zip(self.params, keys, strict=True)):
+            this = None if p.grad is None else key
             if this != current:
                 if current is not None:
                     yield first, i, current
                 first, current = i, this
         if current is not None:
             yield first, len(self.params), current
+
+    def parts(self, first: int, last: int) -> Iterator[tuple[int, int]]:
+        """Yield (first, last + 1) of what one kernel call shall update of a run: on the CPU large parameters alone."""
+        for i in range(first, last if self.device == "cpu" else first):
+            if self.spans[i][1] - self.spans[i][0] >= APART:
+                if i > first:
+                    yield first, i
+                yield i, i + 1
+                first = i + 1
+        if first < last:
+            yield first, last
 
     def gradient(self, first: int, last: int) -> Array | list[Array]:
         """Return the gradients of a run of parameters: one 1-D array, on the GPU a list for the kernel to read."""
@@ -145,5 +164,6 @@ class Flat:
         if self.weights is not self.data:
             span = self.span(first, last)
             self.data[span] = self.weights[span]
+        now = next(clock)
         for p in self.params[first:last]:
-            p.mark_modified()
+            p._modified = now

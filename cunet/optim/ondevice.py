@@ -85,7 +85,8 @@ def wanted(group: Group, flat: Flat) -> bool:
 def step(optimizer: Optimizer, group: Group, flat: Flat) -> None:
     """Update a flat buffer; looks at no number, and from the second step on makes no array for one."""
     names, slots, kernel = tuple(optimizer.numbers), optimizer.slots(group), optimizer.kernel(group)
-    for first, last, _ in list(flat.runs(lambda state: [_known(state.get(name)) for name in names])):
+    keys = [[_known(state.get(name)) for name in names] for state in flat.states]
+    for first, last, _ in list(flat.runs(keys)):
         numbers = [_own(flat, first, last, name, optimizer.numbers[name]) for name in names]
         scalars = _advance(optimizer, group, flat, (first, last), numbers)
         span = flat.span(first, last)

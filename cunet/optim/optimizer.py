@@ -200,14 +200,15 @@ class Optimizer:
                 flat.add_slot(name, fill)
         if ondevice.wanted(group, flat):
             return ondevice.step(self, group, flat)
-        runs = list(flat.runs(lambda state: tuple([state.get(name, self.numbers[name]) for name in names])))
-        for first, last, numbers in runs:
+        for first, last, numbers in list(flat.runs(flat.numbers(self.numbers))):
             after, scalars = self.advance(group, numbers)
-            span = flat.span(first, last)
             arrays = [flat.weights, *[flat.slots[name] for name in slots]]
-            kernel(flat.gradient(first, last), *scalars, *[a[span] for a in arrays])
-            for state in flat.states[first:last]:
-                state.update(zip(names, after, strict=True))
+            for i, j in flat.parts(first, last):
+                span = flat.span(i, j)
+                kernel(flat.gradient(i, j), *scalars, *[a[span] for a in arrays])
+            for name, value in zip(names, after, strict=True):
+                for state in flat.states[first:last]:
+                    state[name] = value
             flat.updated(first, last)
 
     # -- saving

@@ -1,0 +1,139 @@
+// Matrix products by NumPy's own BLAS, each part of a large one in a thread of ours. The text follows runtime.cpp.
+//
+// BLAS threads wait for each other inside a product, and spin for long after it; ours share out what is independent.
+// How a product is cut depends on its shape alone, so its bits do not depend on the number of threads.
+
+namespace {
+
+enum { kRowMajor = 101, kPlain = 111, kTransposed = 112 };
+typedef void (*Gemm32)(int, int, int, long, long, long, float, const float*, long, const float*, long, float, float*, long);
+typedef void (*Gemm64)(int, int, int, long, long, long, double, const double*, long, const double*, long, double, double*, long);
+
+struct Blas {
+  Gemm32 gemm32;
+  Gemm64 gemm64;
+  int (*get)();
+  void (*set)(int);
+} blas;
+
+struct Held {
+  std::mutex mutex;
+  int users = 0, before = 1;
+};
+Held* held = nullptr;
+
+// Holds BLAS at one thread while an object lives, in whatever order threads come and go.
+class OneBlasThread {
+ public:
+  OneBlasThread() {
+    std::lock_guard<std::mutex> lock(held->mutex);
+    if (held->users++ == 0 && (held->before = blas.get()) > 1) blas.set(1);
+  }
+  ~OneBlasThread() {
+    std::lock_guard<std::mutex> lock(held->mutex);
+    if (--held->users == 0 && held->before > 1) blas.set(held->before);
+  }
+};
+
+// In a forked child, where no other thread lives on that would give BLAS its threads back.
+void nobody_holds() {
+  if (held->users && held->before > 1) blas.set(held->before);
+  held = new Held;
+}
+
+struct Matrix {
+  char* data;
+  long rows, columns, pitch;  // from row to row, or of a transposed one from column to column, in elements
+  int kind;
+};
+
+void gemm(char letter, const Matrix& x, const Matrix& y, const Matrix& z) {
+  if (letter == 'f')
+    blas.gemm32(kRowMajor, x.kind, y.kind, z.rows, z.columns, x.columns, 1, (float*)x.data, x.pitch, (float*)y.data,
+                y.pitch, 0, (float*)z.data, z.pitch);
+  else
+    blas.gemm64(kRowMajor, x.kind, y.kind, z.rows, z.columns, x.columns, 1, (double*)x.data, x.pitch, (double*)y.data,
+                y.pitch, 0, (double*)z.data, z.pitch);
+}
+
+// Rows [from, from + count) of a matrix, or columns.
+Matrix rows_of(Matrix m, long from, long count, int size) {
+  m.data += from * (m.kind == kPlain ? m.pitch : 1) * size;
+  m.rows = count;
+  return m;
+}
+Matrix columns_of(Matrix m, long from, long count, int size) {
+  m.data += from * (m.kind == kPlain ? 1 : m.pitch) * size;
+  m.columns = count;
+  return m;
+}
+
+bool read(const Array& a, Matrix& m) {
+  const int size = size_of(letter_of(a));
+  if (a.ndim != 2 || !(a.flags & kAligned)) return false;
+  m.data = a.data, m.rows = a.shape[0], m.columns = a.shape[1];
+  const bool plain = a.strides[1] == size && a.strides[0] % size == 0 && a.strides[0] >= m.columns * size;
+  const bool turned = a.strides[0] == size && a.strides[1] % size == 0 && a.strides[1] >= m.rows * size;
+  if (!plain && !turned) return false;
+  m.kind = plain ? kPlain : kTransposed;
+  m.pitch = a.strides[plain ? 0 : 1] / size;
+  return true;
+}
+
+const double kPart = 4e6;      // FLOPs that are worth waking a thread
+const int kParts = 8;          // more copies of the smaller factor cost too much
+const long kLeast = 32;        // rows or columns of a part
+const long kGrain = 4;         // rows or columns of a part are a multiple of this
+
+struct Product {
+  Matrix x, y, z;
+  char letter;
+  long each;
+};
+
+void run_part(void* context, long k) {
+  const Product& p = *(const Product*)context;
+  const int size = size_of(p.letter);
+  if (p.z.rows >= p.z.columns) {
+    const long from = k * p.each, count = p.z.rows - from < p.each ? p.z.rows - from : p.each;
+    gemm(p.letter, rows_of(p.x, from, count, size), p.y, rows_of(p.z, from, count, size));
+  } else {
+    const long from = k * p.each, count = p.z.columns - from < p.each ? p.z.columns - from : p.each;
+    gemm(p.letter, p.x, columns_of(p.y, from, count, size), columns_of(p.z, from, count, size));
+  }
+}
+
+}  // namespace
+
+extern "C" {
+
+int cunet_blas(void* gemm32, void* gemm64, void* get, void* set) {
+  blas = {(Gemm32)gemm32, (Gemm64)gemm64, (int (*)())get, (void (*)(int))set};
+  held = new Held;
+  return pthread_atfork(nullptr, nullptr, nobody_holds);
+}
+
+// z = x @ y for matrices of one dtype, float32 or float64.
+int cunet_product(uint64_t x, uint64_t y, uint64_t z, int threads) {
+  Product p;
+  p.letter = letter_of(array_at(z));
+  if ((p.letter != 'f' && p.letter != 'd') || letter_of(array_at(x)) != p.letter || letter_of(array_at(y)) != p.letter)
+    return kOtherType;
+  if (!read(array_at(x), p.x) || !read(array_at(y), p.y) || !read(array_at(z), p.z) || p.z.kind != kPlain)
+    return kOtherLayout;
+  if (p.x.columns != p.y.rows || p.z.rows != p.x.rows || p.z.columns != p.y.columns) return kOtherShape;
+  if (!p.x.rows || !p.x.columns || !p.y.columns) return kOtherShape;
+  const OneBlasThread alone;
+  const double flops = 2.0 * p.x.rows * p.x.columns * p.y.columns;
+  const long length = p.z.rows >= p.z.columns ? p.z.rows : p.z.columns;
+  long parts = 1;
+  while (parts < kParts && flops / (2 * parts) >= kPart && length / (2 * parts) >= kLeast) parts *= 2;
+  if (parts == 1) {
+    gemm(p.letter, p.x, p.y, p.z);
+    return kDone;
+  }
+  p.each = ((length + parts - 1) / parts + kGrain - 1) / kGrain * kGrain;
+  pool->run(run_part, &p, (length + p.each - 1) / p.each, threads);
+  return kDone;
+}
+}

@@ -1,0 +1,84 @@
+"""Loops over time in the runtime: see ``recurrence.cpp``."""
+
+from __future__ import annotations
+
+import ctypes as c
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import native
+from . import products
+
+_MOST = 16  # operands of a kernel
+
+
+class _Place(c.Structure):
+    _fields_ = [("data", c.c_void_p), ("step", c.c_long), ("row", c.c_long)]
+
+
+class _Recurrence(c.Structure):
+    _fields_ = [
+        ("kernel", c.c_void_p), ("letter", c.c_int32), ("operands", c.c_int32),
+        ("product_first", c.c_int32), ("threads", c.c_int32),
+        ("steps", c.c_long), ("batch", c.c_long), ("width", c.c_long), ("running", c.c_void_p),
+        ("source", _Place), ("target", _Place), ("mask", _Place), ("extra", _Place), ("masked", _Place),
+        ("weight", c.c_void_p), ("inner", c.c_long), ("outer", c.c_long), ("operand", _Place * _MOST),
+    ]  # fmt: skip
+
+
+def _place(a: np.ndarray | None) -> Any:
+    """Say where the rows of an array of shape (T, N, ...), (N, ...) or (...) lie."""
+    if a is None:
+        return _Place()
+    step, row = (0,) * (3 - a.ndim) + a.strides[:-1]
+    return _Place(a.ctypes.data, step, row)
+
+
+def run(
+    kernel: Any,
+    args: Sequence[Any],
+    factors: tuple[np.ndarray, np.ndarray, np.ndarray],
+    *,
+    running: Sequence[int],
+    product_first: bool,
+    mask: np.ndarray | None,
+    extra: np.ndarray | None,
+) -> bool:
+    """Go through all steps; return whether that could be done.
+
+    Args:
+        kernel: of one step, and what it takes and writes, as arrays of shape (T, N, ...) in the order of the loop, or
+            (N, ...) where it is the same array in every step; and numbers.
+        args: its inputs and outputs.
+        factors: ``(x, w, y)`` of the product ``y = x @ w`` in every step.
+        running: how many rows there are in each step.
+        product_first: whether the product comes before the kernel.
+        mask: shape (N, ...) or None: what x is multiplied by, or y where the kernel comes first.
+        extra: shape (N, ...) or (...), or None: what is added to y.
+    """
+    x, weight, y = factors
+    arrays = [a for a in (*args, *factors, mask, extra) if isinstance(a, np.ndarray)]
+    usable = native.active and all(type(a) is np.ndarray and a.dtype == x.dtype for a in arrays)
+    call = usable and kernel.for_cpu(x)
+    if not call or not products.bound() or not weight.flags.c_contiguous or len(args) > _MOST:
+        return False
+    size = x.itemsize
+    if any(a.shape[-1] > 1 and a.strides[-1] != size or any(n % size for n in a.strides) for a in arrays):
+        return False
+    numbers = [c.c_long(a) for a in args if not isinstance(a, np.ndarray)]
+    at = iter(numbers)
+    places = [_place(a) if isinstance(a, np.ndarray) else _Place(c.addressof(next(at)), 0, 0) for a in args]
+    masked = np.empty(x.shape[-2:], x.dtype) if mask is not None and product_first else None
+    counts = np.array(running, np.int64)
+    native.runtime().cunet_recur(
+        c.byref(
+            _Recurrence(
+                call.described.pieces[0], ord(x.dtype.char), len(args), product_first, native.threads,
+                len(running), y.shape[-2], weight.shape[not product_first], counts.ctypes.data,
+                *map(_place, (x, y, mask, extra, masked)), weight.ctypes.data, *weight.shape, (_Place * _MOST)(*places),
+            )
+        )
+    )  # fmt: skip
+    return True
