@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from . import backend, blocks, cpu, folding, native, rows, updating
+from . import backend, blocks, cpu, folding, native, rows
 from .signature import Fold, Twice, folded_axes, parse, prelude, reduced_shape, signature
 
 cpu.keep_memory()
@@ -223,43 +223,6 @@ class Elementwise(Kernel):
         return xp.ElementwiseKernel(ins, outs, operation, self.name, preamble=preamble)
 
 
-class Update(Elementwise):
-    """A kernel that changes its outputs in place, such as the step of an optimiser over flat buffers."""
-
-    in_place = True
-    block = 32768  # elements: a block of five float32 arrays and its scratch stay in a core's cache
-
-    def __init__(self, body: Callable[..., Any], ins: str, outs: str, operation: str, scratch: int) -> None:
-        super().__init__(body, ins, outs, operation)
-        self.scratch = scratch
-
-    def __call__(self, *args: Any) -> None:  # type: ignore[override]
-        """Update the last arguments, contiguous 1-D arrays of one length, from those before them.
-
-        Arguments of type ``A`` are Python numbers, or 0-d arrays on the GPU that are read there. On the GPU the first
-        argument, the gradient, may be a list of arrays that belong to the others one after the other.
-        """
-        xp = backend.array_module(args[-1])
-        if xp is np:
-            call = native.active and self.for_cpu(args[-1])
-            if not (call and call.update(args, native.threads)):
-                self._in_blocks(args)
-            return
-        gradients = args[0] if isinstance(args[0], list) else [args[0]]
-        updating.update(self, xp, gradients, args[1 : len(self.ins)], args[len(self.ins) :])
-
-    def _in_blocks(self, args: Sequence[Any]) -> None:
-        size, dtype = args[-1].size, args[-1].dtype
-        arrays = [p.type == "T" for p in (*self.ins, *self.outs)]
-        values: list[Any] = [a if is_array else float(a) for a, is_array in zip(args, arrays, strict=True)]
-        scratch = [np.empty(min(size, self.block), dtype) for _ in range(self.scratch)]
-        with np.errstate(all="ignore"):
-            for start in range(0, size, self.block):
-                part = slice(start, min(start + self.block, size))
-                parts = [a[part] if is_array else a for a, is_array in zip(values, arrays, strict=True)]
-                self.body(*parts, *[s[: part.stop - start] for s in scratch])
-
-
 class Reduction(Kernel):
     """A kernel that folds axes of its inputs: map each element, combine, then finish."""
 
@@ -359,18 +322,6 @@ def elementwise(
         with_slope: for a function of one array, a NumPy function that returns y and dy/dx; see `with_back`.
     """
     return lambda body: Elementwise(body, ins, outs, operation, preamble, per_thread, cpu, along, with_slope)
-
-
-def update(ins: str, outs: str, operation: str, *, scratch: int) -> Callable[[Callable[..., Any]], Update]:
-    """Make a kernel of a NumPy function ``body(*ins, *outs, *scratch)`` that changes `outs` in place.
-
-    Args:
-        ins, outs: parameter lists of types ``T`` and ``A``; each array is float32 or float64.
-        operation: the CUDA body; reads the old values of the outputs and assigns the new.
-        scratch: how many arrays of the outputs' size the body gets to keep intermediate results in. It is
-            called for one block of the arrays at a time, and allocates nothing.
-    """
-    return lambda body: Update(body, ins, outs, operation, scratch)
 
 
 def reduction(

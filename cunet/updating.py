@@ -1,26 +1,77 @@
-"""The step of an optimiser on a device: flat buffers beside gradients that lie where backward left them.
+"""Kernels that change arrays in place: the step of an optimiser over flat buffers.
 
-The addresses of up to 32 gradients are arguments of the kernel, so none of them is copied, and nothing is uploaded.
+On a device the gradients lie where backward left them: the addresses of up to 32 are arguments of the kernel, so none
+of them is copied, and nothing is uploaded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from . import rowtext
+from . import backend, native, rowtext
+from .kernels import Elementwise
 
 MOST = 32  # gradients of one launch
 THREADS = 256
 
 
-def update(kernel: Any, xp: Any, gradients: Sequence[Any], scalars: Sequence[Any], arrays: Sequence[Any]) -> None:
+class Update(Elementwise):
+    """A kernel that changes its outputs in place, such as the step of an optimiser over flat buffers."""
+
+    in_place = True
+    block = 32768  # elements: a block of five float32 arrays and its scratch stay in a core's cache
+
+    def __init__(self, body: Callable[..., Any], ins: str, outs: str, operation: str, scratch: int) -> None:
+        super().__init__(body, ins, outs, operation)
+        self.scratch = scratch
+
+    def __call__(self, *args: Any) -> None:  # type: ignore[override]
+        """Update the last arguments, contiguous 1-D arrays of one length, from those before them.
+
+        Arguments of type ``A`` are Python numbers, or 0-d arrays on the GPU that are read there. On the GPU the first
+        argument, the gradient, may be a list of arrays that belong to the others one after the other.
+        """
+        xp = backend.array_module(args[-1])
+        if xp is np:
+            call = native.active and self.for_cpu(args[-1])
+            if not (call and call.update(args, native.threads)):
+                self._in_blocks(args)
+            return
+        gradients = args[0] if isinstance(args[0], list) else [args[0]]
+        launch(self, xp, gradients, args[1 : len(self.ins)], args[len(self.ins) :])
+
+    def _in_blocks(self, args: Sequence[Any]) -> None:
+        size, dtype = args[-1].size, args[-1].dtype
+        arrays = [p.type == "T" for p in (*self.ins, *self.outs)]
+        values: list[Any] = [a if is_array else float(a) for a, is_array in zip(args, arrays, strict=True)]
+        scratch = [np.empty(min(size, self.block), dtype) for _ in range(self.scratch)]
+        with np.errstate(all="ignore"):
+            for start in range(0, size, self.block):
+                part = slice(start, min(start + self.block, size))
+                parts = [a[part] if is_array else a for a, is_array in zip(values, arrays, strict=True)]
+                self.body(*parts, *[s[: part.stop - start] for s in scratch])
+
+
+def update(ins: str, outs: str, operation: str, *, scratch: int) -> Callable[[Callable[..., Any]], Update]:
+    """Make a kernel of a NumPy function ``body(*ins, *outs, *scratch)`` that changes `outs` in place.
+
+    Args:
+        ins, outs: parameter lists of types ``T`` and ``A``; each array is float32 or float64.
+        operation: the CUDA body; reads the old values of the outputs and assigns the new.
+        scratch: how many arrays of the outputs' size the body gets to keep intermediate results in. It is
+            called for one block of the arrays at a time, and allocates nothing.
+    """
+    return lambda body: Update(body, ins, outs, operation, scratch)
+
+
+def launch(kernel: Update, xp: Any, gradients: Sequence[Any], scalars: Sequence[Any], arrays: Sequence[Any]) -> None:
     """Update flat arrays from gradients that belong to them one after the other.
 
     Args:
-        kernel: a `cunet.kernels.Update`.
+        kernel: whose text is launched.
         xp: the array module.
         gradients: of one dtype.
         scalars: numbers, or arrays of one number that the kernel reads.
@@ -45,7 +96,7 @@ def update(kernel: Any, xp: Any, gradients: Sequence[Any], scalars: Sequence[Any
         start += size
 
 
-def _text(kernel: Any, wide: np.dtype, dtype: np.dtype, count: int, read: tuple[bool, ...]) -> str:
+def _text(kernel: Update, wide: np.dtype, dtype: np.dtype, count: int, read: tuple[bool, ...]) -> str:
     gradient, scalars, outs = kernel.ins[0].name, kernel.ins[1:], kernel.outs
     params = [f"const G* g{k}_, long long end{k}_" for k in range(count)]
     params += [f"const A* {p.name}_" if array else f"A {p.name}" for p, array in zip(scalars, read, strict=True)]

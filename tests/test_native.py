@@ -8,8 +8,9 @@ import pytest
 from helpers import run_script, ulp_distance
 
 from cunet import native
-from cunet.kernels import KERNELS, Elementwise, Reduction, Update, elementwise, reduction
+from cunet.kernels import KERNELS, Elementwise, Reduction, elementwise, reduction
 from cunet.native import text
+from cunet.updating import Update
 
 pytestmark = pytest.mark.cpu_only
 

@@ -22,9 +22,9 @@ NAMES = [path.relative_to(ROOT).as_posix() for path in FILES]
 ORDER = [
     ["cpu", "backend", "folders", "notice", "signature", "special"],
     ["blocks", "native", "rowtext"],
-    ["folding", "rows", "updating"],
+    ["folding", "rows"],
     ["files", "gains", "kernels", "methods", "philox", "random"],
-    ["rowwise", "sums", "together"],
+    ["rowwise", "sums", "together", "updating"],
     ["tape"],
     ["tensor"],
     ["transforms", "ops"],

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array
-from ..kernels import Update, update
+from ..updating import Update, update
 from .optimizer import Group, Optimizer
 from .sgd import decayed
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from .. import backend
 from ..backend import Array
-from ..kernels import update
 from ..tape import clock
 from ..tensor import Tensor
+from ..updating import update
 
 #: Elements from which on a gradient is read where it lies: to copy it beside others takes longer than a kernel call.
 APART = 32768

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels import Update, update
+from ..updating import Update, update
 from .adaptive import average
 from .optimizer import Group, Optimizer
 

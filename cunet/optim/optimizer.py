@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from .. import backend
-from ..kernels import Update
 from ..tensor import Tensor
+from ..updating import Update
 from . import ondevice
 from .flat import Flat, State, by_kind
 
