@@ -21,7 +21,7 @@ LANES, DEEP = 32, 8  # threads of a block of columns: side by side, and down the
 MOST_LANES = 512  # threads that share a row
 BLOCK = 128  # threads of a block of shorter rows
 BLOCKS = 512  # as many a GPU should have to work on
-SHORT = 256  # elements of a part, at least
+SHORT, SHORT_ROW = 256, 2048  # elements of a part, at least: down columns, along rows
 
 
 class Plan(NamedTuple):
@@ -89,7 +89,8 @@ def _placed(
 def fold(kernel: Any, xp: Any, dtypes: dict[str, Any], how: Plan, outs: Sequence[Any]) -> None:
     """Launch the reduction: once, or twice where its results are folded in parts."""
     dtype, wide_blocks = dtypes["T"], -(-how.results // LANES) if how.columns else how.results
-    parts = max(1, min(-(-how.length // SHORT), -(-BLOCKS // wide_blocks))) if wide_blocks < BLOCKS // 2 else 1
+    short = SHORT if how.columns else SHORT_ROW
+    parts = max(1, min(-(-how.length // short), -(-BLOCKS // wide_blocks))) if wide_blocks < BLOCKS // 2 else 1
     vector = 1
     if not how.columns:
         loaded = [a for kind, a in zip(how.kinds, how.args, strict=True) if kind in ("all", "folded")]

@@ -58,7 +58,7 @@ def launch(kernel: Any, xp: Any, dtype: np.dtype, text: Text, given: list[Any], 
     """Run a kernel over rows; `given` as `prepared` returns it."""
     specs = (*text.ins, *text.outs)
     # Rows of more than one load begin where a load may begin only if all do.
-    loaded = [a for p, a in zip(specs, (*given, *outs), strict=True) if p.place != "row" and backend.is_array(a)]
+    loaded = [a for p, a in zip(specs, (*given, *outs), strict=True) if not p.place and backend.is_array(a)]
     vector = rowtext.vector_of(dtype, math.gcd(shape.length, shape.total), loaded)
     loads = -(-shape.length // vector)
     lanes = rowtext.lanes_of(loads, MOST_LANES)
@@ -99,11 +99,17 @@ def _cycles(shape: tuple[int, ...], kept: tuple[int, ...]) -> bool:
 
 
 def _kind(p: Spec, a: Any, rows: int) -> str:
-    """Return "number", "one" for an array with one value for all, "cycle" for values that rows take in turn, "many"."""
+    """Return where the values of an argument lie.
+
+    "number"; "one": an array with one value for all; "cycle": one that rows take in turn; "loose": one for each place,
+    which does not begin where a load may begin, as a parameter in a flat buffer may not; else "many".
+    """
     if not backend.is_array(a):
         return "number"
     if p.place and a.size == 1:
         return "one"
+    if p.place == "col" and a.data.ptr % 16:
+        return "loose"
     return "cycle" if p.place == "row" and a.size != rows else "many"
 
 
@@ -140,7 +146,7 @@ class _Loop:
         self.ins, self.outs, self.held, self.cells = text.ins, text.outs, held, cells
         self.kinds = dict(zip((p.name for p in text.ins), kinds, strict=True))
         self.data = [p for p in text.ins if not p.place and self.kinds[p.name] == "many"]
-        self.factors = [p for p in text.ins if p.place == "col" and self.kinds[p.name] == "many"]
+        self.factors = [p for p in text.ins if p.place == "col" and self.kinds[p.name] in ("many", "loose")]
 
     def signature(self) -> str:
         parts = []
@@ -197,6 +203,8 @@ class _Loop:
         for p in self.factors:
             if self.cells:
                 values += f"const A {p.name} = {p.name}_[_cell + (unsigned)j / (unsigned)_inner];\n"
+            elif self.kinds[p.name] == "loose":
+                values += f"const A {p.name} = {p.name}_[j];\n"
             else:
                 loads += f"const some_factors {p.name}_now_ = *(const some_factors*)({p.name}_ + _at);\n"
                 values += f"const A {p.name} = {p.name}_now_.v[_v];\n"

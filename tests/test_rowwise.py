@@ -156,6 +156,16 @@ def test_rows_that_begin_between_two_loads(dtype, rng, dev):
     agree(transposed, (x,), softmax.softmax_rows, dtype)
 
 
+@every_dtype
+def test_factors_that_begin_between_two_loads(dtype, rng, dev):
+    x = rng.uniform(3, 5, (5, 64)).astype(dtype)
+    flat = rng.uniform(0.5, 2, 130).astype(wide(dtype))
+    args = (x, flat[1:65].reshape(1, 64), flat[66:].reshape(1, 64), 1e-3)
+    moved = dev(flat)
+    found = norm_kernels.norm_rows(dev(x), moved[1:65].reshape(1, 64), moved[66:].reshape(1, 64), 1e-3)
+    agree([host(y) for y in found], args, norm_kernels.norm_rows, dtype)
+
+
 def test_integers_are_refused_in_the_name_of_the_op(dev):
     with pytest.raises(TypeError, match="softmax: "):
         softmax.softmax(dev(np.arange(6).reshape(2, 3)))
