@@ -201,7 +201,7 @@ ROWS: list[Row] = [
     *_moves("one_hot", lambda rng: (rng.integers(0, 9, 40),), {"num_classes": 9}),
     # softmax and losses
     *_rows("softmax", _LONG, {"axis": 1}, {"axis": 0}),
-    *_rows("softmax", between(-3, 3, (2, 17000)), {"axis": 1}, label="longer than registers"),
+    *_rows("softmax", between(-3, 3, (2, 17000)), {"axis": 1}, label="few long rows"),
     *_rows("log_softmax", _LONG, {"axis": 1}, {"axis": 0}),
     *_rows("cross_entropy", _with(between(-9, 9, (33, 70)), _labels(70, 33)), *_WAYS, {"label_smoothing": 0.1}),
     *_rows("cross_entropy", _with(between(-9, 9, (5, 7, 4, 3)), _labels(7, 5, 4, 3)), {"axis": 1}),

@@ -24,6 +24,11 @@ FLAT = 1 << 22  # the same where nothing is broadcast: below that a call costs t
 FEW, WIDE, NARROW = 256, 8192, 16  # rows fewer than that are not wider; none are narrower
 
 
+def suit(rows: int, length: int) -> bool:
+    """Tell whether a block for each row gives a GPU enough to do; few long rows are better folded in parts."""
+    return rows >= 64 or length <= WIDE
+
+
 class Spec(NamedTuple):
     """A parameter: its name, its type, and the place of its values: "row", "col", or "" for one an element."""
 

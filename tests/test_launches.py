@@ -5,6 +5,7 @@ queue of the GPU; an upload besides the batch breaks a captured graph, and waits
 """
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -73,6 +74,20 @@ def quiet_step(rng, model, make_optimizer=optim.Adam, shape=(20,), target=None, 
 def test_an_mlp_step_launches_what_it_did(rng):
     counted = quiet_step(rng, mlp())
     assert (counted["launches"], counted["ops"]) == (KERNELS, ARRAY_OPS)
+
+
+def test_the_number_of_launches_is_the_one_that_is_told():
+    told = Path(__file__).parent.parent.joinpath("docs", "gpu.md").read_text()
+    assert f"{KERNELS} kernels of cunet and {ARRAY_OPS} of CuPy" in " ".join(told.split())
+
+
+def test_few_long_rows_are_cut_in_parts(rng):
+    x = cunet.Tensor(xp.asarray(rng.standard_normal((2, 20000)).astype(np.float32)), requires_grad=True)
+    target = xp.asarray(np.array([5, 19999]))
+    for call in (lambda: F.softmax(x, axis=1), lambda: F.log_softmax(x), lambda: F.cross_entropy(x, target)):
+        with stats.counting() as counted:
+            call()
+        assert counted["launches"] >= 3  # statistics of parts, of rows, and their use
 
 
 def test_an_mlp_step_uploads_nothing_but_its_batch(rng):

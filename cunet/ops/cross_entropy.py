@@ -29,7 +29,7 @@ from .nll import (
     weight_of,
     without,
 )
-from .softmax import TOP_CUDA, check_floating, log_softmax_forward, softmax_stats
+from .softmax import TOP_CUDA, check_floating, in_rows, log_softmax_forward, softmax_stats
 
 
 @reduction(
@@ -212,7 +212,7 @@ def _from_labels(
     t = labels("cross_entropy", x, target, axis, ignored)
     classes = x.shape[axis]
     own = weight_of(weight, t, classes)
-    if axis == x.ndim - 1 and not smoothing:
+    if in_rows(x, axis) and not smoothing:
         return _from_label_rows(x, t, own, ignored, target.shape, reduction)
     keep, spread, total = 1.0 - smoothing, smoothing / classes, _total(weight, classes)
     sizes = (classes, math.prod(x.shape[axis + 1 :]), ignored)

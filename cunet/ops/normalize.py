@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from .. import sums
 from ..backend import Array, accumulator, is_gpu_array
+from ..rows import suit
 from ..signature import reduced_shape
 from ..together import Together
 from .norm_kernels import (
@@ -74,7 +75,7 @@ def _rows_of(groups: Groups) -> Rows | None:
     shape, first = groups.shape, min(groups.folded)
     own = [k for k in range(len(shape)) if k not in groups.shared] or [len(shape)]
     lead, length = math.prod(shape[:first]), math.prod(shape[first:])
-    if groups.folded != tuple(range(first, len(shape))) or not length or (lead < 64 and length > 8192):
+    if groups.folded != tuple(range(first, len(shape))) or not length or not suit(lead, length):
         return None
     if own != list(range(own[0], own[-1] + 1)) or own[0] > first or own[-1] < first - 1:
         return None

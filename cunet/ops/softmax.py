@@ -19,6 +19,7 @@ import numpy as np
 from ..backend import Array, accumulator, is_array, is_floating
 from ..kernels import elementwise, reduction
 from ..methods import Axis
+from ..rows import suit
 from ..rowwise import rowwise
 from ..signature import Fold, Twice, folded_axes, reduced_shape
 from ..tensor import op
@@ -60,6 +61,11 @@ def check_floating(who: str, x: Any, name: str = "x") -> None:
     if not is_array(x) or not is_floating(x.dtype):
         got = getattr(x, "dtype", type(x).__name__)
         raise TypeError(f"{who}: {name} must be an array of floating dtype, got {got}")
+
+
+def in_rows(x: Array, axis: int) -> bool:
+    """Tell whether the kernels for rows fit: the last axis, and rows that are many or not too long."""
+    return x.ndim > 0 and axis in (-1, x.ndim - 1) and suit(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 def _fold(x: Array, axis: Axis) -> Array:
@@ -219,7 +225,7 @@ def softmax(x, *, axis: int = -1):
     Source: Bridle 1990, "Probabilistic interpretation of feedforward classification network outputs", equation 11.
     """
     check_floating("softmax", x)
-    if axis in (-1, x.ndim - 1) and x.ndim:
+    if in_rows(x, axis):
         y = softmax_rows(x)
         return y, lambda gy: (softmax_rows_backward(gy, y),)
     y = _softmax(x, axis)
@@ -281,7 +287,7 @@ def log_softmax(x, *, axis: int = -1):
         TypeError: `x` is not of floating dtype.
     """
     check_floating("log_softmax", x)
-    if axis in (-1, x.ndim - 1) and x.ndim:
+    if in_rows(x, axis):
         y = log_softmax_rows(x)
         return y, lambda gy: (log_softmax_rows_backward(gy, y),)
     y = _log_softmax(x, axis)
