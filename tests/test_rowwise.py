@@ -111,10 +111,13 @@ def test_statistics_keep_what_rounding_takes_from_the_mean(rng, dev):
     np.testing.assert_allclose(rstd[:, 0], exact.std(axis=1) ** -1, rtol=1e-5)
 
 
-def test_a_variance_is_never_negative(dev):
-    x = np.full((3, 777), 0.1, np.float32) * np.float32([[1], [1e4], [-3e7]])
+def test_a_variance_is_never_negative(rng, dev, monkeypatch):
+    """Rounding leaves less than nothing of equal numbers, where few threads add them up."""
+    monkeypatch.setattr(rows, "MOST_LANES", 1)
+    x = np.tile(rng.uniform(0.1, 10, (60, 1)).astype(np.float32), 3001)
     _, _, var, rstd = (host(a) for a in norm_kernels.norm_rows(dev(x), 1.0, 0.0, 0.0))
     assert (var >= 0).all()
+    assert (var <= 1e-10).all()
     assert (rstd > 0).all()
 
 
