@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import sim
+from native_helpers import once
 
 from cunet.kernels import KERNELS
 
@@ -139,6 +140,7 @@ SIGNS = {
 }
 
 
+@once
 def test_a_wrong_sign_is_found_in_every_family():
     reason = sim.unavailable_reason()
     if reason:

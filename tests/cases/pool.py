@@ -165,6 +165,7 @@ CASES = [
     row(F.max_pool2d, max_pool, "hanging over", (1, 2, 5, 6), kernel_size=3, stride=2, padding=1, ceil_mode=True),
     row(F.max_pool2d, max_pool, "last", (2, 4, 5, 3), kernel_size=2, stride=1, channels_last=True, return_indices=True),
     row(F.max_pool3d, max_pool, "plain", (1, 2, 3, 4, 3), kernel_size=(2, 2, 3), stride=1, return_indices=True),
+    row(F.max_pool3d, max_pool, "padded", (1, 2, 3, 2, 3), kernel_size=2, stride=1, padding=1, return_indices=True),
     row(F.max_pool3d, max_pool, "each axis its own", (2, 1, 5, 7, 8), **OWN, dilation=(1, 2, 3), return_indices=True),
     row(F.avg_pool1d, avg_pool, "plain", (2, 3, 7), kernel_size=3, stride=2, padding=1),
     row(F.avg_pool2d, avg_pool, "plain", (2, 2, 4, 6), kernel_size=2),
