@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -80,6 +81,7 @@ def folded_axes(ndim: int, axis: Any) -> tuple[int, ...]:
     return tuple(a % ndim for a in given) if ndim else ()
 
 
+@functools.lru_cache(4096)
 def reduced_shape(shape: tuple[int, ...], axis: Any, keepdims: bool) -> tuple[int, ...]:
     """Return the shape left when `axis` (None: all) is folded."""
     axes = folded_axes(len(shape), axis)
