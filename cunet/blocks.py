@@ -112,7 +112,7 @@ def outputs(kernel: Any, args: Sequence[Any], **axes: Any) -> list[np.ndarray] |
         return None
     shape = np.broadcast_shapes(*[a.shape for p, a in params if hasattr(a, "shape") and not p.raw])
     if axes:
-        shape = reduced_shape(shape, axes["axis"], axes["keepdims"])
+        shape = reduced_shape(shape, axes.get("axis"), axes.get("keepdims", False))
     return [np.empty(shape, lead.dtype) for _ in kernel.outs]
 
 
