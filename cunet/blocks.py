@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .cpu import cores, helpers, one_blas_thread
-from .signature import folded_axes
+from .signature import folded_axes, reduced_shape
 
 BLOCK = 32768  # elements of a block on one thread
 SHARED = 131072  # on several: shorter calls lose more to handing over the interpreter than they gain
@@ -101,6 +101,27 @@ def rows(calls: Sequence[Any], lead: np.ndarray) -> bool:
     with one_blas_thread():
         helpers.run(work, -(-length // step))
     return True
+
+
+def outputs(kernel: Any, args: Sequence[Any], **axes: Any) -> list[np.ndarray] | None:
+    """Return arrays for the outputs of a kernel's NumPy body, or None where only NumPy knows what these are."""
+    lead = args[kernel._lead]
+    known = type(lead) is np.ndarray and lead.dtype.char in "fd" and all(p.type in "TA" for p in kernel.outs)
+    params = list(zip(kernel.ins, args, strict=False))
+    if not known or any(p.type in "TA" and getattr(a, "dtype", lead.dtype) != lead.dtype for p, a in params):
+        return None
+    shape = np.broadcast_shapes(*[a.shape for p, a in params if hasattr(a, "shape") and not p.raw])
+    if axes:
+        shape = reduced_shape(shape, axes.get("axis"), axes.get("keepdims", False))
+    return [np.empty(shape, lead.dtype) for _ in kernel.outs]
+
+
+def fold(kernel: Any, args: Sequence[Any], **axes: Any) -> Any:
+    """Return what a reduction returns, computed on blocks of rows, or NotImplemented if it cannot be cut."""
+    outs = outputs(kernel, args, **axes)
+    if outs is None or not rows([(kernel.body, args, axes, outs)], args[kernel._lead]):
+        return NotImplemented
+    return outs[0] if len(outs) == 1 else tuple(outs)
 
 
 def _aligned(small: Sequence[int], large: Sequence[int]) -> Any:

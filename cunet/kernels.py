@@ -86,18 +86,6 @@ class Kernel:
                 return tuple(r.astype(dtype) if p.type == "T" else r for p, r in zip(self.outs, result, strict=True))
             return result.astype(dtype) if self.outs[0].type == "T" else result
 
-    def empty(self, args: Sequence[Any], **axes: Any) -> list[np.ndarray] | None:
-        """Return arrays for the outputs of the NumPy body, or None where only NumPy knows what these are."""
-        lead = args[self._lead]
-        known = type(lead) is np.ndarray and lead.dtype.char in "fd" and all(p.type in "TA" for p in self.outs)
-        params = list(zip(self.ins, args, strict=False))
-        if not known or any(p.type in "TA" and getattr(a, "dtype", lead.dtype) != lead.dtype for p, a in params):
-            return None
-        shape = np.broadcast_shapes(*[a.shape for p, a in params if hasattr(a, "shape") and not p.raw])
-        if axes:
-            shape = reduced_shape(shape, axes.get("axis"), axes.get("keepdims", False))
-        return [np.empty(shape, lead.dtype) for _ in self.outs]
-
     def for_cpu(self, lead: Any) -> Any:
         """Return the compiled body for the dtype of a NumPy array, or False: see `cunet.native`."""
         if type(lead) is not np.ndarray:
@@ -262,10 +250,9 @@ class Reduction(Kernel):
                 if result is not NotImplemented:
                     return result
             if getattr(args[self._lead], "size", 0) >= blocks.LONG:
-                outs = self.empty(args, axis=axis, keepdims=keepdims)
-                call = (self.body, args, {"axis": axis, "keepdims": keepdims}, outs)
-                if outs and blocks.rows([call], args[self._lead]):
-                    return outs[0] if len(outs) == 1 else tuple(outs)
+                result = blocks.fold(self, args, axis=axis, keepdims=keepdims)
+                if result is not NotImplemented:
+                    return result
             return self._numpy(args, axis=axis, keepdims=keepdims)
         dtype = self._dtype(args)
         types = {"T": dtype, "A": np.dtype(np.float64 if dtype == np.float64 else np.float32)}

@@ -57,7 +57,7 @@ class Together:
                 packed = call.pack(args, args[kernel._lead], native.threads, **axes)
                 outs = packed and packed[1]
             else:
-                packed, outs = None, None if native.active else kernel.empty(args, **axes)
+                packed, outs = None, None if native.active else blocks.outputs(kernel, args, **axes)
             if outs:
                 self._calls.append((kernel, args, axes, outs, packed))
                 return outs[0] if len(outs) == 1 else tuple(outs)

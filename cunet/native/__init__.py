@@ -109,6 +109,8 @@ def _check(library: Any) -> None:
     library.cunet_start.argtypes = [c.c_long]
     if library.cunet_start(object.__basicsize__):
         raise OSError("pthread_atfork failed")
+    if c.string_at(id(b"bytes") + bytes.__basicsize__ - 1, 5) != b"bytes":
+        raise OSError("bytes lie in memory in an unknown way")
     for a in (
         np.zeros((3, 4, 5), np.float32)[::2, :, ::-1],
         np.zeros(7),

@@ -228,7 +228,10 @@ CUNET_INLINE float tanh(float x) { return tanh_of(x); }
 CUNET_INLINE double tanh(double x) { return tanh_of(x); }
 
 // Both zero where t is so large that the tail is; t is cut there, so that infinities do no harm.
-template <class T> CUNET_INLINE T tail_of(T t, T factor, T offset, T above, T below) {
+template <class T> CUNET_INLINE T gauss_of(T t, T factor) {
   const T square = t * t, lost = fma(t, t, -square);
-  return exp_of(factor * square) * mad(factor, lost, T(1)) * ((above + below) / (below * mad(T(2), t, offset)));
+  return exp_of(factor * square) * mad(factor, lost, T(1));
+}
+template <class T> CUNET_INLINE T tail_of(T t, T gauss, T offset, T above, T below) {
+  return gauss * ((above + below) / (below * mad(T(2), t, offset)));
 }

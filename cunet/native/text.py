@@ -47,12 +47,14 @@ CUNET_INLINE {t} erf({t} x) {{
             factor, offset, (above, below), end = tails[char]
             total, sign = ("1", ">") if name == "normcdf" else ("2", "<")
             parts.append(f"""
-CUNET_INLINE {t} {name}({t} x) {{
+CUNET_INLINE {t} {name}({t} x, {t}* gauss) {{
   {t} s = fabs(x);
   s = s > {t}({end}) ? {t}({end}) : s;
-  const {t} tail = tail_of<{t}>(s, {factor}, {offset}, {_ratio(above, t)}, {_ratio(below, t)});
+  *gauss = gauss_of<{t}>(s, {factor});
+  const {t} tail = tail_of<{t}>(s, *gauss, {offset}, {_ratio(above, t)}, {_ratio(below, t)});
   return x {sign} 0 ? {total} - tail : tail;
-}}""")
+}}
+CUNET_INLINE {t} {name}({t} x) {{ {t} gauss; return {name}(x, &gauss); }}""")
     return "\n".join(parts) + "\n}  // namespace cunet\n"
 
 

@@ -24,13 +24,25 @@ def gelu_forward(x):
     return special.gelu(x)
 
 
-# fma finds what rounding c * c lost: at c = -6 the exponential would multiply it by 18.
+# fma finds what rounding x * x lost: at x = -6 the exponential would multiply it by 18. Processors need the exponential
+# for normcdf itself, and have this function.
+_NORMAL_CUDA = """
+#ifndef CUNET_MEMBER
+__device__ inline A normcdf(A x, A* gauss) {
+  const A s = x * x;
+  *gauss = exp(s / -2) * (1 - fma(x, x, -s) / 2);
+  return normcdf(x);
+}
+#endif
+"""
+
+
 @elementwise(
     "T gy, T x",
     "T gx",
-    """A c = x < -40 ? A(-40) : x > 40 ? A(40) : x; A s = c * c;
-    A density = A(0.3989422804014327) * exp(s / -2) * (1 - fma(c, c, -s) / 2);
-    gx = gy * (normcdf(c) + c * density)""",
+    """A c = x < -40 ? A(-40) : x > 40 ? A(40) : x; A gauss; A below = normcdf(c, &gauss);
+    gx = gy * (below + c * (A(0.3989422804014327) * gauss))""",
+    preamble=_NORMAL_CUDA,
 )
 def gelu_backward(gy, x):
     return gy * special.gelu_derivative(x)
