@@ -152,6 +152,7 @@ STRIPS = {
     "a line": (sliding((40000,), (9,), padding=4), 1, 1, 5, 3),
     "layers": (sliding((24, 40, 40), (3, 3, 3), padding=1), 1, 1, 5, 3),
     "layers in place": (sliding((24, 40, 40), (3, 3, 3)), 1, 1, 5, 3),
+    "a line shorter than its padding": (sliding((5,), (2,), dilation=20, padding=20), 1, 1, 3, 4),
     "few samples": (sliding((33, 20), (3, 3), padding=1), 1, 1, 2, 40),
 }
 
@@ -306,6 +307,32 @@ def test_memory_does_not_grow_with_the_batch():
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True)
     assert float(done.stdout) < 3  # the output, the gradient of the input, and a little
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the system for a page that nobody may read")
+def test_nothing_is_read_beyond_an_array():
+    """Vectors of the last windows of an image that is read in place would reach over its end."""
+    script = """
+        import ctypes, mmap, numpy as np
+        from cunet.native import convolution
+        from cunet.ops.windows import Windows
+        pages = mmap.mmap(-1, 2 * mmap.PAGESIZE)
+        start = ctypes.addressof(ctypes.c_char.from_buffer(pages))
+        assert not ctypes.CDLL(None).mprotect(ctypes.c_void_p(start + mmap.PAGESIZE), mmap.PAGESIZE, 0)
+        for height, width, kernel in [(2, 4, 1), (4, 4, 2), (5, 5, 1), (9, 9, 1), (9, 7, 3), (17, 19, 3), (3, 21, 2)]:
+            shape = (1, 2, 1, height, width)
+            size = 2 * height * width
+            x = np.frombuffer(pages, np.float32, size, mmap.PAGESIZE - 4 * size).reshape(shape)
+            out = (1, height - kernel + 1, width - kernel + 1)
+            windows = Windows((1, height, width), out, (1, kernel, kernel), (1, 1, 1), (0, 0, 0), (1, 1, 1))
+            for outputs in (1, 3, 20):
+                w = np.ones((outputs, 2, 1, kernel, kernel), np.float32)
+                y = convolution.convolve(x, w, None, windows, 1)
+                convolution.weight_gradient(x, y, windows, 1)
+        print("read")
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True)
+    assert done.stdout == "read\n", done.stderr
 
 
 # -- pooling

@@ -271,9 +271,11 @@ void convolve(const Convolution& c, bool gradient) {
   for (Pass& pass : plan.passes) pack(c, plan, pass, gradient);
   const long units = c.samples * c.groups * plan.source.strips;
   const long blocks = (plan.outputs + kBig - 1) / kBig;
-  const long parts = std::min(blocks, (kUnits + units - 1) / units);
+  // Weights beyond what stays close are gone through part by part.
+  const long bytes = c.groups * c.outputs * c.channels * c.kernel[0] * c.kernel[1] * c.kernel[2] * long(sizeof(T));
+  const long parts = std::min(blocks, std::max((kUnits + units - 1) / units, bytes / c.groups / (2 * kStrip)));
   spread(c, units * parts, c.threads, [&](long k) {
-    const long part = k % parts, strip = k / parts % plan.source.strips, image = k / parts / plan.source.strips;
+    const long part = k / units, strip = k % units % plan.source.strips, image = k % units / plan.source.strips;
     const long first = part * blocks / parts * kBig, end = std::min(plan.outputs, (part + 1) * blocks / parts * kBig);
     unit(c, plan, image / c.groups, image % c.groups, strip, first, end);
   });
