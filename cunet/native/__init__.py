@@ -80,8 +80,7 @@ def _start() -> Any:
         if build.SUPPORTED:
             say("cunet: no C++ compiler (g++ or clang++) found, so kernels run on NumPy, slower")
         return None
-    files = ("runtime.cpp", "products.cpp", "recurrence.cpp")
-    source = "".join((text.HERE / name).read_text(encoding="utf-8") for name in files)
+    source = text.runtime()
     (error,) = build.compile_all([source])
     try:
         if error is not None:
@@ -151,7 +150,7 @@ def _ahead(kernel: Any, wide: np.dtype) -> None:
     if build.compiler() is not None:
         header = text.header()
         groups = _groups(kernel, wide)
-        build.compile_all([(text.HERE / "runtime.cpp").read_text(), *(_text(header, g, wide) for g in groups)])
+        build.compile_all([text.runtime(), *(_text(header, g, wide) for g in groups)])
 
 
 def _groups(kernel: Any, wide: np.dtype) -> list[list[Any]]:

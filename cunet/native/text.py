@@ -30,6 +30,12 @@ def letter(param: Any, wide: np.dtype) -> str | None:
     return wide.char if param.type in ("T", "A") else TYPES.get(param.type)
 
 
+def runtime() -> str:
+    """Return the text of the library that runs compiled kernels."""
+    files = ("runtime.cpp", "products.cpp", "recurrence.cpp")
+    return "".join((HERE / name).read_text(encoding="utf-8") for name in files)
+
+
 def header() -> str:
     """Return what stands before all kernels: the mathematics."""
     parts = [(HERE / "math.h").read_text().replace("#pragma once\n", "")]
