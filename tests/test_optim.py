@@ -878,3 +878,23 @@ def test_bad_settings_are_refused_also_in_a_group(cls, kw, match):
 @pytest.mark.cpu_only
 def test_repr_shows_the_settings():
     assert repr(optim.SGD([leaf()], lr=0.5)).startswith("SGD(\n  1 parameters, lr=0.5, momentum=0.0")
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_large_parameters_beside_small_ones(dtype, order, dev, rng):
+    sizes = [(3,), (200, 200), (5,), (2, 2), (180, 190), (33000,), (1,)]
+    arrays = [rng.standard_normal(s).astype(dtype) for s in sizes]
+    grads = [np.asarray(rng.standard_normal(s).astype(dtype), order=order) for s in sizes]
+
+    params = [Tensor(dev(a.copy()), requires_grad=True) for a in arrays]
+    optimizer = optim.SGD(params, lr=0.125)
+    for _ in range(2):
+        for p, g in zip(params, grads, strict=True):
+            p.grad = dev(g.copy(order="K"))
+        params[3].grad = None
+        optimizer.step()
+    for k, (p, a, g) in enumerate(zip(params, arrays, grads, strict=True)):
+        expected = a if k == 3 else (a.astype(np.float32) - 0.25 * g.astype(np.float32)).astype(dtype)
+        np.testing.assert_allclose(host(p), expected, atol=4 * np.finfo(dtype).eps)
+        assert p.grad is None or (host(p.grad) == g).all()
