@@ -11,7 +11,7 @@ from recurrent_helpers import parts, total
 
 from cunet import Tensor, cpu, native, nn
 from cunet.native import products
-from cunet.ops import recurrence
+from cunet.ops import linalg, recurrence
 
 pytestmark = [
     pytest.mark.cpu_only,
@@ -63,6 +63,15 @@ def test_products_of_parts_of_arrays(rng):
             np.testing.assert_allclose(z, a @ b, rtol=1e-4, atol=1e-4)
     assert products.product(x[:, 20:], y[20:]) is not None
     assert products.product(x[:, ::2], y[:150]) is None
+
+
+def test_only_large_products_of_plain_matrices_leave_numpy(rng, monkeypatch):
+    seen = []
+    monkeypatch.setattr(linalg, "native_product", lambda x, y: seen.append((x.shape, y.shape)))
+    x, y = rng.standard_normal((2, 100, 100)).astype(np.float32)
+    for a, b in ((x[:20], y), (x, y), (x.view(np.ma.MaskedArray), y), (x, y.view(np.ma.MaskedArray)), (x[None], y)):
+        linalg.product(a, b)
+    assert seen == [((100, 100), (100, 100))]
 
 
 @pytest.mark.parametrize("shapes", [((0, 3), (3, 2)), ((2, 0), (0, 3)), ((2, 3), (3, 0)), ((2, 3, 4), (4, 5))])

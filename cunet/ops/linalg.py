@@ -18,7 +18,7 @@ SHARED = 2**18
 
 def product(x: Array, y: Array, out: Array | None = None) -> Array:
     """Return ``x @ y``; NumPy has no fast half product, and sums it in half: go through float32."""
-    if native.active and type(x) is np.ndarray and x.ndim == y.ndim == 2 and x.size * y.shape[1] > SHARED:
+    if native.active and type(x) is type(y) is np.ndarray and x.ndim == y.ndim == 2 and x.size * y.shape[1] > SHARED:
         z = None if out is not None else native_product(x, y)
         if z is not None:
             return z
