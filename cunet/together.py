@@ -36,7 +36,7 @@ class Together:
 
     def __init__(self, lead: Any) -> None:
         self._lead = lead
-        least = LONG if native.active else blocks.LONG
+        least = LONG if native.active and native.threads else blocks.LONG
         self.waits = type(lead) is np.ndarray and lead.ndim > 1 and len(lead) > 1 and lead.size >= least
         self._calls: list[tuple[Any, Any, Any, list[np.ndarray], Any]] = []
 
@@ -53,12 +53,9 @@ class Together:
         """Return what the kernel returns, to be filled later."""
         if self.waits:
             call = native.active and kernel.for_cpu(args[kernel._lead])
-            if call:
-                packed = call.pack(args, args[kernel._lead], native.threads, **axes)
-                outs = packed and packed[1]
-            else:
-                packed, outs = None, None if native.active else blocks.outputs(kernel, args, **axes)
-            if outs:
+            packed = call.pack(args, args[kernel._lead], native.threads, **axes) if call else None
+            outs = packed[1] if packed else None if call else blocks.outputs(kernel, args, **axes)
+            if outs and not (self._calls and (self._calls[-1][-1] is None) != (packed is None)):
                 self._calls.append((kernel, args, axes, outs, packed))
                 return outs[0] if len(outs) == 1 else tuple(outs)
             self._finish()  # what it reads must be there
@@ -68,7 +65,7 @@ class Together:
         calls, self._calls = self._calls, []
         if not calls:
             return
-        if native.active:
+        if calls[0][-1] is not None:  # then all are
             if native.run_together([packed for *_, packed in calls], self._lead):
                 return
         elif blocks.rows([(kernel.body, args, axes, outs) for kernel, args, axes, outs, _ in calls], self._lead):

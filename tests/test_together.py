@@ -7,7 +7,7 @@ import cunet
 from cunet import blocks, cpu, native
 from cunet import functional as F
 from cunet import together as module
-from cunet.kernels import KERNELS
+from cunet.kernels import KERNELS, Kernel
 from cunet.together import Together
 
 pytestmark = pytest.mark.cpu_only
@@ -18,12 +18,14 @@ KERNEL = {
 SHAPES = [(7, 300), (33, 1000), (4, 3, 500), (5, 2, 3, 70)]
 
 
-@pytest.fixture(params=["numpy", "compiled"])
+@pytest.fixture(params=["numpy", "compiled", "no compiler"])
 def route(request, monkeypatch):
     """Run on one route, with blocks so small that the arrays of these tests are cut."""
     if request.param == "compiled" and native.runtime() is None:
         pytest.skip("no C++ compiler that works")
-    monkeypatch.setattr(native, "active", request.param == "compiled")
+    monkeypatch.setattr(native, "active", request.param != "numpy")
+    if request.param == "no compiler":
+        monkeypatch.setattr(Kernel, "for_cpu", lambda kernel, lead: False)
     monkeypatch.setattr(module, "LONG", 1)
     monkeypatch.setattr(blocks, "LONG", 1)
     monkeypatch.setattr(blocks, "SHARED", 600)
@@ -148,6 +150,18 @@ def test_what_cannot_wait_finds_what_it_reads(route, cuts, rng):
     assert cuts == [1]
     assert y.dtype == np.float16
     np.testing.assert_allclose(y.std(1), 1, atol=0.02)
+
+
+def test_a_kernel_without_a_compiled_body_finds_what_it_reads(route, cuts, monkeypatch, rng):
+    x, _ = data(rng, (40, 60), np.float32)
+    expected = forward(plainly, x, np.ones((1, 60), np.float32))
+    cuts.clear()
+    monkeypatch.setattr(KERNEL["normalize"], "for_cpu", lambda lead: False, raising=False)
+    with Together(x) as run:
+        found = forward(run, x, np.ones((1, 60), np.float32))
+    assert cuts == ([1] if route == "compiled" else [2])
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
 def test_an_error_inside_is_the_one_that_comes_out(route, cuts, rng):
