@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from . import backend, blocks, cpu, folding, native, rows
+from . import backend, blocks, cpu, elements, folding, native
 from .signature import Fold, Twice, folded_axes, parse, prelude, reduced_shape, signature
 
 cpu.keep_memory()
@@ -131,7 +131,7 @@ class Elementwise(Kernel):
         self.native = bool(cpu or (given and given[0] in self.ins and not raw))
         #: Bodies with integers may look along an axis; all others are cut into blocks where arrays are long.
         self._cut = all(p.type in ("T", "A") and not p.raw for p in params)
-        self._in_rows = rows.fits(self)
+        self._in_rows = elements.fits(self)
 
     def __call__(self, *args: Any, shape: tuple[int, ...] | None = None, threads: int | None = None) -> Any:
         """Return the outputs: NumPy's for NumPy arrays, CuPy's for CuPy arrays.
@@ -154,9 +154,9 @@ class Elementwise(Kernel):
                     return result
             return self._numpy(args) if shape is None else self._numpy(args, shape=shape)
         dtype = self._dtype(args)
-        plan = rows.plan(self, args) if self._in_rows and shape is None else None
+        plan = elements.plan(self, args) if self._in_rows and shape is None else None
         if plan:
-            return rows.run(self, xp, dtype, plan, args)
+            return elements.run(self, xp, dtype, plan, args)
         kernel, wide = self._device(xp, dtype, self._make)
         if shape is not None:
             outs = [xp.empty(shape, {"T": dtype, "A": wide}.get(p.type, p.type)) for p in self.outs]

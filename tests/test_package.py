@@ -23,6 +23,7 @@ ORDER = [
     ["cpu", "backend", "folders", "notice", "signature", "special"],
     ["blocks", "native", "rowtext"],
     ["folding", "rows"],
+    ["elements"],
     ["files", "gains", "kernels", "methods", "philox", "random"],
     ["rowwise", "sums", "together", "updating"],
     ["tape"],

@@ -8,7 +8,7 @@ import pytest
 import sim
 from helpers import host
 
-from cunet import folding, kernels, rows, rowtext, rowwise, sums
+from cunet import elements, folding, kernels, rows, rowtext, rowwise, sums
 from cunet.kernels import KERNELS
 from cunet.ops import cross_entropy, norm_kernels, softmax
 
@@ -253,7 +253,7 @@ BROADCAST = {
 @pytest.fixture
 def short(monkeypatch):
     """Broadcast arrays of any size are worth a kernel over rows."""
-    monkeypatch.setattr(rows, "LONG", 0)
+    monkeypatch.setattr(elements, "LONG", 0)
 
 
 @every_dtype
@@ -270,10 +270,10 @@ def test_broadcast_arguments(name, dtype, rng, dev, short):
         (KERNELS["leaky_relu_backward"], (gy, x, weight)),
         (KERNELS["drop_channels"], (x, (weight > 1).astype(wide(dtype)), 2.0, 0.25, -0.5)),
     ):
-        plan = rows.plan(kernel, on(dev, args)) if rows.backend.is_gpu_array(dev(x)) else None
+        plan = elements.plan(kernel, on(dev, args)) if elements.backend.is_gpu_array(dev(x)) else None
         if plan:
             assert place in [p.place for p in plan.text.ins]
-        assert plan or not rows.backend.is_gpu_array(dev(x))
+        assert plan or not elements.backend.is_gpu_array(dev(x))
         agree(results(kernel, on(dev, args)), args, kernel, dtype)
 
 
@@ -291,14 +291,14 @@ def test_broadcast_arguments(name, dtype, rng, dev, short):
 def test_what_gives_no_good_rows_is_left_to_cupy(shape, parts, rng, dev, short):
     x = dev(rng.standard_normal(shape).astype(np.float32))
     others = [dev(rng.standard_normal(p).astype(np.float32)) for p in (parts * 2)[:2]]
-    assert rows.plan(norm_kernels.normalize, (x, others[0], others[1], 1.0, 0.0)) is None
+    assert elements.plan(norm_kernels.normalize, (x, others[0], others[1], 1.0, 0.0)) is None
 
 
 @every_dtype
 @pytest.mark.parametrize("size", [1, 31, 2048, 4096, 5000, 8192 + 16, 20001])
 def test_many_elements_in_rows_of_a_block(size, dtype, rng, dev, monkeypatch):
-    monkeypatch.setattr(rows, "LONG", 0)
-    monkeypatch.setattr(rows, "FLAT", 0)
+    monkeypatch.setattr(elements, "LONG", 0)
+    monkeypatch.setattr(elements, "FLAT", 0)
     x, gy = (rng.uniform(-3, 3, size).astype(dtype) for _ in range(2))
     g = rng.uniform(1, 2, ()).astype(wide(dtype))
     for name, args in (
@@ -310,8 +310,8 @@ def test_many_elements_in_rows_of_a_block(size, dtype, rng, dev, monkeypatch):
         ("mse_backward", (rng.uniform(1, 2, size).astype(wide(dtype)), x, gy)),
     ):
         kernel = KERNELS[name]
-        if size > 1 and rows.backend.is_gpu_array(dev(x)):
-            assert rows.plan(kernel, on(dev, args)).shape.total == size
+        if size > 1 and elements.backend.is_gpu_array(dev(x)):
+            assert elements.plan(kernel, on(dev, args)).shape.total == size
         agree(results(kernel, on(dev, args)), args, kernel, dtype)
         if size > 4096:
             agree(results(kernel, [a[1:] if getattr(a, "ndim", 0) else a for a in on(dev, args)]),
@@ -320,13 +320,13 @@ def test_many_elements_in_rows_of_a_block(size, dtype, rng, dev, monkeypatch):
 
 def test_strided_data_is_left_to_cupy(rng, dev, short):
     x, mean = dev(rng.standard_normal((64, 32)).astype(np.float32)), dev(np.ones(64, np.float32))
-    assert rows.plan(norm_kernels.normalize, (x.T, mean, 1.0, 1.0, 0.0)) is None
-    assert rows.plan(norm_kernels.normalize, (x.reshape(32, 64), mean, 1.0, 1.0, 0.0))
+    assert elements.plan(norm_kernels.normalize, (x.T, mean, 1.0, 1.0, 0.0)) is None
+    assert elements.plan(norm_kernels.normalize, (x.reshape(32, 64), mean, 1.0, 1.0, 0.0))
 
 
 def test_a_few_elements_are_left_to_cupy(dev):
     x, mean = dev(np.ones((64, 64), np.float32)), dev(np.ones(64, np.float32))
-    assert rows.plan(norm_kernels.normalize, (x, mean, 1.0, 1.0, 0.0)) is None
+    assert elements.plan(norm_kernels.normalize, (x, mean, 1.0, 1.0, 0.0)) is None
 
 
 # -- how the work is cut; on the simulated device, whatever is tested
@@ -363,17 +363,17 @@ IN_ROWS = sorted(n for n, k in KERNELS.items() if getattr(k, "_in_rows", False) 
 @pytest.mark.parametrize("name", IN_ROWS)
 def test_every_elementwise_kernel_gives_the_same_in_rows(name, rng, cp, monkeypatch):
     kernel = KERNELS[name]
-    monkeypatch.setattr(rows, "LONG", 0)
+    monkeypatch.setattr(elements, "LONG", 0)
     args = [
         cp.asarray(rng.uniform(0.1, 0.9, (3, 64)).astype(np.float16)) if p.type == "T"
         else cp.asarray(rng.uniform(0.1, 0.9, (3, 1)).astype(np.float32)) if p.type == "A" else 1
         for p in kernel.ins
     ]  # fmt: skip
-    monkeypatch.setattr(rows, "FLAT", 0)
-    assert rows.plan(kernel, args)
+    monkeypatch.setattr(elements, "FLAT", 0)
+    assert elements.plan(kernel, args)
     found = results(kernel, args)
-    monkeypatch.setattr(rows, "LONG", 1 << 20)
-    assert rows.plan(kernel, args) is None
+    monkeypatch.setattr(elements, "LONG", 1 << 20)
+    assert elements.plan(kernel, args) is None
     for y, e in zip(found, results(kernel, args), strict=True):
         assert y.dtype == e.dtype
         np.testing.assert_array_equal(y, e)
