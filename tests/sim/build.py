@@ -40,6 +40,15 @@ _DYNAMIC_SHARED = re.compile(r"extern\s+__shared__\s+(?:__align__\(\d+\)\s+)?([\
 _BARRIER = re.compile(r"__sync|__shfl|__ballot|__any_sync|__all_sync")
 
 
+# Types of ctypes are cycles of references: made once, not in every launch.
+_Geometry = ctypes.c_uint * GEOMETRY
+
+
+@functools.cache
+def _pointers(count: int) -> Any:
+    return ctypes.c_char_p * count
+
+
 class Program:
     """One compiled kernel.
 
@@ -70,10 +79,10 @@ class Program:
             raise TypeError(
                 f"kernel {self.name} takes parameters of {self.sizes} bytes, but got arguments of {got} bytes"
             )
-        pointers = (ctypes.c_char_p * len(arguments))(*arguments)
+        pointers = _pointers(len(arguments))(*arguments)
         full = [*grid, 1, 1][:3] + [*block, 1, 1][:3] + [shared, int(reverse), int(self._needs_fibers)]
         problem = ctypes.c_char_p()
-        errors = self._launch(pointers, (ctypes.c_uint * GEOMETRY)(*full), ctypes.byref(problem))
+        errors = self._launch(pointers, _Geometry(*full), ctypes.byref(problem))
         stats.launches += 1
         if errors:
             raise IndexError(f"kernel {self.name}: {(problem.value or b'').decode()} ({errors} times)")
