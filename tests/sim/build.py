@@ -40,8 +40,10 @@ _DYNAMIC_SHARED = re.compile(r"extern\s+__shared__\s+(?:__align__\(\d+\)\s+)?([\
 _BARRIER = re.compile(r"__sync|__shfl|__ballot|__any_sync|__all_sync")
 
 
-# Types of ctypes are cycles of references: made once, not in every launch.
+_runtimes: list[ctypes.CDLL] = []
+# Types and libraries of ctypes are cycles of references: they are kept, not made in every launch.
 _Geometry = ctypes.c_uint * GEOMETRY
+_Sizes = ctypes.c_int * 1024  # of as many parameters as the 4 KiB of a kernel can hold
 
 
 @functools.cache
@@ -59,10 +61,10 @@ class Program:
     def __init__(self, name: str, library: Path, needs_fibers: bool) -> None:
         self.name = name
         self._needs_fibers = needs_fibers
-        loaded = ctypes.CDLL(str(library))
+        loaded = self._library = ctypes.CDLL(str(library))
         self._launch = loaded.sim_launch
         self._launch.restype = ctypes.c_long
-        sizes = (ctypes.c_int * 1024)()  # as many as the 4 KiB of a kernel can hold
+        sizes = _Sizes()
         self.sizes = list(sizes[: loaded.sim_sizes(sizes)])
 
     def __call__(
@@ -141,7 +143,7 @@ def _prepare() -> Path:
     runtime = base / "libruntime.so"
     if not runtime.exists():
         _make_base(base, files)
-    ctypes.CDLL(str(runtime), mode=ctypes.RTLD_GLOBAL)  # the kernels find their machine here
+    _runtimes.append(ctypes.CDLL(str(runtime), mode=ctypes.RTLD_GLOBAL))  # the kernels find their machine here
     return base
 
 
