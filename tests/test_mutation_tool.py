@@ -1,5 +1,7 @@
 """tools/mutations.py and tools/mutate_kernels.py: what is planted, and that the tests find it."""
 
+import argparse
+import io
 import signal
 import subprocess
 import sys
@@ -128,6 +130,28 @@ def test_a_child_that_only_waits_is_ended_and_one_that_works_is_not(tmp_path):
             assert not ends
         child.kill()
         child.wait()
+
+
+@pytest.mark.parametrize("found", [mutate_kernels.KILLED, mutate_kernels.SURVIVED, mutate_kernels.NOT_VIABLE])
+def test_nothing_is_believed_if_the_unchanged_text_is_killed(found, monkeypatch):
+    unit = next(u for u in mutate_kernels.units(KERNELS) if u.name == "gelu_backward")
+    report = io.StringIO()
+    hunt = mutate_kernels.Hunt(argparse.Namespace(verbose=False), report)
+    hunt.results = {unit.name: {"killed": 0, "survived": [], "not viable": []}}
+
+    def run(jobs):
+        ((_, mutant),) = jobs
+        assert mutant.text == KERNELS["gelu_backward"].operation + " "
+        hunt.note(unit, mutant, {"status": found, "tests": 0}, 0.0)
+
+    monkeypatch.setattr(hunt, "hunt", run)
+    jobs = [(unit, m) for m in unit.mutants]
+    if found == mutate_kernels.SURVIVED:
+        hunt.control(jobs)
+        assert hunt.results[unit.name]["survived"] == []
+    else:
+        with pytest.raises(pytest.UsageError, match="gelu_backward fail"):
+            hunt.control(jobs)
 
 
 #: One kernel of each of five families, and the tests that find a wrong sign in it.

@@ -105,6 +105,7 @@ class Hunt:
         jobs = self.choose(chosen)
         self.results = {u.name: {KILLED: 0, SURVIVED: [], NOT_VIABLE: []} for u, _ in jobs}
         start = time.monotonic()
+        self.control(jobs)
         self.hunt(jobs)
         self.seconds = time.monotonic() - start
         return True
@@ -159,6 +160,18 @@ class Hunt:
                     unit.tests[k] = time.monotonic() - start
         kernels.Kernel._device = original  # type: ignore[method-assign]
         self.say(f"{len(self.items)} tests without mutants: {time.monotonic() - began:.0f} s")
+
+    def control(self, jobs: list[tuple[Unit, mutations.Mutant]]) -> None:
+        """See that a text which only has one space more survives all its tests, as everything found depends on that."""
+        unit, mutant = min(jobs, key=lambda job: (not job[0].tests, len(job[0].tests)))
+        same = dataclasses.replace(mutant, text=getattr(unit.kernels[0], mutant.part) + " ", line="unchanged")
+        before = collections.Counter(unit.kills)
+        self.hunt([(unit, same)])
+        survivors = self.results[unit.name][SURVIVED]
+        if survivors != [unit.key(same)]:
+            raise pytest.UsageError(f"the tests of {unit.name} fail in a process of their own without a mutant")
+        survivors.clear()
+        unit.kills = before
 
     def hunt(self, jobs: list[tuple[Unit, mutations.Mutant]]) -> None:
         """Run every mutant in a process of its own."""
