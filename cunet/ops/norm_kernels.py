@@ -15,6 +15,7 @@ import numpy as np
 from ..kernels import elementwise, reduction
 from ..rowwise import rowwise
 from ..signature import Fold, Twice, reduced_shape
+from ..together import Together
 
 Axes = tuple[int, ...]
 
@@ -227,8 +228,10 @@ def normalize_backward(gy, x, mean, rstd, weight, sum, dot, scale):
 )
 def norm_rows(x, weight, bias, eps, axes=1):
     folded = tuple(range(x.ndim - axes, x.ndim))
-    mean, var, rstd = moments(x, eps, axis=folded, keepdims=True)
-    return normalize(x, mean, rstd, weight, bias), mean, var, rstd
+    with Together(x) as run:
+        mean, var, rstd = run(moments, x, eps, axis=folded, keepdims=True)
+        y = run(normalize, x, mean, rstd, weight, bias)
+    return y, mean, var, rstd
 
 
 @rowwise(
@@ -243,8 +246,10 @@ def norm_rows(x, weight, bias, eps, axes=1):
 def rms_rows(x, weight, eps, axes=1):
     folded = tuple(range(x.ndim - axes, x.ndim))
     count = math.prod(x.shape[k] for k in folded)
-    rstd = reciprocal_rms(x, 1 / max(1, count), eps, axis=folded, keepdims=True)
-    return normalize(x, 0.0, rstd, weight, 0.0), rstd
+    with Together(x) as run:
+        rstd = run(reciprocal_rms, x, 1 / max(1, count), eps, axis=folded, keepdims=True)
+        y = run(normalize, x, 0.0, rstd, weight, 0.0)
+    return y, rstd
 
 
 @rowwise(
@@ -260,5 +265,7 @@ def rms_rows(x, weight, eps, axes=1):
 def norm_rows_backward(gy, x, mean, rstd, weight, centred, axes=1):
     folded = tuple(range(x.ndim - axes, x.ndim))
     scale = 1 / math.prod(x.shape[k] for k in folded)
-    total, dot = normalize_sums(gy, x, mean, rstd, weight, axis=folded, keepdims=True)
-    return normalize_backward(gy, x, mean, rstd, weight, total if centred else 0.0, dot, scale)
+    with Together(gy) as run:
+        total, dot = run(normalize_sums, gy, x, mean, rstd, weight, axis=folded, keepdims=True)
+        gx = run(normalize_backward, gy, x, mean, rstd, weight, total if centred else 0.0, dot, scale)
+    return gx
