@@ -63,8 +63,8 @@ def _two_passes(value: str, spread: str) -> Twice:
         Fold(value, "a + b", "A(0)"),
         "a / (n ? n : 1)",
         Fold(f"pair_state({value} - found, {spread})", "pair_join(a, b)", "pair_state()", "pair_state"),
-        "A rest = a.first / (n ? n : 1), var = a.second / n, more = rest * rest; out_mean = found + rest; "
-        "out_var = more < var ? var - more : var; out_rstd = 1 / sqrt(out_var + extra_eps)",
+        "A rest = a.first / (n ? n : 1), var = a.second / n - (isinf(rest * rest) ? A(0) : rest * rest); "
+        "out_mean = found + rest; out_var = var < 0 ? A(0) : var; out_rstd = 1 / sqrt(out_var + extra_eps)",
     )
 
 
@@ -110,9 +110,9 @@ def moments(x, eps, *, axis, keepdims):
         d = x[part] - first
         rest = _total(d, axis) / max(count, 1)  # what rounding left of the mean
         mean[part] = first + rest
-        squares = _dot(d, d, axis) / count
-        more = rest * rest
-        var[part] = squares - np.where(more < squares, more, 0)  # not below 0, and not inf - inf
+        rest *= rest
+        var[part] = _dot(d, d, axis) / count - np.where(np.isinf(rest), 0, rest)  # inf - inf would be NaN
+    np.maximum(var, 0, out=var)
     return mean, var, 1 / np.sqrt(var + eps)
 
 
