@@ -341,6 +341,17 @@ def test_what_is_folded_twice_agrees_at_the_edges(name, axis, dtype, on, rng):
 
 
 @needs_compiler
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_compiled_variance_is_never_negative(axis, on, rng):
+    x = np.repeat(rng.uniform(0.1, 10, (3000, 1)).astype(np.float32), 777, axis=1)  # equal numbers: rounding is all
+    x = np.ascontiguousarray(x.T) if axis == 0 else x
+    _, var, rstd = native.compiled(KERNELS["moments"], "f")([x, 0.0], x, 1, (axis,), True)
+    assert (var >= 0).all()
+    assert (var <= 1e-9).all()
+    assert (rstd > 0).all()
+
+
+@needs_compiler
 @pytest.mark.parametrize("axes", [(0, 2), (0, 1, 3)])
 def test_axes_that_are_no_neighbours_stay_with_numpy(axes, on, rng):
     x = rng.normal(size=(2, 3, 4, 5))

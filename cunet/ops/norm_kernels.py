@@ -15,6 +15,7 @@ import numpy as np
 from ..kernels import elementwise, reduction
 from ..rowwise import rowwise
 from ..signature import Fold, Twice, reduced_shape
+from ..together import Together
 
 Axes = tuple[int, ...]
 
@@ -62,8 +63,8 @@ def _two_passes(value: str, spread: str) -> Twice:
         Fold(value, "a + b", "A(0)"),
         "a / (n ? n : 1)",
         Fold(f"pair_state({value} - found, {spread})", "pair_join(a, b)", "pair_state()", "pair_state"),
-        "A rest = a.first / (n ? n : 1), var = a.second / n, more = rest * rest; out_mean = found + rest; "
-        "out_var = more < var ? var - more : var; out_rstd = 1 / sqrt(out_var + extra_eps)",
+        "A rest = a.first / (n ? n : 1), var = a.second / n - (isinf(rest * rest) ? A(0) : rest * rest); "
+        "out_mean = found + rest; out_var = var < 0 ? A(0) : var; out_rstd = 1 / sqrt(out_var + extra_eps)",
     )
 
 
@@ -109,9 +110,9 @@ def moments(x, eps, *, axis, keepdims):
         d = x[part] - first
         rest = _total(d, axis) / max(count, 1)  # what rounding left of the mean
         mean[part] = first + rest
-        squares = _dot(d, d, axis) / count
-        more = rest * rest
-        var[part] = squares - np.where(more < squares, more, 0)  # not below 0, and not inf - inf
+        rest *= rest
+        var[part] = _dot(d, d, axis) / count - np.where(np.isinf(rest), 0, rest)  # inf - inf would be NaN
+    np.maximum(var, 0, out=var)
     return mean, var, 1 / np.sqrt(var + eps)
 
 
@@ -227,8 +228,10 @@ def normalize_backward(gy, x, mean, rstd, weight, sum, dot, scale):
 )
 def norm_rows(x, weight, bias, eps, axes=1):
     folded = tuple(range(x.ndim - axes, x.ndim))
-    mean, var, rstd = moments(x, eps, axis=folded, keepdims=True)
-    return normalize(x, mean, rstd, weight, bias), mean, var, rstd
+    with Together(x) as run:
+        mean, var, rstd = run(moments, x, eps, axis=folded, keepdims=True)
+        y = run(normalize, x, mean, rstd, weight, bias)
+    return y, mean, var, rstd
 
 
 @rowwise(
@@ -243,8 +246,10 @@ def norm_rows(x, weight, bias, eps, axes=1):
 def rms_rows(x, weight, eps, axes=1):
     folded = tuple(range(x.ndim - axes, x.ndim))
     count = math.prod(x.shape[k] for k in folded)
-    rstd = reciprocal_rms(x, 1 / max(1, count), eps, axis=folded, keepdims=True)
-    return normalize(x, 0.0, rstd, weight, 0.0), rstd
+    with Together(x) as run:
+        rstd = run(reciprocal_rms, x, 1 / max(1, count), eps, axis=folded, keepdims=True)
+        y = run(normalize, x, 0.0, rstd, weight, 0.0)
+    return y, rstd
 
 
 @rowwise(
@@ -260,5 +265,7 @@ def rms_rows(x, weight, eps, axes=1):
 def norm_rows_backward(gy, x, mean, rstd, weight, centred, axes=1):
     folded = tuple(range(x.ndim - axes, x.ndim))
     scale = 1 / math.prod(x.shape[k] for k in folded)
-    total, dot = normalize_sums(gy, x, mean, rstd, weight, axis=folded, keepdims=True)
-    return normalize_backward(gy, x, mean, rstd, weight, total if centred else 0.0, dot, scale)
+    with Together(gy) as run:
+        total, dot = run(normalize_sums, gy, x, mean, rstd, weight, axis=folded, keepdims=True)
+        gx = run(normalize_backward, gy, x, mean, rstd, weight, total if centred else 0.0, dot, scale)
+    return gx

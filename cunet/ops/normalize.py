@@ -112,13 +112,12 @@ def _split(a: Any, axis: int, parts: int) -> Any:
     return a.reshape(*a.shape[:axis], *cut, *a.shape[axis + 1 :])
 
 
-def _moments(x: Array, axes: Axes, eps: float, run: Together) -> tuple[Array, Array, Array]:
+def _moments(x: Array, axes: Axes, eps: float) -> tuple[Array, Array, Array]:
     """Return mean, variance (divided by the count) and ``1 / sqrt(variance + eps)``, axes kept."""
     axis, parts, first, second = _stages(x.shape, axes, is_gpu_array(x))
-    if not second:
-        return run(moments, x, eps, axis=first, keepdims=True)
     found = moments(_split(x, axis, parts), eps, axis=first, keepdims=True)
-    found = join_moments(found[0], found[1], eps, axis=second, keepdims=True)
+    if second:
+        found = join_moments(found[0], found[1], eps, axis=second, keepdims=True)
     kept = reduced_shape(x.shape, axes, True)
     mean, var, rstd = (a.reshape(kept) for a in found)
     return mean, var, rstd
@@ -155,21 +154,18 @@ def normalize_groups(
     """Normalise `x` over `groups`, scale and shift; `centred` False: divide by the RMS only."""
     view = x.reshape(groups.shape)
     w, b = as_factor(weight, groups.params, x, 1.0), as_factor(bias, groups.params, x, 0.0)
-    rows = _rows_of(groups) if is_gpu_array(x) else None
     mean: Any = 0.0
-    var = None
+    var, rows = None, _rows_of(groups)
     if rows and centred:
         y, mean, var, rstd = norm_rows(view, w, b, eps, **rows._asdict())
     elif rows:
         y, rstd = rms_rows(view, w, eps, **rows._asdict())
     else:
-        with Together(None if 0 in groups.folded else view) as run:
-            if centred:
-                mean, var, rstd = _moments(view, groups.folded, eps, run)
-            else:
-                scale = 1 / max(1, groups.per_mean)
-                rstd = run(reciprocal_rms, view, scale, eps, axis=groups.folded, keepdims=True)
-            y = run(normalize, view, mean, rstd, w, b)
+        if centred:
+            mean, var, rstd = _moments(view, groups.folded, eps)
+        else:
+            rstd = reciprocal_rms(view, 1 / max(1, groups.per_mean), eps, axis=groups.folded, keepdims=True)
+        y = normalize(view, mean, rstd, w, b)
 
     def backward(gy: Array) -> tuple[Any, Any, Any]:
         back = _Backward(gy.reshape(groups.shape), view, mean, rstd, w, groups, centred, rows)
@@ -192,9 +188,9 @@ class _Backward:
         self, g: Array, x: Array, mean: Any, rstd: Array, weight: Any, groups: Groups, centred: bool, rows: Rows | None
     ) -> None:
         self.data, self.weight, self.groups, self.centred = (g, x, mean, rstd), weight, groups, centred
-        self.rows = rows
         # Where weights are shared inside a group, one pass over the data serves its gradient and theirs.
         self.common = tuple(k for k in groups.folded if k in groups.shared)
+        self.rows = rows if rows and (not self.common or is_gpu_array(g)) else None
         self.sums: Any = None
 
     def cells(self) -> tuple[Array, Array]:
@@ -210,31 +206,30 @@ class _Backward:
     def for_x(self) -> Array:
         """Return the gradient of x in the view."""
         if self.rows:
-            return norm_rows_backward(*self.data, self.weight, float(self.centred), **self.rows._asdict())
+            return self._by_rows(self.rows)
+        if self.common:
+            total, dot = (
+                _fold(s if type(self.weight) is float else s * self.weight, self.groups.folded, self.common)
+                for s in self.cells()
+            )
+        else:
+            total, dot = normalize_sums_over(*self.data, self.weight, self.groups.folded)
         scale = 1 / self.groups.per_mean
-        if not self.common:
-            return self._by_rows(scale)
-        total, dot = (
-            _fold(s if type(self.weight) is float else s * self.weight, self.groups.folded, self.common)
-            for s in self.cells()
-        )
         return normalize_backward(*self.data, self.weight, total if self.centred else 0.0, dot, scale)
 
-    def _by_rows(self, scale: float) -> Array:
-        """Return the gradient of x where each row has its own statistics, and sum for the parameters on the way."""
-        axis, parts, first, second = _stages(self.data[0].shape, self.groups.shared, is_gpu_array(self.data[0]))
-        if not self.trained or self.sums is not None or axis:
-            parts = 1
-        with Together(_split(self.data[0], 0, parts)) as run:
-            parts = parts if run.waits else 1
-            data = [_split(a, 0, parts) for a in self.data]
-            weight = _split(self.weight, 0, parts)
-            folded = tuple(k + (parts > 1) for k in self.groups.folded)
+    def _by_rows(self, rows: Rows) -> Array:
+        """Return the gradient of x where rows have their own statistics; on a CPU sum for the parameters on the way."""
+        on_gpu = is_gpu_array(self.data[0])
+        axis, parts, first, second = _stages(self.data[0].shape, self.groups.shared, on_gpu)
+        if axis or parts == 1 or not self.trained or self.sums is not None or on_gpu:
+            return norm_rows_backward(*self.data, self.weight, float(self.centred), **rows._asdict())
+        data, weight = [_split(a, 0, parts) for a in self.data], _split(self.weight, 0, parts)
+        folded, scale = tuple(k + 1 for k in self.groups.folded), 1 / self.groups.per_mean
+        with Together(data[0]) as run:
             total, dot = run(normalize_sums, *data, weight, axis=folded, keepdims=True)
             gx = run(normalize_backward, *data, weight, total if self.centred else 0.0, dot, scale)
-            found = run(normalize_sums, *data, 1.0, axis=first, keepdims=True) if parts > 1 else None
-        if found is not None:
-            self.sums = [a.sum(axis=second).reshape(self.groups.params) for a in found]
+            found = run(normalize_sums, *data, 1.0, axis=first, keepdims=True)
+        self.sums = [a.sum(axis=second).reshape(self.groups.params) for a in found]
         return gx
 
 
