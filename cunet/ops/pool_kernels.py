@@ -128,10 +128,10 @@ def _is_first(x: np.ndarray, y: np.ndarray, taken: np.ndarray, nan: bool) -> np.
 
 
 def _where(hit: np.ndarray, gy: np.ndarray) -> np.ndarray:
-    """Return `gy` where `hit`, else 0: by their bits, for inf times 0 is NaN, and `np.where` takes ten times as long."""
+    """Return `gy` where `hit`, else 0. By their bits: inf times 0 is NaN, and `np.where` takes ten times as long."""
     bits = hit.astype(np.int64 if gy.itemsize == 8 else np.int32)
     np.negative(bits, out=bits)
-    bits &= gy.view(bits.dtype)
+    np.bitwise_and(bits, gy.view(bits.dtype), out=bits)
     return bits.view(gy.dtype)
 
 
