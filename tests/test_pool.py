@@ -46,6 +46,12 @@ def test_the_first_of_equals_wins_and_the_first_nan_beats_all(values, where, dev
     np.testing.assert_array_equal(gx[0, 0], 2.0 * (np.arange(4) == where))
 
 
+def test_an_infinite_gradient_reaches_only_the_element_that_won(dev):
+    x = np.array([[[[3, 1, 2, 5], [0, 2, 4, 1]]]], np.float32)
+    _, _, gx = run(F.max_pool2d, dev, x, [[[[INF, NAN]]]], kernel_size=2)
+    np.testing.assert_array_equal(gx[0, 0], [[INF, 0, 0, NAN], [0, 0, 0, 0]])
+
+
 def test_the_order_in_a_window_is_that_of_memory(dev):
     x = np.zeros((1, 1, 3, 3), np.float32)
     x[0, 0, [0, 1, 1, 2], [2, 0, 2, 1]] = 1

@@ -127,22 +127,6 @@ struct Sums {
 
 long blocks_of(long outputs) { return (outputs + 2 * kLanes - 1) / (2 * kLanes); }
 
-// Lays the gradient of `wide` channels out next to each other for each of `n` windows from `begin` on.
-void turn(const T* from, long plane, long wide, const long* begin, const long* n, const int64_t* out, long pitch,
-          T* to) {
-  for (long i = begin[0]; i < begin[0] + n[0]; i++)
-    for (long j = begin[1]; j < begin[1] + n[1]; j++)
-      for (long l = 0; l < n[2]; l += kLanes) {
-        const long few = std::min(long(kLanes), n[2] - l);
-        const T* line = from + (i * out[1] + j) * out[2] + begin[2] + l;
-        for (long o = 0; o < wide; o++, line += plane)
-          for (long k = 0; k < few; k++) to[k * pitch + o] = line[k];
-        for (long o = wide; o < pitch; o++)
-          for (long k = 0; k < few; k++) to[k * pitch + o] = 0;
-        to += few * pitch;
-      }
-}
-
 template <int K, int N>
 void accumulate_all(const Longs& offsets, const T* image, const Longs& starts, long width, const T* gy, T* to) {
   const long count = long(offsets.size()), pitch = N * kLanes;

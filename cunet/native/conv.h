@@ -44,7 +44,8 @@ CUNET_ALWAYS T total(Vec v) {
 
 // out[o][v] = bias[o] + sum over k of weight[k][o] * image[offsets[k] + at[v]], for M channels o and N vectors v.
 template <int M, int N>
-void multiply(const T* image, const long* offsets, long count, const T* weight, const T* bias, const long* at, Vec* out) {
+void multiply(const T* image, const long* offsets, long count, const T* weight, const T* bias, const long* at,
+              Vec* out) {
   Vec sums[M][N];
   for (int o = 0; o < M; o++)
     for (int v = 0; v < N; v++) sums[o][v] = bias ? splat(bias[o]) : Vec();
@@ -102,6 +103,22 @@ void correlate(const T* image, const long* offsets, const long* at, long count, 
     for (int k = 0; k < K; k++)
       sums[k] += gy[v] * (Vec)(masks[v] & (Mask)load(image + at[v] + offsets[k]));
   for (int k = 0; k < wanted; k++) *(Loose*)(to + k * kLanes) += sums[k];
+}
+
+// Lays the gradient of `wide` channels out next to each other for each of `n` windows from `begin` on.
+void turn(const T* from, long plane, long wide, const long* begin, const long* n, const int64_t* out, long pitch,
+          T* to) {
+  for (long i = begin[0]; i < begin[0] + n[0]; i++)
+    for (long j = begin[1]; j < begin[1] + n[1]; j++)
+      for (long l = 0; l < n[2]; l += kLanes) {
+        const long few = n[2] - l < kLanes ? n[2] - l : kLanes;
+        const T* line = from + (i * out[1] + j) * out[2] + begin[2] + l;
+        for (long o = 0; o < wide; o++, line += plane)
+          for (long k = 0; k < few; k++) to[k * pitch + o] = line[k];
+        for (long o = wide; o < pitch; o++)
+          for (long k = 0; k < few; k++) to[k * pitch + o] = 0;
+        to += few * pitch;
+      }
 }
 
 // Copies `count` elements, fewer than a vector has; no calls, few branches.

@@ -1,6 +1,9 @@
 // How a convolution is cut and laid out: which runs of the padded images are the rows of its products, and where the
 // results go. Everything follows from shapes alone, so that which thread computes a unit changes nothing.
 #pragma once
+#ifndef __clang__
+#pragma GCC optimize("O1")  // two thirds of the time to compile; the inner loops stand before this
+#endif
 #include <algorithm>
 #include <new>
 #include <vector>

@@ -43,7 +43,8 @@ struct Shape : Pool {
     const long s = stride[2];
     for (long c = 0; c < kernel[2]; c++) {
       const long shift = c * dilation[2] - padding[2];
-      const long first = shift < 0 ? (s - 1 - shift) / s : 0, end = sizes[2] > shift ? (sizes[2] - shift + s - 1) / s : 0;
+      const long first = shift < 0 ? (s - 1 - shift) / s : 0;
+      const long end = sizes[2] > shift ? (sizes[2] - shift + s - 1) / s : 0;
       columns.push_back({shift, first, std::min(end, long(out[2])) - 1, std::vector<T>(whole)});
       for (long k = first; k <= columns.back().last; k++) columns.back().meets[k] = 1;
     }
@@ -52,7 +53,8 @@ struct Shape : Pool {
                   out[axis] * stride[axis] <= sizes[axis];
       for (long o = 0; o < out[axis]; o++) {
         const long start = o * stride[axis] - padding[axis], stop = start + (kernel[axis] - 1) * dilation[axis] + 1;
-        counts.push_back(T(std::min(stop, long(sizes[axis] + (padded ? padding[axis] : 0))) - (padded ? start : std::max(start, 0l))));
+        const long top = sizes[axis] + (padded ? padding[axis] : 0);
+        counts.push_back(T(std::min(stop, top) - (padded ? start : std::max(start, 0l))));
       }
     }
   }
@@ -122,7 +124,8 @@ void largest(const Shape& p, const T* x, T* __restrict y) {
 void largest_gradient(const Shape& p, const T* x, const T* y, const T* gy, T* gx) {
   const long n = p.out[2], whole = p.whole;
   std::vector<T> memory(4 * whole);
-  T *__restrict best = memory.data(), *__restrict left = best + whole, *__restrict given = left + whole, *__restrict buffer = given + whole;
+  T *__restrict best = memory.data(), *__restrict left = best + whole;
+  T *__restrict given = left + whole, *__restrict buffer = given + whole;
   memset(gx, 0, p.area * sizeof(T));
   p.rows([&](long d, long h) {
     std::copy(y, y + n, best), std::copy(gy, gy + n, left);  // left: what is not given to an element yet
@@ -217,7 +220,8 @@ void quarter_gradient(const Shape& p, const T* x, const T* __restrict y, const T
   Halves rows(p);
   T* __restrict above = rows.upper, * __restrict below = rows.lower;
   const long count = rows.count, bytes = 2 * rows.n * sizeof(T);
-  if (p.out[1] * 2 < p.sizes[1] || p.out[2] * 2 < p.sizes[2]) memset(gx, 0, p.area * sizeof(T));  // what is in no window
+  const bool all = p.out[1] * 2 == p.sizes[1] && p.out[2] * 2 == p.sizes[2];
+  if (!all) memset(gx, 0, p.area * sizeof(T));  // some elements are in no window
   for (long d = 0; d < p.out[0]; d++, y += count, gy += count) {
     rows.rows(d, [&](long at, T* to) { memcpy(to, x + at, bytes); });
     for (long k = 0; k < count; k++) {

@@ -2,7 +2,7 @@
 
 Samples are taken in parts, so that the columns of a part stay in the processor's cache (on a GPU: within
 128 MiB) whatever the batch; nothing but the input and the weight is kept for the way back. A kernel of one
-element is a plain matrix product.
+element is a plain matrix product. On the CPU compiled code does without columns: `cunet.native.convolution`.
 """
 
 from __future__ import annotations

@@ -127,6 +127,14 @@ def _is_first(x: np.ndarray, y: np.ndarray, taken: np.ndarray, nan: bool) -> np.
     return hit
 
 
+def _where(hit: np.ndarray, gy: np.ndarray) -> np.ndarray:
+    """Return `gy` where `hit`, else 0. By their bits: inf times 0 is NaN, and `np.where` takes ten times as long."""
+    bits = hit.astype(np.int64 if gy.itemsize == 8 else np.int32)
+    np.negative(bits, out=bits)
+    np.bitwise_and(bits, gy.view(bits.dtype), out=bits)
+    return bits.view(gy.dtype)
+
+
 @elementwise(
     f"raw T gy, raw T x, raw T y, {WINDOWS}",
     "T gx",
@@ -167,7 +175,7 @@ def max_pool_backward(gy, x, y, *numbers, shape):
         for nan in (False, True):
             if not nan or not taken.all():
                 for _, at, met in meetings:
-                    gx[part][met] += gy[part][at] * _is_first(x[part][met], y[part][at], taken[at], nan)
+                    gx[part][met] += _where(_is_first(x[part][met], y[part][at], taken[at], nan), gy[part][at])
     return gx
 
 
