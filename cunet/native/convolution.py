@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from .. import native
-from .library import address, function, parallel, strides
+from . import library
+from .library import address, parallel, strides
 
 _pack = struct.Struct("<8Q5q4q18qq").pack
 _FORWARD, _INPUT, _WEIGHT = range(3)
@@ -53,7 +54,7 @@ def _run(
     """Return the result, of this `shape`; `read` is the array whose windows are taken, of any layout."""
     if type(read) is not np.ndarray or not read.size or not math.prod(shape):
         return None
-    run = function("cunet_convolve", read.dtype.char)
+    run = library.function("cunet_convolve", read.dtype.char)
     if run is None:
         return None
     read, steps = strides(read)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from .. import native
-from .library import address, function, parallel
+from . import library
+from .library import address, parallel
 
 _pack = struct.Struct("<6Qq18qqdq").pack
 _KINDS = {
@@ -34,7 +35,7 @@ def pool(name: str, arrays: dict[str, Any], windows: Any, shape: tuple[int, ...]
     is_global = windows.total == 1 and windows.taps > 1  # which NumPy folds at once
     if type(first) is not np.ndarray or is_global or 0 in windows.stride or not first.size or not math.prod(shape):
         return None
-    run = function("cunet_pool", first.dtype.char)
+    run = library.function("cunet_pool", first.dtype.char)
     if run is None or any(not a.flags.aligned or a.dtype != first.dtype for a in arrays.values()):
         return None
     result = np.empty(shape, np.int64 if name == "max_pool_indices" else first.dtype)
