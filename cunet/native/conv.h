@@ -106,7 +106,7 @@ void correlate(const T* image, const long* offsets, const long* at, long count, 
 }
 
 // Lays the gradient of `wide` channels out next to each other for each of `n` windows from `begin` on.
-void turn(const T* from, long plane, long wide, const long* begin, const long* n, const int64_t* out, long pitch,
+void turn(const T* from, long plane, long wide, const long* begin, const long* n, const long* out, long pitch,
           T* to) {
   for (long i = begin[0]; i < begin[0] + n[0]; i++)
     for (long j = begin[1]; j < begin[1] + n[1]; j++)

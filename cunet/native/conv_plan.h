@@ -20,15 +20,15 @@ const long kUnits = 16;           // units that there should be for threads to s
 
 // What Python says of a convolution; see cunet.native.convolution. Strides count elements.
 struct Convolution {
-  int64_t what;  // 0: forward, 1: gradient of the input, 2: of the weight
+  long what;  // 0: forward, 1: gradient of the input, 2: of the weight
   const T* read;  // x, or the gradient of the output for that of the input: what windows are taken of
   const T *gy, *weight, *bias;
   T *result, *sums;  // sums: the gradient of the bias, with that of the weight; or null
   Parallel parallel;
-  int64_t strides[5];  // of what is read; all else is contiguous
-  int64_t samples, groups, channels, outputs;  // the latter two of a group
-  int64_t sizes[3], out[3], kernel[3], stride[3], padding[3], dilation[3];
-  int64_t threads;
+  long strides[5];  // of what is read; all else is contiguous
+  long samples, groups, channels, outputs;  // the latter two of a group
+  long sizes[3], out[3], kernel[3], stride[3], padding[3], dilation[3];
+  long threads;
 };
 
 namespace {
@@ -86,7 +86,7 @@ struct Pass {
 // The images that are read: in phases of the stride, padded, in strips along the axis `cut`.
 struct Source {
   const T* data;
-  const int64_t* strides;
+  const long* strides;
   long channels, sizes[3], pad[3], split[3];
   std::vector<std::vector<long>> phases;
   int cut;
@@ -168,7 +168,7 @@ struct Plan {
     source.data = c.read, source.strides = c.strides;
     source.channels = gradient ? c.outputs : c.channels;
     outputs = gradient ? c.channels : c.outputs;
-    const int64_t* to = gradient ? c.sizes : c.out;
+    const long* to = gradient ? c.sizes : c.out;
     plane = to[0] * to[1] * to[2];
     std::vector<Axis> axes[3];
     for (int axis = 0; axis < 3; axis++)
@@ -211,7 +211,7 @@ struct Plan {
       if (axis != s.cut) line *= s.length[axis];
       s.in_place &= s.pad[axis] == 0 && c.stride[axis] == 1 && s.length[axis] <= s.sizes[axis];
     }
-    const int64_t* steps = s.strides;
+    const long* steps = s.strides;
     s.in_place &= steps[4] == 1 && steps[3] == s.sizes[2] && steps[2] == steps[3] * s.sizes[1] &&
                   steps[1] == steps[2] * s.sizes[0];
     const long results = most[0] * most[1] * most[2] / most[s.cut] * kBytes;  // of a row, when they are laid out anew
@@ -234,7 +234,7 @@ struct Plan {
     s.area = s.length[0] * s.pitch[0];
   }
 
-  void fill(Pass& pass, const Axis* const* axes, const long* lines, const int64_t* kernel) {
+  void fill(Pass& pass, const Axis* const* axes, const long* lines, const long* kernel) {
     const Source& s = source;
     pass.base = 0;
     Longs shifts;

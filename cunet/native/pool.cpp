@@ -9,15 +9,15 @@
 
 // What Python says of a pool; see cunet.native.pooling.
 struct Pool {
-  int64_t what;  // 0: largest, 1: its gradient, 2: where it is, 3: mean, 4: its gradient
+  long what;  // 0: largest, 1: its gradient, 2: where it is, 3: mean, 4: its gradient
   const T *x, *y, *gy;
   void* result;
   void (*parallel)(void (*work)(void*, long), void* context, long count, int threads);
-  int64_t planes;
-  int64_t sizes[3], out[3], kernel[3], stride[3], padding[3], dilation[3];
-  int64_t padded;  // padding counts in a mean
+  long planes;
+  long sizes[3], out[3], kernel[3], stride[3], padding[3], dilation[3];
+  long padded;  // padding counts in a mean
   double divisor;  // instead of a count, unless 0
-  int64_t threads;
+  long threads;
 };
 
 namespace {
@@ -45,7 +45,7 @@ struct Shape : Pool {
       const long shift = c * dilation[2] - padding[2];
       const long first = shift < 0 ? (s - 1 - shift) / s : 0;
       const long end = sizes[2] > shift ? (sizes[2] - shift + s - 1) / s : 0;
-      columns.push_back({shift, first, std::min(end, long(out[2])) - 1, std::vector<T>(whole)});
+      columns.push_back({shift, first, std::min(end, out[2]) - 1, std::vector<T>(whole)});
       for (long k = first; k <= columns.back().last; k++) columns.back().meets[k] = 1;
     }
     for (int axis = 0; axis < 3; axis++) {
@@ -143,7 +143,7 @@ void largest_gradient(const Shape& p, const T* x, const T* y, const T* gy, T* gx
   });
 }
 
-void positions(const Shape& p, const T* x, int64_t* where) {
+void positions(const Shape& p, const T* x, long* where) {
   std::vector<T> all(p.total);
   largest(p, x, all.data());
   std::fill(where, where + p.total, -1);
@@ -242,7 +242,7 @@ void plane(const Shape& p, long k) {
   switch (p.what) {
     case 0: return p.quarters ? quarter(p, x, to) : largest(p, x, to);
     case 1: return p.quarters ? quarter_gradient(p, x, y, gy, to) : largest_gradient(p, x, y, gy, to);
-    case 2: return positions(p, x, (int64_t*)p.result + k * p.total);
+    case 2: return positions(p, x, (long*)p.result + k * p.total);
     case 3: return mean(p, x, to);
     default: return mean_gradient(p, gy, to);
   }
@@ -262,7 +262,7 @@ extern "C" int cunet_pool(const Pool* call) {
     call->parallel(
         [](void* context, long unit) {
           const Job& j = *(const Job*)context;
-          const long end = std::min(long(j.shape->planes), (unit + 1) * j.each);
+          const long end = std::min(j.shape->planes, (unit + 1) * j.each);
           for (long k = unit * j.each; k < end; k++) plane(*j.shape, k);
         },
         &job, (call->planes + each - 1) / each, int(call->threads));
