@@ -35,6 +35,10 @@ class OneBlasThread {
   }
 };
 
+// A fork waits until no thread is between counting users and telling BLAS.
+void before_fork() { held->mutex.lock(); }
+void after_fork() { held->mutex.unlock(); }
+
 // In a forked child, where no other thread lives on that would give BLAS its threads back.
 void nobody_holds() {
   if (held->users && held->before > 1) blas.set(held->before);
@@ -110,7 +114,7 @@ extern "C" {
 int cunet_blas(void* gemm32, void* gemm64, void* get, void* set) {
   blas = {(Gemm32)gemm32, (Gemm64)gemm64, (int (*)())get, (void (*)(int))set};
   held = new Held;
-  return pthread_atfork(nullptr, nullptr, nobody_holds);
+  return pthread_atfork(before_fork, after_fork, nobody_holds);
 }
 
 // z = x @ y for matrices of one dtype, float32 or float64.
