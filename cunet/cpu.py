@@ -78,7 +78,7 @@ def one_blas_thread() -> Iterator[bool]:
     """Hold BLAS at one thread within a ``with`` block; yield whether that could be done.
 
     For work that is spread over threads of our own: its products would fight for the cores, and idle BLAS
-    threads spin for some 30 ms after each product.
+    threads spin for some 0.03 to 0.1 s after each product.
     """
     functions = openblas()
     if functions is None:

@@ -85,6 +85,7 @@ bool read(const Array& a, Matrix& m) {
 }
 
 const double kPart = 4e6;      // FLOPs that are worth waking a thread
+const double kMore = 2.5e7;    // of a part where there are more than two: small ones run at a lower rate
 const int kParts = 8;          // more copies of the smaller factor cost too much
 const long kLeast = 32;        // rows or columns of a part
 const long kGrain = 4;         // rows or columns of a part are a multiple of this
@@ -131,7 +132,8 @@ int cunet_product(uint64_t x, uint64_t y, uint64_t z, int threads) {
   const double flops = 2.0 * p.x.rows * p.x.columns * p.y.columns;
   const long length = p.z.rows >= p.z.columns ? p.z.rows : p.z.columns;
   long parts = 1;
-  while (parts < kParts && flops / (2 * parts) >= kPart && length / (2 * parts) >= kLeast) parts *= 2;
+  while (parts < kParts && flops / (2 * parts) >= (parts == 1 ? kPart : kMore) && length / (2 * parts) >= kLeast)
+    parts *= 2;
   if (parts == 1) {
     gemm(p.letter, p.x, p.y, p.z);
     return kDone;

@@ -26,7 +26,7 @@ const long kRow = 32;              // shorter rows are copied next to each other
 const long kBlock = 32768;         // elements of a block that several kernels work on while it is in the cache
 const long kWorth = 1500000;       // tenths of nanoseconds: less work is not worth waking a thread
 const long kShort = 128;           // rows that are folded next to each other, not each in lanes
-const int kPatience = 200;         // microseconds that a thread looks for more work before it sleeps
+const int kPatience = 2000;        // microseconds that a thread looks for more work: it takes long to wake one that sleeps
 enum Result { kDone = 0, kOtherType = 1, kOtherShape = 2, kOtherLayout = 3 };
 enum Loose { kData = 0, kSingle = 1, kAlong = 2 };  // kAlong: an array along a row where others are one number a row
 

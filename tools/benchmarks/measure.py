@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 BLOCK_SECONDS = 0.06  # a block is repeated calls for about this long
-PAUSE = 0.03  # between blocks: OpenBLAS workers spin for 27 ms after a product and would take the next one's core
+PAUSE = 0.15  # between blocks: OpenBLAS workers spin for 0.1 s after a product and would take the next one's core
 SLOW = 1.4  # rounds where the reference took this many times its best are dropped: something else ran
 GEMM_SIZE = 768
 COPY_BYTES = 2**24
