@@ -29,6 +29,7 @@ def no_waiting(monkeypatch):
         monkeypatch.setattr(native, "active", native.active)  # the jobs switch it, and the next test wants it back
     monkeypatch.setattr(check, "STEPS", 2)
     monkeypatch.setattr(measure, "PAUSE", 0)
+    monkeypatch.setattr(measure, "WARM", 0)
     monkeypatch.setattr(measure, "GEMM_SIZE", 16)
     monkeypatch.setattr(measure, "COPY_BYTES", 2**12)
 
@@ -102,6 +103,13 @@ def test_candidates_alternate(monkeypatch):
     times = measure.alternate({"a": lambda: seen.append("a"), "b": lambda: seen.append("b")}, rounds=3, seconds=2)
     assert "".join(seen) == "aabb" + "aaabbb" + "bbbaaa" + "aaabbb"  # calibration; then one warm call and two timed
     assert times == {"a": [1, 1, 1], "b": [1, 1, 1]}
+
+
+def test_a_block_warms_up_for_as_long_as_it_is_told(monkeypatch):
+    seen, clock = [], itertools.count()
+    monkeypatch.setattr(measure.time, "perf_counter", lambda: next(clock))
+    assert measure.block(lambda: seen.append(1), count=2, warm=4) == 1
+    assert len(seen) == 4 + 2
 
 
 def test_ratios_are_of_one_round_and_leave_out_rounds_in_which_the_reference_was_slow():

@@ -13,6 +13,7 @@ import numpy as np
 
 BLOCK_SECONDS = 0.06  # a block is repeated calls for about this long
 PAUSE = 0.15  # between blocks: OpenBLAS workers spin for 0.1 s after a product and would take the next one's core
+WARM = 0.1  # of calls before a block: a virtual processor that has idled runs at half speed for that long
 SLOW = 1.4  # rounds where the reference took this many times its best are dropped: something else ran
 GEMM_SIZE = 768
 COPY_BYTES = 2**24
@@ -25,9 +26,12 @@ def cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def block(call: Callable[[], Any], count: int) -> float:
-    """Return the median time of `count` calls, in seconds, after one that warms caches and threads."""
+def block(call: Callable[[], Any], count: int, warm: float = 0.0) -> float:
+    """Return the median time of `count` calls, in seconds, after `warm` seconds of calls, at least one."""
+    begin = time.perf_counter()
     call()
+    while time.perf_counter() - begin < warm:
+        call()
     times = []
     for _ in range(count):
         start = time.perf_counter()
@@ -38,19 +42,16 @@ def block(call: Callable[[], Any], count: int) -> float:
 
 def alternate(candidates: dict[str, Callable[[], Any]], rounds: int, seconds: float = BLOCK_SECONDS) -> Block:
     """Return each candidate's block medians, one per round; the order of the candidates alternates."""
-    counts = {}
+    counts, warm = {}, WARM if seconds else 0.0
     for name, call in candidates.items():
         time.sleep(PAUSE)
-        call()
-        start = time.perf_counter()
-        call()
-        counts[name] = max(1, min(20, round(seconds / (time.perf_counter() - start))))
+        counts[name] = max(1, min(20, round(seconds / block(call, 1, warm))))
     times: Block = {name: [] for name in candidates}
     for r in range(rounds):
         names = list(candidates)
         for name in names[:: -1 if r % 2 else 1]:
             time.sleep(PAUSE)
-            times[name].append(block(candidates[name], counts[name]))
+            times[name].append(block(candidates[name], counts[name], warm))
     return times
 
 
