@@ -25,7 +25,8 @@ same weights and data; losses, or results and gradients, agreed before anything 
 training steps, with Adam but for (b), which has SGD; (e) is forward and backward of one layer. The libraries take turns
 in one process per job, in blocks of calls, {1e3 * PAUSE:.0f} ms apart and {1e3 * WARM:.0f} ms warm, in alternating
 order. A ratio is the median over rounds of block / PyTorch's block in the same round, ± half the distance between its
-quartiles, over the rounds in which PyTorch was within {SLOW:g} times its own best. Trust the ratios rather than the milliseconds."""
+quartiles, over the rounds in which PyTorch was within {SLOW:g} times its own best. Trust the ratios rather than the
+milliseconds."""
 FLOORS = """\
 Floor: the least that this machine needs, from its own rates in the same run: the matrix products at the rate of
 BLAS, or reading and writing each array once per pass at the rate of a copy, whichever takes longer. Arrays that
