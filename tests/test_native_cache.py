@@ -205,6 +205,14 @@ def test_processes_that_compile_at_once(count, slow, tmp_path, home, made):
 
 
 @needs_compiler
+def test_a_file_that_is_gone_again_when_the_folder_was_listed_does_no_harm(home, made):
+    made.mkdir(parents=True, mode=0o700)
+    (made / "new-gone").symlink_to(made / "nowhere")  # listed, and not to be found
+    assert said(run_script(SMALL, home)) == COMPILED
+    assert sum(p.suffix == ".so" for p in made.iterdir()) == 2
+
+
+@needs_compiler
 def test_a_process_that_is_killed_leaves_no_half_library(tmp_path, home, made):
     slow = wrapper(tmp_path / "g++", f"touch {tmp_path}/started; sleep 1")
     process = start(SMALL, {**home, "CXX": slow})

@@ -5,6 +5,7 @@ Code is loaded from it, so what another user could have written is refused.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import stat
@@ -94,8 +95,9 @@ def keep(made: Path, name: str) -> None:
 
 def _place(made: Path, target: Path) -> None:
     for stray in target.parent.glob("new-*"):
-        if time.time() - stray.stat().st_mtime > _STRAY:
-            stray.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # its process may have given it its name since it was listed
+            if time.time() - stray.stat().st_mtime > _STRAY:
+                stray.unlink()
     handle, near = tempfile.mkstemp(prefix="new-", dir=target.parent)  # for this user only, whatever the umask
     try:
         with os.fdopen(handle, "wb") as out, made.open("rb") as source:
