@@ -221,21 +221,29 @@ ROWS: list[Row] = [
     # norms
     *_rows("batch_norm", between(-2, 2, (64, 33), (33,), (33,))),
     *_rows("batch_norm", between(-2, 2, (521, 7), (7,), (7,)), label="many rows"),
-    *_rows("batch_norm", _NORMED, {"axis": 1}),
+    *_rows("batch_norm", _NORMED, {"axis": 1}, {"axis": 1, "activation": "relu"}, {"axis": 1, "activation": "gelu"}),
     *_rows("batch_norm", between(-2, 2, (4, 9, 11, 6), (6,), (6,)), {"axis": -1}),
-    *_rows("batch_norm_inference", _statistics),
+    *_rows("batch_norm_inference", _statistics, {}, {"activation": "elu"}),
     *_rows(
         "layer_norm",
         between(-2, 2, (9, 700), (700,), (700,)),
         {"normalized_shape": 700},
+        {"normalized_shape": 700, "activation": "silu"},
         call=_affine("layer_norm", "normalized_shape"),
     ),
-    *_rows("group_norm", _NORMED, {"num_groups": 3}, call=_affine("group_norm", "num_groups")),
+    *_rows(
+        "group_norm",
+        _NORMED,
+        {"num_groups": 3},
+        {"num_groups": 3, "activation": "sigmoid"},
+        call=_affine("group_norm", "num_groups"),
+    ),
     *_rows("instance_norm", _NORMED),
     *_rows(
         "rms_norm",
         between(-2, 2, (9, 700), (700,)),
         {"normalized_shape": 700},
+        {"normalized_shape": 700, "activation": "leaky_relu"},
         call=_affine("rms_norm", "normalized_shape"),
     ),
     # dropout: the mask is drawn from the seed, which is the same on both sides

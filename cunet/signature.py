@@ -57,13 +57,14 @@ class Twice(NamedTuple):
     """A reduction as processors do it best: over values that are in the cache twice, the second time knowing more.
 
     Texts as in `reduction`; `n` is the number of values. `found` makes a number of the first fold's ``a``, which the
-    second fold and `post` know as ``found``.
+    second fold and `post` know as ``found``. `preamble` is placed before these texts.
     """
 
     first: Fold
     found: str
     second: Fold
     post: str
+    preamble: str = ""
 
 
 def folded_axes(ndim: int, axis: Any) -> tuple[int, ...]:

@@ -26,20 +26,19 @@ def parse_arguments():
 
 
 def build_cnn(side, args):
-    activation = getattr(F, args.activation)
     first, second = args.channels
 
     def stage(c_in, c_out):  # no bias before a batch norm: its gradient would be 0
         return [
             nn.Conv2d(c_in, c_out, 5, padding="same", bias=False, init=args.init),
-            nn.BatchNorm2d(c_out),
-            activation,
+            nn.BatchNorm2d(c_out, activation=args.activation),
             nn.MaxPool2d(2),
         ]
 
-    dense = [nn.Linear(second * (side // 4) ** 2, args.hidden, bias=False, init=args.init), nn.BatchNorm1d(args.hidden)]
-    head = [activation, nn.Dropout(args.dropout), nn.Linear(args.hidden, 10)]
-    return nn.Sequential(*stage(1, first), *stage(first, second), nn.Flatten(), *dense, *head)
+    dense = nn.Linear(second * (side // 4) ** 2, args.hidden, bias=False, init=args.init)
+    norm = nn.BatchNorm1d(args.hidden, activation=args.activation)
+    head = [norm, nn.Dropout(args.dropout), nn.Linear(args.hidden, 10)]
+    return nn.Sequential(*stage(1, first), *stage(first, second), nn.Flatten(), dense, *head)
 
 
 def main():

@@ -4,6 +4,7 @@ These tests use the simulated device whatever device is under test: it counts. A
 queue of the GPU; an upload besides the batch breaks a captured graph, and waits for the copy.
 """
 
+import copy
 import math
 from pathlib import Path
 
@@ -74,6 +75,20 @@ def quiet_step(rng, model, make_optimizer=optim.Adam, shape=(20,), target=None, 
 def test_an_mlp_step_launches_what_it_did(rng):
     counted = quiet_step(rng, mlp())
     assert (counted["launches"], counted["ops"]) == (KERNELS, ARRAY_OPS)
+
+
+def test_an_activation_in_a_norm_launches_nothing_of_its_own(rng):
+    norms = [
+        nn.BatchNorm1d(32, activation="elu"),
+        nn.LayerNorm(32, activation="elu"),
+        nn.RMSNorm(32, activation="elu"),
+        nn.GroupNorm(4, 32, activation="elu"),
+    ]
+    for norm in norms:
+        plain = copy.deepcopy(norm)
+        plain.activation = None
+        with_activation, without = (quiet_step(rng, mlp(n, nn.Dropout(0.5))) for n in (norm, plain))
+        assert (with_activation["launches"], with_activation["ops"]) == (without["launches"], without["ops"])
 
 
 def test_the_number_of_launches_is_the_one_that_is_told():

@@ -64,7 +64,7 @@ def test_the_command_writes_a_table_and_json(tmp_path, capsys):
     status = parity.main(["--device", "sim", "--ops", "elu", "layer_norm", "--steps", "3", "--json", str(file)])
     text = capsys.readouterr().out
     assert status == 0
-    assert "parity holds (8 comparisons)" in text
+    assert "parity holds (12 comparisons)" in text
     assert "the simulated device, which is no GPU" in text
     assert "layer_norm normalized_shape=700" in text
     assert "dropout masks: identical" in text

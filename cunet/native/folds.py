@@ -22,12 +22,17 @@ def fields(state: str, preamble: str) -> list[str] | None:
     return re.findall(r"\w+", re.sub(r"\bA\b", "", found.group(1))) if found else None
 
 
+def preamble_of(kernel: Any) -> str:
+    """Return what stands before the text of a reduction on a processor."""
+    return str(kernel.preamble + (kernel.cpu.preamble if kernel.cpu else ""))
+
+
 class _Fold:
     """One fold of a reduction in C++: its running value, whose members lie apart, so that neighbours are a vector."""
 
     def __init__(self, kernel: Any, fold: Any, wide: np.dtype, label: str) -> None:
         self.kernel, self.fold, self.label = kernel, fold, label
-        self.names = fields(fold.type, kernel.preamble)
+        self.names = fields(fold.type, preamble_of(kernel))
         self.count = max(1, len(self.names or ()))
         self.ins = [(k, p, C[letter(p, wide) or "f"]) for k, p in enumerate(kernel.ins) if not late(kernel, p)]
         self.found = " const A found = _found[_j];" if kernel.cpu and fold is kernel.cpu.second else ""
@@ -112,7 +117,7 @@ def reduction_text(kernel: Any, wide: np.dtype) -> str:
     name, t = symbol(kernel, wide), C[wide.char]
     folds = [_Fold(kernel, kernel.cpu.first, wide, "first_")] if kernel.cpu else []
     folds.append(_Fold(kernel, kernel.cpu.second if kernel.cpu else kernel.fold, wide, ""))
-    parts = [f"namespace cunet {{ namespace {name}_space {{", f"typedef {t} T;", f"typedef {t} A;", kernel.preamble]
+    parts = [f"namespace cunet {{ namespace {name}_space {{", f"typedef {t} T;", f"typedef {t} A;", preamble_of(kernel)]
     parts += [*(f.types() for f in folds), 'extern "C" {']
     for f in folds:
         parts += f.columns(name)

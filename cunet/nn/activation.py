@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from ..ops import activation, gated, rectifier, softmax
 from ..ops.math import tanh
+from ..ops.norm_activation import as_function
 from ..random import Generator
 from .linear import _check_sizes, make_parameter
 from .module import Module
@@ -69,6 +71,17 @@ Softplus = _layer("Softplus", activation.softplus)
 Softsign = _layer("Softsign", activation.softsign)
 Tanh = _layer("Tanh", tanh)
 ThresholdedReLU = _layer("ThresholdedReLU", rectifier.threshold_relu)
+
+
+def as_activation(who: str, given: Any) -> Callable[..., Any] | None:
+    """Return the activation behind a norm as a function, as `cunet.ops.norm_activation.as_function` does, or its error.
+
+    A layer without parameters stands for its function and options.
+    """
+    if isinstance(given, Activation):
+        function = type(given).function
+        given = functools.partial(function, **given.options) if given.options else function
+    return as_function(who, given)
 
 
 class PReLU(Module):

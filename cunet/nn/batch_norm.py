@@ -13,6 +13,7 @@ from ..kernels import elementwise
 from ..ops import norm as ops
 from ..tape import no_grad
 from ..tensor import Tensor, as_array
+from .activation import as_activation
 from .linear import _check_sizes, make_parameter
 from .module import Module, Parameter
 
@@ -44,6 +45,7 @@ class RunningStatistics(Module):
         affine: bool,
         track_running_stats: bool,
         axis: int,
+        activation: Any,
         dtype: Any,
     ) -> None:
         who = type(self).__name__
@@ -51,6 +53,7 @@ class RunningStatistics(Module):
         if momentum is not None and not 0 <= momentum <= 1:
             raise ValueError(f"{who}: momentum must be None or within [0, 1], the weight of the new, got {momentum}")
         self.num_features, self.eps, self.momentum, self.axis = num_features, eps, momentum, axis
+        self.activation = as_activation(who, activation)
         self.weight, self.bias = scale_and_shift((num_features,), affine, affine, dtype)
         self.running_mean: Any = None
         self.running_var: Any = None
@@ -82,6 +85,12 @@ class RunningStatistics(Module):
                 f"{who}: x must have num_features = {self.num_features} on axis {self.axis}, got shape {shape}"
             )
         return x
+
+    def _by_running_statistics(self, x: Any) -> Tensor:
+        return ops.batch_norm_inference(
+            x, self.running_mean, self.running_var, self.weight, self.bias,
+            axis=self.axis, eps=self.eps, activation=self.activation,
+        )  # fmt: skip
 
     def _moving_average(self, mean: Array, var: Array, correction: float) -> None:
         """Move the running statistics towards those of a batch; no value goes to the host."""
@@ -143,6 +152,9 @@ class BatchNorm(RunningStatistics):
         stats: "ema" moves the running statistics by `momentum`; "population" joins batches exactly, each value
             with equal weight, from the first batch or the last `reset_running_stats` on. See also
             `recompute_batch_norm`, which does that with the final weights.
+        activation: what to apply to y, in the same kernels: the name of an elementwise function of
+            `cunet.functional` ("relu"), the function, a `functools.partial` of it with its options, or its layer.
+            Less memory is read, written and kept than with that layer behind this one.
         dtype: floating dtype of weight and bias; running statistics are at least float32.
 
     Attributes:
@@ -168,21 +180,22 @@ class BatchNorm(RunningStatistics):
         axis: int = 1,
         unbiased: bool = True,
         stats: str = "ema",
+        activation: Any = None,
         dtype: Any = np.float32,
     ) -> None:
         if stats not in ("ema", "population"):
             raise ValueError(f'{type(self).__name__}: stats must be "ema" or "population", got {stats!r}')
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, axis, dtype)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, axis, activation, dtype)
         self.unbiased, self.stats = unbiased, stats
 
     def forward(self, x: Any) -> Tensor:
         """Return normalised `x`; in training update the running statistics, once."""
         x = self._checked(x)
         if not self.training and self.running_mean is not None:
-            return ops.batch_norm_inference(
-                x, self.running_mean, self.running_var, self.weight, self.bias, axis=self.axis, eps=self.eps
-            )
-        y, mean, var = ops.batch_norm(x, self.weight, self.bias, axis=self.axis, eps=self.eps)
+            return self._by_running_statistics(x)
+        y, mean, var = ops.batch_norm(
+            x, self.weight, self.bias, axis=self.axis, eps=self.eps, activation=self.activation
+        )
         if self.training and self.running_mean is not None:
             count = y.size // self.num_features
             if self.stats == "ema":

@@ -19,8 +19,8 @@ def fold_batch_norm(model: Module) -> Module:
 
     In evaluation mode ``y = (z - mean) / sqrt(var + eps) * weight + bias`` is linear in the output z of a `Linear` or
     a convolution, so it can go into that layer's own weight and bias. Pairs that follow each other in a `Sequential`,
-    at any depth, are merged, an `Identity` in the place of the batch norm (so keys stay); a batch norm after
-    anything else, such as an activation, stays, and so does one after a layer or weight that is used twice. A
+    at any depth, are merged, an `Identity`, or the norm's own activation, in its place (so keys stay); a batch norm
+    after anything else, such as an activation, stays, and so does one after a layer or weight that is used twice. A
     `Linear` is taken to get (N, features): do not fold one that gets (N, L, features) before a norm over L.
 
     Args:
@@ -68,7 +68,7 @@ def _fold_pairs(layers: Sequential, uses: dict[int, int]) -> None:
         layer, norm = layers[k], layers[k + 1]
         if isinstance(layer, (Linear, _Conv)) and isinstance(norm, BatchNorm) and _fits(layer, norm, uses):
             _merge(layer, norm)
-            layers[k + 1] = Identity().eval()
+            layers[k + 1] = norm.activation or Identity().eval()
 
 
 def _fits(layer: Any, norm: BatchNorm, uses: dict[int, int]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -268,11 +269,19 @@ class Module:
         for name, value in self.members():
             for path, found in _leaves(name, value, functions=True):
                 if not isinstance(found, Tensor):
-                    shown = repr(found) if isinstance(found, Module) else getattr(found, "__name__", repr(found))
+                    shown = repr(found) if isinstance(found, Module) else _shown(found)
                     lines.append(f"  ({path}): " + shown.replace("\n", "\n  "))
         if not lines:
             return f"{type(self).__name__}({self.extra_repr()})"
         return f"{type(self).__name__}({self.extra_repr()}\n" + "\n".join(lines) + "\n)"
+
+
+def _shown(function: Any) -> str:
+    """Return the name of a function, with its options if it is a partial."""
+    if isinstance(function, functools.partial):
+        given = [*map(repr, function.args), *(f"{k}={v!r}" for k, v in function.keywords.items())]
+        return f"{_shown(function.func)}({', '.join(given)})"
+    return str(getattr(function, "__name__", repr(function)))
 
 
 def _fitted(value: Any, own: Array) -> Array:

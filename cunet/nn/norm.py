@@ -11,6 +11,7 @@ from .. import backend
 from ..backend import Array
 from ..ops import norm as ops
 from ..tensor import Tensor, as_array
+from .activation import as_activation
 from .batch_norm import RunningStatistics, scale_and_shift
 from .linear import _check_sizes
 from .module import Module
@@ -27,6 +28,7 @@ class InstanceNorm(RunningStatistics):
         track_running_stats: whether to keep the mean over samples of their statistics (variance unbiased), and
             use it in evaluation.
         axis: channel axis: 1 for (N, C, ...), -1 for (N, ..., C).
+        activation: applied to the result in the same kernels; see `BatchNorm`.
         dtype: floating dtype of weight and bias.
 
     Source: Ulyanov, Vedaldi and Lempitsky 2016, arXiv:1607.08022, equation 6.
@@ -43,18 +45,17 @@ class InstanceNorm(RunningStatistics):
         track_running_stats: bool = False,
         *,
         axis: int = 1,
+        activation: Any = None,
         dtype: Any = np.float32,
     ) -> None:
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, axis, dtype)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, axis, activation, dtype)
 
     def forward(self, x: Any) -> Tensor:
         """Return normalised `x`; in training update the running statistics, if kept."""
         x = self._checked(x)
         if not self.training and self.running_mean is not None:
-            return ops.batch_norm_inference(
-                x, self.running_mean, self.running_var, self.weight, self.bias, axis=self.axis, eps=self.eps
-            )
-        y = ops.instance_norm(x, self.weight, self.bias, axis=self.axis, eps=self.eps)
+            return self._by_running_statistics(x)
+        y = ops.instance_norm(x, self.weight, self.bias, axis=self.axis, eps=self.eps, activation=self.activation)
         if self.training and self.running_mean is not None:
             self._track(x.data if isinstance(x, Tensor) else x)
         return y
@@ -93,6 +94,7 @@ class LayerNorm(Module):
         eps: added to the variance.
         elementwise_affine: whether to have a weight (and a bias).
         bias: whether to have a bias beside the weight.
+        activation: applied to the result in the same kernels; see `BatchNorm`.
         dtype: floating dtype of weight and bias.
 
     Attributes:
@@ -108,16 +110,18 @@ class LayerNorm(Module):
         elementwise_affine: bool = True,
         bias: bool = True,
         *,
+        activation: Any = None,
         dtype: Any = np.float32,
     ) -> None:
         self.normalized_shape, self.eps = ops.as_shape(normalized_shape), eps
+        self.activation = as_activation(type(self).__name__, activation)
         self.weight, self.bias = scale_and_shift(
             self.normalized_shape, elementwise_affine, elementwise_affine and bias, dtype
         )
 
     def forward(self, x: Any) -> Tensor:
         """Return normalised `x` (..., *normalized_shape)."""
-        return ops.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+        return ops.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps, activation=self.activation)
 
     def extra_repr(self) -> str:
         """Show shape and eps."""
@@ -131,6 +135,7 @@ class RMSNorm(Module):
         normalized_shape: lengths of the trailing axes, or one int.
         eps: added to the mean square; None: the spacing of the input's dtype at 1, as in PyTorch.
         elementwise_affine: whether to have a weight.
+        activation: applied to the result in the same kernels; see `BatchNorm`.
         dtype: floating dtype of the weight.
 
     Attributes:
@@ -145,14 +150,16 @@ class RMSNorm(Module):
         eps: float | None = None,
         elementwise_affine: bool = True,
         *,
+        activation: Any = None,
         dtype: Any = np.float32,
     ) -> None:
         self.normalized_shape, self.eps = ops.as_shape(normalized_shape), eps
+        self.activation = as_activation(type(self).__name__, activation)
         self.weight, _ = scale_and_shift(self.normalized_shape, elementwise_affine, False, dtype)
 
     def forward(self, x: Any) -> Tensor:
         """Return scaled `x` (..., *normalized_shape)."""
-        return ops.rms_norm(x, self.normalized_shape, self.weight, self.eps)
+        return ops.rms_norm(x, self.normalized_shape, self.weight, self.eps, activation=self.activation)
 
     def extra_repr(self) -> str:
         """Show shape and eps."""
@@ -168,6 +175,7 @@ class GroupNorm(Module):
         eps: added to the variance.
         affine: whether to have weight and bias.
         axis: channel axis: 1 for (N, C, ...), -1 for (N, ..., C).
+        activation: applied to the result in the same kernels; see `BatchNorm`.
         dtype: floating dtype of weight and bias.
 
     Attributes:
@@ -184,12 +192,14 @@ class GroupNorm(Module):
         affine: bool = True,
         *,
         axis: int = 1,
+        activation: Any = None,
         dtype: Any = np.float32,
     ) -> None:
         _check_sizes("GroupNorm", num_groups=num_groups, num_channels=num_channels)
         if num_channels % num_groups:
             raise ValueError(f"GroupNorm: num_groups must divide num_channels = {num_channels}, got {num_groups}")
         self.num_groups, self.num_channels, self.eps, self.axis = num_groups, num_channels, eps, axis
+        self.activation = as_activation("GroupNorm", activation)
         self.weight, self.bias = scale_and_shift((num_channels,), affine, affine, dtype)
 
     def forward(self, x: Any) -> Tensor:
@@ -199,7 +209,9 @@ class GroupNorm(Module):
             raise ValueError(
                 f"GroupNorm: x must have num_channels = {self.num_channels} on axis {self.axis}, got shape {x.shape}"
             )
-        return ops.group_norm(x, self.num_groups, self.weight, self.bias, self.eps, axis=self.axis)
+        return ops.group_norm(
+            x, self.num_groups, self.weight, self.bias, self.eps, axis=self.axis, activation=self.activation
+        )
 
     def extra_repr(self) -> str:
         """Show groups, channels and eps."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..backend import Array, array_module, is_floating
 from ..tensor import Tensor, op
+from .norm_activation import fused
 from .norm_kernels import normalize
 from .normalize import Groups, as_factor, groups_of, normalize_groups, normalize_sums_over
 
@@ -38,7 +39,7 @@ def _channel_groups(who: str, x: Array, axis: int) -> tuple[Groups, tuple[int, .
 
 
 @op
-def batch_norm(x, weight=None, bias=None, *, axis: int = 1, eps: float = 1e-5):
+def batch_norm(x, weight=None, bias=None, *, axis: int = 1, eps: float = 1e-5, activation=None):
     """Normalise each channel by the mean and variance of the batch: training form.
 
     ``y = (x - mean) / sqrt(var + eps) * weight + bias`` with mean and var over all axes but `axis`, var
@@ -49,6 +50,9 @@ def batch_norm(x, weight=None, bias=None, *, axis: int = 1, eps: float = 1e-5):
         weight, bias: shape (C,) with C the length of `axis`, or None for 1 and 0.
         axis: channel axis: 1 for (N, C, ...), -1 for (N, ..., C).
         eps: added to the variance.
+        activation: what to apply to y, in the same kernels: the name of an elementwise function of
+            `cunet.functional` ("relu"), the function, or a `functools.partial` of it with its options. y before it
+            is not kept.
 
     Returns:
         ``(y, mean, var)``: y like x; mean and var of shape (C,), in float32 for half types. The op keeps no
@@ -66,7 +70,7 @@ def batch_norm(x, weight=None, bias=None, *, axis: int = 1, eps: float = 1e-5):
         raise ValueError(
             f"batch_norm: training needs more than one value per channel; x of shape {x.shape} has {groups.per_mean}"
         )
-    out = normalize_groups(x, weight, bias, groups, eps)
+    out = normalize_groups(x, weight, bias, groups, eps, activated=fused("batch_norm", activation))
 
     def vjp(gys):
         gy, gmean, gvar = gys
@@ -88,7 +92,7 @@ def _statistics_backward(x: Array, mean: Array, gmean: Any, gvar: Any, groups: G
 
 
 @op
-def batch_norm_inference(x, mean, var, weight=None, bias=None, *, axis: int = 1, eps: float = 1e-5):
+def batch_norm_inference(x, mean, var, weight=None, bias=None, *, axis: int = 1, eps: float = 1e-5, activation=None):
     """Normalise each channel by given statistics: a fixed linear map of x.
 
     ``y = (x - mean) / sqrt(var + eps) * weight + bias``. No gradient goes to `mean` and `var`.
@@ -96,7 +100,7 @@ def batch_norm_inference(x, mean, var, weight=None, bias=None, *, axis: int = 1,
     Args:
         x: floating, 2 to 5 axes.
         mean, var, weight, bias: shape (C,) with C the length of `axis`; weight and bias may be None.
-        axis, eps: see `batch_norm`.
+        axis, eps, activation: see `batch_norm`.
 
     Returns:
         Array like x.
@@ -110,9 +114,18 @@ def batch_norm_inference(x, mean, var, weight=None, bias=None, *, axis: int = 1,
     m, v = (as_factor(a, groups.params, x, 0.0) for a in (mean, var))
     w, b = as_factor(weight, groups.params, x, 1.0), as_factor(bias, groups.params, x, 0.0)
     rstd = 1 / array_module(x).sqrt(v + eps)
+    how = fused("batch_norm_inference", activation)
+    if how.apart(x):
+        y, back = how.alone(normalize(view, m, rstd, w, b))
+    else:
+        y, back = how.kernels.normalize(view, m, rstd, w, b, *how.parameters), None
 
     def vjp(gy):
         g = gy.reshape(groups.shape)
+        if back:
+            (g,) = back(g)
+        elif how.gradient:
+            g = how.gradient(g, view, m, rstd, w, b, *how.parameters)
         sums = functools.cache(lambda: normalize_sums_over(g, view, m, rstd, 1.0, groups.folded))
         return (
             lambda: normalize(g, 0.0, rstd, w, 0.0).reshape(x.shape),
@@ -122,7 +135,7 @@ def batch_norm_inference(x, mean, var, weight=None, bias=None, *, axis: int = 1,
             None if bias is None else lambda: sums()[0].reshape(shape),
         )
 
-    return normalize(view, m, rstd, w, b).reshape(x.shape), vjp
+    return y.reshape(x.shape), vjp
 
 
 def _trailing_groups(who: str, x: Array, shape: tuple[int, ...]) -> Groups:
@@ -138,15 +151,21 @@ def as_shape(shape: int | Sequence[int]) -> tuple[int, ...]:
 
 
 @op
-def _layer_norm(x, weight=None, bias=None, *, normalized_shape, eps):
+def _layer_norm(x, weight=None, bias=None, *, normalized_shape, eps, activation):
     groups = _trailing_groups("layer_norm", x, normalized_shape)
     _check("layer_norm", x, {"weight": weight, "bias": bias}, normalized_shape, "normalized_shape")
-    out = normalize_groups(x, weight, bias, groups, eps)
+    out = normalize_groups(x, weight, bias, groups, eps, activated=fused("layer_norm", activation))
     return out.y, out.backward
 
 
 def layer_norm(
-    x: Any, normalized_shape: int | Sequence[int], weight: Any = None, bias: Any = None, eps: float = 1e-5
+    x: Any,
+    normalized_shape: int | Sequence[int],
+    weight: Any = None,
+    bias: Any = None,
+    eps: float = 1e-5,
+    *,
+    activation: Any = None,
 ) -> Tensor:
     """Normalise each sample over its trailing axes: the same in training and evaluation.
 
@@ -157,26 +176,34 @@ def layer_norm(
         normalized_shape: lengths of the trailing axes, or one int.
         weight, bias: shape normalized_shape, or None for 1 and 0.
         eps: added to the variance.
+        activation: see `batch_norm`.
 
     Returns:
         Tensor like x.
 
     Source: Ba, Kiros and Hinton 2016, arXiv:1607.06450, equation 3.
     """
-    return _layer_norm(x, weight, bias, normalized_shape=as_shape(normalized_shape), eps=eps)
+    return _layer_norm(x, weight, bias, normalized_shape=as_shape(normalized_shape), eps=eps, activation=activation)
 
 
 @op
-def _rms_norm(x, weight=None, *, normalized_shape, eps):
+def _rms_norm(x, weight=None, *, normalized_shape, eps, activation):
     groups = _trailing_groups("rms_norm", x, normalized_shape)
     _check("rms_norm", x, {"weight": weight}, normalized_shape, "normalized_shape")
     if eps is None:
         eps = 2.0**-7 if x.dtype.name == "bfloat16" else float(np.finfo(x.dtype).eps)
-    out = normalize_groups(x, weight, None, groups, eps, centred=False)
+    out = normalize_groups(x, weight, None, groups, eps, False, fused("rms_norm", activation))
     return out.y, lambda gy: out.backward(gy)[:2]
 
 
-def rms_norm(x: Any, normalized_shape: int | Sequence[int], weight: Any = None, eps: float | None = None) -> Tensor:
+def rms_norm(
+    x: Any,
+    normalized_shape: int | Sequence[int],
+    weight: Any = None,
+    eps: float | None = None,
+    *,
+    activation: Any = None,
+) -> Tensor:
     """Divide each sample by the root mean square over its trailing axes.
 
     ``y = x / sqrt(mean(x**2) + eps) * weight``
@@ -186,13 +213,14 @@ def rms_norm(x: Any, normalized_shape: int | Sequence[int], weight: Any = None, 
         normalized_shape: lengths of the trailing axes, or one int.
         weight: shape normalized_shape, or None for 1.
         eps: added to the mean square; None: the spacing of x's dtype at 1, as in PyTorch.
+        activation: see `batch_norm`.
 
     Returns:
         Tensor like x.
 
     Source: Zhang and Sennrich 2019, arXiv:1910.07467, equation 4.
     """
-    return _rms_norm(x, weight, normalized_shape=as_shape(normalized_shape), eps=eps)
+    return _rms_norm(x, weight, normalized_shape=as_shape(normalized_shape), eps=eps, activation=activation)
 
 
 def _split_channels(who: str, x: Array, num_groups: int | None, axis: int) -> tuple[Groups, tuple[int, ...]]:
@@ -218,15 +246,22 @@ def _split_channels(who: str, x: Array, num_groups: int | None, axis: int) -> tu
 
 
 @op
-def _group_norm(x, weight=None, bias=None, *, num_groups, eps, axis):
+def _group_norm(x, weight=None, bias=None, *, num_groups, eps, axis, activation):
     groups, shape = _split_channels("group_norm", x, num_groups, axis)
     _check("group_norm", x, {"weight": weight, "bias": bias}, shape, "(C,)")
-    out = normalize_groups(x, weight, bias, groups, eps)
+    out = normalize_groups(x, weight, bias, groups, eps, activated=fused("group_norm", activation))
     return out.y, out.backward
 
 
 def group_norm(
-    x: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5, *, axis: int = 1
+    x: Any,
+    num_groups: int,
+    weight: Any = None,
+    bias: Any = None,
+    eps: float = 1e-5,
+    *,
+    axis: int = 1,
+    activation: Any = None,
 ) -> Tensor:
     """Normalise groups of neighbouring channels of each sample.
 
@@ -236,17 +271,18 @@ def group_norm(
         weight, bias: shape (C,), or None for 1 and 0.
         eps: added to the variance.
         axis: channel axis.
+        activation: see `batch_norm`.
 
     Returns:
         Tensor like x.
 
     Source: Wu and He 2018, arXiv:1803.08494, equations 1 and 7.
     """
-    return _group_norm(x, weight, bias, num_groups=num_groups, eps=eps, axis=axis)
+    return _group_norm(x, weight, bias, num_groups=num_groups, eps=eps, axis=axis, activation=activation)
 
 
 @op
-def instance_norm(x, weight=None, bias=None, *, axis: int = 1, eps: float = 1e-5):
+def instance_norm(x, weight=None, bias=None, *, axis: int = 1, eps: float = 1e-5, activation=None):
     """Normalise each channel of each sample over its positions.
 
     Args:
@@ -254,6 +290,7 @@ def instance_norm(x, weight=None, bias=None, *, axis: int = 1, eps: float = 1e-5
         weight, bias: shape (C,), or None for 1 and 0.
         axis: channel axis.
         eps: added to the variance.
+        activation: see `batch_norm`.
 
     Returns:
         Array like x.
@@ -267,5 +304,5 @@ def instance_norm(x, weight=None, bias=None, *, axis: int = 1, eps: float = 1e-5
     _check("instance_norm", x, {"weight": weight, "bias": bias}, shape, "(C,)")
     if groups.per_mean < 2:
         raise ValueError(f"instance_norm: x needs more than one position per channel, got shape {x.shape}")
-    out = normalize_groups(x, weight, bias, groups, eps)
+    out = normalize_groups(x, weight, bias, groups, eps, activated=fused("instance_norm", activation))
     return out.y, out.backward

@@ -19,7 +19,7 @@ from ..together import Together
 
 Axes = tuple[int, ...]
 
-_PAIR_CUDA = """
+PAIR_CUDA = """
 struct pair_state {
   A first, second;
   __device__ pair_state() : first(0), second(0) {}
@@ -65,6 +65,7 @@ def _two_passes(value: str, spread: str) -> Twice:
         Fold(f"pair_state({value} - found, {spread})", "pair_join(a, b)", "pair_state()", "pair_state"),
         "A rest = a.first / (n ? n : 1), var = a.second / n - (isinf(rest * rest) ? A(0) : rest * rest); "
         "out_mean = found + rest; out_var = var < 0 ? A(0) : var; out_rstd = 1 / sqrt(out_var + extra_eps)",
+        PAIR_CUDA,
     )
 
 
@@ -99,7 +100,7 @@ def _dot(x: np.ndarray, y: np.ndarray, axes: Axes) -> np.ndarray:
     post=_MOMENTS_POST,
     identity="moment_state()",
     reduce_type="moment_state",
-    preamble=_PAIR_CUDA + _MOMENTS_CUDA,
+    preamble=_MOMENTS_CUDA,
     cpu=_two_passes("(A)in_x", "((A)in_x - found) * ((A)in_x - found)"),
 )
 def moments(x, eps, *, axis, keepdims):
@@ -124,7 +125,7 @@ def moments(x, eps, *, axis, keepdims):
     post=_MOMENTS_POST,
     identity="moment_state()",
     reduce_type="moment_state",
-    preamble=_PAIR_CUDA + _MOMENTS_CUDA,
+    preamble=_MOMENTS_CUDA,
     cpu=_two_passes("(A)in_mean", "(A)in_var + ((A)in_mean - found) * ((A)in_mean - found)"),
 )
 def join_moments(mean, var, eps, *, axis, keepdims):
@@ -177,7 +178,7 @@ def normalize(x, mean, rstd, weight, bias):
     post="(out_sum = a.first, out_dot = a.second)",
     identity="pair_state()",
     reduce_type="pair_state",
-    preamble=_PAIR_CUDA,
+    preamble=PAIR_CUDA,
     along="in_weight",
 )
 def normalize_sums(gy, x, mean, rstd, weight, *, axis, keepdims):
@@ -224,13 +225,13 @@ def normalize_backward(gy, x, mean, rstd, weight, sum, dot, scale):
     rstd = 1 / sqrt(var + eps);
     each(y = (x - mean) * rstd * weight + bias);
     """,
-    preamble=_PAIR_CUDA,
+    preamble=PAIR_CUDA,
 )
-def norm_rows(x, weight, bias, eps, axes=1):
+def norm_rows(x, weight, bias, eps, *more, axes=1, apply=normalize):
     folded = tuple(range(x.ndim - axes, x.ndim))
     with Together(x) as run:
         mean, var, rstd = run(moments, x, eps, axis=folded, keepdims=True)
-        y = run(normalize, x, mean, rstd, weight, bias)
+        y = run(apply, x, mean, rstd, weight, bias, *more)
     return y, mean, var, rstd
 
 
@@ -243,12 +244,12 @@ def norm_rows(x, weight, bias, eps, axes=1):
     each(y = x * rstd * weight);
     """,
 )
-def rms_rows(x, weight, eps, axes=1):
+def rms_rows(x, weight, eps, *more, axes=1, apply=normalize):
     folded = tuple(range(x.ndim - axes, x.ndim))
     count = math.prod(x.shape[k] for k in folded)
     with Together(x) as run:
         rstd = run(reciprocal_rms, x, 1 / max(1, count), eps, axis=folded, keepdims=True)
-        y = run(normalize, x, 0.0, rstd, weight, 0.0)
+        y = run(apply, x, 0.0, rstd, weight, 0.0, *more)
     return y, rstd
 
 
@@ -260,7 +261,7 @@ def rms_rows(x, weight, eps, axes=1):
     const A level = centred > 0 ? s.first / count : A(0), slope = s.second / count;
     each(gx = rstd * (gy * weight - (level + (x - mean) * rstd * slope)));
     """,
-    preamble=_PAIR_CUDA,
+    preamble=PAIR_CUDA,
 )
 def norm_rows_backward(gy, x, mean, rstd, weight, centred, axes=1):
     folded = tuple(range(x.ndim - axes, x.ndim))

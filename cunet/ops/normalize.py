@@ -16,18 +16,8 @@ from ..backend import Array, accumulator, is_gpu_array
 from ..rows import suit
 from ..signature import reduced_shape
 from ..together import Together
-from .norm_kernels import (
-    Axes,
-    join_moments,
-    moments,
-    norm_rows,
-    norm_rows_backward,
-    normalize,
-    normalize_backward,
-    normalize_sums,
-    reciprocal_rms,
-    rms_rows,
-)
+from .norm_activation import NONE, PLAIN, Fused
+from .norm_kernels import Axes, join_moments, moments, normalize_sums, reciprocal_rms
 
 
 class Groups(NamedTuple):
@@ -123,11 +113,16 @@ def _moments(x: Array, axes: Axes, eps: float) -> tuple[Array, Array, Array]:
     return mean, var, rstd
 
 
-def normalize_sums_over(gy: Array, x: Array, mean: Any, rstd: Array, weight: Any, axes: Axes) -> tuple[Array, Array]:
-    """Return the sums of ``gy * weight`` and of ``gy * weight * (x - mean) * rstd`` over `axes`, kept."""
+def normalize_sums_over(
+    gy: Array, x: Array, mean: Any, rstd: Array, weight: Any, axes: Axes, kernel: Any = normalize_sums, more: Any = ()
+) -> tuple[Array, Array]:
+    """Return the sums of ``gy * weight`` and of ``gy * weight * (x - mean) * rstd`` over `axes`, kept.
+
+    `kernel` and `more` arguments of it: those of `cunet.ops.norm_activation`, for gradients behind an activation.
+    """
     axis, parts, first, second = _stages(x.shape, axes, is_gpu_array(x))
-    args = [_split(a, axis, parts) for a in (gy, x, mean, rstd, weight)]
-    found = normalize_sums(*args, axis=first, keepdims=True)
+    args = [_split(a, axis, parts) for a in (gy, x, mean, rstd, weight, *more)]
+    found = kernel(*args, axis=first, keepdims=True)
     kept = reduced_shape(x.shape, axes, True)
     total, dot = ((sums.total(a, second) if second else a).reshape(kept) for a in found)
     return total, dot
@@ -149,26 +144,37 @@ class Normalized(NamedTuple):
 
 
 def normalize_groups(
-    x: Array, weight: Array | None, bias: Array | None, groups: Groups, eps: float, centred: bool = True
+    x: Array,
+    weight: Array | None,
+    bias: Array | None,
+    groups: Groups,
+    eps: float,
+    centred: bool = True,
+    activated: Fused = NONE,
 ) -> Normalized:
-    """Normalise `x` over `groups`, scale and shift; `centred` False: divide by the RMS only."""
+    """Normalise `x` over `groups`, scale, shift and activate; `centred` False: divide by the RMS only."""
+    if activated.apart(x):
+        out = normalize_groups(x, weight, bias, groups, eps, centred)
+        y, vjp = activated.alone(out.y)
+        return out._replace(y=y, backward=lambda gy: out.backward(vjp(gy)[0]))
     view = x.reshape(groups.shape)
     w, b = as_factor(weight, groups.params, x, 1.0), as_factor(bias, groups.params, x, 0.0)
     mean: Any = 0.0
     var, rows = None, _rows_of(groups)
+    kernels, f = activated.kernels, activated.parameters
     if rows and centred:
-        y, mean, var, rstd = norm_rows(view, w, b, eps, **rows._asdict())
+        y, mean, var, rstd = kernels.rows(view, w, b, eps, *f, **rows._asdict())
     elif rows:
-        y, rstd = rms_rows(view, w, eps, **rows._asdict())
+        y, rstd = kernels.rms_rows(view, w, eps, *f, **rows._asdict())
     else:
         if centred:
             mean, var, rstd = _moments(view, groups.folded, eps)
         else:
             rstd = reciprocal_rms(view, 1 / max(1, groups.per_mean), eps, axis=groups.folded, keepdims=True)
-        y = normalize(view, mean, rstd, w, b)
+        y = kernels.normalize(view, mean, rstd, w, b, *f)
 
     def backward(gy: Array) -> tuple[Any, Any, Any]:
-        back = _Backward(gy.reshape(groups.shape), view, mean, rstd, w, groups, centred, rows)
+        back = _Backward(gy.reshape(groups.shape), view, mean, rstd, w, b, groups, centred, rows, activated)
         back.trained = weight is not None or bias is not None
         return (
             lambda: back.for_x().reshape(x.shape),
@@ -185,19 +191,39 @@ class _Backward:
     trained = True  # whether weight or bias will want the sums
 
     def __init__(
-        self, g: Array, x: Array, mean: Any, rstd: Array, weight: Any, groups: Groups, centred: bool, rows: Rows | None
+        self,
+        g: Array,
+        x: Array,
+        mean: Any,
+        rstd: Array,
+        weight: Any,
+        bias: Any,
+        groups: Groups,
+        centred: bool,
+        rows: Rows | None,
+        activated: Fused,
     ) -> None:
-        self.data, self.weight, self.groups, self.centred = (g, x, mean, rstd), weight, groups, centred
         # Where weights are shared inside a group, one pass over the data serves its gradient and theirs.
         self.common = tuple(k for k in groups.folded if k in groups.shared)
         self.rows = rows if rows and (not self.common or is_gpu_array(g)) else None
-        self.sums: Any = None
+        self.kernels, self.more = activated.kernels, (bias, *activated.parameters)
+        if activated.gradient is None or not (is_gpu_array(g) or (activated.cheap and self.common)):
+            # Behind an activation that is one pass more, but its derivative is found once.
+            g = g if activated.gradient is None else activated.gradient(g, x, mean, rstd, weight, *self.more)
+            self.kernels, self.more = PLAIN, ()
+        self.data, self.weight, self.groups, self.centred = (g, x, mean, rstd), weight, groups, centred
+        self.found: Any = None
+
+    def sums(self, factor: Any, axes: Axes) -> tuple[Array, Array]:
+        """Return the sums of ``g * factor`` and of ``g * factor * (x - mean) * rstd`` over `axes`, kept."""
+        more = (self.weight, *self.more) if self.more else ()
+        return normalize_sums_over(*self.data, factor, axes, self.kernels.sums, more)
 
     def cells(self) -> tuple[Array, Array]:
-        """Return the sums of ``gy`` and of ``gy * (x - mean) * rstd`` over the axes that all gradients sum over."""
-        if self.sums is None:
-            self.sums = normalize_sums_over(*self.data, 1.0, self.common or self.groups.shared)
-        return self.sums
+        """Return these sums, `factor` 1, over the axes that all gradients sum over."""
+        if self.found is None:
+            self.found = self.sums(1.0, self.common or self.groups.shared)
+        return self.found
 
     def for_param(self, which: int) -> Array:
         """Return the gradient of the bias (0) or the weight (1)."""
@@ -213,23 +239,24 @@ class _Backward:
                 for s in self.cells()
             )
         else:
-            total, dot = normalize_sums_over(*self.data, self.weight, self.groups.folded)
-        scale = 1 / self.groups.per_mean
-        return normalize_backward(*self.data, self.weight, total if self.centred else 0.0, dot, scale)
+            total, dot = self.sums(self.weight, self.groups.folded)
+        scale, total = 1 / self.groups.per_mean, total if self.centred else 0.0
+        return self.kernels.backward(*self.data, self.weight, total, dot, scale, *self.more)
 
     def _by_rows(self, rows: Rows) -> Array:
         """Return the gradient of x where rows have their own statistics; on a CPU sum for the parameters on the way."""
         on_gpu = is_gpu_array(self.data[0])
         axis, parts, first, second = _stages(self.data[0].shape, self.groups.shared, on_gpu)
-        if axis or parts == 1 or not self.trained or self.sums is not None or on_gpu:
-            return norm_rows_backward(*self.data, self.weight, float(self.centred), **rows._asdict())
+        if axis or parts == 1 or not self.trained or self.found is not None or on_gpu:
+            centred = float(self.centred)
+            return self.kernels.rows_backward(*self.data, self.weight, centred, *self.more, **rows._asdict())
         data, weight = [_split(a, 0, parts) for a in self.data], _split(self.weight, 0, parts)
         folded, scale = tuple(k + 1 for k in self.groups.folded), 1 / self.groups.per_mean
         with Together(data[0]) as run:
             total, dot = run(normalize_sums, *data, weight, axis=folded, keepdims=True)
-            gx = run(normalize_backward, *data, weight, total if self.centred else 0.0, dot, scale)
+            gx = run(PLAIN.backward, *data, weight, total if self.centred else 0.0, dot, scale)
             found = run(normalize_sums, *data, 1.0, axis=first, keepdims=True)
-        self.sums = [a.sum(axis=second).reshape(self.groups.params) for a in found]
+        self.found = [a.sum(axis=second).reshape(self.groups.params) for a in found]
         return gx
 
 

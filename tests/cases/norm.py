@@ -1,14 +1,16 @@
 """Rows of `cunet.ops.norm`. The oracle gathers each group of values as a list and standardises it with `statistics`."""
 
+import functools
 import math
 import statistics
 from collections import defaultdict
 
 import numpy as np
 
-from cunet.ops import norm
+from cunet.ops import norm, norm_activation
 
-from . import Case
+from . import Case, activation, gated, rectifier
+from . import math as elementary
 
 
 def standardised(x, group_of, eps, centred=True):
@@ -86,6 +88,37 @@ def instance(x, weight=None, bias=None, axis=1, eps=1e-5):
     return affine(standardised(x, lambda i: (i[0], i[axis]), eps), lambda i: i[axis], weight, bias)
 
 
+SCALARS = {
+    case.op: case.scalar
+    for module in (activation, elementary, gated, rectifier)
+    for case in module.CASES
+    if case.scalar
+}
+
+
+def activated(op, reference, name, **options):
+    """Return a norm, and its oracle, with an activation behind it."""
+    function = norm_activation.FUSABLE[name][0]
+    given = functools.partial(function, **options) if options else name
+    all_options = {**(function.__wrapped__.__kwdefaults__ or {}), **options}
+
+    def behind(*args, **kw):
+        y = op(*args, **kw, activation=given)
+        return y[0] if op is norm.batch_norm else y
+
+    def oracle(*args, **kw):
+        y = reference(*args, **kw)
+        y = y[0] if reference is batch else y
+        return np.array([SCALARS[function](v, **all_options) for v in y.ravel().tolist()]).reshape(y.shape)
+
+    behind.__name__ = f"{op.__name__}_{name}"
+    return behind, oracle
+
+
+#: One whose way back starts from y, one with a parameter, one with a preamble; its options.
+FEW = {"relu": {}, "leaky_relu": {"negative_slope": 0.2}, "gelu": {}}
+
+
 def drawn(*shapes):
     return lambda rng: tuple(rng.uniform(-2, 2, s) for s in shapes)
 
@@ -102,6 +135,8 @@ def with_variance(x, *shapes):
 
 # A norm is some ten roundings: of the mean, the deviations, their sum of squares, its root, the product.
 NORM = {"ulp": 10, "grad_ulp": 40}
+#: Sums of 8200 values in another order differ by a few units, and gelu's slope is up to 1.13.
+LONG = {"ulp": 16, "grad_ulp": 40}
 
 
 def row(op, reference, inputs, label="", **kwargs):
@@ -194,6 +229,40 @@ CASES = [
             (((1, 3, 2, 4), 3, 3), {"eps": 0.1}),
             (((2, 3, 2, 2, 2), 3, 3), {}),
             (((2, 5, 3), 3, 3), {"axis": -1}),
+        ]
+    ],
+    # with an activation in the same kernels: all behind the two kinds of kernels, three of them behind each norm
+    *[
+        Case(pair[0], kw, reference=pair[1], inputs=drawn(*shapes), half=name in FEW, label=str(shapes), **NORM)
+        for name in norm_activation.FUSABLE
+        for pair, shapes, kw in [
+            (activated(norm.batch_norm, batch, name, **FEW.get(name, {})), ((6, 3), 3, 3), {}),
+            (activated(layer_norm, layer, name, **FEW.get(name, {})), ((4, 6), 6, 6), {"normalized_shape": 6}),
+        ]
+    ],
+    *[
+        Case(pair[0], kw, reference=pair[1], inputs=drawn(*shapes), label=str(shapes), **NORM)
+        for name, options in FEW.items()
+        for pair, shapes, kw in [
+            (activated(norm.batch_norm, batch, name, **options), ((4, 2, 5), 5), {"axis": -1}),
+            (activated(norm.batch_norm, batch, name, **options), ((4, 3, 2, 3), 3, 3), {}),
+            (activated(layer_norm, layer, name, **options), ((6,), 6, 6), {"normalized_shape": 6}),
+            (activated(rms_norm, rms, name, **options), ((4, 6), 6), {"normalized_shape": 6, "eps": 1e-5}),
+            (activated(group_norm, group, name, **options), ((2, 4, 2, 3), 4, 4), {"num_groups": 2}),
+            (activated(norm.instance_norm, instance, name, **options), ((2, 3, 5), 3, 3), {}),
+        ]
+    ],
+    *[
+        Case(pair[0], {}, reference=pair[1], inputs=with_variance((5, 3), 3, 3, 3), differentiable=(0, 3, 4), **NORM)
+        for name, options in FEW.items()
+        for pair in [activated(norm.batch_norm_inference, fixed, name, **options)]
+    ],
+    # rows too long for one block each; with so many values some would be too near a kink
+    *[
+        Case(pair[0], kw, reference=pair[1], inputs=drawn(*shapes), label=str(shapes), **LONG)
+        for pair, shapes, kw in [
+            (activated(layer_norm, layer, "gelu"), ((2, 8200), 8200, 8200), {"normalized_shape": 8200}),
+            (activated(rms_norm, rms, "gelu"), ((2, 8200), 8200), {"normalized_shape": 8200, "eps": 1e-5}),
         ]
     ],
 ]

@@ -114,10 +114,19 @@ def mnist_cnn(nn: Any, drop: bool) -> Any:
 
 
 def bn_cnn(nn: Any, drop: bool) -> Any:
-    """Build conv 5x5, batch norm, ReLU, pooling, twice, and a linear layer."""
+    """Build conv 5x5, batch norm, ReLU, pooling, twice, and a linear layer.
+
+    cunet's batch norm has the ReLU in it; an Identity keeps the numbering of the layers.
+    """
+
+    def normed(m: int) -> list[Any]:
+        if nn.__name__ == "cunet.nn":
+            return [nn.BatchNorm2d(m, activation="relu"), nn.Identity()]
+        return [nn.BatchNorm2d(m), nn.ReLU()]
+
     layers = []
     for n, m in ((1, 16), (16, 32)):
-        layers += [nn.Conv2d(n, m, 5, padding=2), nn.BatchNorm2d(m), nn.ReLU(), nn.MaxPool2d(2)]
+        layers += [nn.Conv2d(n, m, 5, padding=2), *normed(m), nn.MaxPool2d(2)]
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(32 * 7 * 7, 10))
 
 

@@ -1,0 +1,147 @@
+"""Norms with an activation in the same kernels; their values and gradients are rows of the table in tests/cases."""
+
+import copy
+import functools
+import pickle
+
+import numpy as np
+import pytest
+from helpers import host
+
+import cunet
+import cunet.functional as F
+from cunet import nn
+from cunet.ops import norm_activation
+from cunet.ops.norm_activation import FUSABLE
+from cunet.tensor import Tensor
+
+NORMS = [
+    lambda **kw: nn.BatchNorm1d(6, **kw),
+    lambda **kw: nn.BatchNorm(6, axis=-1, stats="population", **kw),
+    lambda **kw: nn.InstanceNorm1d(6, affine=True, track_running_stats=True, **kw),
+    lambda **kw: nn.GroupNorm(2, 6, **kw),
+    lambda **kw: nn.LayerNorm(6, **kw),
+    lambda **kw: nn.RMSNorm(6, **kw),
+]
+
+
+def trained(layer, activation, x, gy):
+    """Return y, all gradients and buffers of a layer in training, and y in evaluation."""
+    tensor = Tensor(x, requires_grad=True)
+    y = layer(tensor) if activation is None else activation(layer(tensor))
+    y.backward(gy)
+    found = [y.data, tensor.grad, *(p.grad for p in layer.parameters()), *(b.data for _, b in layer.named_buffers())]
+    with layer.evaluating():
+        y = layer(x) if activation is None else activation(layer(x))
+    return [host(a) for a in (*found, y.data)]
+
+
+@pytest.mark.parametrize("make", NORMS, ids=["batch", "population", "instance", "group", "layer", "rms"])
+@pytest.mark.parametrize("name", ["leaky_relu", "tanh"])
+def test_a_layer_with_an_activation_does_what_two_layers_do(make, name, rng, dev):
+    x, gy = (dev(rng.normal(size=(5, 6, 6))) for _ in range(2))
+    layers = [make(dtype=np.float64), make(dtype=np.float64, activation=name)]
+    for layer in layers:
+        layer.to("gpu" if host(x) is not x else "cpu")
+        for p, k in zip(layer.parameters(), (1, 2), strict=False):
+            p.data = p.data + dev(np.linspace(-0.5, 0.4, p.size).reshape(p.shape) * k)
+    apart, fused = trained(layers[0], FUSABLE[name][0], x, gy), trained(layers[1], None, x, gy)
+    assert len(apart) == len(fused) >= 4
+    for a, b in zip(apart, fused, strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-11, atol=1e-12)
+
+
+def test_every_elementwise_activation_can_be_fused():
+    fusable = {function for function, _ in FUSABLE.values()}
+    layers = {cls.function for cls in nn.activation.Activation.__subclasses__()}
+    assert layers - fusable == {F.glu, F.softmax, F.log_softmax}  # these look at other elements
+    assert all(getattr(F, name) is function for name, (function, _) in FUSABLE.items())
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("relu", "relu"),
+        (F.relu, "relu"),
+        (nn.ReLU(), "relu"),
+        (functools.partial(F.leaky_relu, negative_slope=0.2), "leaky_relu(negative_slope=0.2)"),
+        (nn.LeakyReLU(0.2), "leaky_relu(negative_slope=0.2)"),
+        (nn.GELU("tanh"), "gelu(approximate='tanh')"),
+    ],
+    ids=["name", "function", "layer", "partial", "layer with options", "tanh for gelu"],
+)
+def test_what_an_activation_may_be_given_as(given, shown):
+    layer = nn.LayerNorm(3, activation=given)
+    assert repr(layer) == f"LayerNorm((3,), eps=1e-05\n  (activation): {shown}\n)"
+    x = np.array([[-3.0, 1.0, 2.0]])
+    expected = layer(x).data
+    for other in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        assert (other(x).data == expected).all()
+    assert list(layer.state_dict()) == ["weight", "bias"]
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "text"),
+    [
+        ("rleu", ValueError, r"LayerNorm: activation must be None, one of celu, elu,.* got 'rleu'"),
+        (nn.Softmax(), ValueError, r"LayerNorm: activation must .*got <function softmax"),
+        (F.prelu, ValueError, r"LayerNorm: activation must .*got <function prelu"),
+        (functools.partial(F.elu, 2.0), ValueError, r"LayerNorm: activation must .*got functools.partial"),
+        (functools.partial(F.elu, slope=2.0), TypeError, "elu.* 'slope'"),
+        (functools.partial(F.softplus, beta=-1.0), ValueError, "softplus: beta must be > 0, got -1.0"),
+    ],
+    ids=["name", "over rows", "with a weight", "by position", "unknown option", "bad option"],
+)
+def test_what_it_may_not_be(given, error, text):
+    with pytest.raises(error, match=text):
+        nn.LayerNorm(3, activation=given)
+
+
+def test_ops_name_themselves():
+    with pytest.raises(ValueError, match=r"^rms_norm: activation must"):
+        F.rms_norm(np.ones((2, 3)), 3, activation="nothing")
+
+
+def test_folding_a_batch_norm_keeps_its_activation(rng):
+    model = nn.Sequential(nn.Linear(4, 5, bias=False), nn.BatchNorm1d(5, activation=nn.LeakyReLU(0.3)), nn.Linear(5, 2))
+    x = rng.normal(size=(16, 4)).astype(np.float32)
+    model(x)
+    model.eval()
+    folded = nn.fold_batch_norm(model)
+    assert not any(isinstance(m, nn.BatchNorm) for m in folded.modules())
+    np.testing.assert_allclose(folded(x).data, model(x).data, rtol=1e-5, atol=1e-6)
+    assert (model[0](x).data < 0).any()
+
+
+@pytest.mark.parametrize("name", ["relu", "relu6", "hard_tanh", "hard_sigmoid", "threshold_relu"])
+def test_flat_parts_let_no_gradient_through(name, dev):
+    """Not even an infinite one: 0 * inf would be NaN."""
+    x = dev(np.array([[-300.0], [-100.0], [100.0], [300.0]], np.float32))
+    mean, var = dev(np.zeros(1, np.float32)), dev(np.ones(1, np.float32))
+    tensor = Tensor(x, requires_grad=True)
+    y = F.batch_norm_inference(tensor, mean, var, eps=0.0, activation=name)
+    y.backward(dev(np.array([[np.inf], [np.inf], [1.0], [1.0]], np.float32)))
+    linear = name in ("relu", "threshold_relu")
+    assert host(tensor.grad).ravel().tolist() == [0, 0, linear, linear]
+
+
+def test_what_is_kept_for_backward_is_the_input(rng, dev, monkeypatch):
+    """Between norm and activation no array is made: that is what they share kernels for."""
+    x = dev(rng.normal(size=(64, 8)).astype(np.float32))
+    if host(x) is x and not cunet.native.enabled():
+        pytest.skip("NumPy keeps the norm's result, rather than compute it again")
+    norm_activation.fused("batch_norm", "elu")
+    kind = type(norm_activation.PLAIN.normalize)
+    monkeypatch.setattr(kind, "__call__", counted(calls := [], kind))
+    F.batch_norm(x, activation="elu")[0]
+    assert [k.name for k in calls] == ["normalize_elu"]
+
+
+def counted(calls, kind):
+    call = kind.__call__
+
+    def counting(self, *args, **kw):
+        calls.append(self)
+        return call(self, *args, **kw)
+
+    return counting
