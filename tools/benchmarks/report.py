@@ -24,8 +24,9 @@ optimiser; cunet has two routes on a CPU, NumPy bodies and compiled ones. All in
 same weights and data; losses, or results and gradients, agreed before anything was timed. (a) to (d) and (f) are whole
 training steps, with Adam but for (b), which has SGD; in (d) cunet's batch norm has the ReLU in it, as the examples do;
 (e) is forward and backward of one layer. The libraries take turns in one process per job, in blocks of calls,
-{1e3 * PAUSE:.0f} ms apart and {1e3 * WARM:.0f} ms warm, in alternating order. A ratio is the median over rounds of block / PyTorch's block in the same round, ± half the distance between its
-quartiles, over the rounds in which PyTorch was within {SLOW:g} times its own best. Trust the ratios rather than the
+{1e3 * PAUSE:.0f} ms apart and {1e3 * WARM:.0f} ms warm, in alternating order. A ratio is the
+median over rounds of block / PyTorch's block in the same round, ± half the distance between its quartiles, over the
+rounds in which PyTorch was within {SLOW:g} times its own best. Trust the ratios rather than the
 milliseconds."""
 FLOORS = """\
 Floor: the least that this machine needs, from its own rates in the same run: the matrix products at the rate of
