@@ -1,9 +1,9 @@
 """The kernels' own text, compiled for this machine's processor: the fast route of the CPU.
 
 On by default where a C++ compiler is found; elsewhere, and for what it does not cover (half types, other layouts,
-kernels that need a GPU), the NumPy bodies run. The kernels of a module are compiled when the first of them is called
-with a dtype: about a second, once per machine, then they lie in a cache (``~/.cache/cunet/native``). The call waits
-for it instead of running on NumPy meanwhile, so that a first and a later run give the same bits.
+kernels that need a GPU), the NumPy bodies run. Kernels that belong together are compiled when the first of them is
+called with a dtype: half a second, once per machine, then they lie in a cache (``~/.cache/cunet/native``). The call
+waits for it instead of running on NumPy meanwhile, so that a first and a later run give the same bits.
 
 ``CUNET_NATIVE=0`` in the environment, or `disable`, switches it off.
 """
@@ -154,13 +154,24 @@ def _ahead(kernel: Any, wide: np.dtype) -> None:
 
 
 def _groups(kernel: Any, wide: np.dtype) -> list[list[Any]]:
-    """Return the kernels that are compiled with this one: those of its module, in two texts for two processors."""
+    """Return the kernels that are compiled with this one, in two texts for two processors.
+
+    Those of its module: but a function's ``_forward`` and ``_backward`` are a matter of their own, because who uses one
+    function of many need not wait for the others.
+    """
     from . import text
 
     ours = kernel.__module__.startswith("cunet.") and kernel.registry.get(kernel.name) is kernel
-    group = [k for k in kernel.registry.values() if k.__module__ == kernel.__module__] if ours else [kernel]
+    one = (kernel.__module__, _function(kernel))
+    group = [k for k in kernel.registry.values() if (k.__module__, _function(k)) == one] if ours else [kernel]
     group = [k for k in group if k.native and text.supported(k, wide)]
     return [part for part in (group[::2], group[1::2]) if part]
+
+
+def _function(kernel: Any) -> str:
+    """Return the name of the function that a kernel is the way forward or back of, or ""."""
+    name, _, way = kernel.name.rpartition("_")
+    return name if way in ("forward", "backward") else ""
 
 
 def _load(kernel: Any, wide: np.dtype) -> None:

@@ -30,10 +30,10 @@ def function(name: str, char: str) -> Any:
 
 
 def _text(name: str, char: str) -> str:
-    from . import text
+    from . import build, text
 
     files = [(text.HERE / file).read_text(encoding="utf-8") for file in SOURCES[name]]
-    return f"typedef {_C[char]} T;\n" + "".join(files)
+    return (build.SLOW if name == "cunet_convolve" else "") + f"typedef {_C[char]} T;\n" + "".join(files)
 
 
 def _load(name: str, char: str) -> Any:
