@@ -72,8 +72,9 @@ def units(kernels: dict[str, Any]) -> list[Unit]:
 
     for name in FUSED:
         norm_activation.fused("mutate_kernels", name)
-    left = {f"{norm_activation.__name__}.{name}" for name in norm_activation.FUSABLE if name not in FUSED}
-    ours = [k for k in kernels.values() if k.__module__.startswith("cunet.") and k.__module__ not in left]
+    made, kept = f"{norm_activation.__name__}.", tuple(f"{norm_activation.__name__}.{name}" for name in FUSED)
+    ours = [k for k in kernels.values() if k.__module__.startswith("cunet.")]
+    ours = [k for k in ours if not k.__module__.startswith(made) or k.__module__ in kept]
     result = [Unit(k.name, [k], mutations.kernel_mutants(k)) for k in ours]
     sharing = collections.defaultdict(list)
     for k in ours:
