@@ -51,6 +51,47 @@ def test_a_layer_with_an_activation_does_what_two_layers_do(make, name, rng, dev
         np.testing.assert_allclose(b, a, rtol=1e-11, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", FUSABLE)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+def test_each_kernel_does_what_two_do_one_after_the_other(name, dtype, rng, dev):
+    """Also where the mean is far from 0, and where values are all the same."""
+    values = rng.normal(size=(66, 40)) + 4096 * (np.arange(66) % 3 == 0)[:, None]
+    values[5] = 3
+    x, gy = dev(values.astype(dtype)), dev(rng.normal(size=values.shape).astype(dtype))
+    w, b, factor = (dev(rng.normal(size=(1, 40)).astype(dtype)) for _ in range(3))
+    function = functools.partial(F.hard_tanh, min_val=-0.5, max_val=0.75) if name == "hard_tanh" else name
+    how, plain = norm_activation.fused("test", function), norm_activation.PLAIN
+    fused, f = how.kernels, how.parameters
+    act, back = how.alone, lambda z: how.alone(z)[1](gy)[0]
+
+    z, *statistics = plain.rows(x, w, b, 1e-5)
+    mean, _, rstd = statistics
+    near(fused.rows(x, w, b, 1e-5, *f), (act(z)[0], *statistics))
+    near(fused.normalize(x, mean, rstd, w, b, *f), act(plain.normalize(x, mean, rstd, w, b))[0])
+    gz = back(plain.normalize(x, mean, rstd, w, b))
+    near(how.gradient(gy, x, mean, rstd, w, b, *f), gz)
+    more = (w, b, *f)
+    for axis in (0, 1):
+        sums = plain.sums(gz, x, mean, rstd, factor, axis=(axis,), keepdims=True)
+        near(fused.sums(gy, x, mean, rstd, factor, *more, axis=(axis,), keepdims=True), sums)
+    total, dot = plain.sums(gz, x, mean, rstd, w, axis=(1,), keepdims=True)
+    expected = plain.backward(gz, x, mean, rstd, w, total, dot, 1 / 40)
+    near(fused.backward(gy, x, mean, rstd, w, total, dot, 1 / 40, b, *f), expected)
+    for centred in (1.0, 0.0):
+        expected = plain.rows_backward(gz, x, mean, rstd, w, centred)
+        near(fused.rows_backward(gy, x, mean, rstd, w, centred, b, *f), expected)
+    z, rstd = plain.rms_rows(x, w, 1e-5)
+    near(fused.rms_rows(x, w, 1e-5, *f), (act(z)[0], rstd))
+
+
+def near(found, expected):
+    pairs = zip(found, expected, strict=True) if isinstance(found, tuple) else [(found, expected)]
+    for a, e in ((host(a), host(e)) for a, e in pairs):
+        assert a.dtype == e.dtype and a.shape == e.shape
+        unit = np.finfo(a.dtype).eps
+        np.testing.assert_allclose(a, e, rtol=16 * unit, atol=16 * unit * np.abs(e).max())
+
+
 def test_every_elementwise_activation_can_be_fused():
     fusable = {function for function, _ in FUSABLE.values()}
     layers = {cls.function for cls in nn.activation.Activation.__subclasses__()}
