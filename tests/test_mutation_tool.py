@@ -3,6 +3,7 @@
 import argparse
 import io
 import signal
+import string
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import sim
 from native_helpers import once
 
+from cunet import folding
 from cunet.kernels import KERNELS
 
 ROOT = Path(__file__).parent.parent
@@ -74,7 +76,8 @@ def test_members_of_a_struct_stand_in_for_each_other():
 @pytest.mark.parametrize("unit", mutate_kernels.units(KERNELS), ids=lambda unit: unit.name)
 def test_every_kernel_has_mutants_that_differ(unit):
     original = {
-        part: getattr(unit.kernels[0], part, None) for part in ("operation", "map", "reduce", "post", "preamble")
+        part: getattr(unit.kernels[0], part, None)
+        for part in ("operation", "map", "reduce", "post", "preamble", "text")
     }
     texts = [(m.part, m.text) for m in unit.mutants]
     assert texts
@@ -82,9 +85,21 @@ def test_every_kernel_has_mutants_that_differ(unit):
     assert all(original.get(part) != text for part, text in texts)
 
 
+def test_a_template_keeps_its_places_and_is_put_back():
+    unit = next(u for u in mutate_kernels.templates(KERNELS) if u.name == "folding_COLUMNS")
+    (template,) = unit.kernels
+    before = template.text
+    places = {name: "0" for _, name, _, _ in string.Formatter().parse(before) if name}
+    assert len({m.text.format(**places) for m in unit.mutants} - {before.format(**places)}) == len(unit.mutants) > 30
+    template.text = unit.mutants[0].text
+    assert before != template.text == folding._COLUMNS
+    template.text = before
+
+
 def test_what_is_listed_as_equivalent_has_a_kernel_and_a_reason():
+    templates = {unit.name for unit in mutate_kernels.templates(KERNELS)}
     for mutant, reason in mutate_kernels.known_equivalents().items():
-        assert mutant.split(".")[0] in KERNELS
+        assert mutant.split(".")[0] in KERNELS or mutant.split(".")[0] in templates
         assert reason.endswith(".")
 
 

@@ -29,6 +29,7 @@ import sys
 import tempfile
 import time
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,41 @@ class Unit:
         return f"{self.kernels[0].name}.{mutant.part}: {mutant.line}{copy}"
 
 
+class Template:
+    """A text that RawKernels are made of, with the kernels that it serves: stands where a kernel does in a `Unit`."""
+
+    def __init__(self, module: Any, attribute: str, kernels: Iterable[Any]) -> None:
+        self.name = f"{module.__name__.removeprefix('cunet.')}{attribute}"
+        self.module, self.attribute = module, attribute
+        self.served = {k.name: k for k in kernels}
+
+    @property
+    def text(self) -> str:
+        """What the module has."""
+        return str(getattr(self.module, self.attribute))
+
+    @text.setter
+    def text(self, text: str) -> None:
+        setattr(self.module, self.attribute, text)
+
+    def forget(self) -> None:
+        """Let all kernels be made again."""
+        for kernel in self.served.values():
+            kernel._compiled.clear()
+
+
+def templates(kernels: dict[str, Any]) -> list[Unit]:
+    """Return what there is to mutate in texts that stand in no kernel."""
+    from cunet import folding, rowtext
+
+    found = []
+    for module, attribute in ((folding, "_ROWS"), (folding, "_COLUMNS"), (rowtext, "_JOIN")):
+        template = Template(module, attribute, kernels.values())
+        mutants = mutations.template_mutants(template.text, formatted=module is folding)
+        found.append(Unit(template.name, [template], mutants))
+    return found
+
+
 def units(kernels: dict[str, Any]) -> list[Unit]:
     """Return what there is to mutate in cunet's kernels; of norms with an activation, made alike, those in `FUSED`."""
     from cunet.ops import norm_activation
@@ -83,7 +119,7 @@ def units(kernels: dict[str, Any]) -> list[Unit]:
         found = mutations.preamble_mutants(text)
         if found:  # a plain struct has none
             result.append(Unit(f"{users[0].name} preamble", users, found))
-    return result
+    return result + templates(kernels)
 
 
 class Hunt:
@@ -163,7 +199,7 @@ class Hunt:
                 self.say(f"left out, it fails without a mutant: {self.items[k].nodeid}: {failed}")
                 continue
             for unit in chosen:
-                if any(kernel.name in launched for kernel in unit.kernels):
+                if any(launched & getattr(kernel, "served", {kernel.name: kernel}).keys() for kernel in unit.kernels):
                     unit.tests[k] = time.monotonic() - start
         kernels.Kernel._device = original  # type: ignore[method-assign]
         self.say(f"{len(self.items)} tests without mutants: {time.monotonic() - began:.0f} s")
@@ -294,7 +330,7 @@ def plant(unit: Unit, mutant: mutations.Mutant, folder: Path) -> list[Any]:
     build._prepare, build._compile = lambda: folder, attempt
     for kernel in unit.kernels:
         setattr(kernel, mutant.part, mutant.text)
-        kernel._compiled.clear()
+        kernel.forget() if isinstance(kernel, Template) else kernel._compiled.clear()
     return broken
 
 
@@ -328,7 +364,7 @@ def summary(results: dict[str, Any], equivalents: dict[str, str]) -> tuple[str, 
 def stale(results: dict[str, Any], equivalents: dict[str, str]) -> list[str]:
     """Return the mutants of these kernels that are listed as equivalent, and were killed or are no more."""
     survivors = {m for entry in results.values() for m in entry[SURVIVED]}
-    parts = ("operation", "map", "reduce", "post", "identity", "preamble")
+    parts = ("operation", "map", "reduce", "post", "identity", "preamble", "text")
     kernels = {
         f"{name.removesuffix(' preamble')}.{part}"
         for name in results

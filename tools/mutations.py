@@ -18,11 +18,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 _TOKEN = re.compile(
-    r"(?P<skip>//[^\n]*|/\*.*?\*/|#[^\n]*|\s+)"
+    r"(?P<skip>//[^\n]*|/\*.*?\*/|#[^\n]*|\"[^\"\n]*\"|\s+)"
     r"|(?P<number>0[xX][0-9a-fA-F]+[uUlL]*|(?:\d+\.\d*|\.\d+|\d+)(?:[eE][+-]?\d+)?[fFuUlL]*)"
     r"|(?P<name>[A-Za-z_]\w*)"
     r"|(?P<op><<=|>>=|->|\+\+|--|<<|>>|<=|>=|==|!=|&&|\|\||[-+*/%&|^]=|[-+*/%<>=!&|^~?:;,.(){}\[\]])",
@@ -61,7 +61,7 @@ class Mutant:
     """One changed text.
 
     Attributes:
-        part: which text of the kernel: operation, map, reduce, post, identity or preamble.
+        part: which text of the kernel: operation, map, reduce, post, identity, preamble, or the text of a template.
         text: all of it, changed.
         line: the changed line alone, for people.
         copy: 2 for the second mutant whose changed line reads so, and so on.
@@ -291,6 +291,24 @@ def preamble_mutants(preamble: str) -> list[Mutant]:
     """Return all mutants of a preamble."""
     structs = {name: name for name in re.findall(r"struct\s+(\w+)", preamble)}
     return mutants("preamble", preamble, Names(members=struct_members(preamble), kinds=KINDS | structs))
+
+
+def template_mutants(template: str, formatted: bool) -> list[Mutant]:
+    """Return all mutants of a text that kernels are made of; `formatted`: by `str.format`, whose places are kept.
+
+    They have the part "text".
+    """
+    if not formatted:
+        return mutants("text", template, Names(members=struct_members(template)))
+    mark = "__place_"
+    plain = re.sub(r"(?<!\{)\{(\w+)\}(?!\})", rf"{mark}\1", template).replace("{{", "{").replace("}}", "}")
+    places = re.findall(rf"{mark}\w+", plain)
+    result = []
+    for m in mutants("text", plain, Names()):
+        if re.findall(rf"{mark}\w+", m.text) == places:
+            text = re.sub(rf"{mark}(\w+)", r"{\1}", m.text.replace("{", "{{").replace("}", "}}"))
+            result.append(replace(m, text=text, line=re.sub(rf"{mark}(\w+)", r"{\1}", m.line)))
+    return result
 
 
 def _kind(param: Any) -> str:
