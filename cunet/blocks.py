@@ -16,7 +16,7 @@ from .signature import folded_axes, reduced_shape
 
 BLOCK = 32768  # elements of a block on one thread
 SHARED = 131072  # on several: shorter calls lose more to handing over the interpreter than they gain
-LONG = 262144  # elements from which other threads are woken
+THREADED = 262144  # elements from which other threads are woken
 
 
 def cut(body: Any, args: Sequence[Any], lead: np.ndarray, dtypes: Sequence[Any]) -> Any:
@@ -42,7 +42,7 @@ def cut(body: Any, args: Sequence[Any], lead: np.ndarray, dtypes: Sequence[Any])
             return NotImplemented
         length, per_row = shape[0], lead.size // shape[0]
         cuts = [isinstance(a, np.ndarray) and a.ndim == len(shape) and a.shape[0] == length for a in args]
-    threads = cores() if lead.size >= LONG else 1
+    threads = cores() if lead.size >= THREADED else 1
     step = max(1, (SHARED if threads > 1 else BLOCK) // per_row)
     if step >= length:
         return NotImplemented

@@ -249,7 +249,7 @@ class Reduction(Kernel):
                 result = call(args, args[self._lead], native.threads, axis, keepdims) if call else NotImplemented
                 if result is not NotImplemented:
                     return result
-            if getattr(args[self._lead], "size", 0) >= blocks.LONG:
+            if getattr(args[self._lead], "size", 0) >= blocks.THREADED:
                 result = blocks.fold(self, args, axis=axis, keepdims=keepdims)
                 if result is not NotImplemented:
                     return result

@@ -36,7 +36,7 @@ class Together:
 
     def __init__(self, lead: Any) -> None:
         self._lead = lead
-        least = LONG if native.active and native.threads else blocks.LONG
+        least = LONG if native.active and native.threads else blocks.THREADED
         self.waits = type(lead) is np.ndarray and lead.ndim > 1 and len(lead) > 1 and lead.size >= least
         self._calls: list[tuple[Any, Any, Any, list[np.ndarray], Any]] = []
 

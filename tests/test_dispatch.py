@@ -31,7 +31,7 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(kernels, "LONG", 1)
     monkeypatch.setattr(blocks, "BLOCK", 64)
     monkeypatch.setattr(blocks, "SHARED", 64)
-    monkeypatch.setattr(blocks, "LONG", 256)
+    monkeypatch.setattr(blocks, "THREADED", 256)
     monkeypatch.setattr(cpu, "cores", lambda: 3)
     monkeypatch.setattr(blocks, "cores", lambda: 3)
     done = []

@@ -27,7 +27,7 @@ def route(request, monkeypatch):
     if request.param == "no compiler":
         monkeypatch.setattr(Kernel, "for_cpu", lambda kernel, lead: False)
     monkeypatch.setattr(module, "LONG", 1)
-    monkeypatch.setattr(blocks, "LONG", 1)
+    monkeypatch.setattr(blocks, "THREADED", 1)
     monkeypatch.setattr(blocks, "SHARED", 600)
     return request.param
 
@@ -187,7 +187,7 @@ def test_a_loss_looks_up_each_row_of_its_own_block(smoothing, route, cuts, monke
     loss = F.cross_entropy(x, t, label_smoothing=smoothing, reduction="none")
     assert cuts == [3 if smoothing else 2]
     monkeypatch.setattr(module, "LONG", 1 << 40)
-    monkeypatch.setattr(blocks, "LONG", 1 << 40)
+    monkeypatch.setattr(blocks, "THREADED", 1 << 40)
     same([loss.data], [F.cross_entropy(x, t, label_smoothing=smoothing, reduction="none").data], route)
 
 
