@@ -85,6 +85,8 @@ def measure_jobs(opt: argparse.Namespace) -> dict[str, dict[str, Any]]:
         result |= {"title": job.title, "group": job.group, "aims": job.aims}
         if not opt.quick and "ms" in result:
             result["memory"] = {name: worker("memory", key, [name], opt) for name in result["ms"]}
+        if "compiled" in result.get("ms", {}) and job.group in "abcdf":
+            result["parts"] = worker("parts", key, ["compiled"], opt)
         results[key] = result
     return results
 

@@ -146,6 +146,23 @@ def time_table(results: Sequence[dict[str, Any]]) -> str:
     return table(rows)
 
 
+CLOCKS = """\
+A clock stands around each function of C, in a process with hot caches and nothing beside it: products of matrices (by
+BLAS), convolution and pooling, the loop over time of a recurrent layer, and compiled kernels (an optimiser's too). What
+is left is Python, and small products that NumPy does."""
+PARTS = ("products", "convolution", "recurrence", "kernels", "Python and NumPy")
+
+
+def parts_table(results: Sequence[dict[str, Any]]) -> str:
+    """Return where the time of training steps goes on the compiled route."""
+    rows = [["ms of a step", "whole", *PARTS, "kernel calls"]]
+    for result in (result for result in results if result.get("parts", {}).get("ms")):
+        found = result["parts"]
+        spent = [f"{found['ms'][part]:.3g}" if part in found["ms"] else "" for part in PARTS]
+        rows.append([result["title"], f"{found['step']:.3g}", *spent, f"{found['calls']:.0f}"])
+    return table(rows)
+
+
 def memory_table(results: Sequence[dict[str, Any]]) -> str:
     """Return the peak memory of processes that run a job in one library, and what the import alone takes."""
     names = columns(results, "memory")
@@ -187,6 +204,8 @@ def markdown(report: dict[str, Any], picture: str | None = None) -> str:
         parts += [f"## Time over {base}'s; less is better", ratio_table(results)]
     if columns(results, "ms"):
         parts += ["## Times, and what the machine allows", time_table(results), FLOORS]
+    if any("parts" in result for result in results):
+        parts += ["## Where a step's time goes on the compiled route", parts_table(results), CLOCKS]
     if columns(results, "memory"):
         parts += ["## Peak memory of a process that runs a job", memory_table(results)]
     if report.get("startup"):

@@ -20,7 +20,7 @@ def find(key: str, tiny: bool) -> Job:
 
 def run(order: dict[str, Any]) -> dict[str, Any]:
     """Do what a message from the parent says; return the answer."""
-    return {"time": timed, "memory": memory, "first": first}[order["mode"]](order)
+    return {"time": timed, "memory": memory, "first": first, "parts": parts}[order["mode"]](order)
 
 
 def timed(order: dict[str, Any]) -> dict[str, Any]:
@@ -83,6 +83,55 @@ def first(order: dict[str, Any]) -> dict[str, Any]:
         return {"notes": notes}
     check.call(found[0], find(order["job"], order["tiny"]), None, ())()
     return {"seconds": time.time() - order["started"]}
+
+
+def parts(order: dict[str, Any]) -> dict[str, Any]:
+    """Return where the time of a training step on the compiled route goes: milliseconds by part, and calls of kernels.
+
+    A clock stands around each function of C; what is left is Python, and what NumPy does.
+    """
+    from cunet import native
+    from cunet.native import library as by_hand
+    from cunet.native import products
+
+    job = find(order["job"], order["tiny"])
+    (found,), _ = available(job, ["compiled"])
+    clocks: dict[str, list[float]] = {}
+
+    def timed_in(part: str, function: Any) -> Any:
+        spent = clocks.setdefault(part, [])
+
+        def run(*args: Any) -> Any:
+            began = time.perf_counter()
+            result = function(*args)
+            spent.append(time.perf_counter() - began)
+            return result
+
+        return run
+
+    runtime = native.runtime()
+    if runtime is None:
+        return {}
+    products._run = timed_in("products", products.bound())
+    for name in ("cunet_run", "cunet_reduce", "cunet_together"):
+        setattr(runtime, name, timed_in("kernels", getattr(runtime, name)))
+    runtime.cunet_recur = timed_in("recurrence", runtime.cunet_recur)
+    if job.group in ("c", "d"):
+        for name in by_hand.SOURCES:  # pooling too
+            by_hand._functions[name, "f"] = timed_in("convolution", by_hand.function(name, "f"))
+    call = check.call(found, job, check.initial_state(job), ())
+    for _ in range(5):
+        call()
+    for spent in clocks.values():
+        spent.clear()
+    steps, began = 0, time.perf_counter()
+    while steps < 10 or time.perf_counter() - began < 20 * order["seconds"]:
+        call()
+        steps += 1
+    whole = time.perf_counter() - began
+    ms = {part: 1e3 * sum(spent) / steps for part, spent in clocks.items() if spent}
+    ms["Python and NumPy"] = 1e3 * whole / steps - sum(ms.values())
+    return {"ms": ms, "calls": len(clocks["kernels"]) / steps, "step": 1e3 * whole / steps}
 
 
 def peak() -> float:
