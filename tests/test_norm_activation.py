@@ -84,6 +84,19 @@ def test_each_kernel_does_what_two_do_one_after_the_other(name, dtype, rng, dev)
     near(fused.rms_rows(x, w, 1e-5, *f), (act(z)[0], rstd))
 
 
+def test_the_ends_of_flat_parts_are_flat_in_each_kernel(dev):
+    how = norm_activation.fused("test", functools.partial(F.hard_tanh, min_val=-0.5, max_val=0.75))
+    x = dev(np.array([[-0.5, 0.75, 0.25]] * 64, np.float32))
+    gy = dev(np.full(x.shape, 2.0, np.float32))
+    row, column = (dev(np.ones(shape, np.float32)) for shape in ((64, 1), (1, 3)))
+    more = (0.0, *how.parameters)
+    assert host(how.gradient(gy, x, 0.0, column, 1.0, *more))[0].tolist() == [0, 0, 2]
+    gx = host(how.kernels.rows_backward(gy, x, 0.0, row, 1.0, 1.0, *more))
+    assert gx[0] == pytest.approx([1 / 12 - 2 / 3, -1 / 8 - 2 / 3, 2 - 1 / 24 - 2 / 3], rel=1e-5)
+    sums = how.kernels.sums(gy, x, 0.0, column, 1.0, 1.0, *more, axis=(0,), keepdims=True)
+    assert [host(a).tolist() for a in sums] == [[[0, 0, 128]], [[0, 0, 32]]]
+
+
 def near(found, expected):
     pairs = zip(found, expected, strict=True) if isinstance(found, tuple) else [(found, expected)]
     for a, e in ((host(a), host(e)) for a, e in pairs):

@@ -146,34 +146,39 @@ def fused(who: str, activation: Any) -> Fused:
     return Fused(*_kernels(forward, backward), (*map(float, given), 0.0, 0.0)[:2], alone)
 
 
-def _text(forward: Elementwise, backward: Elementwise) -> str:
-    """Return the activation and its way back as functions of CUDA; `f0` and `f1` are its parameters."""
+def _texts(forward: Elementwise, backward: Elementwise) -> tuple[str, str]:
+    """Return an activation, and its way back, as functions of CUDA; `f0` and `f1` are its parameters."""
 
     def names(kernel: Elementwise) -> str:
         given = [p.name for p in kernel.ins if p.type == "A"]
         return " ".join(f"const A {name} = {p};" for name, p in zip(given, ("f0", "f1"), strict=False))
 
-    from_y = "const A y = activation(x, f0, f1);" if _from_y(backward) else ""
-    return f"""{"".join(dict.fromkeys([forward.preamble, backward.preamble]))}
+    there = f"""{forward.preamble}
 __device__ inline A activation(A x, A f0, A f1) {{
   {names(forward)} A y;
   {forward.operation};
   return y;
 }}
+"""
+    back = f"""{backward.preamble}
 __device__ inline A activation_back(A gy, A x, A f0, A f1) {{
-  {names(backward)} {from_y} A gx;
+  {names(backward)} {"const A y = activation(x, f0, f1); " * _from_y(backward)}A gx;
   {backward.operation};
   return gx;
 }}
 """
+    return there, there + back if _from_y(backward) else back
+
+
+_SCALED_CUDA = "__device__ inline pair_state scaled_pair(A g, A x) { return pair_state(g, g * x); }\n"
 
 
 @functools.cache
 def _kernels(forward: Elementwise, backward: Elementwise) -> tuple[NormKernels, Elementwise, bool]:
     """Make the kernels of norms with an activation: the first three attributes of `Fused`."""
     name = forward.name.removesuffix("_forward")
-    text = _text(forward, backward)
-    pair = norm_kernels.PAIR_CUDA + text
+    there, way_back = _texts(forward, backward)
+    pair = norm_kernels.PAIR_CUDA
     affine = "(x - mean) * rstd * weight + bias"
     back = f"activation_back(gy, {affine}, f0, f1)"
 
@@ -208,7 +213,7 @@ def _kernels(forward: Elementwise, backward: Elementwise) -> tuple[NormKernels, 
         "T x, A mean, A rstd, A weight, A bias, A f0, A f1",
         "T y",
         f"y = activation({affine}, f0, f1)",
-        preamble=text,
+        preamble=there,
         along="weight bias",
     )(named("normalize_{}", values))
     made = NormKernels(
@@ -217,13 +222,13 @@ def _kernels(forward: Elementwise, backward: Elementwise) -> tuple[NormKernels, 
             "T x, col A weight, col A bias, A eps, A f0, A f1",
             "T y, row A mean, row A var, row A rstd",
             norm_kernels.norm_rows.operation.replace(affine, f"activation({affine}, f0, f1)"),
-            preamble=pair,
+            preamble=pair + there,
         )(named("norm_{}_rows", functools.partial(norm_kernels.norm_rows.body, apply=normalize))),
         rowwise(
             "T x, col A weight, A eps, A f0, A f1",
             "T y, row A rstd",
             norm_kernels.rms_rows.operation.replace("x * rstd * weight", "activation(x * rstd * weight, f0, f1)"),
-            preamble=text,
+            preamble=there,
         )(named("rms_{}_rows", functools.partial(norm_kernels.rms_rows.body, apply=normalize))),
         reduction(
             "T in_gy, T in_x, A in_mean, A in_rstd, A in_factor, A in_weight, A in_bias, A in_f0, A in_f1",
@@ -234,28 +239,28 @@ def _kernels(forward: Elementwise, backward: Elementwise) -> tuple[NormKernels, 
             post=norm_kernels.normalize_sums.post,
             identity=norm_kernels.normalize_sums.identity,
             reduce_type=norm_kernels.normalize_sums.reduce_type,
-            preamble=f"{pair}__device__ inline pair_state scaled_pair(A g, A x) {{ return pair_state(g, g * x); }}\n",
+            preamble=pair + way_back + _SCALED_CUDA,
             along="in_factor in_weight in_bias",
         )(named("normalize_{}_sums", sums)),
         elementwise(
             "T gy, T x, A mean, A rstd, A weight, A sum, A dot, A scale, A bias, A f0, A f1",
             "T gx",
             norm_kernels.normalize_backward.operation.replace("gy", back),
-            preamble=text,
+            preamble=way_back,
             along="weight bias",
         )(named("normalize_{}_backward", backwards)),
         rowwise(
             "T gy, T x, row A mean, row A rstd, col A weight, A centred, col A bias, A f0, A f1",
             "T gx",
             norm_kernels.norm_rows_backward.operation.replace("gy", back),
-            preamble=pair,
+            preamble=pair + way_back,
         )(named("norm_{}_rows_backward", rows_backward)),
     )
     gradient = elementwise(
         "T gy, T x, A mean, A rstd, A weight, A bias, A f0, A f1",
         "T gz",
         f"gz = {back}",
-        preamble=text,
+        preamble=way_back,
         along="weight bias",
     )(named("normalize_{}_gradient", gradients))
     cheap = not re.search(r"exp|normcdf|/", backward.operation)
