@@ -106,8 +106,6 @@ def units(kernels: dict[str, Any]) -> list[Unit]:
     """Return what there is to mutate in cunet's kernels; of norms with an activation, made alike, those in `FUSED`."""
     from cunet.ops import norm_activation
 
-    for name in FUSED:
-        norm_activation.fused("mutate_kernels", name)
     made, kept = f"{norm_activation.__name__}.", tuple(f"{norm_activation.__name__}.{name}" for name in FUSED)
     ours = [k for k in kernels.values() if k.__module__.startswith("cunet.")]
     ours = [k for k in ours if not k.__module__.startswith(made) or k.__module__ in kept]
@@ -135,7 +133,10 @@ class Hunt:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Run the baseline and the mutants instead of the tests."""
         from cunet.kernels import KERNELS
+        from cunet.ops import norm_activation
 
+        for name in FUSED:  # made when somebody first asks for them
+            norm_activation.fused("mutate_kernels", name)
         chosen = units(KERNELS)
         if self.options.kernels:
             wanted = set(self.options.kernels)
