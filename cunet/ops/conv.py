@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import backend
+from .. import backend, sums
 from ..backend import Array
 from ..cpu import cores, helpers, one_blas_thread
 from ..native import convolution as compiled
@@ -159,7 +159,8 @@ def convolve_weight_gradient(
 
 
 def _channel_sums(gy: Array) -> Array:
-    return gy.reshape(*gy.shape[:2], math.prod(gy.shape[2:])).sum(axis=2, dtype=backend.accumulator(gy.dtype)).sum(0)
+    planes = sums.total(gy.reshape(*gy.shape[:2], math.prod(gy.shape[2:])), (2,), keepdims=False)
+    return sums.total(planes, (0,), keepdims=False)
 
 
 def _widened(*arrays: Any) -> tuple[np.dtype, list[Any]]:

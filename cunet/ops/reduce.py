@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..backend import Array, accumulator, array_module, is_floating
+from .. import sums
+from ..backend import Array, accumulator, array_module, is_floating, is_gpu_array
 from ..methods import Axis
 from ..signature import folded_axes, reduced_shape
 from ..tensor import op
@@ -28,6 +29,19 @@ def _narrow(y: Array, dtype: np.dtype) -> Array:
     return y.astype(dtype, copy=False) if is_floating(dtype) else y
 
 
+def _total(x: Array, axis: Axis, keepdims: bool) -> Array:
+    """Return the sum over `axis`, in the dtype to accumulate in."""
+    if is_gpu_array(x) and is_floating(x.dtype) and x.ndim:
+        return sums.total(x, folded_axes(x.ndim, axis), keepdims)
+    return x.sum(axis=axis, keepdims=keepdims, dtype=_wide(x.dtype))
+
+
+def _mean(x: Array, axis: Axis, keepdims: bool) -> Array:
+    if is_gpu_array(x) and is_floating(x.dtype):
+        return _total(x, axis, keepdims) / _count(x.shape, axis)
+    return x.mean(axis=axis, keepdims=keepdims, dtype=_wide(x.dtype))
+
+
 def _count(shape: tuple[int, ...], axis: Axis) -> int:
     kept = reduced_shape(shape, axis, True) if shape else ()
     n = 1
@@ -40,7 +54,7 @@ def _count(shape: tuple[int, ...], axis: Axis) -> int:
 def sum(x, *, axis: Axis = None, keepdims: bool = False):
     """Return the sum over `axis`."""
     xp = array_module(x)
-    y = _narrow(x.sum(axis=axis, keepdims=keepdims, dtype=_wide(x.dtype)), x.dtype)
+    y = _narrow(_total(x, axis, keepdims), x.dtype)
     return y, lambda gy: (xp.broadcast_to(_expand(gy, x.shape, axis), x.shape),)
 
 
@@ -48,7 +62,7 @@ def sum(x, *, axis: Axis = None, keepdims: bool = False):
 def mean(x, *, axis: Axis = None, keepdims: bool = False):
     """Return the mean over `axis`."""
     xp = array_module(x)
-    y = _narrow(x.mean(axis=axis, keepdims=keepdims, dtype=_wide(x.dtype)), x.dtype)
+    y = _narrow(_mean(x, axis, keepdims), x.dtype)
 
     def vjp(gy):
         # Widened first: a count above 65504 is no float16.
@@ -59,13 +73,14 @@ def mean(x, *, axis: Axis = None, keepdims: bool = False):
 
 
 def _variance(x: Array, axis: Axis, ddof: int, keepdims: bool, name: str) -> tuple[Array, Array, int]:
-    """Return the two-pass variance, the deviations, and the divisor."""
+    """Return the variance, the deviations from a mean that a second pass mends, and the divisor."""
     wide = x.astype(_wide(x.dtype) or np.float64, copy=False)
-    d = wide - wide.mean(axis=axis, keepdims=True)
+    d = wide - _mean(wide, axis, True)
+    d -= _mean(d, axis, True)
     n = _count(x.shape, axis) - ddof
     if n <= 0:
         raise ValueError(f"{name}: ddof={ddof} needs more than {ddof} values over axis {axis}, got {n + ddof}")
-    return (d * d).sum(axis=axis, keepdims=keepdims) / n, d, n
+    return _total(d * d, axis, keepdims) / n, d, n
 
 
 @op

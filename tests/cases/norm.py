@@ -135,8 +135,8 @@ def with_variance(x, *shapes):
 
 # A norm is some ten roundings: of the mean, the deviations, their sum of squares, its root, the product.
 NORM = {"ulp": 10, "grad_ulp": 40}
-#: Sums of 8200 values in another order differ by a few units, and gelu's slope is up to 1.13.
-LONG = {"ulp": 16, "grad_ulp": 40}
+#: Sums of 8200 values in another order differ: where one thread adds them all by some sqrt(8200) = 90 roundings.
+LONG = {"ulp": 24, "grad_ulp": 100}
 
 
 def row(op, reference, inputs, label="", **kwargs):
