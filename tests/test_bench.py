@@ -17,6 +17,7 @@ pytestmark = pytest.mark.cpu_only
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 
+import bench  # noqa: E402
 from benchmarks import check, jobs, libraries, measure, report, startup, worker  # noqa: E402
 
 TINY = jobs.all_jobs(tiny=True)
@@ -88,6 +89,34 @@ def test_a_library_that_computes_something_else_is_not_timed(key):
     arrays = () if key == "mlp" else check.inputs(job)
     with pytest.raises(check.Differs, match="wrong"):
         check.agree([libraries.library("numpy"), Wrong()], job, check.initial_state(job), arrays)
+
+
+@pytest.mark.parametrize(("names", "whole"), [(["numpy", "wrong"], True), (["wrong", "numpy"], False)])
+def test_a_peer_that_differs_is_left_out_and_a_reference_ends_the_job(names, whole, monkeypatch):
+    made = {"wrong": Wrong, "numpy": lambda: libraries.library("numpy")}
+    monkeypatch.setattr(worker, "library", lambda name: made[name]())
+    answer = worker.run(order("time", "sigmoid", names))
+    assert ("ms" in answer) is whole
+    if whole:
+        assert list(answer["ms"]) == ["numpy"]
+        assert answer["notes"][0].startswith("wrong is 1.0e-02 from numpy") and "left out" in answer["notes"][0]
+    else:
+        assert "numpy is" in answer["differs"]
+
+
+def test_an_earlier_report_is_brought_up_to_date():
+    def found(date, commit, machine="m", **jobs):
+        versions = f"cunet 0.1.0 ({commit}), Python 3, NumPy 2"
+        header = {"date": date, "machine": machine, "versions": versions, "compiler": "c", "load": "0", "rounds": "3"}
+        return {"header": header, "jobs": {key: {"title": title} for key, title in jobs.items()}}
+
+    earlier = {**found("mon", "a", elu="old", mlp="kept"), "startup": {"cunet": {}}}
+    both = bench.updated(earlier, found("tue", "b", elu="new"))
+    assert {key: job["title"] for key, job in both["jobs"].items()} == {"elu": "new", "mlp": "kept"}
+    assert both["startup"] == earlier["startup"]
+    assert both["header"]["date"] == "mon; new: tue"
+    with pytest.raises(SystemExit, match="earlier report is of"):
+        bench.updated(earlier, found("tue", "b", machine="other", elu="new"))
 
 
 def test_a_training_job_learns():

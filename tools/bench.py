@@ -42,6 +42,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--tiny", action="store_true", help="sizes that only show that the jobs run")
     parser.add_argument("--json", type=Path, help="write all that was measured to this file")
     parser.add_argument("--markdown", type=Path, help="write the tables to this file")
+    parser.add_argument("--update", type=Path, help="take the jobs that are not chosen from this earlier --json")
     parser.add_argument("--plot", type=Path, help="write the plot of cost over batch and width to this file")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     found = parser.parse_args()
@@ -124,6 +125,25 @@ def measure_scaling(opt: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+def updated(earlier: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
+    """Return an earlier report with new results in the place of the old, and both dates.
+
+    Raises:
+        SystemExit: it is of another machine, or of other versions but cunet's commit.
+    """
+
+    def place(header: dict[str, str]) -> tuple[str, ...]:
+        return header["machine"], header["versions"].partition("), ")[2], header["compiler"], header["rounds"]
+
+    before, now = earlier["header"], report["header"]
+    if place(before) != place(now):
+        raise SystemExit(f"bench: the earlier report is of {place(before)}, this one of {place(now)}")
+    titles = ", ".join(result["title"] for result in report["jobs"].values())
+    told = {key: f"{before[key]}; {titles}: {now[key]}" for key in ("date", "versions", "load")}
+    jobs = {key: report["jobs"].get(key, result) for key, result in earlier["jobs"].items()}
+    return {**earlier, **report, "header": before | told, "jobs": jobs}
+
+
 def main() -> int:
     """Run the command line; return the exit status."""
     opt = options()
@@ -141,6 +161,8 @@ def main() -> int:
         report["scaling"] = measure_scaling(opt)
         if opt.plot:
             plot(report["scaling"], opt.plot)
+    if opt.update:
+        report = updated(json.loads(opt.update.read_text()), report)
     text = markdown(report, opt.plot and opt.plot.name)
     print(text)
     for path, content in ((opt.json, json.dumps(report, indent=1)), (opt.markdown, text)):

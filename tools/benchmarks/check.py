@@ -16,7 +16,11 @@ SIGMAS = 6  # by how much the share of kept elements may miss its probability
 
 
 class Differs(Exception):
-    """Two libraries do not compute the same."""
+    """A library, by name, does not compute what the first does."""
+
+    def __init__(self, library: str, text: str) -> None:
+        super().__init__(text)
+        self.library = library
 
 
 def inputs(job: Job) -> tuple[Any, ...]:
@@ -73,7 +77,8 @@ def agree(libraries: list[Library], job: Job, state: Any, arrays: tuple[Any, ...
         gaps = [float(np.abs(a - b).max() / np.abs(a).max()) for a, b in zip(first, results, strict=True)]
         found[library.name] = max(gaps)
         if not max(gaps) <= limit:  # a NaN differs
-            raise Differs(f"{library.name} is {max(gaps):.1e} from {libraries[0].name}, at most {limit:.0e} allowed")
+            text = f"{library.name} is {max(gaps):.1e} from {libraries[0].name}, at most {limit:.0e} allowed"
+            raise Differs(library.name, text)
     return found
 
 
@@ -83,7 +88,7 @@ def check_dropout(library: Library, job: Job, arrays: tuple[Any, ...]) -> float:
     y, gx = (library.host(result) for result in call(library, job, None, arrays)())
     kept = y != 0
     if not (np.allclose(y, kept * x * 2) and np.allclose(gx, kept * gy * 2)):
-        raise Differs(f"{library.name}: values and gradients of dropout do not fit one mask")
+        raise Differs(library.name, f"{library.name}: values and gradients of dropout do not fit one mask")
     if abs(kept.mean() - 0.5) > SIGMAS * 0.5 / kept.size**0.5:
-        raise Differs(f"{library.name}: dropout kept {kept.mean():.4f} of the elements")
+        raise Differs(library.name, f"{library.name}: dropout kept {kept.mean():.4f} of the elements")
     return float(kept.mean())
