@@ -202,7 +202,7 @@ def measured():
 
 def test_the_report_says_what_was_measured(measured):
     head = report.header(3) | {"load": "0.10 when it began"}
-    text = report.markdown({"header": head, "jobs": measured}, "picture.png")
+    text = report.markdown({"header": head, "jobs": measured, "picture": "picture.png"})
     for part in (
         "| (e) ELU            | 0.50 ±0.15 |   4 |",
         "| (e) geometric mean |       1.00 | 1.2 |",

@@ -161,9 +161,10 @@ def main() -> int:
         report["scaling"] = measure_scaling(opt)
         if opt.plot:
             plot(report["scaling"], opt.plot)
+            report["picture"] = opt.plot.name
     if opt.update:
         report = updated(json.loads(opt.update.read_text()), report)
-    text = markdown(report, opt.plot and opt.plot.name)
+    text = markdown(report)
     print(text)
     for path, content in ((opt.json, json.dumps(report, indent=1)), (opt.markdown, text)):
         if path:

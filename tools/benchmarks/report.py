@@ -194,7 +194,7 @@ def seconds(answer: dict[str, Any]) -> str:
     return f"{answer['seconds']:.2f}" if "seconds" in answer else ""
 
 
-def markdown(report: dict[str, Any], picture: str | None = None) -> str:
+def markdown(report: dict[str, Any]) -> str:
     """Return the whole report."""
     results = list(report["jobs"].values())
     parts = ["# Benchmarks on a CPU", INTRODUCTION]
@@ -210,10 +210,10 @@ def markdown(report: dict[str, Any], picture: str | None = None) -> str:
         parts += ["## Peak memory of a process that runs a job", memory_table(results)]
     if report.get("startup"):
         parts += ["## Before the first result", startup_table(report["startup"])]
-    if picture:
+    if report.get("picture"):
         parts += [
             "## As batch and width grow",
-            "![ms per training step of an MLP over batch and width](" + picture + ")",
+            "![ms per training step of an MLP over batch and width](" + report["picture"] + ")",
         ]
     if lines := notes(report):
         parts += ["## Notes", "\n".join(f"- {line}" for line in lines)]
