@@ -84,10 +84,10 @@ class Template:
     def text(self, text: str) -> None:
         setattr(self.module, self.attribute, text)
 
-    def forget(self) -> None:
-        """Let all kernels be made again."""
-        for kernel in self.served.values():
-            kernel._compiled.clear()
+
+def served(kernel: Any) -> dict[str, Any]:
+    """Return by name the kernels whose text changes with this one: itself, or those of a `Template`."""
+    return kernel.served if isinstance(kernel, Template) else {kernel.name: kernel}
 
 
 def templates(kernels: dict[str, Any]) -> list[Unit]:
@@ -200,7 +200,7 @@ class Hunt:
                 self.say(f"left out, it fails without a mutant: {self.items[k].nodeid}: {failed}")
                 continue
             for unit in chosen:
-                if any(launched & getattr(kernel, "served", {kernel.name: kernel}).keys() for kernel in unit.kernels):
+                if any(launched & served(kernel).keys() for kernel in unit.kernels):
                     unit.tests[k] = time.monotonic() - start
         kernels.Kernel._device = original  # type: ignore[method-assign]
         self.say(f"{len(self.items)} tests without mutants: {time.monotonic() - began:.0f} s")
@@ -331,7 +331,8 @@ def plant(unit: Unit, mutant: mutations.Mutant, folder: Path) -> list[Any]:
     build._prepare, build._compile = lambda: folder, attempt
     for kernel in unit.kernels:
         setattr(kernel, mutant.part, mutant.text)
-        kernel.forget() if isinstance(kernel, Template) else kernel._compiled.clear()
+        for each in served(kernel).values():
+            each._compiled.clear()
     return broken
 
 

@@ -175,7 +175,7 @@ def _function(kernel: Any) -> str:
 
 
 def _load(kernel: Any, wide: np.dtype) -> None:
-    """Compile a kernel, with all others of its module if it is one of cunet's."""
+    """Compile a kernel, with those that belong to it."""
     from . import build, text
 
     kernels = _groups(kernel, wide)

@@ -119,10 +119,11 @@ def as_function(who: str, activation: Any) -> Callable[..., Any] | None:
         return None
     options = activation.keywords if isinstance(activation, functools.partial) and not activation.args else {}
     function = activation.func if options else activation
-    for name, (known, _) in FUSABLE.items():
-        if function is known or function == name:
-            known(np.zeros(0, np.float16), **options)  # which complains of its options, and compiles nothing
-            return functools.partial(known, **options) if options else known
+    name = function if isinstance(function, str) else getattr(function, "__name__", "")
+    if name in FUSABLE and function in (name, FUSABLE[name][0]):
+        known = FUSABLE[name][0]
+        known(np.zeros(0, np.float16), **options)  # which complains of its options, and compiles nothing
+        return functools.partial(known, **options) if options else known
     raise ValueError(
         f"{who}: activation must be None, one of {', '.join(FUSABLE)}, or that function of cunet.functional "
         f"(with options: in a functools.partial), got {activation!r}"
@@ -141,7 +142,7 @@ def fused(who: str, activation: Any) -> Fused:
         return NONE
     options = getattr(function, "keywords", {})
     known: Any = getattr(function, "func", function)
-    forward, backward, *given = next(recipe for f, recipe in FUSABLE.values() if f is known)(**options)
+    forward, backward, *given = FUSABLE[known.__name__][1](**options)
     alone = functools.partial(known.__wrapped__, **options)
     return Fused(*_kernels(forward, backward), (*map(float, given), 0.0, 0.0)[:2], alone)
 

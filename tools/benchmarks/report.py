@@ -156,7 +156,7 @@ PARTS = ("products", "convolution", "recurrence", "kernels", "Python and NumPy")
 def parts_table(results: Sequence[dict[str, Any]]) -> str:
     """Return where the time of training steps goes on the compiled route."""
     rows = [["ms of a step", "whole", *PARTS, "kernel calls"]]
-    for result in (result for result in results if result.get("parts", {}).get("ms")):
+    for result in (result for result in results if "ms" in result.get("parts", {})):
         found = result["parts"]
         spent = [f"{found['ms'][part]:.3g}" if part in found["ms"] else "" for part in PARTS]
         rows.append([result["title"], f"{found['step']:.3g}", *spent, f"{found['calls']:.0f}"])
@@ -204,7 +204,7 @@ def markdown(report: dict[str, Any]) -> str:
         parts += [f"## Time over {base}'s; less is better", ratio_table(results)]
     if columns(results, "ms"):
         parts += ["## Times, and what the machine allows", time_table(results), FLOORS]
-    if any("parts" in result for result in results):
+    if any("ms" in result.get("parts", {}) for result in results):
         parts += ["## Where a step's time goes on the compiled route", parts_table(results), CLOCKS]
     if columns(results, "memory"):
         parts += ["## Peak memory of a process that runs a job", memory_table(results)]

@@ -117,7 +117,8 @@ def parts(order: dict[str, Any]) -> dict[str, Any]:
     runtime = native.runtime()
     if runtime is None:
         return {}
-    products._run = timed_in("products", products.bound())
+    if products.bound():
+        products._run = timed_in("products", products.bound())
     for name in ("cunet_run", "cunet_reduce", "cunet_together"):
         setattr(runtime, name, timed_in("kernels", getattr(runtime, name)))
     runtime.cunet_recur = timed_in("recurrence", runtime.cunet_recur)
