@@ -1,6 +1,7 @@
 """What the tests of compiled kernels share: programs in processes of their own, and compilers to trouble them."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -74,7 +75,12 @@ def said(done):
 def start(code, env):
     full = {**os.environ, "CUNET_NATIVE": "1", **env}
     return subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=full
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=full,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # what a shell starts with & ignores it
     )
 
 
