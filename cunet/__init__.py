@@ -1,10 +1,13 @@
 """cunet: autograd and neural networks for the arrays people already have, NumPy and CuPy."""
 
-from . import data, functional, init, nn, optim, random, train
+from . import data, functional, init, native, nn, optim, random, rowwise, train
 from . import functional as F  # noqa: N812 (the name its users know)
-from .backend import synchronize
+from .autograd.tape import is_recording, no_grad
+from .autograd.tensor import Tensor, op, tensor
+from .autograd.transforms import grad, value_and_grad
+from .device import synchronize
+from .doctor.machine import device_info
 from .kernels import elementwise, reduction
-from .machine import device_info
 from .ops.array import (
     astype,
     broadcast_to,
@@ -63,10 +66,7 @@ from .ops.math import (
 from .ops.reduce import cumsum, max, mean, min, prod, std, sum, var
 from .ops.softmax import logsumexp
 from .random import Generator, manual_seed
-from .tape import is_recording, no_grad
-from .tensor import Tensor, op, tensor
 from .train import Trainer
-from .transforms import grad, value_and_grad
 
 __version__ = "0.1.0"
 
@@ -121,6 +121,7 @@ __all__ = [
     "min",
     "minimum",
     "multiply",
+    "native",
     "negative",
     "nn",
     "no_grad",
@@ -134,6 +135,7 @@ __all__ = [
     "reduction",
     "repeat",
     "reshape",
+    "rowwise",
     "sin",
     "sinh",
     "split",

@@ -1,27 +1,20 @@
 """Functions at layer level, under PyTorch's names; import as ``from cunet import F``."""
 
-from .ops.activation import hard_sigmoid, hard_tanh, identity, logsigmoid, relu6, sigmoid, softplus, softsign
+from .ops.activation.gated import gelu, glu, hard_swish, mish, silu
+from .ops.activation.rectifier import celu, elu, leaky_relu, prelu, relu, selu, threshold_relu
+from .ops.activation.squashing import hard_sigmoid, hard_tanh, identity, logsigmoid, relu6, sigmoid, softplus, softsign
 from .ops.attention import scaled_dot_product_attention, sinusoidal_positions
-from .ops.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
-from .ops.cross_entropy import cross_entropy
-from .ops.divergence import binary_cross_entropy_with_logits, kl_div
-from .ops.dropout import (
-    alpha_dropout,
-    dropout,
-    dropout1d,
-    dropout2d,
-    dropout3d,
-    dropout_channel,
-    feature_alpha_dropout,
-)
+from .ops.conv.convolution import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
+from .ops.dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, dropout_channel, feature_alpha_dropout
 from .ops.embedding import embedding, one_hot
-from .ops.gated import gelu, glu, hard_swish, mish, silu
 from .ops.linalg import linear
-from .ops.loss import huber_loss, l1_loss, mse_loss, smooth_l1_loss
+from .ops.loss.cross_entropy import cross_entropy
+from .ops.loss.divergence import binary_cross_entropy_with_logits, kl_div
+from .ops.loss.nll import nll_loss
+from .ops.loss.regression import huber_loss, l1_loss, mse_loss, smooth_l1_loss
 from .ops.math import tanh
-from .ops.nll import nll_loss
-from .ops.norm import batch_norm, batch_norm_inference, group_norm, instance_norm, layer_norm, rms_norm
-from .ops.pool import (
+from .ops.norm.norms import batch_norm, batch_norm_inference, group_norm, instance_norm, layer_norm, rms_norm
+from .ops.pool.pooling import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
     adaptive_avg_pool3d,
@@ -35,8 +28,7 @@ from .ops.pool import (
     max_pool2d,
     max_pool3d,
 )
-from .ops.rectifier import celu, elu, leaky_relu, prelu, relu, selu, threshold_relu
-from .ops.recurrent_dropout import drop_connect, variational_dropout
+from .ops.recurrent.dropout import drop_connect, variational_dropout
 from .ops.resize import interpolate, pad
 from .ops.softmax import log_softmax, softmax
 

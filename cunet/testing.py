@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from . import backend
-from .backend import Array
-from .tensor import Tensor
+from .autograd.tensor import Tensor
+from .device import Array, Device, array_module, asnumpy, is_array, is_floating, like, to_device
 
 
 def gradcheck(
@@ -51,11 +50,11 @@ def gradcheck(
 
     def total(step: float, directions: dict[int, Array]) -> float:
         moved = [_step(a, step * directions[i]) if i in directions else a for i, a in enumerate(inputs)]
-        outputs = _outputs(f(*[Tensor(a) if backend.is_array(a) else a for a in moved]))
+        outputs = _outputs(f(*[Tensor(a) if is_array(a) else a for a in moved]))
         return sum(_dot(w, y.data) for w, y in zip(weights, outputs, strict=True) if w is not None)
 
     for where, directions in _directions(inputs, which, rng):
-        terms = [backend.asnumpy(gradients[i] * d).ravel() for i, d in directions.items()]
+        terms = [asnumpy(gradients[i] * d).ravel() for i, d in directions.items()]
         analytic = float(sum(t.sum() for t in terms))
         near = total(eps, directions) - total(-eps, directions)
         far = total(2 * eps, directions) - total(-2 * eps, directions)
@@ -72,7 +71,7 @@ def parity(
     f: Callable[..., Any],
     *arrays: np.ndarray,
     dtypes: Sequence[Any] = (np.float32, np.float64),
-    device: backend.Device = "auto",
+    device: Device = "auto",
     seed: int = 0,
 ) -> list[dict[str, Any]]:
     """Run the same call on the CPU and on `device`, forward and backward, and measure how far they are apart.
@@ -95,10 +94,10 @@ def parity(
         which = [i for i, a in enumerate(inputs) if _is_floating(a)]
         results = []
         for place in ("cpu", device):
-            moved = [backend.to_device(a, place) if backend.is_array(a) else a for a in inputs]
+            moved = [to_device(a, place) if is_array(a) else a for a in inputs]
             values: list[Array] = []
             gradients = _weighted_gradients(f, moved, which, np.random.default_rng(seed), [], values)
-            results.append(([backend.asnumpy(v) for v in values], [backend.asnumpy(gradients[i]) for i in which]))
+            results.append(([asnumpy(v) for v in values], [asnumpy(gradients[i]) for i in which]))
         (values_cpu, grads_cpu), (values_device, grads_device) = results
         pairs = [*zip(values_device, values_cpu, strict=True), *zip(grads_device, grads_cpu, strict=True)]
         ulps = [ulp_distance(a, b) for a, b in pairs]
@@ -146,13 +145,13 @@ def _weighted_gradients(
     values: list[Array] | None = None,
 ) -> dict[int, Array]:
     """Return the gradients of the weighted sum of all outputs; append the weights (None: not floating) and values."""
-    leaves = [Tensor(a, requires_grad=i in which) if backend.is_array(a) else a for i, a in enumerate(inputs)]
+    leaves = [Tensor(a, requires_grad=i in which) if is_array(a) else a for i, a in enumerate(inputs)]
     outputs = _outputs(f(*leaves))
     terms = []
     for y in outputs:
         w = None
-        if backend.is_floating(y.dtype):
-            w = backend.like(np.asarray(rng.standard_normal(y.shape)).astype(y.dtype), y.data)
+        if is_floating(y.dtype):
+            w = like(np.asarray(rng.standard_normal(y.shape)).astype(y.dtype), y.data)
         weights.append(w)
         if values is not None:
             values.append(y.data)
@@ -165,7 +164,7 @@ def _weighted_gradients(
     gradients = {}
     for i in which:
         x = leaves[i]
-        g = x.grad if x.grad is not None else backend.array_module(x.data).zeros_like(x.data)
+        g = x.grad if x.grad is not None else array_module(x.data).zeros_like(x.data)
         if g.shape != x.shape or g.dtype != x.dtype:
             raise AssertionError(
                 f"gradcheck: input {i} has shape {x.shape} and dtype {x.dtype}, "
@@ -179,7 +178,7 @@ def _directions(
     inputs: Sequence[Any], which: Sequence[int], rng: np.random.Generator
 ) -> Iterator[tuple[str, dict[int, Array]]]:
     """Yield what to call it and the direction for each input that moves."""
-    random = {i: backend.like(np.asarray(rng.standard_normal(inputs[i].shape)), inputs[i]) for i in which}
+    random = {i: like(np.asarray(rng.standard_normal(inputs[i].shape)), inputs[i]) for i in which}
     yield "along a random direction through all inputs", random
     for i in which:
         shape, size = inputs[i].shape, inputs[i].size
@@ -187,7 +186,7 @@ def _directions(
             at = tuple(int(k) for k in np.unravel_index(flat, shape))
             one = np.zeros(shape)
             one[at] = 1
-            yield f"input {i} of shape {shape} at {at}", {i: backend.like(one, inputs[i])}
+            yield f"input {i} of shape {shape} at {at}", {i: like(one, inputs[i])}
 
 
 def _outputs(result: Any) -> tuple[Tensor, ...]:
@@ -198,20 +197,20 @@ def _outputs(result: Any) -> tuple[Tensor, ...]:
 
 
 def _step(x: Array, d: Array) -> Array:
-    return backend.array_module(x).asarray(x + d)  # the sum of 0-d arrays is a scalar in NumPy
+    return array_module(x).asarray(x + d)  # the sum of 0-d arrays is a scalar in NumPy
 
 
 def _dot(w: Array, y: Array) -> float:
-    return float((backend.asnumpy(w) * backend.asnumpy(y)).sum())
+    return float((asnumpy(w) * asnumpy(y)).sum())
 
 
 def _is_floating(a: Any) -> bool:
-    return backend.is_array(a) and backend.is_floating(a.dtype)
+    return is_array(a) and is_floating(a.dtype)
 
 
 def _to_dtype(a: Any, dtype: Any) -> Any:
     a = a.data if isinstance(a, Tensor) else a
-    if not backend.is_array(a) and isinstance(a, (float, list, np.generic)):
+    if not is_array(a) and isinstance(a, (float, list, np.generic)):
         a = np.asarray(a)
     return a.astype(dtype) if _is_floating(a) else a
 

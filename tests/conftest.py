@@ -8,7 +8,7 @@ import hypothesis
 import numpy as np
 import pytest
 
-from cunet import backend
+from cunet import device as backend
 from cunet import random as cunet_random
 
 # On the simulated device a first call compiles, and a machine may be busy; a failure that comes and goes helps nobody.

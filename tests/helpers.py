@@ -7,8 +7,8 @@ import textwrap
 
 import numpy as np
 
-from cunet import backend
-from cunet.tensor import Tensor
+from cunet import device as backend
+from cunet.autograd.tensor import Tensor
 
 
 def host(x):

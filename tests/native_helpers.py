@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from cunet import native
-from cunet.native import build
+from cunet.kernels.backends import native
+from cunet.kernels.backends.native import compiler
 
 #: For whole files: processes of their own do the same whatever route the suite runs on.
 once = pytest.mark.skipif(not native.active, reason="runs with the suite's compiled route")
@@ -19,7 +19,7 @@ needs_compiler = pytest.mark.skipif(native.runtime() is None, reason="no C++ com
 SMALL = """
 import warnings
 import numpy as np
-from cunet import native
+from cunet.kernels.backends import native
 from cunet.kernels import elementwise
 
 @elementwise("T x", "T y", "y = x * 3")
@@ -64,7 +64,7 @@ def executable(path, content):
 def wrapper(path, before):
     """Make a compiler that runs some lines of shell first; ``$src`` is the text, ``$out`` the library."""
     lines = 'for a; do case "$a" in *.cpp) src="$a";; esac; out="$a"; done'
-    return executable(path, f'#!/bin/sh\n{lines}\n{before}\nexec "{build.compiler()}" "$@"\n')
+    return executable(path, f'#!/bin/sh\n{lines}\n{before}\nexec "{compiler.compiler()}" "$@"\n')
 
 
 def said(done):
@@ -99,3 +99,7 @@ def alive(pid):
             return file.read().rpartition(")")[2].split()[0] != "Z"
     except (ProcessLookupError, FileNotFoundError):
         return False
+
+
+IMPORT_NATIVE = "from cunet.kernels.backends import native\n"
+IMPORT_BUILD = "from cunet.kernels.backends.native import compiler as build\n"

@@ -20,7 +20,7 @@ def total(output, state):
     """Return a number on which all outputs and states bear, each element with a weight of its own."""
     whole = 0.0
     for k, y in enumerate([output, *parts(state)]):
-        xp = cunet.backend.array_module(y.data)
+        xp = cunet.device.array_module(y.data)
         weights = xp.sin(xp.arange(y.size, dtype=y.dtype) + k).reshape(y.shape)
         whole = whole + (y * weights).sum()
     return whole

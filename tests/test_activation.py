@@ -9,7 +9,7 @@ from helpers import host
 
 import cunet
 from cunet import F, Tensor
-from cunet.ops.rectifier import SELU_ALPHA, SELU_SCALE
+from cunet.ops.activation.rectifier import SELU_ALPHA, SELU_SCALE
 
 
 def derivative(f, x, dev, dtype=np.float64):
@@ -240,7 +240,7 @@ def variances(f, init, x, layers=32):
     generator = cunet.Generator(0)
     found = []
     for _ in range(layers):
-        weight = cunet.backend.like(init((x.shape[1], x.shape[1]), generator), x)
+        weight = cunet.device.like(init((x.shape[1], x.shape[1]), generator), x)
         x = f(F.linear(x, weight)).data
         found.append((float(x.mean()), float(x.var())))
     return np.array(found)

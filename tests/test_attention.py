@@ -7,7 +7,8 @@ import pytest
 from cases.attention import reference
 from helpers import host
 
-from cunet import F, Tensor, backend, nn, no_grad, random
+from cunet import F, Tensor, nn, no_grad, random
+from cunet import device as backend
 from cunet.testing import gradcheck
 
 

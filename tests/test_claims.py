@@ -12,7 +12,7 @@ from helpers import host
 
 import cunet
 from cunet import F, nn, optim
-from cunet.tensor import Tensor
+from cunet.autograd.tensor import Tensor
 
 ROOT = Path(__file__).resolve().parent.parent
 MAP = ROOT / "docs" / "claims.md"

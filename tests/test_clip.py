@@ -7,7 +7,7 @@ import pytest
 from helpers import host
 
 from cunet import optim
-from cunet.tensor import Tensor
+from cunet.autograd.tensor import Tensor
 
 
 def with_grads(dev, *grads):

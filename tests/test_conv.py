@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import cunet
 from cunet import F, nn
-from cunet.tensor import Tensor
+from cunet.autograd.tensor import Tensor
 
 LAYERS = [nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d]
 SHAPE = (6, 5, 4)
@@ -51,8 +51,8 @@ def test_a_batch_is_its_samples_one_by_one(options, rng, dev):
 def test_the_size_of_parts_changes_nothing(budget, options, rng, dev, monkeypatch):
     arrays = rng.standard_normal((5, 2, 6, 6)), rng.standard_normal((3, 2, 3, 3)), rng.standard_normal(3)
     expected = run(F.conv2d, dev, arrays, **options)
-    monkeypatch.setattr("cunet.ops.conv._CPU_BYTES", budget)
-    monkeypatch.setattr("cunet.ops.conv._GPU_BYTES", budget)
+    monkeypatch.setattr("cunet.ops.conv.convolution._CPU_BYTES", budget)
+    monkeypatch.setattr("cunet.ops.conv.convolution._GPU_BYTES", budget)
     y, grads = run(F.conv2d, dev, arrays, **options)
     np.testing.assert_allclose(y, expected[0], atol=1e-12)
     for g, e in zip(grads, expected[1], strict=True):
@@ -104,7 +104,7 @@ def test_the_input_gradient_is_computed_only_where_it_is_needed(rng, dev, monkey
     def unexpected(*args):
         raise AssertionError("nobody asked for the input's gradient")
 
-    monkeypatch.setattr("cunet.ops.conv.convolve_input_gradient", unexpected)
+    monkeypatch.setattr("cunet.ops.conv.convolution.convolve_input_gradient", unexpected)
     w = Tensor(dev(rng.standard_normal((3, 2, 3, 3))), requires_grad=True)
     F.conv2d(dev(rng.standard_normal((2, 2, 5, 5))), w, padding=1).sum().backward()
     assert w.grad is not None

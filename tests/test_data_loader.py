@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cunet
-from cunet import backend
+from cunet import device as backend
 from cunet.data import Loader, collate
 from cunet.data.loader import permutation
 from cunet.random import Generator, manual_seed

@@ -11,7 +11,7 @@ from data_server import closed_port, compressed, idx_bytes, mirror, only_this_ma
 
 from cunet.data import MNIST, CorruptFile, DatasetUnavailable
 from cunet.data.mnist import MIRRORS
-from cunet.folders import user_cache
+from cunet.system.paths import user_cache
 
 pytestmark = pytest.mark.cpu_only
 

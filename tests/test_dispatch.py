@@ -7,8 +7,9 @@ import sys
 import numpy as np
 import pytest
 
-from cunet import blocks, cpu, kernels
-from cunet.kernels import KERNELS, Elementwise
+from cunet.kernels import KERNELS, Elementwise, kernel
+from cunet.kernels.backends.numpy import blocks
+from cunet.system import cpu
 
 pytestmark = pytest.mark.cpu_only
 
@@ -28,7 +29,7 @@ COMBINATIONS = [(name, other) for name in CUT for other in SHAPES if (name, othe
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Cut arrays of a few hundred elements; return the counter of cuts."""
-    monkeypatch.setattr(kernels, "LONG", 1)
+    monkeypatch.setattr(kernel, "LONG", 1)
     monkeypatch.setattr(blocks, "BLOCK", 64)
     monkeypatch.setattr(blocks, "SHARED", 64)
     monkeypatch.setattr(blocks, "THREADED", 256)
@@ -114,7 +115,8 @@ def test_blocks_are_silent(small_blocks):
 def test_a_forked_child_has_its_own_helpers():
     code = """
 import os, numpy as np
-from cunet import blocks, cpu
+from cunet.kernels.backends.numpy import blocks
+from cunet.system import cpu
 blocks.cores = cpu.cores = lambda: 3
 x = np.linspace(0, 1, 1_000_000)
 y = blocks.cut(np.exp, [x], x, [x.dtype])

@@ -10,7 +10,9 @@ import pytest
 import sim
 
 import cunet
-from cunet import backend, doctor, machine
+from cunet import device as backend
+from cunet import doctor
+from cunet.doctor import machine
 
 NO_DRIVER = "CuPy is installed, but there is no NVIDIA driver"
 no_sim = sim.unavailable_reason()

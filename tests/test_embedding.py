@@ -6,7 +6,7 @@ import pytest
 from helpers import host
 
 from cunet import F
-from cunet.tensor import Tensor
+from cunet.autograd.tensor import Tensor
 
 
 def look_up(indices, weight, gy, dev, **options):

@@ -9,8 +9,9 @@ import pytest
 from helpers import host
 
 import cunet
-from cunet import Tensor, backend, elementwise, no_grad, op
-from cunet.tape import is_recording
+from cunet import Tensor, elementwise, no_grad, op
+from cunet import device as backend
+from cunet.autograd.tape import is_recording
 from cunet.testing import gradcheck
 
 

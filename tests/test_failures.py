@@ -13,8 +13,11 @@ import sim
 from sim.state import options
 
 import cunet
-from cunet import F, Tensor, backend, native, nn, optim, parity_cases
+from cunet import F, Tensor, nn, optim
+from cunet import device as backend
 from cunet.data import Loader
+from cunet.kernels.backends import native
+from cunet.parity import cases
 
 ROOT = Path(__file__).resolve().parent.parent
 no_sim = sim.unavailable_reason()
@@ -194,7 +197,9 @@ def test_the_real_cupy_without_a_driver_is_silent(tmp_path):
 
 @pytest.mark.cpu_only
 def test_a_working_cupy_is_taken(tmp_path):
-    program = "import json, warnings; warnings.simplefilter('error'); import cunet; from cunet import backend\n"
+    program = (
+        "import json, warnings; warnings.simplefilter('error'); import cunet; from cunet import device as backend\n"
+    )
     program += "info = cunet.device_info()\n"
     program += "print(json.dumps([backend.resolve_device('auto'), info['problem'], info['cuda_runtime']]))"
     assert outcome(tmp_path, WORKING, program) == ["gpu", "", "12.9"]
@@ -301,12 +306,12 @@ def test_a_kernel_that_does_not_compile_names_the_op(device, monkeypatch):
         with pytest.raises(RuntimeError) as caught:
             half(backend.to_device(x, "gpu"))
     finally:
-        del cunet.kernels.KERNELS["half_forward"], cunet.methods.OPS["half"]
+        del cunet.kernels.KERNELS["half_forward"], cunet.autograd.methods.OPS["half"]
     assert str(caught.value).startswith("half: its CUDA kernel does not compile on this machine")
     assert "no_such_function" in str(caught.value)
 
 
-MIXABLE = [row for row in parity_cases.ROWS if len(row.inputs(np.random.default_rng(0))) > 1]
+MIXABLE = [row for row in cases.ROWS if len(row.inputs(np.random.default_rng(0))) > 1]
 
 
 @on_sim

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from cunet import files
+from cunet.system import files
 
 safetensors = pytest.importorskip("safetensors")
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import sim
 
-from cunet import F, Tensor, backend
+from cunet import F, Tensor
+from cunet import device as backend
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tools"))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from helpers import assert_ulp, host, ulp_distance
 
-from cunet.tensor import Tensor
+from cunet.autograd.tensor import Tensor
 
 pytestmark = pytest.mark.cpu_only
 

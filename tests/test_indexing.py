@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import cunet
-from cunet import Tensor, backend
+from cunet import Tensor
+from cunet import device as backend
 
 quick = settings(max_examples=100)
 shapes = hnp.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=4)

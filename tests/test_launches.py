@@ -13,8 +13,10 @@ import pytest
 import sim
 
 import cunet
-from cunet import F, backend, nn, op, optim, parity_cases
+from cunet import F, nn, op, optim
+from cunet import device as backend
 from cunet.data import Loader
+from cunet.parity import cases
 
 xp = sim.namespace_or_skip()
 stats = xp._stats
@@ -270,7 +272,7 @@ def test_no_loss_waits_or_uploads(name, rng):
 TABLES = {"getitem", "reorder", "F.pad", "interpolate"}
 
 
-@pytest.mark.parametrize("row", parity_cases.ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", cases.ROWS, ids=lambda row: row.name)
 def test_no_op_waits_or_uploads_in_either_direction(row, rng):
     arrays = [xp.asarray(a.astype(np.float32) if a.dtype.kind == "f" else a) for a in row.inputs(rng)]
     with stats.forbid(*(["syncs"] if row.op in TABLES else ["syncs", "uploads"])):

@@ -10,8 +10,8 @@ from helpers import host
 
 import cunet
 from cunet import F, nn
+from cunet.autograd.tensor import Tensor
 from cunet.nn.activation import Activation
-from cunet.tensor import Tensor
 
 ACTIVATIONS = {c.__name__: c for c in vars(nn).values() if isinstance(c, type) and issubclass(c, Activation)}
 

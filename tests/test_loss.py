@@ -7,7 +7,7 @@ import pytest
 from helpers import assert_ulp, host, ulp_distance
 
 from cunet import F, nn
-from cunet.tensor import Tensor
+from cunet.autograd.tensor import Tensor
 
 bce = F.binary_cross_entropy_with_logits
 TWO_ARRAYS = [F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.huber_loss, F.kl_div, bce]

@@ -7,7 +7,7 @@ import pytest
 from helpers import host
 
 from cunet import F
-from cunet.tensor import Tensor
+from cunet.autograd.tensor import Tensor
 
 bce = F.binary_cross_entropy_with_logits
 

@@ -9,10 +9,10 @@ from helpers import host
 
 import cunet
 from cunet import nn
+from cunet.autograd.tensor import Tensor
 from cunet.nn import Module, Parameter
 from cunet.nn.module import observing
 from cunet.ops.math import exp
-from cunet.tensor import Tensor
 
 
 class Scale(Module):

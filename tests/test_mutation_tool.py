@@ -12,9 +12,9 @@ import pytest
 import sim
 from native_helpers import once
 
-from cunet import folding
 from cunet.kernels import KERNELS
-from cunet.ops import norm_activation
+from cunet.kernels.backends.cuda import reduction
+from cunet.ops.norm import epilogue
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
@@ -87,19 +87,19 @@ def test_every_kernel_has_mutants_that_differ(unit):
 
 
 def test_a_template_keeps_its_places_and_is_put_back():
-    unit = next(u for u in mutate_kernels.templates(KERNELS) if u.name == "folding_COLUMNS")
+    unit = next(u for u in mutate_kernels.templates(KERNELS) if u.name == "reduction_COLUMNS")
     (template,) = unit.kernels
     before = template.text
     places = {name: "0" for _, name, _, _ in string.Formatter().parse(before) if name}
     assert len({m.text.format(**places) for m in unit.mutants} - {before.format(**places)}) == len(unit.mutants) > 30
     template.text = unit.mutants[0].text
-    assert before != template.text == folding._COLUMNS
+    assert before != template.text == reduction._COLUMNS
     template.text = before
 
 
 def test_what_is_listed_as_equivalent_has_a_kernel_and_a_reason():
     for name in mutate_kernels.FUSED:
-        norm_activation.fused("test", name)
+        epilogue.fused("test", name)
     templates = {unit.name for unit in mutate_kernels.templates(KERNELS)}
     for mutant, reason in mutate_kernels.known_equivalents().items():
         assert mutant.split(".")[0] in KERNELS or mutant.split(".")[0] in templates

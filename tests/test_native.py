@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from helpers import run_script, ulp_distance
 
-from cunet import native
 from cunet.kernels import KERNELS, Elementwise, Reduction, elementwise, reduction
-from cunet.native import text
-from cunet.updating import Update
+from cunet.kernels.backends import native
+from cunet.kernels.backends.native import elementwise as text
+from cunet.kernels.inplace import Update
 
 pytestmark = pytest.mark.cpu_only
 
@@ -500,7 +500,7 @@ def test_a_forked_child_computes(tmp_path):
     done = run_script("""
         import os
         import numpy as np
-        from cunet import native
+        from cunet.kernels.backends import native
         from cunet.kernels import elementwise
 
         @elementwise("T x", "T y", "y = exp(x)")
@@ -525,8 +525,8 @@ def test_importing_compiles_nothing():
     done = run_script("""
         import sys
         import cunet
-        from cunet import native
+        from cunet.kernels.backends import native
         assert native._runtime is native._UNKNOWN
-        assert "cunet.native.build" not in sys.modules
+        assert "cunet.kernels.backends.native.compiler" not in sys.modules
     """)
     assert done.returncode == 0

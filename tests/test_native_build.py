@@ -11,9 +11,23 @@ import time
 
 import pytest
 from helpers import run_script
-from native_helpers import NUMPY, SMALL, TRAIN, alive, executable, needs_compiler, once, said, start, wait_for, wrapper
+from native_helpers import (
+    IMPORT_BUILD,
+    IMPORT_NATIVE,
+    NUMPY,
+    SMALL,
+    TRAIN,
+    alive,
+    executable,
+    needs_compiler,
+    once,
+    said,
+    start,
+    wait_for,
+    wrapper,
+)
 
-from cunet.native import build
+from cunet.kernels.backends.native import compiler
 
 pytestmark = [pytest.mark.cpu_only, once]
 
@@ -85,7 +99,7 @@ def test_a_kernel_that_does_not_compile_runs_on_numpy_alone(tmp_path, home):
         print(sum(bool(k.compiled.get("f")) for k in KERNELS.values()))
     """
     first, *rest = said(run_script(code, {"CXX": picky, **home}))
-    assert first.startswith("['l1_backward'] 1 cunet: kernel 'l1_backward' (cunet.ops.loss) runs on NumPy")
+    assert first.startswith("['l1_backward'] 1 cunet: kernel 'l1_backward' (cunet.ops.loss.regression) runs on NumPy")
     assert "not this one" in rest
     assert int(rest[-1]) == 3  # all others of the two functions
 
@@ -111,7 +125,10 @@ def test_a_file_that_does_not_compile_leaves_its_work_to_numpy(tmp_path, home):
 def test_a_compiler_that_hangs_is_stopped_with_what_it_started(tmp_path, home):
     hanging = executable(tmp_path / "g++", f"#!/bin/sh\nsleep 300 &\necho $$ $! >{tmp_path}/pids\nwait\n")
     began = time.monotonic()
-    done = run_script("from cunet.native import build\nbuild.TIMEOUT = 1.0\n" + SMALL, {"CXX": hanging, **home})
+    done = run_script(
+        IMPORT_BUILD + "build.TIMEOUT = 1.0\n" + SMALL,
+        {"CXX": hanging, **home},
+    )
     assert time.monotonic() - began < 100
     first, *message = said(done)
     assert first == "result 2 warnings 1"
@@ -123,7 +140,8 @@ def test_a_compiler_that_hangs_is_stopped_with_what_it_started(tmp_path, home):
 def test_a_compiler_that_hangs_later_is_not_asked_again(tmp_path, home):
     hanging = wrapper(tmp_path / "g++", f'echo >>{tmp_path}/calls; grep -q cunet_start "$src" || exec sleep 300')
     done = run_script(
-        "from cunet import native\nnative.runtime()\nnative.build.TIMEOUT = 1.0\n" + TRAIN, {"CXX": hanging, **home}
+        IMPORT_NATIVE + "native.runtime()\nnative.compiler.TIMEOUT = 1.0\n" + TRAIN,
+        {"CXX": hanging, **home},
     )
     assert done.stderr.count("UserWarning") == 1
     assert "no more kernels are compiled in this process" in done.stderr
@@ -147,7 +165,7 @@ def test_ctrl_c_stops_the_compilers(tmp_path, home):
 def test_the_name_that_the_compiler_is_called_by_stays(tmp_path, monkeypatch):
     monkeypatch.setenv("CXX", str(tmp_path / "clang++"))
     (tmp_path / "clang++").symlink_to(executable(tmp_path / "clang", ""))  # as clang++ is installed; and so does ccache
-    assert build.compiler.__wrapped__() == str(tmp_path / "clang++")
+    assert compiler.compiler.__wrapped__() == str(tmp_path / "clang++")
 
 
 # -- what a person at a terminal is told
@@ -177,14 +195,14 @@ def at_terminal(code, env):
     return seen.decode(), output.decode()
 
 
-NOW = "from cunet.native import build\nbuild.PATIENCE = 0.0\n"
+NOW = IMPORT_BUILD + "build.PATIENCE = 0.0\n"
 
 
 @needs_compiler
 def test_a_terminal_is_told_once_that_kernels_are_compiled(home):
     seen, output = at_terminal(NOW + TRAIN, home)
-    assert seen == build.COMPILING + "\r\n"
-    assert len(build.COMPILING) < 80
+    assert seen == compiler.COMPILING + "\r\n"
+    assert len(compiler.COMPILING) < 80
     assert len(output.split()) == 2
     assert at_terminal(NOW + TRAIN, home)[0] == ""  # nothing is compiled
 
@@ -194,7 +212,7 @@ def test_a_file_is_not_told_but_the_log_is(home):
     assert run_script(NOW + SMALL, home).stderr == ""
     log = "import logging\nlogging.basicConfig(level=logging.INFO)\n"
     other = SMALL.replace("x * 3", "3 * x")
-    assert run_script(log + NOW + other, home).stderr == f"INFO:cunet:{build.COMPILING}\n"
+    assert run_script(log + NOW + other, home).stderr == f"INFO:cunet:{compiler.COMPILING}\n"
 
 
 @needs_compiler
@@ -208,8 +226,8 @@ def test_the_line_stands_above_the_bar(home):
     bar = "from tqdm import tqdm\nbar = tqdm(total=9, desc='epoch')\n"
     seen, _ = at_terminal(NOW + bar + SMALL + "bar.close()\n", home)
     lines = [line.split("\r")[-1] for line in seen.replace("\r\n", "\n").split("\n")]
-    assert build.COMPILING in lines
-    assert lines[lines.index(build.COMPILING) + 1].startswith("epoch:")
+    assert compiler.COMPILING in lines
+    assert lines[lines.index(compiler.COMPILING) + 1].startswith("epoch:")
 
 
 def test_a_terminal_is_told_that_there_is_no_compiler(tmp_path):
@@ -233,4 +251,4 @@ def test_a_terminal_is_told_that_there_is_no_compiler(tmp_path):
 def test_the_doctor_says_how_kernels_run(env, words, tmp_path):
     code = "import cunet\nprint(cunet.device_info()['kernels'])"
     done = run_script(code, {"XDG_CACHE_HOME": str(tmp_path), **env})
-    assert done.stdout.strip() == words.format(compiler=build.compiler(), cache=tmp_path)
+    assert done.stdout.strip() == words.format(compiler=compiler.compiler(), cache=tmp_path)

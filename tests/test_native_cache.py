@@ -11,9 +11,9 @@ import time
 
 import pytest
 from helpers import run_script
-from native_helpers import COMPILED, SMALL, TRAIN, needs_compiler, once, said, start, wait_for, wrapper
+from native_helpers import COMPILED, IMPORT_BUILD, SMALL, TRAIN, needs_compiler, once, said, start, wait_for, wrapper
 
-from cunet.native import build, cache
+from cunet.kernels.backends.native import cache, compiler
 
 pytestmark = [pytest.mark.cpu_only, once]
 
@@ -23,7 +23,7 @@ def quick(tmp_path_factory):
     """Return the environment of a compiler that does not compile the same text twice."""
     store = tmp_path_factory.mktemp("store")
     look = f'kept="{store}/$(cksum <"$src" | tr " " -)"\nif [ -f "$kept" ]; then cp "$kept" "$out"; exit 0; fi\n'
-    keep = f'"{build.compiler()}" "$@" && cp "$out" "$kept.$$" && mv "$kept.$$" "$kept"\nexit $?'
+    keep = f'"{compiler.compiler()}" "$@" && cp "$out" "$kept.$$" && mv "$kept.$$" "$kept"\nexit $?'
     return {"CXX": wrapper(tmp_path_factory.mktemp("bin") / "g++", look + keep)}
 
 
@@ -191,7 +191,7 @@ def test_a_library_that_is_damaged_or_that_others_may_write_is_made_again(damage
 def test_libraries_are_not_shared_with(change, home, made):
     run_script(SMALL, home)
     before = set(made.iterdir())
-    assert said(run_script(f"import os\nfrom cunet.native import build\n{change}\n" + SMALL, home)) == COMPILED
+    assert said(run_script(f"import os\n{IMPORT_BUILD}{change}\n" + SMALL, home)) == COMPILED
     assert len(set(made.iterdir()) - before) == len(before) == 2
 
 

@@ -9,9 +9,12 @@ import pytest
 from helpers import host
 from recurrent_helpers import parts, total
 
-from cunet import Tensor, cpu, native, nn
-from cunet.native import products
-from cunet.ops import linalg, recurrence
+from cunet import Tensor, nn
+from cunet.kernels.backends import native
+from cunet.kernels.backends.native import products
+from cunet.ops import linalg
+from cunet.ops.recurrent import loop
+from cunet.system import cpu
 
 pytestmark = [
     pytest.mark.cpu_only,
@@ -30,8 +33,8 @@ def on(monkeypatch):
 def loops(monkeypatch):
     """Return what became of each loop: whether it ran in the runtime."""
     seen = []
-    run = recurrence.native_loop
-    monkeypatch.setattr(recurrence, "native_loop", lambda *a, **k: seen.append(run(*a, **k)) or seen[-1])
+    run = loop.native_loop
+    monkeypatch.setattr(loop, "native_loop", lambda *a, **k: seen.append(run(*a, **k)) or seen[-1])
     return seen
 
 
@@ -97,8 +100,9 @@ def test_the_threads_of_blas_are_left_as_they_were(rng):
 def test_a_child_made_during_a_product_multiplies_too():
     code = """
     import os, signal, threading, numpy as np
-    from cunet import cpu, native
-    from cunet.native.products import product
+    from cunet.kernels.backends import native
+    from cunet.system import cpu
+    from cunet.kernels.backends.native.products import product
     native.threads = 3
     x = np.ones((400, 400), np.float32)
     product(x, x)

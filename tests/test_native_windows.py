@@ -10,11 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cunet import F, native
-from cunet.native import build, convolution, library, pooling
-from cunet.ops import conv, pool, pool_kernels
+from cunet import F
+from cunet.autograd.tensor import Tensor
+from cunet.kernels.backends import native
+from cunet.kernels.backends.native import compiler as build
+from cunet.kernels.backends.native import convolution, pooling
+from cunet.kernels.backends.native import functions as library
+from cunet.ops.conv import convolution as conv
+from cunet.ops.pool import kernels as pool_kernels
+from cunet.ops.pool import pooling as pool
 from cunet.ops.windows import Windows, three
-from cunet.tensor import Tensor
 
 pytestmark = [
     pytest.mark.cpu_only,
@@ -300,7 +305,7 @@ def test_memory_does_not_grow_with_the_batch():
     """A thread holds a padded image, whatever the batch; columns of this one would be 230 MB."""
     script = """
         import resource, numpy as np
-        from cunet.native import convolution
+        from cunet.kernels.backends.native import convolution
         from cunet.ops.windows import Windows
         windows = Windows((1, 24, 24), (1, 24, 24), (1, 5, 5), (1, 1, 1), (0, 2, 2), (1, 1, 1))
         x, w = np.ones((256, 16, 1, 24, 24), "f"), np.ones((16, 16, 1, 5, 5), "f")
@@ -322,7 +327,7 @@ def test_nothing_is_read_beyond_an_array():
     """Vectors of the last windows of an image that is read in place would reach over its end."""
     script = """
         import ctypes, mmap, numpy as np
-        from cunet.native import convolution
+        from cunet.kernels.backends.native import convolution
         from cunet.ops.windows import Windows
         pages = mmap.mmap(-1, 2 * mmap.PAGESIZE)
         start = ctypes.addressof(ctypes.c_char.from_buffer(pages))

@@ -8,7 +8,7 @@ import pytest
 from helpers import host
 
 from cunet import F, Tensor, nn
-from cunet.ops.norm_kernels import moments
+from cunet.ops.norm.kernels import moments
 from cunet.testing import gradcheck
 
 

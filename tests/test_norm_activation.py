@@ -11,9 +11,9 @@ from helpers import host
 import cunet
 import cunet.functional as F
 from cunet import nn
-from cunet.ops import norm_activation
-from cunet.ops.norm_activation import FUSABLE
-from cunet.tensor import Tensor
+from cunet.autograd.tensor import Tensor
+from cunet.ops.norm import epilogue
+from cunet.ops.norm.epilogue import FUSABLE
 
 NORMS = [
     lambda **kw: nn.BatchNorm1d(6, **kw),
@@ -60,7 +60,7 @@ def test_each_kernel_does_what_two_do_one_after_the_other(name, dtype, rng, dev)
     x, gy = dev(values.astype(dtype)), dev(rng.normal(size=values.shape).astype(dtype))
     w, b, factor = (dev(rng.normal(size=(1, 40)).astype(dtype)) for _ in range(3))
     function = functools.partial(F.hard_tanh, min_val=-0.5, max_val=0.75) if name == "hard_tanh" else name
-    how, plain = norm_activation.fused("test", function), norm_activation.PLAIN
+    how, plain = epilogue.fused("test", function), epilogue.PLAIN
     fused, f = how.kernels, how.parameters
     act, back = how.alone, lambda z: how.alone(z)[1](gy)[0]
 
@@ -85,7 +85,7 @@ def test_each_kernel_does_what_two_do_one_after_the_other(name, dtype, rng, dev)
 
 
 def test_the_ends_of_flat_parts_are_flat_in_each_kernel(dev):
-    how = norm_activation.fused("test", functools.partial(F.hard_tanh, min_val=-0.5, max_val=0.75))
+    how = epilogue.fused("test", functools.partial(F.hard_tanh, min_val=-0.5, max_val=0.75))
     x = dev(np.array([[-0.5, 0.75, 0.25]] * 64, np.float32))
     gy = dev(np.full(x.shape, 2.0, np.float32))
     row, column = (dev(np.ones(shape, np.float32)) for shape in ((64, 1), (1, 3)))
@@ -184,8 +184,8 @@ def test_what_is_kept_for_backward_is_the_input(rng, dev, monkeypatch):
     x = dev(rng.normal(size=(64, 8)).astype(np.float32))
     if host(x) is x and not cunet.native.enabled():
         pytest.skip("NumPy keeps the norm's result, rather than compute it again")
-    norm_activation.fused("batch_norm", "elu")
-    kind = type(norm_activation.PLAIN.normalize)
+    epilogue.fused("batch_norm", "elu")
+    kind = type(epilogue.PLAIN.normalize)
     monkeypatch.setattr(kind, "__call__", counted(calls := [], kind))
     F.batch_norm(x, activation="elu")[0]
     assert [k.name for k in calls] == ["normalize_elu"]

@@ -7,8 +7,9 @@ import pytest
 import sim
 from helpers import host
 
-from cunet import optim, updating
-from cunet.tensor import Tensor
+from cunet import optim
+from cunet.autograd.tensor import Tensor
+from cunet.kernels import inplace
 
 xp = sim.namespace_or_skip()
 stats = xp._stats
@@ -75,14 +76,14 @@ def test_a_rate_on_the_device_trains_as_one_on_the_host(name, rng):
 def test_kernels_read_the_same_arrays_in_every_step(name, rng, monkeypatch):
     (_, params), (_, optimizer) = made(name, rng)
     seen = []
-    launch = updating.launch
+    launch = inplace.launch
 
     def spy(kernel, xp, grads, scalars, arrays):
         if kernel.name != "gather_arrays":  # which makes the flat buffers in the first step
             seen.append([a.data.ptr for a in (*scalars, *arrays) if hasattr(a, "data")])
         return launch(kernel, xp, grads, scalars, arrays)
 
-    monkeypatch.setattr(updating, "launch", spy)
+    monkeypatch.setattr(inplace, "launch", spy)
     schedule = optim.StepLR(optimizer, 1, gamma=0.5)
     pointers, launches = [], []
     for k in range(4):

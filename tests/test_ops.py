@@ -14,10 +14,11 @@ import pytest
 from helpers import assert_ulp, host, ulp_distance
 
 import cunet
-from cunet import backend, tape
+from cunet import device as backend
+from cunet.autograd import tape
+from cunet.autograd.methods import OPS
+from cunet.autograd.tensor import Tensor
 from cunet.kernels import KERNELS, Kernel
-from cunet.methods import OPS
-from cunet.tensor import Tensor
 from cunet.testing import gradcheck
 
 TABLE = [
@@ -319,7 +320,7 @@ def exercised(dev):
                 ops.add(name)
                 super().__init__(name, *rest)
 
-        patch.setattr(importlib.import_module("cunet.tensor"), "Node", SpyNode)
+        patch.setattr(importlib.import_module("cunet.autograd.tensor"), "Node", SpyNode)
         for kind in Kernel.__subclasses__():
 
             def spy(self, *args, call=kind.__call__, **kw):
@@ -327,7 +328,9 @@ def exercised(dev):
                 return call(self, *args, **kw)
 
             patch.setattr(kind, "__call__", spy)
-        patch.setattr("cunet.native.library.function", lambda name, char: None)  # code by hand, not of kernels
+        patch.setattr(
+            "cunet.kernels.backends.native.functions.function", lambda name, char: None
+        )  # code by hand, not of kernels
         rng = np.random.default_rng(0)
         for case in TABLE:
             for dtype in (

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from helpers import host
 
-from cunet import kernels, optim, updating
+from cunet import kernels, optim
+from cunet.autograd.tensor import Tensor
+from cunet.kernels import inplace
 from cunet.nn.module import Module, Parameter
-from cunet.tensor import Tensor
 
 SHAPES = [(3, 4), (4,), (), (2, 1, 5)]
 STEPS = 6
@@ -313,7 +314,7 @@ def test_buffers_longer_than_a_block(cls, kw, dev, rng, monkeypatch):
     weights, grads = draw(rng, shapes=[(50,)], steps=3)
     whole, cut = leaves(dev, weights), leaves(dev, weights)
     train(cls(whole, **kw), whole, dev, grads)
-    monkeypatch.setattr(updating.Update, "block", 16)
+    monkeypatch.setattr(inplace.Update, "block", 16)
     train(cls(cut, **kw), cut, dev, grads)
     np.testing.assert_array_equal(host(whole[0]), host(cut[0]))
 
@@ -431,7 +432,7 @@ def test_no_decay_groups_take_names_and_keep_spared_weights_as_they_are(dev):
 def test_every_kernel_of_this_package_is_in_a_row_above():
     used = {cls([leaf()], **kw) for cls, kw in ROWS}
     used = {opt.kernel(opt.param_groups[0]).name for opt in used}
-    steps = {name for name, k in kernels.KERNELS.items() if isinstance(k, updating.Update)} - {"gather_arrays"}
+    steps = {name for name, k in kernels.KERNELS.items() if isinstance(k, inplace.Update)} - {"gather_arrays"}
     assert used == steps
 
 
@@ -442,13 +443,13 @@ def test_every_kernel_of_this_package_is_in_a_row_above():
 def calls(monkeypatch):
     """The kernels that were called, one entry per call; without that which makes flat buffers."""
     made = []
-    call = updating.Update.__call__
+    call = inplace.Update.__call__
 
     def spy(self, *args):
         made.extend([self.name] if self.name != "gather_arrays" else [])
         return call(self, *args)
 
-    monkeypatch.setattr(updating.Update, "__call__", spy)
+    monkeypatch.setattr(inplace.Update, "__call__", spy)
     return made
 
 

@@ -7,28 +7,27 @@ import pytest
 import sim
 from sim.state import options
 
-from cunet import parity, parity_cases
+from cunet import device, parity
 from cunet.kernels import KERNELS
+from cunet.parity import cases
 
 no_sim = sim.unavailable_reason()
 on_sim = pytest.mark.skipif(bool(no_sim), reason=f"no simulated device: {no_sim}")
 
 
 def test_every_public_op_has_a_row():
-    missing = set(parity_cases.public_ops()) - {row.op for row in parity_cases.ROWS}
-    assert not missing, f"cunet/parity_cases.py has no row for {sorted(missing)}"
-    assert {"add", "einsum", "elu", "dropout", "cross_entropy", "layer_norm", "logsumexp"} <= {
-        *parity_cases.public_ops()
-    }
+    missing = set(cases.public_ops()) - {row.op for row in cases.ROWS}
+    assert not missing, f"cunet/cases.py has no row for {sorted(missing)}"
+    assert {"add", "einsum", "elu", "dropout", "cross_entropy", "layer_norm", "logsumexp"} <= {*cases.public_ops()}
 
 
 def test_rows_have_names_of_their_own():
-    names = [row.name for row in parity_cases.ROWS]
+    names = [row.name for row in cases.ROWS]
     assert sorted(names) == sorted(set(names))
 
 
 def test_every_exception_from_the_bounds_is_of_an_op_and_has_a_reason():
-    assert set(parity.EXCEPTIONS) <= {row.op for row in parity_cases.ROWS}
+    assert set(parity.EXCEPTIONS) <= {row.op for row in cases.ROWS}
     assert all(len(reason) > 20 for _, reason in parity.EXCEPTIONS.values())
 
 
@@ -37,7 +36,7 @@ def test_every_exception_from_the_bounds_is_of_an_op_and_has_a_reason():
 def test_all_ops_are_within_bounds_on_the_simulated_device(dtype):
     with parity.found_device("sim"):
         (found,) = [d for d in parity.dtypes() if d.name == dtype]
-        off = [r for r in (parity.compare(row, found) for row in parity_cases.ROWS) if not r["holds"]]
+        off = [r for r in (parity.compare(row, found) for row in cases.ROWS) if not r["holds"]]
     assert not off
 
 
@@ -120,8 +119,8 @@ def test_nothing_to_compare_with_is_said(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(parity, "__file__", str(tmp_path / "site-packages" / "cunet" / "parity.py"))
     assert parity.main(["--device", "sim"]) == 2
     assert "source tree only (tests/sim), not in the installed package" in capsys.readouterr().err
-    monkeypatch.setattr(parity.backend, "_gpu", None)
-    monkeypatch.setattr(parity.backend, "_problem", "CuPy is not installed")
+    monkeypatch.setattr(device, "_gpu", None)
+    monkeypatch.setattr(device, "_problem", "CuPy is not installed")
     for choice in ("gpu", "auto"):
         assert parity.main(["--device", choice]) == 2
         assert "CuPy is not installed" in capsys.readouterr().err

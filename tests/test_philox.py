@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import sim
 
-from cunet.philox import PHILOX_CUDA
+from cunet.kernels.philox import PHILOX_CUDA
 
 cp = sim.namespace_or_skip()
 

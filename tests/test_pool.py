@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cunet import F, nn
-from cunet.tensor import Tensor
+from cunet.autograd.tensor import Tensor
 
 NAN, INF = float("nan"), float("inf")
 

@@ -9,8 +9,8 @@ from helpers import host
 import cunet
 from cunet import F, nn
 from cunet import random as cunet_random
+from cunet.autograd.tensor import Tensor
 from cunet.ops.math import exp, tanh
-from cunet.tensor import Tensor
 
 
 def deep(init, activation, depth=32, width=256, bias=False):

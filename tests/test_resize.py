@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cunet import F, nn
-from cunet.tensor import Tensor
+from cunet.autograd.tensor import Tensor
 
 
 def test_nearest_repeats_and_its_gradient_sums(dev):

@@ -1,4 +1,4 @@
-"""Kernels that work row by row (`cunet.rowwise`), and reductions over rows and columns (`cunet.folding`)."""
+"""Kernels that work row by row (`cunet.rowwise`), and reductions over rows and columns of a device."""
 
 import math
 
@@ -8,9 +8,17 @@ import pytest
 import sim
 from helpers import host
 
-from cunet import elements, folding, kernels, rows, rowtext, rowwise, sums
+from cunet import kernels, rowwise
+from cunet.device import is_gpu_array
 from cunet.kernels import KERNELS
-from cunet.ops import cross_entropy, norm_kernels, softmax
+from cunet.kernels import sum_to as sums
+from cunet.kernels.backends.cuda import common as rowtext
+from cunet.kernels.backends.cuda import elementwise as elements
+from cunet.kernels.backends.cuda import reduction as folding
+from cunet.kernels.backends.cuda import rowwise as rows
+from cunet.ops import softmax
+from cunet.ops.loss import cross_entropy
+from cunet.ops.norm import kernels as norm_kernels
 
 FLOATS = [np.float16, ml_dtypes.bfloat16, np.float32, np.float64]
 TOLERANCE = {"float16": 4e-3, "bfloat16": 3e-2, "float32": 2e-5, "float64": 1e-13}
@@ -270,10 +278,10 @@ def test_broadcast_arguments(name, dtype, rng, dev, short):
         (KERNELS["leaky_relu_backward"], (gy, x, weight)),
         (KERNELS["drop_channels"], (x, (weight > 1).astype(wide(dtype)), 2.0, 0.25, -0.5)),
     ):
-        plan = elements.plan(kernel, on(dev, args)) if elements.backend.is_gpu_array(dev(x)) else None
+        plan = elements.plan(kernel, on(dev, args)) if is_gpu_array(dev(x)) else None
         if plan:
             assert place in [p.place for p in plan.text.ins]
-        assert plan or not elements.backend.is_gpu_array(dev(x))
+        assert plan or not is_gpu_array(dev(x))
         agree(results(kernel, on(dev, args)), args, kernel, dtype)
 
 
@@ -310,7 +318,7 @@ def test_many_elements_in_rows_of_a_block(size, dtype, rng, dev, monkeypatch):
         ("mse_backward", (rng.uniform(1, 2, size).astype(wide(dtype)), x, gy)),
     ):
         kernel = KERNELS[name]
-        if size > 1 and elements.backend.is_gpu_array(dev(x)):
+        if size > 1 and is_gpu_array(dev(x)):
             assert elements.plan(kernel, on(dev, args)).shape.total == size
         agree(results(kernel, on(dev, args)), args, kernel, dtype)
         if size > 4096:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cunet import optim
-from cunet.tensor import Tensor
+from cunet.autograd.tensor import Tensor
 
 pytestmark = pytest.mark.cpu_only
 

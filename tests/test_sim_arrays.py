@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import sim
 
-import cunet.backend
+import cunet.device
 
 cp = sim.namespace_or_skip()
 
@@ -218,14 +218,14 @@ def test_every_name_of_the_namespace_is_one_of_cupy():
 
 
 def test_cunet_takes_it_for_its_gpu_and_gives_it_back():
-    before = cunet.backend._gpu
+    before = cunet.device._gpu
     sim.install()
     try:
-        x = cunet.backend.to_device(H, "gpu")
+        x = cunet.device.to_device(H, "gpu")
         assert type(x) is cp.ndarray
-        assert cunet.backend.is_gpu_array(x)
-        assert cunet.backend.array_module(x) is cp
-        np.testing.assert_array_equal(cunet.backend.asnumpy(x), H)
+        assert cunet.device.is_gpu_array(x)
+        assert cunet.device.array_module(x) is cp
+        np.testing.assert_array_equal(cunet.device.asnumpy(x), H)
     finally:
         sim.uninstall()
-    assert cunet.backend._gpu is before
+    assert cunet.device._gpu is before

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 import cunet
 from cunet import F
+from cunet.autograd.tensor import Tensor
 from cunet.ops.softmax import logsumexp_forward, softmax_stats
-from cunet.tensor import Tensor
 
 inf, nan = math.inf, math.nan
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from helpers import assert_ulp
 
-from cunet import special
+from cunet.kernels.backends.numpy import special
 
 pytestmark = pytest.mark.cpu_only
 FUNCTIONS = [special.erf, special.erfc, special.normal_cdf, special.gelu, special.gelu_derivative]

@@ -9,7 +9,8 @@ import pytest
 from helpers import host
 
 import cunet
-from cunet import Tensor, backend, tensor
+from cunet import Tensor, tensor
+from cunet import device as backend
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cunet
-from cunet import Tensor, backend, op
+from cunet import Tensor, op
+from cunet import device as backend
 from cunet.testing import gradcheck, parity, ulp_distance
 
 

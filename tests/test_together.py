@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 import cunet
-from cunet import blocks, cpu, native
 from cunet import functional as F
-from cunet import together as module
 from cunet.kernels import KERNELS, Kernel
-from cunet.together import Together
+from cunet.kernels import tiled as module
+from cunet.kernels.backends import native
+from cunet.kernels.backends.numpy import blocks
+from cunet.kernels.tiled import Together
+from cunet.system import cpu
 
 pytestmark = pytest.mark.cpu_only
 

@@ -15,8 +15,8 @@ from helpers import host
 
 import cunet
 from cunet import F, nn, optim
+from cunet.autograd.tensor import Tensor
 from cunet.data import Loader
-from cunet.tensor import Tensor
 from cunet.train import Callback, Trainer, accuracy
 from cunet.train.metrics import Means
 from cunet.train.progress import Progress, number

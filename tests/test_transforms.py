@@ -5,7 +5,8 @@ import pytest
 from helpers import host
 
 import cunet
-from cunet import Tensor, backend, grad, value_and_grad
+from cunet import Tensor, grad, value_and_grad
+from cunet import device as backend
 
 
 def test_value_and_gradient_are_plain_arrays(dev):

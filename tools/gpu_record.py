@@ -25,8 +25,8 @@ import gpu_benchmark
 import gpu_torch
 import numpy as np
 
-from cunet import backend
-from cunet.machine import device_info
+from cunet import device as backend
+from cunet.doctor.machine import device_info
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZES = (100_000, 1_000_000, 10_000_000, 100_000_000)

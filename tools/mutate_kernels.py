@@ -71,7 +71,7 @@ class Template:
     """A text that RawKernels are made of, with the kernels that it serves: stands where a kernel does in a `Unit`."""
 
     def __init__(self, module: Any, attribute: str, kernels: Iterable[Any]) -> None:
-        self.name = f"{module.__name__.removeprefix('cunet.')}{attribute}"
+        self.name = f"{module.__name__.rpartition('.')[2]}{attribute}"
         self.module, self.attribute = module, attribute
         self.served = {k.name: k for k in kernels}
 
@@ -92,21 +92,21 @@ def served(kernel: Any) -> dict[str, Any]:
 
 def templates(kernels: dict[str, Any]) -> list[Unit]:
     """Return what there is to mutate in texts that stand in no kernel."""
-    from cunet import folding, rowtext
+    from cunet.kernels.backends.cuda import common, reduction
 
     found = []
-    for module, attribute in ((folding, "_ROWS"), (folding, "_COLUMNS"), (rowtext, "_JOIN")):
+    for module, attribute in ((reduction, "_ROWS"), (reduction, "_COLUMNS"), (common, "_JOIN")):
         template = Template(module, attribute, kernels.values())
-        mutants = mutations.template_mutants(template.text, formatted=module is folding)
+        mutants = mutations.template_mutants(template.text, formatted=module is reduction)
         found.append(Unit(template.name, [template], mutants))
     return found
 
 
 def units(kernels: dict[str, Any]) -> list[Unit]:
     """Return what there is to mutate in cunet's kernels; of norms with an activation, made alike, those in `FUSED`."""
-    from cunet.ops import norm_activation
+    from cunet.ops.norm import epilogue
 
-    made, kept = f"{norm_activation.__name__}.", tuple(f"{norm_activation.__name__}.{name}" for name in FUSED)
+    made, kept = f"{epilogue.__name__}.", tuple(f"{epilogue.__name__}.{name}" for name in FUSED)
     ours = [k for k in kernels.values() if k.__module__.startswith("cunet.")]
     ours = [k for k in ours if not k.__module__.startswith(made) or k.__module__ in kept]
     result = [Unit(k.name, [k], mutations.kernel_mutants(k)) for k in ours]
@@ -133,10 +133,10 @@ class Hunt:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Run the baseline and the mutants instead of the tests."""
         from cunet.kernels import KERNELS
-        from cunet.ops import norm_activation
+        from cunet.ops.norm import epilogue
 
         for name in FUSED:  # made when somebody first asks for them
-            norm_activation.fused("mutate_kernels", name)
+            epilogue.fused("mutate_kernels", name)
         chosen = units(KERNELS)
         if self.options.kernels:
             wanted = set(self.options.kernels)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cunet.data.images import Images, Split, check_split
+from .images import Images, Split, check_split
 
 
 class Digits(Images):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cunet.data.idx import CorruptFile, chunks
+from .idx import CorruptFile, chunks
 
 _CHUNK = 1 << 16
 _TRIES = 2  # per mirror that answers; one that does not answer is left at once

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
-from cunet.data.digits import Digits
-from cunet.data.images import DatasetUnavailable, Images
-from cunet.data.mnist import MNIST
+from .digits import Digits
+from .images import DatasetUnavailable, Images
+from .mnist import MNIST
 
 
 def load_images(name: str = "auto", root: str | os.PathLike[str] | None = None) -> tuple[Images, Images]:

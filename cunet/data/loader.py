@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from cunet import backend
-from cunet.backend import Array
-from cunet.random import Draw, Generator, default_generator
-from cunet.tensor import Tensor
+from ..autograd.tensor import Tensor
+from ..device import Array, array_module, device_of, is_array, like, resolve_device, to_device
+from ..random import Draw, Generator, default_generator
 
 
 @dataclass
@@ -70,10 +69,10 @@ class Loader:
             )
         self.shuffle, self.drop_last = shuffle, drop_last
         self.generator = generator
-        self.device = None if device is None else backend.resolve_device(device)
+        self.device = None if device is None else resolve_device(device)
         self.collate = collate or _batch
         self.arrays = self.dataset = None
-        if backend.is_array(data[0]):
+        if is_array(data[0]):
             if collate is not None:
                 raise TypeError("Loader: collate is for datasets, but arrays were given")
             self.arrays = tuple(self._move(x) for x in data)
@@ -137,7 +136,7 @@ class Loader:
     def _batches(self, epoch: _Epoch) -> Iterator[Any]:
         order = None if epoch.draw is None else permutation(epoch.draw, self.n_samples)
         if self.arrays is not None and order is not None:
-            order = backend.like(order, self.arrays[0])  # one upload an epoch
+            order = like(order, self.arrays[0])  # one upload an epoch
         while epoch.next_batch < len(self):
             start = epoch.next_batch * self.batch_size
             stop = min(start + self.batch_size, self.n_samples)
@@ -160,7 +159,7 @@ class Loader:
             return moved if isinstance(x, list) else tuple(moved)
         if isinstance(x, dict):
             return {key: self._move(part) for key, part in x.items()}
-        return backend.to_device(x, self.device) if backend.is_array(x) else x
+        return to_device(x, self.device) if is_array(x) else x
 
 
 def permutation(draw: Draw, n: int) -> np.ndarray:
@@ -197,7 +196,7 @@ def collate(samples: list[Any]) -> Any:
                 f"collate: samples must have equal shapes, got {arrays[0].shape} and {array.shape} (numbers 0 and"
                 f" {number} of the batch); make them equal in the dataset, or give Loader a collate= of your own"
             )
-    return backend.array_module(*arrays).stack(arrays)
+    return array_module(*arrays).stack(arrays)
 
 
 def _batch(samples: list[Any]) -> Any:
@@ -209,7 +208,7 @@ def _batch(samples: list[Any]) -> Any:
 def _as_array(sample: Any) -> Array:
     if isinstance(sample, Tensor):
         return sample.data
-    if backend.is_array(sample):
+    if is_array(sample):
         return sample
     return np.asarray(sample, np.float32 if type(sample) is float else None)
 
@@ -219,7 +218,7 @@ def _n_samples(data: tuple[Any, ...]) -> int:
     if not data:
         raise TypeError("Loader: arrays or a dataset are required, got nothing")
     for number, x in enumerate(data):
-        if not backend.is_array(x):
+        if not is_array(x):
             if len(data) > 1:
                 raise TypeError(f"Loader: several arguments must all be arrays, number {number} is {_kind(x)}")
             if not (hasattr(x, "__len__") and hasattr(x, "__getitem__")):
@@ -237,7 +236,7 @@ def _n_samples(data: tuple[Any, ...]) -> int:
 
 
 def _check_devices(arrays: tuple[Array, ...]) -> None:
-    devices = [backend.device_of(x) for x in arrays]
+    devices = [device_of(x) for x in arrays]
     if len(set(devices)) > 1:
         raise ValueError(f"Loader: arrays must be on one device, got {', '.join(devices)}; pass device= to move them")
 

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cunet.data.download import fetch
-from cunet.data.idx import CorruptFile, chunks, parse_idx
-from cunet.data.images import DatasetUnavailable, Images, Split, check_split
-from cunet.folders import user_cache
+from ..system.paths import user_cache
+from .download import fetch
+from .idx import CorruptFile, chunks, parse_idx
+from .images import DatasetUnavailable, Images, Split, check_split
 
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ..ops import activation, gated, rectifier, softmax
+from ..ops import softmax
+from ..ops.activation import gated, rectifier, squashing
 from ..ops.math import tanh
-from ..ops.norm_activation import as_function
+from ..ops.norm.epilogue import as_function
 from ..random import Generator
 from .linear import _check_sizes, make_parameter
 from .module import Module
@@ -54,27 +55,27 @@ CELU = _layer("CELU", rectifier.celu)
 ELU = _layer("ELU", rectifier.elu)
 GELU = _layer("GELU", gated.gelu)
 GLU = _layer("GLU", gated.glu)
-Hardsigmoid = _layer("Hardsigmoid", activation.hard_sigmoid)
+Hardsigmoid = _layer("Hardsigmoid", squashing.hard_sigmoid)
 Hardswish = _layer("Hardswish", gated.hard_swish)
-Hardtanh = _layer("Hardtanh", activation.hard_tanh)
+Hardtanh = _layer("Hardtanh", squashing.hard_tanh)
 LeakyReLU = _layer("LeakyReLU", rectifier.leaky_relu)
-LogSigmoid = _layer("LogSigmoid", activation.logsigmoid)
+LogSigmoid = _layer("LogSigmoid", squashing.logsigmoid)
 LogSoftmax = _layer("LogSoftmax", softmax.log_softmax)
 Mish = _layer("Mish", gated.mish)
 ReLU = _layer("ReLU", rectifier.relu)
-ReLU6 = _layer("ReLU6", activation.relu6)
+ReLU6 = _layer("ReLU6", squashing.relu6)
 SELU = _layer("SELU", rectifier.selu)
 SiLU = _layer("SiLU", gated.silu)
-Sigmoid = _layer("Sigmoid", activation.sigmoid)
+Sigmoid = _layer("Sigmoid", squashing.sigmoid)
 Softmax = _layer("Softmax", softmax.softmax)
-Softplus = _layer("Softplus", activation.softplus)
-Softsign = _layer("Softsign", activation.softsign)
+Softplus = _layer("Softplus", squashing.softplus)
+Softsign = _layer("Softsign", squashing.softsign)
 Tanh = _layer("Tanh", tanh)
 ThresholdedReLU = _layer("ThresholdedReLU", rectifier.threshold_relu)
 
 
 def as_activation(who: str, given: Any) -> Callable[..., Any] | None:
-    """Return the activation behind a norm as a function, as `cunet.ops.norm_activation.as_function` does, or its error.
+    """Return the activation behind a norm as a function, as `epilogue.as_function` does, or its error.
 
     A layer without parameters stands for its function and options.
     """

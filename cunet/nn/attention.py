@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import backend
 from .. import init as initialisers
+from ..autograd.tensor import Tensor, as_array
+from ..device import array_module, device_of, like
 from ..ops.array import reshape, split, transpose
 from ..ops.attention import attention, sinusoidal_positions
 from ..ops.dropout import dropout, threshold_of
@@ -15,7 +16,6 @@ from ..ops.linalg import linear
 from ..ops.math import add
 from ..ops.reduce import mean
 from ..random import Generator
-from ..tensor import Tensor, as_array
 from .linear import Linear, _check_sizes, make_parameter
 from .module import Module
 
@@ -169,7 +169,7 @@ class MultiheadAttention(Module):
         ):
             if given is None:
                 continue
-            mask = given if isinstance(given, Tensor) else Tensor(backend.like(as_array(given), q.data))
+            mask = given if isinstance(given, Tensor) else Tensor(like(as_array(given), q.data))
             if mask.shape not in shapes:
                 raise ValueError(f"MultiheadAttention: {name} must have a shape of {list(shapes)}, got {mask.shape}")
             parts.append(reshape(mask, shape=shapes[mask.shape]))
@@ -191,7 +191,7 @@ def _added(mask: Tensor, like: Tensor) -> Any:
     """Return a mask as what is added to the scores: -inf where a mask of bools says to leave out."""
     if mask.dtype.kind != "b":
         return mask
-    xp = backend.array_module(mask.data)
+    xp = array_module(mask.data)
     bias = xp.zeros(mask.shape, like.dtype)
     bias[mask.data] = -np.inf
     return bias
@@ -224,8 +224,8 @@ class PositionalEncoding(Module):
         array = x.data if isinstance(x, Tensor) else x
         time = 1 if self.batch_first and x.ndim == 3 else 0
         length, table = x.shape[time], self._table.data
-        if len(table) < length or table.dtype != x.dtype or backend.device_of(table) != backend.device_of(array):
-            table = backend.like(sinusoidal_positions(max(length, len(table)), self.d_model, x.dtype), array)
+        if len(table) < length or table.dtype != x.dtype or device_of(table) != device_of(array):
+            table = like(sinusoidal_positions(max(length, len(table)), self.d_model, x.dtype), array)
             self._table.data = table
         rows = table[:length] if time or x.ndim == 2 else table[:length, None]
         return dropout(add(x, rows), self.dropout, self.training)

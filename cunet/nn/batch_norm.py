@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import backend
-from ..backend import Array
+from ..autograd.tape import no_grad
+from ..autograd.tensor import Tensor, as_array
+from ..device import Array, accumulator, array_module, like
 from ..kernels import elementwise
-from ..ops import norm as ops
-from ..tape import no_grad
-from ..tensor import Tensor, as_array
+from ..ops.norm import norms as ops
 from .activation import as_activation
 from .linear import _check_sizes, make_parameter
 from .module import Module, Parameter
@@ -59,7 +58,7 @@ class RunningStatistics(Module):
         self.running_var: Any = None
         self.num_batches_tracked: Any = None
         if track_running_stats:
-            wide = backend.accumulator(np.dtype(dtype))
+            wide = accumulator(np.dtype(dtype))
             self.running_mean = Tensor(np.zeros(num_features, wide))
             self.running_var = Tensor(np.ones(num_features, wide))
             self.num_batches_tracked = Tensor(np.zeros((), np.int64))
@@ -69,7 +68,7 @@ class RunningStatistics(Module):
         """Go back to mean 0 and variance 1, with no batch seen."""
         self._seen = 0
         if self.running_mean is not None:
-            xp = backend.array_module(self.running_mean.data)
+            xp = array_module(self.running_mean.data)
             self.running_mean.data = xp.zeros_like(self.running_mean.data)
             self.running_var.data = xp.ones_like(self.running_var.data)
             self.num_batches_tracked.data = xp.zeros_like(self.num_batches_tracked.data)
@@ -97,11 +96,11 @@ class RunningStatistics(Module):
         batches = self.num_batches_tracked.data = self.num_batches_tracked.data + 1
         weight = self.momentum
         if weight is None:  # the average of all batches so far; on the device, where the count is
-            weight = 1 / batches.astype(backend.accumulator(self.running_mean.dtype))
+            weight = 1 / batches.astype(accumulator(self.running_mean.dtype))
         self._blend(mean, var, weight, 1 - weight, weight * correction, 0.0)
 
     def _blend(self, mean: Array, var: Array, weight: Any, keep: Any, scale: Any, cross: float) -> None:
-        wide = backend.accumulator(self.running_mean.dtype)
+        wide = accumulator(self.running_mean.dtype)
         self.running_mean.data, self.running_var.data = blend_statistics(
             self.running_mean.data,
             self.running_var.data,
@@ -279,4 +278,4 @@ def _run(model: Module, batch: Any) -> None:
     x = batch[0] if isinstance(batch, (tuple, list)) else batch
     tensor = next(iter(model.parameters()), None)
     x = x.data if isinstance(x, Tensor) else x
-    model(Tensor(x if tensor is None else backend.like(x, tensor.data)))
+    model(Tensor(x if tensor is None else like(x, tensor.data)))

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from .. import init as initialisers
-from ..ops import conv as ops
+from ..autograd.tensor import Tensor
+from ..ops.conv import convolution as ops
 from ..ops.resize import pad
 from ..ops.windows import per_axis
 from ..random import Generator
-from ..tensor import Tensor
 from .linear import _check_sizes, _uniform_by_fan, make_parameter
 from .module import Module
 

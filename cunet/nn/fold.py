@@ -5,8 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from .. import backend
-from ..backend import Array
+from ..device import Array, accumulator, array_module
 from .batch_norm import BatchNorm
 from .container import Sequential
 from .conv import _Conv
@@ -87,8 +86,8 @@ def _fits(layer: Any, norm: BatchNorm, uses: dict[int, int]) -> bool:
 def _merge(layer: Any, norm: BatchNorm) -> None:
     """Put the linear map of a batch norm into the weight and bias of a layer."""
     weight = layer.weight.data
-    wide = backend.accumulator(weight.dtype)
-    xp = backend.array_module(weight)
+    wide = accumulator(weight.dtype)
+    xp = array_module(weight)
 
     def values(tensor: Any, default: float) -> Array:
         return xp.full(norm.num_features, default, wide) if tensor is None else tensor.data.astype(wide)

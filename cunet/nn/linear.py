@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from .. import init as initialisers
+from ..autograd.tensor import Tensor, as_array
 from ..ops.array import reshape
 from ..ops.embedding import embedding
 from ..ops.linalg import einsum, linear
 from ..ops.math import add
 from ..random import Generator
-from ..tensor import Tensor, as_array
 from .module import Module, Parameter
 
 

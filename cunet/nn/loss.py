@@ -6,9 +6,9 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from ..ops import cross_entropy as cross_entropy_ops
-from ..ops import divergence, loss, nll
-from ..tensor import Tensor, as_array
+from ..autograd.tensor import Tensor, as_array
+from ..ops.loss import cross_entropy as cross_entropy_ops
+from ..ops.loss import divergence, nll, regression
 from .module import Module
 
 
@@ -49,9 +49,9 @@ def _loss(name: str, function: Callable[..., Tensor]) -> type[Loss]:
 
 BCEWithLogitsLoss = _loss("BCEWithLogitsLoss", divergence.binary_cross_entropy_with_logits)
 CrossEntropyLoss = _loss("CrossEntropyLoss", cross_entropy_ops.cross_entropy)
-HuberLoss = _loss("HuberLoss", loss.huber_loss)
+HuberLoss = _loss("HuberLoss", regression.huber_loss)
 KLDivLoss = _loss("KLDivLoss", divergence.kl_div)
-L1Loss = _loss("L1Loss", loss.l1_loss)
-MSELoss = _loss("MSELoss", loss.mse_loss)
+L1Loss = _loss("L1Loss", regression.l1_loss)
+MSELoss = _loss("MSELoss", regression.mse_loss)
 NLLLoss = _loss("NLLLoss", nll.nll_loss)
-SmoothL1Loss = _loss("SmoothL1Loss", loss.smooth_l1_loss)
+SmoothL1Loss = _loss("SmoothL1Loss", regression.smooth_l1_loss)

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import backend, files
-from ..backend import Array
-from ..tensor import Tensor
+from ..autograd.tensor import Tensor
+from ..device import Array, Device, is_array, is_floating, like, resolve_device, to_device
+from ..system import files
 
 
 class Parameter(Tensor):
@@ -191,17 +191,17 @@ class Module:
             fn(module)
         return self
 
-    def to(self, device: backend.Device) -> Module:
+    def to(self, device: Device) -> Module:
         """Move parameters, their gradients and buffers to `device` ("cpu", "gpu", "auto"); return self."""
-        device = backend.resolve_device(device)  # type: ignore[assignment]
-        return self._convert(lambda array: backend.to_device(array, device))
+        device = resolve_device(device)  # type: ignore[assignment]
+        return self._convert(lambda array: to_device(array, device))
 
     def astype(self, dtype: Any) -> Module:
         """Convert floating parameters, their gradients and buffers to `dtype`; return self."""
         dtype = np.dtype(dtype)
-        if not backend.is_floating(dtype):
+        if not is_floating(dtype):
             raise TypeError(f"astype: dtype must be floating, got {dtype}")
-        return self._convert(lambda a: a.astype(dtype) if backend.is_floating(a.dtype) else a)
+        return self._convert(lambda a: a.astype(dtype) if is_floating(a.dtype) else a)
 
     def _convert(self, convert: Callable[[Array], Array]) -> Module:
         for _, tensor in list(self._tensors()):
@@ -290,13 +290,13 @@ def _fitted(value: Any, own: Array) -> Array:
     A foreign tensor (PyTorch's) is read through NumPy's protocol.
     """
     value = value.data if isinstance(value, Tensor) else value
-    array = value if backend.is_array(value) else np.asarray(value)
+    array = value if is_array(value) else np.asarray(value)
     if array.shape != own.shape:
         raise ValueError(f"shape must be {own.shape}, got {tuple(array.shape)}")
-    if array.dtype.kind not in "biuf" and not backend.is_floating(array.dtype):
+    if array.dtype.kind not in "biuf" and not is_floating(array.dtype):
         raise TypeError(f"values must be real numbers, got dtype {array.dtype}")
     # A new array, not a write into the old one: what a recorded graph saved stays as it was.
-    return backend.like(array, own).astype(own.dtype, order="C", copy=True)
+    return like(array, own).astype(own.dtype, order="C", copy=True)
 
 
 def _leaves(name: str, value: Any, functions: bool = False) -> Iterator[tuple[str, Any]]:

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import backend
-from ..backend import Array
-from ..ops import norm as ops
-from ..tensor import Tensor, as_array
+from ..autograd.tensor import Tensor, as_array
+from ..device import Array, array_module
+from ..ops.norm import norms as ops
 from .activation import as_activation
 from .batch_norm import RunningStatistics, scale_and_shift
 from .linear import _check_sizes
@@ -62,7 +61,7 @@ class InstanceNorm(RunningStatistics):
 
     def _track(self, x: Array) -> None:
         samples, positions = x.shape[0], x[0].size // self.num_features
-        rows = backend.array_module(x).moveaxis(x, self.axis, 1).reshape(samples * self.num_features, positions)
+        rows = array_module(x).moveaxis(x, self.axis, 1).reshape(samples * self.num_features, positions)
         _, mean, var = ops.batch_norm(rows, axis=0)
         mean, var = (s.data.reshape(samples, self.num_features).mean(axis=0) for s in (mean, var))
         self._moving_average(mean, var, positions / (positions - 1))

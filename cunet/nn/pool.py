@@ -6,9 +6,9 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..ops import pool as ops
+from ..autograd.tensor import Tensor
+from ..ops.pool import pooling as ops
 from ..ops.resize import interpolate, pad
-from ..tensor import Tensor
 from .module import Module
 
 

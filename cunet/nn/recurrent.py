@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from .. import backend
+from ..autograd.tensor import Tensor, as_array
+from ..device import asnumpy
 from ..ops.array import concatenate, expand_dims, squeeze, stack, swapaxes
 from ..ops.dropout import dropout, threshold_of
-from ..ops.recurrent import Sizes, gru_layer, lstm_layer, reorder, rnn_layer, sizes_of
-from ..ops.recurrent_dropout import drop_connect, state_mask, variational_dropout
+from ..ops.recurrent.dropout import drop_connect, state_mask, variational_dropout
+from ..ops.recurrent.layers import Sizes, gru_layer, lstm_layer, reorder, rnn_layer, sizes_of
 from ..random import Generator
-from ..tensor import Tensor, as_array
 from .linear import _check_sizes, make_parameter
 from .module import Module
 from .recurrent_cells import recurrent_law, states_of
@@ -164,7 +164,7 @@ class RNNBase(Module):
         if lengths is None:
             return None, None
         steps, batch = x.shape[:2]
-        counts = backend.asnumpy(lengths.data if isinstance(lengths, Tensor) else as_array(lengths))
+        counts = asnumpy(lengths.data if isinstance(lengths, Tensor) else as_array(lengths))
         if counts.shape != (batch,) or counts.dtype.kind not in "iu" and batch:
             raise ValueError(f"{type(self).__name__}: lengths must be {batch} integers, got {lengths!r}")
         if batch and not 1 <= counts.min() <= counts.max() <= steps:

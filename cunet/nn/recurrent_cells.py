@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from .. import init as initialisers
+from ..autograd.tensor import Tensor, as_array
 from ..ops.array import expand_dims, squeeze
-from ..ops.recurrent import gru_layer, lstm_layer, rnn_layer
+from ..ops.recurrent.layers import gru_layer, lstm_layer, rnn_layer
 from ..random import Generator
-from ..tensor import Tensor, as_array
 from .linear import _check_sizes, make_parameter
 from .module import Module
 
@@ -105,7 +105,7 @@ class RNNCell(_Cell):
 
 
 class LSTMCell(_Cell):
-    """One step of an LSTM; see `cunet.ops.recurrent.lstm_layer`.
+    """One step of an LSTM; see `cunet.ops.recurrent.layers.lstm_layer`.
 
     Gates lie in PyTorch's order: input, forget, cell, output.
 
@@ -134,7 +134,7 @@ class LSTMCell(_Cell):
 
 
 class GRUCell(_Cell):
-    """One step of a GRU; see `cunet.ops.recurrent.gru_layer`.
+    """One step of a GRU; see `cunet.ops.recurrent.layers.gru_layer`.
 
     Gates lie in PyTorch's order: reset, update, new.
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from ..autograd.tensor import Tensor
 from ..ops import dropout as ops
 from ..ops.linalg import linear
-from ..ops.recurrent_dropout import drop_connect, variational_dropout
+from ..ops.recurrent.dropout import drop_connect, variational_dropout
 from ..random import Generator
-from ..tensor import Tensor
 from .linear import Linear
 from .module import Module
 

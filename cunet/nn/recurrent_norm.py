@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from .. import backend
-from ..ops.activation import sigmoid
+from ..autograd.tensor import Tensor, as_array
+from ..device import array_module, like
+from ..ops.activation.rectifier import relu
+from ..ops.activation.squashing import sigmoid
 from ..ops.array import concatenate, split, stack
 from ..ops.linalg import linear
 from ..ops.math import add, multiply, subtract, tanh, where
-from ..ops.rectifier import relu
-from ..ops.recurrent import Sizes
-from ..ops.recurrent_dropout import drop_connect
+from ..ops.recurrent.dropout import drop_connect
+from ..ops.recurrent.layers import Sizes
 from ..random import Generator
-from ..tensor import Tensor, as_array
 from .linear import _check_sizes, make_parameter
 from .module import Module
 from .norm import LayerNorm
@@ -89,7 +89,7 @@ class _LayerNormCell(Module):
 
 def zeros_for(states: States, like: Tensor, shape: tuple[int, int]) -> States:
     """Return the states with zeros on the device and in the dtype of `like` for those that are None."""
-    xp = backend.array_module(like.data)
+    xp = array_module(like.data)
     return tuple(Tensor(xp.zeros(shape, like.dtype)) if s is None else s for s in states)
 
 
@@ -227,7 +227,7 @@ def _running(x: Tensor, sizes: Sizes | None) -> Any:
     if sizes is None:
         return None
     runs = np.arange(x.shape[1])[None, :, None] < np.asarray(sizes)[:, None, None]
-    return backend.like(runs, x.data)
+    return like(runs, x.data)
 
 
 class LayerNormRNN(_LayerNormBase):

@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import backend, random
+from .. import random
+from ..autograd.tape import grad_enabled
+from ..autograd.tensor import Tensor, as_array, op
+from ..device import asnumpy, is_floating, like
 from ..ops.math import multiply
 from ..ops.reduce import sum as sum_op
 from ..random import Generator
-from ..tape import grad_enabled
-from ..tensor import Tensor, as_array, op
 from .module import Module, observing
 
 _WIDTH = 80
@@ -96,7 +97,7 @@ def variance_report(
         output = model(*[_input(x, model) for x in inputs])
         if loss is None:
             noise = (generator or Generator(0, "variance_report")).rng().standard_normal(output.shape)
-            scalar = sum_op(multiply(output, backend.like(noise.astype(output.dtype), output.data)))
+            scalar = sum_op(multiply(output, like(noise.astype(output.dtype), output.data)))
         else:
             scalar = loss(output, _input(target, model).data)
         if scalar.requires_grad:
@@ -105,8 +106,8 @@ def variance_report(
 
 
 def _statistics(name: str, kind: str, out: Tensor, seen: list[Any]) -> LayerStatistics:
-    values = backend.asnumpy(out.data).astype(np.float64)
-    squares = sum(float((backend.asnumpy(g).astype(np.float64) ** 2).sum()) for g in seen)
+    values = asnumpy(out.data).astype(np.float64)
+    squares = sum(float((asnumpy(g).astype(np.float64) ** 2).sum()) for g in seen)
     return LayerStatistics(name, kind, out.shape, float(values.mean()), float(values.var()), squares**0.5)
 
 
@@ -114,9 +115,9 @@ def _input(x: Any, model: Module) -> Tensor:
     """Return a batch's array where the model is, with a gradient, so that a frozen model has gradients too."""
     array = x.data if isinstance(x, Tensor) else as_array(x)
     for parameter in model.parameters():
-        array = backend.like(array, parameter.data)
+        array = like(array, parameter.data)
         break
-    return Tensor(array, requires_grad=backend.is_floating(array.dtype))
+    return Tensor(array, requires_grad=is_floating(array.dtype))
 
 
 @contextmanager

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..ops.gated import gelu
+from ..autograd.tensor import Tensor
+from ..ops.activation.gated import gelu
+from ..ops.activation.rectifier import relu
 from ..ops.math import add
-from ..ops.rectifier import relu
 from ..random import Generator
-from ..tensor import Tensor
 from .attention import MultiheadAttention
 from .container import ModuleList
 from .dropout import Dropout

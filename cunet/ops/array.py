@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import backend
-from ..backend import array_module
-from ..methods import OPS
-from ..tensor import Tensor, op
+from ..autograd.methods import OPS
+from ..autograd.tensor import Tensor, op
+from ..device import Array, accumulator, array_module, is_array, like
+from ..device import to_device as moved
 from .embedding import add_rows
 
 
@@ -66,7 +66,7 @@ def astype(x, *, dtype: Any):
 @op
 def to_device(x, *, device: str):
     """Return `x` on `device` ("cpu", "gpu", "auto"); the gradient goes back."""
-    return backend.to_device(x, device), lambda gy: (backend.like(gy, x),)
+    return moved(x, device), lambda gy: (like(gy, x),)
 
 
 @op
@@ -86,17 +86,17 @@ def _getitem(x, *, index: Any):
     return x[index], vjp
 
 
-def _added(gy: backend.Array, shape: tuple[int, ...], index: tuple[Any, ...]) -> backend.Array:
+def _added(gy: Array, shape: tuple[int, ...], index: tuple[Any, ...]) -> Array:
     """Return the sums of the elements of `gy` at the elements that `index` names, in the order in which it does."""
     xp = array_module(gy)
     if xp is np:
-        gx = np.zeros(shape, backend.accumulator(gy.dtype))
+        gx = np.zeros(shape, accumulator(gy.dtype))
         np.add.at(gx, index, gy.astype(gx.dtype, copy=False))
         return gx
     # CuPy's add.at adds by atomics, in another order in each run.
     first, count = index[0], shape[0]
     if (
-        backend.is_array(first)
+        is_array(first)
         and first.dtype.kind in "iu"
         and all(isinstance(p, slice) and p == slice(None) for p in index[1:])
     ):
@@ -108,7 +108,7 @@ def _added(gy: backend.Array, shape: tuple[int, ...], index: tuple[Any, ...]) ->
 
 def _repeats(index: Any) -> bool:
     """Tell whether an index can name one element twice: only integer arrays can."""
-    return any(backend.is_array(p) and p.dtype.kind in "iu" for p in index)
+    return any(is_array(p) and p.dtype.kind in "iu" for p in index)
 
 
 def getitem(x: Any, index: Any) -> Tensor:
@@ -128,7 +128,7 @@ OPS["getitem"] = getitem
 def _plain_index(part: Any) -> Any:
     if isinstance(part, Tensor):
         return part.data
-    if part is None or part is Ellipsis or isinstance(part, (int, slice, np.generic)) or backend.is_array(part):
+    if part is None or part is Ellipsis or isinstance(part, (int, slice, np.generic)) or is_array(part):
         return part
     array = np.asarray(part)  # a list, a range, a nested tuple
     if not array.size:
@@ -231,7 +231,7 @@ def tile(x, *, reps: int | Sequence[int]):
     blocks = tuple(v for pair in zip(counts, shape, strict=True) for v in pair)
 
     def vjp(gy):
-        total = gy.reshape(blocks).sum(axis=tuple(range(0, 2 * ndim, 2)), dtype=backend.accumulator(gy.dtype))
+        total = gy.reshape(blocks).sum(axis=tuple(range(0, 2 * ndim, 2)), dtype=accumulator(gy.dtype))
         return (total.reshape(x.shape),)
 
     return xp.tile(x, counts), vjp
@@ -243,7 +243,7 @@ def repeat(x, *, repeats: int | Sequence[int], axis: int | None = None):
     xp = array_module(x)
     k = 0 if axis is None else axis % x.ndim
     length = x.size if axis is None else x.shape[k]
-    wide = backend.accumulator(x.dtype)
+    wide = accumulator(x.dtype)
     if np.ndim(repeats) == 0:
         n = int(repeats)  # type: ignore[arg-type]
         shape = (length, n) if axis is None else (*x.shape[: k + 1], n, *x.shape[k + 1 :])

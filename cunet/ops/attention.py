@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Array, array_module, is_floating
+from ..autograd.tensor import Tensor, op
+from ..device import Array, array_module, is_floating
 from ..kernels import elementwise
 from ..random import Generator, default_generator
-from ..tensor import Tensor, op
 from .dropout import _draw_elements, _inverted, threshold_of
 from .linalg import product
 from .softmax import check_floating, softmax_backward, softmax_dot, softmax_stats

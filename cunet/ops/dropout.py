@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Array, array_module, is_floating
+from ..autograd.tensor import Tensor, op
+from ..device import Array, array_module, is_floating
 from ..kernels import elementwise
-from ..philox import PHILOX_CUDA
+from ..kernels.philox import PHILOX_CUDA
 from ..random import Draw, Generator, default_generator
-from ..tensor import Tensor, op
 
 LEVELS = 65536  # of the drop probability
 _TILE = 512  # elements, made of 128 words

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Array, array_module, is_gpu_array
+from ..autograd.tensor import Tensor, as_array, op
+from ..device import Array, array_module, is_gpu_array
 from ..kernels import elementwise
-from ..tensor import Tensor, as_array, op
 from .softmax import check_floating
 
 

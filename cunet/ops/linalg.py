@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import native, sums
-from ..backend import Array, accumulator, array_module, is_gpu_array, is_half
-from ..native.products import product as native_product
-from ..tensor import Tensor, as_array, op
+from ..autograd.tensor import Tensor, as_array, op
+from ..device import Array, accumulator, array_module, is_gpu_array, is_half
+from ..kernels import sum_to
+from ..kernels.backends import native
+from ..kernels.backends.native.products import product as native_product
 
 #: Multiplications from which a product of matrices goes to threads of ours: those of BLAS would spin beside them.
 SHARED = 2**18
@@ -40,7 +41,7 @@ def _rows(x: Array) -> Array:
 
 def column_sums(x: Array) -> Array:
     """Return the sums over the first axis of a matrix, kept in float32 for half types."""
-    return sums.total(x, (0,), keepdims=False).astype(x.dtype, copy=False)
+    return sum_to.total(x, (0,), keepdims=False).astype(x.dtype, copy=False)
 
 
 @op

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import special
-from ..backend import Array, array_module, is_array
+from ..autograd.methods import OPS
+from ..autograd.tensor import Tensor, op
+from ..device import Array, array_module, is_array
 from ..kernels import elementwise
-from ..methods import OPS
-from ..tensor import Tensor, op
+from ..kernels.backends.numpy import special
 
 
 @op

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import sums
-from ..backend import Array, accumulator, array_module, is_floating, is_gpu_array
-from ..methods import Axis
-from ..signature import folded_axes, reduced_shape
-from ..tensor import op
+from ..autograd.methods import Axis
+from ..autograd.tensor import op
+from ..device import Array, accumulator, array_module, is_floating, is_gpu_array
+from ..kernels import sum_to
+from ..kernels.spec import folded_axes, reduced_shape
 
 
 def _expand(a: Array, shape: tuple[int, ...], axis: Axis) -> Array:
@@ -32,7 +32,7 @@ def _narrow(y: Array, dtype: np.dtype) -> Array:
 def _total(x: Array, axis: Axis, keepdims: bool) -> Array:
     """Return the sum over `axis`, in the dtype to accumulate in."""
     if is_gpu_array(x) and is_floating(x.dtype) and x.ndim:
-        return sums.total(x, folded_axes(x.ndim, axis), keepdims)
+        return sum_to.total(x, folded_axes(x.ndim, axis), keepdims)
     return x.sum(axis=axis, keepdims=keepdims, dtype=_wide(x.dtype))
 
 

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import backend
-from ..backend import Array, array_module
-from ..tensor import Tensor, op
+from ..autograd.tensor import Tensor, op
+from ..device import Array, accumulator, array_module
 from .array import pad as constant_pad
 
 _LINEAR = {"linear": 1, "bilinear": 2, "trilinear": 3}
@@ -68,7 +67,7 @@ def _interpolate(x, *, who, size, scale_factor, mode, align_corners, channels_la
         (axis, n, _sources(n, out, step, mode != "nearest", align_corners))
         for axis, n, out, step in zip(axes, lengths, sizes, steps, strict=True)
     ]
-    wide = backend.accumulator(x.dtype)
+    wide = accumulator(x.dtype)
     y = x.astype(wide, copy=False)
     for axis, _, (before, part) in plan:
         y = _interpolated(y, axis, before, part)
@@ -160,7 +159,7 @@ def _pad_border(x, *, widths, mode):
         y = y.take(xp.asarray(sources), axis=axis)
 
     def vjp(gy):
-        g = gy.astype(backend.accumulator(gy.dtype), copy=False)
+        g = gy.astype(accumulator(gy.dtype), copy=False)
         for axis, before, sources in reversed(plan):
             lead = (slice(None),) * axis
             length = x.shape[axis]

@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Array, accumulator, is_array, is_floating
+from ..autograd.methods import Axis
+from ..autograd.tensor import op
+from ..device import Array, accumulator, is_array, is_floating
 from ..kernels import elementwise, reduction
-from ..methods import Axis
-from ..rows import suit
-from ..rowwise import rowwise
-from ..signature import Fold, Twice, folded_axes, reduced_shape
-from ..tensor import op
-from ..together import Together
+from ..kernels.backends.cuda.rowwise import suit
+from ..kernels.rowwise import rowwise
+from ..kernels.spec import Fold, Twice, folded_axes, reduced_shape
+from ..kernels.tiled import Together
 
 _BLOCK = 32768  # elements of NumPy's intermediate results: they stay in a core's cache
 

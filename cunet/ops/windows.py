@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..backend import Array
+from ..device import Array
 
 Sizes = tuple[int, int, int]
 Slices = tuple[Any, ...]

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import Array
-from ..updating import Update, update
+from ..device import Array
+from ..kernels.inplace import Update, update
 from .optimizer import Group, Optimizer
 from .sgd import decayed
 

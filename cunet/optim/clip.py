@@ -7,9 +7,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from .. import backend
-from ..backend import Array
-from ..tensor import Tensor
+from ..autograd.tensor import Tensor
+from ..device import Array, accumulator, array_module, like
 from .flat import by_kind, gather
 
 
@@ -55,8 +54,8 @@ def clip_grad_norm_(
         if error_if_nonfinite and not math.isfinite(float(total)):
             raise RuntimeError(f"clip_grad_norm_: the norm of the gradients is {float(total)}; they were not changed")
         for positions, flat in flats:
-            xp = backend.array_module(flat)
-            scale = xp.minimum(max_norm / (backend.like(total, flat) + 1e-6), 1.0).astype(flat.dtype)
+            xp = array_module(flat)
+            scale = xp.minimum(max_norm / (like(total, flat) + 1e-6), 1.0).astype(flat.dtype)
             _assign([params[i] for i in positions], flat * scale)
     return total
 
@@ -89,8 +88,8 @@ def _flat_grads(params: list[Tensor]) -> list[tuple[list[int], Array]]:
     out = []
     for positions in by_kind(params):
         some: list[Array] = [params[i].grad for i in positions]
-        xp = backend.array_module(some[0])
-        flat = xp.empty(sum(g.size for g in some), backend.accumulator(some[0].dtype))
+        xp = array_module(some[0])
+        flat = xp.empty(sum(g.size for g in some), accumulator(some[0].dtype))
         out.append((positions, gather(some, flat)))
     return out
 
@@ -106,7 +105,7 @@ def _assign(params: list[Tensor], flat: Array) -> None:
 
 def _norm(x: Array, p: float) -> Array:
     """Return the p-norm of a 1-D array, scaled by its largest element so that powers stay in range."""
-    xp = backend.array_module(x)
+    xp = array_module(x)
     if x.size == 0:
         return xp.zeros((), x.dtype)
     size = xp.abs(x)
@@ -128,4 +127,4 @@ def _joined(norms: list[Array]) -> Array:
     """Return norms of several dtypes or devices as one array, where the first of them is."""
     first = norms[0]
     wide = np.result_type(*[n.dtype for n in norms])
-    return backend.array_module(first).stack([backend.like(n, first).astype(wide) for n in norms])
+    return array_module(first).stack([like(n, first).astype(wide) for n in norms])

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import backend
-from ..backend import Array
-from ..tape import clock
-from ..tensor import Tensor
-from ..updating import update
+from ..autograd.tape import clock
+from ..autograd.tensor import Tensor
+from ..device import Array, accumulator, array_module, device_of, is_half, to_device
+from ..kernels.inplace import update
 
 #: Elements from which on a gradient is read where it lies: to copy it beside others takes longer than a kernel call.
 APART = 32768
@@ -29,10 +28,10 @@ def gather_arrays(g, out):
 def gather(arrays: Sequence[Array], out: Array) -> Array:
     """Write `arrays` one after the other into the 1-D array `out`; return it."""
     parts = [a.reshape(-1) for a in arrays]
-    if type(out) is np.ndarray and not backend.is_half(out.dtype):
+    if type(out) is np.ndarray and not is_half(out.dtype):
         np.concatenate(parts, out=out, casting="same_kind")
         return out
-    if type(out) is not np.ndarray and not backend.is_half(out.dtype) and len({a.dtype for a in parts}) == 1:
+    if type(out) is not np.ndarray and not is_half(out.dtype) and len({a.dtype for a in parts}) == 1:
         gather_arrays(parts, out)
         return out
     start = 0
@@ -46,7 +45,7 @@ def by_kind(params: Sequence[Tensor]) -> list[list[int]]:
     """Return the positions of `params` in lists of one dtype and device each, in order."""
     kinds: dict[Any, list[int]] = {}
     for i, p in enumerate(params):
-        kinds.setdefault((p.data.dtype, backend.device_of(p.data)), []).append(i)
+        kinds.setdefault((p.data.dtype, device_of(p.data)), []).append(i)
     return list(kinds.values())
 
 
@@ -60,10 +59,10 @@ class Flat:
 
     def __init__(self, params: list[Tensor], states: list[State]) -> None:
         first = params[0].data
-        self.xp = backend.array_module(first)
+        self.xp = array_module(first)
         self.params, self.states = params, states
-        self.dtype, self.device = first.dtype, backend.device_of(first)
-        self.wide = backend.accumulator(first.dtype)
+        self.dtype, self.device = first.dtype, device_of(first)
+        self.wide = accumulator(first.dtype)
         ends = np.cumsum([p.data.size for p in params]).tolist()
         self.spans = list(zip([0, *ends[:-1]], ends, strict=True))
         self.shapes = [p.data.shape for p in params]
@@ -71,7 +70,7 @@ class Flat:
         self.grads: Array | None = None  # room for gradients side by side, where they are needed so
         self.slots: dict[str, Array] = {}
         self.scalars: dict[tuple[int, int], Array] = {}  # of runs whose rate lies on the device, see `ondevice`
-        if backend.is_half(self.dtype):
+        if is_half(self.dtype):
             self.weights = self._master()
         else:
             self.weights = self.data
@@ -97,7 +96,7 @@ class Flat:
         self.slots[name] = slot
         for view, state in zip(self._views(slot), self.states, strict=True):
             if name in state:
-                view[...] = backend.to_device(state[name], self.device)
+                view[...] = to_device(state[name], self.device)
             state[name] = view
         return slot
 
@@ -108,7 +107,7 @@ class Flat:
             new, shape = self.params[i].data, self.shapes[i]
             if new.shape != shape:
                 raise ValueError(f"optimizer: a parameter must keep its shape {shape}, got data of shape {new.shape}")
-            if new.dtype != self.dtype or backend.device_of(new) != self.device:
+            if new.dtype != self.dtype or device_of(new) != self.device:
                 return False
         for i in changed:
             self.views[i][...] = self.params[i].data

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from ..tensor import Tensor
+from ..autograd.tensor import Tensor
 
 if TYPE_CHECKING:
     from ..nn import Module

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..updating import Update, update
+from ..kernels.inplace import Update, update
 from .adaptive import average
 from .optimizer import Group, Optimizer
 

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import backend
-from ..backend import Array
+from ..device import Array, is_array, is_gpu_array
 from .flat import Flat
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ class Formula:
 
 def wanted(group: Group, flat: Flat) -> bool:
     """Tell whether the rate of a group lies on the device of its parameters."""
-    return flat.device == "gpu" and backend.is_gpu_array(group["lr"])
+    return flat.device == "gpu" and is_gpu_array(group["lr"])
 
 
 def step(optimizer: Optimizer, group: Group, flat: Flat) -> None:
@@ -97,14 +96,14 @@ def step(optimizer: Optimizer, group: Group, flat: Flat) -> None:
 
 def _known(value: Any) -> tuple[str, Any]:
     """Return what tells a number of one run from that of another, without a look at what lies on the device."""
-    return ("array", id(value)) if backend.is_array(value) else ("number", value)
+    return ("array", id(value)) if is_array(value) else ("number", value)
 
 
 def _own(flat: Flat, first: int, last: int, name: str, initial: float) -> Array:
     """Return the number `name` of a run as a 0-d array in float64 that the states of this run share, and no other."""
     states = flat.states[first:last]
     value = states[0].get(name, initial)
-    if not backend.is_gpu_array(value):
+    if not is_gpu_array(value):
         value = flat.xp.full((), value, np.float64)
     elif value.dtype != np.float64 or sum(state.get(name) is value for state in flat.states) != last - first:
         value = value.astype(np.float64)  # a copy: others count on

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import backend
-from ..tensor import Tensor
-from ..updating import Update
+from ..autograd.tensor import Tensor
+from ..device import is_array, is_floating, is_gpu_array
+from ..kernels.inplace import Update
 from . import ondevice
 from .flat import Flat, State, by_kind
 
@@ -22,7 +22,7 @@ _EXTRA = {"params", "param_names", "name", "initial_lr"}
 
 def set_rate(group: Group, lr: float) -> None:
     """Set the rate of a group; one that is an array is written in place, for who reads it on the GPU."""
-    if backend.is_array(group["lr"]):
+    if is_array(group["lr"]):
         group["lr"][...] = lr
     else:
         group["lr"] = lr
@@ -101,7 +101,7 @@ class Optimizer:
         named = [p if isinstance(p, tuple) else (None, p) for p in ([given] if isinstance(given, Tensor) else given)]
         params = [p for _, p in named]
         full = {**self.defaults, **group, "params": params}
-        if any(full["lr"] is g["lr"] for g in self.param_groups) and backend.is_array(full["lr"]):
+        if any(full["lr"] is g["lr"] for g in self.param_groups) and is_array(full["lr"]):
             full["lr"] = full["lr"].copy()  # each group has a rate of its own
         if named and all(name is not None for name, _ in named):
             full["param_names"] = [name for name, _ in named]
@@ -120,7 +120,7 @@ class Optimizer:
             who = f"{self._name}: parameter {i if name is None else repr(name)}"
             if not isinstance(p, Tensor):
                 raise TypeError(f"{who} must be a Tensor, got {type(p).__name__}")
-            if not backend.is_floating(p.data.dtype):
+            if not is_floating(p.data.dtype):
                 raise TypeError(f"{who} must have a floating dtype, got {p.data.dtype}")
             if not p.is_leaf:
                 raise ValueError(f"{who} is the result of an op; only leaves can be trained")
@@ -145,7 +145,7 @@ class Optimizer:
         for name in names:
             values = group.get(name, low)
             for value in values if isinstance(values, list | tuple) else (values,):
-                if backend.is_gpu_array(value):
+                if is_gpu_array(value):
                     continue  # looking at it would wait for the device
                 if not low <= value < high:
                     raise ValueError(f"{self._name}: {name} must be in [{low}, {high}), got {values}")
@@ -231,7 +231,7 @@ class Optimizer:
 
     def _saved(self, name: str, value: Any) -> Any:
         """Return an entry of the state: numbers plain, wherever they lie, and copies of arrays."""
-        if not backend.is_array(value):
+        if not is_array(value):
             return value
         return type(self.numbers[name])(value.item()) if name in self.numbers else value.copy()
 
@@ -250,7 +250,7 @@ class Optimizer:
         for group, saved in zip(self.param_groups, groups, strict=True):
             group.update({k: v for k, v in saved.items() if k not in ("lr", "params", "param_names")})
             set_rate(group, saved["lr"])
-        self.state = [{k: v.copy() if backend.is_array(v) else v for k, v in s.items()} for s in states]
+        self.state = [{k: v.copy() if is_array(v) else v for k, v in s.items()} for s in states]
         self._flats = [[] for _ in self.param_groups]
 
     def _check_groups(self, groups: list[Group]) -> None:
@@ -281,7 +281,7 @@ class Optimizer:
             if state and (state.keys() - names or self.numbers.keys() - state.keys()):
                 raise ValueError(f"{self._name}: state {i} must hold {sorted(names)}, got {sorted(state)}")
             for name, value in state.items():
-                if backend.is_array(value) and value.ndim and value.shape != p.data.shape:
+                if is_array(value) and value.ndim and value.shape != p.data.shape:
                     raise ValueError(
                         f"{self._name}: state {i}: {name} must have shape {p.data.shape}, got {value.shape}"
                     )

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .. import backend
-from ..backend import Array
-from ..tensor import Tensor
+from ..autograd.tensor import Tensor
+from ..device import Array, array_module, asnumpy, is_array
 
 
 def _array(x: Any) -> Array:
@@ -76,7 +75,7 @@ class Means:
         self.count += count
         for name, value in values.items():
             value = _array(value)
-            if backend.is_array(value):
+            if is_array(value):
                 if value.size != 1:
                     raise ValueError(f"Trainer: {name} must be one number per batch, got shape {value.shape}")
                 value = value.reshape(()).astype("float64")
@@ -85,6 +84,6 @@ class Means:
     def read(self) -> dict[str, float]:
         """Return the means; waits for the device, once."""
         sums = list(self._sums.values())
-        xp = backend.array_module(*sums)
-        totals = backend.asnumpy(xp.stack([xp.asarray(total, "float64") for total in sums]))
+        xp = array_module(*sums)
+        totals = asnumpy(xp.stack([xp.asarray(total, "float64") for total in sums]))
         return {name: float(total) / self.count for name, total in zip(self._sums, totals, strict=True)}

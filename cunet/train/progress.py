@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from ..notice import somebody_looks
+from ..system.messages import somebody_looks
 
 _WIDTH = 8  # of a column of numbers
 _REFRESH = 0.5  # seconds between readings of the running means: each one waits for the device

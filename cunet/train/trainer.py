@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import backend
+from ..autograd.tape import no_grad
+from ..autograd.tensor import Tensor, as_array
 from ..data import Loader
+from ..device import Device, array_module, asnumpy, is_array, resolve_device, to_device
 from ..nn.module import Module
-from ..tape import no_grad
-from ..tensor import Tensor, as_array
 from .callbacks import Callback, Logs
 from .interrupt import Interrupt
 from .metrics import Means, named_metrics
@@ -53,11 +53,11 @@ class Trainer:
         *,
         metrics: str | Sequence[str | Callable[..., Any]] | Mapping[str, Callable[..., Any]] = (),
         callbacks: Iterable[Callback] = (),
-        device: backend.Device = "auto",
+        device: Device = "auto",
         progress: bool | str = "auto",
         unit: str = "samples",
     ) -> None:
-        self.device = backend.resolve_device(device)
+        self.device = resolve_device(device)
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.metrics = named_metrics(metrics)
         self.callbacks = list(callbacks)
@@ -195,7 +195,7 @@ class Trainer:
                 `fit`, whose target is left out, or that yields nothing but one input.
             batch_size: samples at a time, for arrays.
         """
-        from_arrays = isinstance(inputs[0], Tensor) or backend.is_array(inputs[0])
+        from_arrays = isinstance(inputs[0], Tensor) or is_array(inputs[0])
         data = Loader(*inputs, batch_size=batch_size) if from_arrays else inputs[0]
         outputs = []
         with self.model.evaluating():
@@ -204,7 +204,7 @@ class Trainer:
                 outputs.append(self.model(*used).data)
         if not outputs:
             raise ValueError("Trainer.predict: the data yields no batch")
-        return backend.asnumpy(backend.array_module(outputs[0]).concatenate(outputs))
+        return asnumpy(array_module(outputs[0]).concatenate(outputs))
 
     def _loader(self, data: Any, shuffle: bool = False) -> Any:
         return Loader(*data, shuffle=shuffle, device=self.device) if isinstance(data, tuple) else data
@@ -219,9 +219,9 @@ class Trainer:
     def _move(self, part: Any) -> Any:
         """Return a part of a batch as an array on the device; a foreign tensor is read through NumPy's protocol."""
         part = part.data if isinstance(part, Tensor) else part
-        if not backend.is_array(part):
+        if not is_array(part):
             part = np.asarray(part) if hasattr(part, "__array__") else as_array(part)
-        return backend.to_device(part, self.device)
+        return to_device(part, self.device)
 
     @no_grad()
     def _measure(self, means: Means, loss: Tensor, prediction: Tensor, target: Any) -> None:

@@ -10,7 +10,7 @@ import math
 import mpmath
 from mpmath import mp
 
-from cunet.ops import activation
+from cunet.ops.activation import squashing
 
 from . import Case
 
@@ -60,14 +60,14 @@ def hard_sigmoid(x, slope):
 
 CASES = [
     Case(
-        activation.identity,
+        squashing.identity,
         scalar=lambda x: x,
         ulp=0,
         grad_ulp=0,
         edges=((-0.0, 0, 1), (inf, inf, 1), (-inf, -inf, 1), (nan, nan, 1)),
     ),
     Case(
-        activation.sigmoid,
+        squashing.sigmoid,
         scalar=exact(sigmoid),
         edges=(
             *smooth(sigmoid, 0.0, TINY, 17, -17, 30, -30, 80, -80),
@@ -79,7 +79,7 @@ CASES = [
         ),
     ),
     Case(
-        activation.logsigmoid,
+        squashing.logsigmoid,
         scalar=exact(logsigmoid),
         edges=(
             *smooth(logsigmoid, 0.0, -TINY, 17, -17, 80, -80),
@@ -91,7 +91,7 @@ CASES = [
         ),
     ),
     Case(
-        activation.softplus,
+        squashing.softplus,
         scalar=exact(softplus),
         edges=(
             *smooth(softplus, 0.0, TINY, 17, -17, 80, -80),
@@ -104,7 +104,7 @@ CASES = [
         ),
     ),
     Case(
-        activation.softplus,
+        squashing.softplus,
         {"beta": 2.5},
         scalar=exact(softplus),
         ulp=ARGUMENT,
@@ -112,7 +112,7 @@ CASES = [
         edges=((3e38, 3e38, 1), (inf, inf, 1), (-inf, 0, 0), (nan, nan, nan)),
     ),
     Case(
-        activation.softsign,
+        squashing.softsign,
         scalar=lambda x: x / (1 + abs(x)),
         edges=(
             (0.0, 0, 1),
@@ -126,7 +126,7 @@ CASES = [
         ),
     ),
     Case(
-        activation.hard_tanh,
+        squashing.hard_tanh,
         scalar=clip,
         kinks=(-1, 1),
         ulp=0,
@@ -141,7 +141,7 @@ CASES = [
         ),
     ),
     Case(
-        activation.hard_tanh,
+        squashing.hard_tanh,
         {"min_val": -2.5, "max_val": 0.5},
         scalar=clip,
         kinks=(-2.5, 0.5),
@@ -149,7 +149,7 @@ CASES = [
         edges=((-2.5, -2.5, 0), (0.5, 0.5, 0), (-1, -1, 1), (inf, 0.5, 0), (-inf, -2.5, 0)),
     ),
     Case(
-        activation.relu6,
+        squashing.relu6,
         scalar=lambda x: clip(x, 0, 6),
         domain=(-3, 9),
         kinks=(0, 6),
@@ -166,7 +166,7 @@ CASES = [
         ),
     ),
     Case(
-        activation.hard_sigmoid,
+        squashing.hard_sigmoid,
         label="PyTorch",
         scalar=exact(lambda x: hard_sigmoid(x, mp.mpf(1) / 6)),
         kinks=(-3, 3),
@@ -182,7 +182,7 @@ CASES = [
         ),
     ),
     Case(
-        activation.hard_sigmoid,
+        squashing.hard_sigmoid,
         {"slope": 0.2},
         label="Theano",
         scalar=exact(lambda x, slope: hard_sigmoid(x, slope)),

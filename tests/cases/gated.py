@@ -3,7 +3,7 @@
 import numpy as np
 from mpmath import mp
 
-from cunet.ops import gated
+from cunet.ops.activation import gated
 
 from . import Case
 from .activation import TINY, clip, exact, inf, nan, sigmoid, smooth, softplus

@@ -3,7 +3,7 @@
 import numpy as np
 from mpmath import mp
 
-from cunet.ops import rectifier
+from cunet.ops.activation import rectifier
 
 from . import Case
 from .activation import ARGUMENT, TINY, exact, inf, nan, smooth

@@ -1,11 +1,11 @@
-"""Rows of `cunet.ops.recurrent`. The oracles go through sequences, units and inputs one number at a time."""
+"""Rows of `cunet.ops.recurrent.layers`. The oracles go through sequences, units and inputs one number at a time."""
 
 import math
 
 import numpy as np
 
-from cunet.ops import recurrent as ops
-from cunet.ops.recurrent_dropout import drop_connect, variational_dropout
+from cunet.ops.recurrent import layers as ops
+from cunet.ops.recurrent.dropout import drop_connect, variational_dropout
 
 from . import Case
 from .dropout import dropout as dropped

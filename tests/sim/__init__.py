@@ -45,7 +45,7 @@ def unavailable_reason() -> str | None:
 
 def install() -> Any:
     """Let cunet find the simulated device as its GPU; return the module that stands in for CuPy."""
-    from cunet import backend
+    from cunet import device as backend
 
     from . import namespace
 
@@ -56,7 +56,7 @@ def install() -> Any:
 
 def uninstall() -> None:
     """Give cunet back the device that it had before the last `install`."""
-    from cunet import backend
+    from cunet import device as backend
 
     backend._gpu = _before.pop()
 

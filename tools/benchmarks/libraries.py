@@ -209,7 +209,7 @@ class CompiledTorch(Torch):
 def compiled_route() -> Any:
     """Return cunet's module of compiled bodies if they are wanted and a compiler works, else None."""
     try:
-        native = importlib.import_module("cunet.native")
+        native = importlib.import_module("cunet.kernels.backends.native")
     except ImportError:
         return None
     return native if native.enabled() else None

@@ -95,9 +95,9 @@ def parts(order: dict[str, Any]) -> dict[str, Any]:
 
     A clock stands around each function of C; what is left is Python, and what NumPy does.
     """
-    from cunet import native
-    from cunet.native import library as by_hand
-    from cunet.native import products
+    from cunet.kernels.backends import native
+    from cunet.kernels.backends.native import functions as by_hand
+    from cunet.kernels.backends.native import products
 
     job = find(order["job"], order["tiny"])
     (found,), _ = available(job, ["compiled"])

@@ -1,0 +1,185 @@
+"""The tape: what is recorded, and how gradients flow back along it. It knows no particular op.
+
+Every recorded call makes a `Node` that holds its vjp (a closure over the arrays it needs) and its
+parents. Nodes carry a creation number, so "newest first" is a topological order: no recursion.
+Nodes refer to nodes, and to leaf tensors, never back: no reference cycles.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import sys
+from collections.abc import Sequence
+from contextlib import ContextDecorator
+from contextvars import ContextVar, Token
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..device import Array, clearer_error
+from ..kernels import sum_to
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+recording: ContextVar[bool] = ContextVar("cunet_recording", default=True)
+clock = itertools.count(1)  # numbers nodes, and in-place changes of leaves, in one order
+
+
+class no_grad(ContextDecorator):  # noqa: N801 (lower case, as users know it)
+    """Switch recording off: ``with no_grad():`` or ``@no_grad()``.
+
+    Holds for the current thread or async task only.
+    """
+
+    _value = False
+
+    def __enter__(self) -> None:
+        """Stop recording."""
+        self._tokens: list[Token[bool]] = [*getattr(self, "_tokens", ()), recording.set(self._value)]
+
+    def __exit__(self, *exc: object) -> None:
+        """Go back to what was."""
+        recording.reset(self._tokens.pop())
+
+    def _recreate_cm(self) -> no_grad:
+        return type(self)()  # a decorated function may run in several threads at once
+
+
+class grad_enabled(no_grad):
+    """Switch recording on inside `value_and_grad`, whose result would else be nothing."""
+
+    _value = True
+
+
+def is_recording() -> bool:
+    """Tell whether ops on tensors that require gradients are recorded here and now."""
+    return recording.get()
+
+
+class Node:
+    """One recorded call: what to run on the way back, and where its results go."""
+
+    __slots__ = ("dtype", "grad", "index", "keeps_grad", "name", "order", "parents", "shape", "vjp")
+
+    def __init__(self, name: str, parents: Sequence[Node | Tensor | None], vjp: Any, y: Any) -> None:
+        self.order = next(clock)
+        self.name = name
+        self.parents = parents
+        self.vjp = vjp
+        self.index: int | None = None  # which output of a call with several
+        self.keeps_grad = False
+        self.grad: Array | None = None
+        if type(y) is tuple:
+            self.shape, self.dtype = None, None
+        else:
+            self.shape, self.dtype = y.shape, y.dtype
+
+
+def backpropagate(root: Node, seed: Array, retain_graph: bool) -> dict[int, tuple[Tensor, Array]]:
+    """Run the vjps from `root` back; return the gradient of every leaf reached, by the leaf's id."""
+    grads: dict[Node, Any] = {root: seed}
+    kept: list[tuple[Node, Array]] = []
+    leaves: dict[int, tuple[Tensor, Array]] = {}
+    heap = [(-root.order, root)]
+    with np.errstate(all="ignore"):  # inf and nan are results here, on the GPU as on the CPU
+        while heap:
+            node = heapq.heappop(heap)[1]
+            gy = grads.pop(node)
+            if node.vjp is None:
+                raise RuntimeError(
+                    f"backward: the graph behind {node.name!r} was freed by an earlier backward; "
+                    "use backward(retain_graph=True) there to go through it twice"
+                )
+            if node.keeps_grad:
+                kept.append((node, gy))
+            for parent, g in _contributions(node, gy):
+                if isinstance(parent, Node):
+                    known = grads.get(parent)
+                    if known is None:
+                        heapq.heappush(heap, (-parent.order, parent))
+                        grads[parent] = g
+                    else:
+                        grads[parent] = add(known, g)
+                else:
+                    if parent._modified > node.order:
+                        raise RuntimeError(
+                            f"backward: a tensor of shape {parent.data.shape} was modified in place (by an optimiser "
+                            f"step?) after {node.name!r} used it; run backward before the step"
+                        )
+                    seen = leaves.get(id(parent))
+                    leaves[id(parent)] = (parent, g if seen is None else add(seen[1], g))
+            if not retain_graph:
+                node.vjp = None
+                node.parents = ()
+    for node, gy in kept:  # only now, after all that may fail; a copy, because `gy` went on to the parents
+        node.grad = gy.copy() if node.grad is None else add(node.grad, gy)
+    return leaves
+
+
+def owned(g: Array, taken: set[int]) -> Array:
+    """Return `g`, or a copy if others see its memory or its id is in `taken`; users may then scale it in place."""
+    if id(g) in taken or not (g.flags.owndata or _only_view(g)):
+        return g.copy()
+    taken.add(id(g))
+    return g
+
+
+def _only_view(g: Array) -> bool:
+    """Tell whether `g` is all of an array that nothing else refers to, such as one that was just reshaped."""
+    base = g.base
+    return type(base) is np.ndarray and base.size == g.size and base.flags.owndata and sys.getrefcount(base) == 3
+
+
+def add(a: Any, b: Any) -> Any:
+    """Add two gradients. NumPy makes a scalar of the sum of 0-d arrays: make it an array again."""
+    total = a + b
+    return np.asarray(total) if isinstance(total, np.generic) else total
+
+
+def _contributions(node: Node, gy: Any) -> list[tuple[Any, Any]]:
+    """Return (parent, gradient) for the parents of a node that need one."""
+    if node.index is not None:  # one of several outputs: hand the gradient, marked, to the call itself
+        parts = [None] * node.vjp
+        parts[node.index] = gy
+        return [(node.parents[0], _Parts(parts))]
+    found = []
+    try:
+        gradients = node.vjp(tuple(gy) if type(gy) is _Parts else gy)
+        if not isinstance(gradients, (tuple, list)) or len(gradients) < len(node.parents):
+            raise TypeError(f"{node.name}: vjp must return a tuple with one entry for each array argument")
+        for parent, g in zip(node.parents, gradients, strict=False):
+            if parent is None or g is None:
+                continue
+            if callable(g):
+                g = g()
+            if type(g) is not np.ndarray or g.shape != parent.shape or g.dtype != parent.dtype:
+                g = _fit(g, parent.shape, parent.dtype, node.name)
+            found.append((parent, g))
+    except Exception as error:
+        clearer = clearer_error(f"{node.name} (backward)", error)
+        if clearer is None:
+            raise
+        raise clearer from error
+    return found
+
+
+class _Parts(list[Any]):
+    """Gradients of the outputs of a call with several; `+` merges those that came separately."""
+
+    def __add__(self, other: Any) -> _Parts:
+        return _Parts([b if a is None else a if b is None else add(a, b) for a, b in zip(self, other, strict=True)])
+
+
+def _fit(g: Array, shape: tuple[int, ...] | None, dtype: Any, name: str) -> Array:
+    """Sum a gradient over the axes that broadcasting added or stretched; give it the input's dtype."""
+    if type(g) is not np.ndarray and isinstance(g, np.generic):
+        g = np.asarray(g)
+    if shape is not None and g.shape != shape:
+        extra = g.ndim - len(shape)
+        if extra < 0 or any(s not in (1, n) for s, n in zip(shape, g.shape[extra:], strict=True)):
+            raise ValueError(f"{name}: vjp gave a gradient of shape {g.shape} for an input of shape {shape}")
+        axes = (*range(extra), *[i + extra for i, s in enumerate(shape) if s == 1 and g.shape[i + extra] != 1])
+        g = (sum_to.total(g, axes) if axes else g).reshape(shape)
+    return g if g.dtype == dtype else g.astype(dtype)

@@ -1,0 +1,86 @@
+"""Gradients of plain functions: `grad` and `value_and_grad` for code that has no Tensors of its own."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..device import Array, array_module
+from .tape import backpropagate, grad_enabled, owned
+from .tensor import Tensor
+
+
+def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., tuple[Any, Any]]:
+    """Make of ``f(*arrays) -> scalar Tensor`` a function that returns its value and its gradient.
+
+    Args:
+        f: takes arrays, or nested lists, tuples and dicts of arrays; computes with cunet's ops.
+        argnums: position, or positions, of the arguments to differentiate by.
+
+    Returns:
+        A function with the arguments of `f` that returns ``(value, gradient)``: plain arrays, the
+        gradient with the structure of the argument (a tuple of such for several `argnums`). Gradients in
+        `grad` of other tensors are not touched.
+
+    Raises:
+        TypeError: `f` did not return a Tensor, or an argument is not of floating dtype.
+        ValueError: the Tensor has more than one element.
+    """
+    which = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+    @functools.wraps(f)
+    def evaluate(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        leaves: list[Tensor] = []
+
+        def lift(x: Any) -> Tensor:
+            leaves.append(Tensor(x.data if isinstance(x, Tensor) else x, requires_grad=True))
+            return leaves[-1]
+
+        lifted = list(args)
+        for k in which:
+            lifted[k] = _map_arrays(lift, args[k])
+        with grad_enabled():
+            out = f(*lifted, **kwargs)
+        if not isinstance(out, Tensor):
+            raise TypeError(
+                f"grad: {getattr(f, '__name__', 'f')} must return a Tensor, got {type(out).__name__} "
+                "(second derivatives, grad of grad, are not supported)"
+            )
+        if out.size != 1:
+            raise ValueError(f"grad: {getattr(f, '__name__', 'f')} must return one element, got shape {out.shape}")
+        found = backpropagate(out._node, out._seed(None), False) if out._node is not None else {}
+        if out.requires_grad and out._node is None:
+            found[id(out)] = (out, out._seed(None))
+        queue = iter(leaves)
+        taken: set[int] = set()
+
+        def lower(_: Any) -> Array:
+            leaf = next(queue)
+            xp = array_module(leaf.data)
+            return owned(found[id(leaf)][1], taken) if id(leaf) in found else xp.zeros_like(leaf.data)
+
+        result = tuple(_map_arrays(lower, args[k]) for k in which)
+        return out.data, result[0] if isinstance(argnums, int) else result
+
+    return evaluate
+
+
+def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+    """Make of ``f(*arrays) -> scalar Tensor`` a function that returns its gradient; see `value_and_grad`."""
+    both = value_and_grad(f, argnums)
+
+    @functools.wraps(f)
+    def evaluate(*args: Any, **kwargs: Any) -> Any:
+        return both(*args, **kwargs)[1]
+
+    return evaluate
+
+
+def _map_arrays(f: Callable[[Any], Any], tree: Any) -> Any:
+    """Apply `f` to every array of nested tuples, dicts and lists of arrays (a list of numbers is an array)."""
+    if isinstance(tree, dict):
+        return {key: _map_arrays(f, value) for key, value in tree.items()}
+    if isinstance(tree, tuple) or (isinstance(tree, list) and any(not isinstance(v, (int, float, list)) for v in tree)):
+        return type(tree)(_map_arrays(f, value) for value in tree)
+    return f(tree)

@@ -1,0 +1,5 @@
+"""Run ``python -m cunet.doctor``."""
+
+from . import report
+
+print(report())

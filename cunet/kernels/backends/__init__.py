@@ -1,0 +1,1 @@
+"""What runs kernels: NumPy, compiled C++, and CUDA through CuPy."""

@@ -1,0 +1,1 @@
+"""Kernels on a GPU: their text, for CuPy."""

@@ -1,0 +1,205 @@
+"""C++ text to loaded libraries, by the system's compiler; `cache` says where they lie."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ....system.cpu import cores
+from ....system.messages import say
+from . import cache
+
+# -O2 with loops vectorised whatever their length: -O3 takes half as long again for code that runs no faster, but for
+# conv.cpp. No flag that would break NaN, inf or -0; fused multiplication only where the text asks for it, so that a
+# result does not depend on its place in an array.
+FLAGS = (
+    "-std=c++17", "-O2", "-ftree-vectorize", "-fvect-cost-model", "-march=native", "-ffp-contract=off",
+    "-fno-math-errno", "-fno-trapping-math", "-fno-strict-aliasing", "-fno-semantic-interposition", "-shared", "-fPIC",
+    "-pthread", "-w",
+)  # fmt: skip
+SLOW = "// compiled with -O3\n"  # begins a text that is worth it
+TIMEOUT = 120.0  # seconds for a text that takes one or two on the machines we know
+PATIENCE = 1.0  # seconds of compiling after which a person is told what the program waits for
+COMPILING = "cunet: compiling kernels for this processor, once; it takes a few seconds"
+#: Whether arrays lie in memory here as the C++ text expects.
+SUPPORTED = sys.platform != "win32" and sys.byteorder == "little" and ctypes.sizeof(ctypes.c_long) == 8
+_waited = 0.0  # seconds spent compiling in this process
+_told = False
+_problem: CompilerProblem | None = None  # why nothing more is compiled in this process
+
+
+class CompileError(Exception):
+    """The compiler refused a text."""
+
+
+class CompilerProblem(CompileError):
+    """There is nothing wrong with the text: nothing can be compiled here."""
+
+
+@functools.cache
+def compiler() -> str | None:
+    """Return the path of the C++ compiler: ``$CXX``, g++, clang++ or c++; None if there is none."""
+    for name in (os.environ.get("CXX", ""), "g++", "clang++", "c++"):
+        path = shutil.which(name) if name and SUPPORTED else None
+        if path:
+            return os.path.abspath(path)  # not what a link leads to: clang++ and ccache act on the name they go by
+    return None
+
+
+def _machine() -> str:
+    """Return what tells processors apart that need different code."""
+    parts = [platform.machine(), sys.platform]
+    try:
+        with open("/proc/cpuinfo") as file:
+            head = file.read(16384)
+    except OSError:
+        head = platform.processor()
+    parts += [
+        line for line in head.split("\n\n")[0].splitlines() if line.startswith(("model", "flags", "Features", "CPU"))
+    ]
+    return "\n".join(parts)
+
+
+@functools.cache
+def _fingerprint() -> str:
+    """Return a digest of all that a library depends on besides its text."""
+    path = compiler() or ""
+    status = os.stat(path)
+    facts = (path, status.st_size, status.st_mtime_ns, FLAGS, _machine())
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+
+def path_of(text: str) -> Path:
+    """Return where the library of a text is or will be.
+
+    Raises:
+        OSError: there is no place for it.
+    """
+    return cache.folder() / (hashlib.sha256((_fingerprint() + text).encode()).hexdigest()[:40] + ".so")
+
+
+def compile_all(texts: Sequence[str]) -> list[CompileError | None]:
+    """Make the libraries of all texts that are not in the cache, side by side; return an error or None for each."""
+    global _problem
+    errors: dict[str, CompileError | None] = {}
+    missing = list(dict.fromkeys(texts))
+    try:
+        missing = [text for text in missing if not path_of(text).exists()]
+        if missing and _problem is not None:
+            raise _problem
+        for k in range(0, len(missing), cores()):
+            batch = missing[k : k + cores()]
+            errors.update(zip(batch, _compile(batch), strict=True))
+    except CompilerProblem as error:
+        _problem = error
+    except OSError as error:  # no room on the disk, or the compiler cannot be started
+        _problem = CompilerProblem(f"{error}" if error.filename else f"{error} (in {tempfile.tempdir})")
+    return [errors.get(text, _problem if text in missing else None) for text in texts]
+
+
+def _compile(texts: Sequence[str]) -> list[CompileError | None]:
+    """Compile texts at the same time; whatever happens, no compiler stays behind."""
+    global _waited
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="cunet-", ignore_cleanup_errors=True) as work:
+        stems = [Path(work, str(k)) for k in range(len(texts))]
+        running: list[Any] = []
+        try:
+            for stem, text in zip(stems, texts, strict=True):
+                running.append(_start(stem, text))
+            said = [_wait(process, began) for process in running]
+        finally:
+            for process in running:
+                _stop(process)
+            _waited += time.monotonic() - began
+        return [
+            _result(text, stem, process.returncode, words)
+            for text, stem, process, words in zip(texts, stems, running, said, strict=True)
+        ]
+
+
+def _start(stem: Path, text: str) -> Any:
+    import subprocess
+
+    source = stem.with_suffix(".cpp")
+    source.write_text(text, encoding="utf-8")
+    command = [
+        compiler() or "",
+        *FLAGS,
+        *(["-O3"] if text.startswith(SLOW) else []),
+        str(source),
+        "-o",
+        str(stem.with_suffix(".so")),
+    ]
+    # A group of its own: a wrapper is stopped with what it started.
+    return subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, process_group=0
+    )
+
+
+def _wait(process: Any, began: float) -> str:
+    """Return what a compiler said, when it has ended; tell a person once if that takes noticeable time."""
+    import subprocess
+
+    global _told
+    for limit in (PATIENCE - _waited, TIMEOUT):
+        try:
+            said = process.communicate(timeout=max(0.0, began + limit - time.monotonic()))[1]
+            return str(said, errors="replace").strip()
+        except subprocess.TimeoutExpired:
+            if not _told:
+                say(COMPILING)
+            _told = True
+    raise CompilerProblem(f"{compiler()} did not end within {TIMEOUT:.0f} s and was stopped")
+
+
+def _stop(process: Any) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.stderr.close()
+    process.wait()
+
+
+def _result(text: str, stem: Path, status: int, said: str) -> CompileError | None:
+    made = stem.with_suffix(".so")
+    if status or not made.exists():
+        try:
+            stem.write_bytes(bytes(1 << 20))
+        except OSError as error:  # the disk is full: the text is not to blame
+            raise CompilerProblem(f"{error} (in {tempfile.tempdir})") from error
+        return CompileError(said[:2000] or f"{compiler()} returned {status} and no library")
+    cache.keep(made, path_of(text).name)
+    return None
+
+
+def load(text: str) -> Any:
+    """Return the loaded library of a text that was compiled.
+
+    Raises:
+        OSError: it cannot be loaded, not even when it is compiled again.
+    """
+    try:
+        return _open(path_of(text))
+    except OSError as problem:  # a crash may have left half a file
+        path_of(text).unlink(missing_ok=True)
+        (error,) = compile_all([text])
+        if error is not None:
+            raise OSError(f"{problem}; and when it was compiled again: {error}") from error
+    return _open(path_of(text))
+
+
+def _open(path: Path) -> Any:
+    if not cache.trusted(path):
+        raise OSError(f"{path} is not this user's own file")
+    return ctypes.CDLL(str(path))

@@ -1,0 +1,69 @@
+"""Code that is written by hand in C++: functions that are compiled for float32 or float64 at first use."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from typing import Any
+
+import numpy as np
+
+from .. import native
+
+_C = {"f": "float", "d": "double"}
+_lock = threading.Lock()
+_functions: dict[tuple[str, str], Any] = {}
+
+#: The functions, and the files that make the text of each.
+SOURCES = {"cunet_convolve": ("conv.h", "conv_plan.h", "conv.cpp"), "cunet_pool": ("pool.cpp",)}
+
+
+def function(name: str, char: str) -> Any:
+    """Return a C function with ``T`` of type `char` ("f" or "d"), or None where NumPy has to do its work."""
+    if not native.active or char not in _C:
+        return None
+    key = (name, char)
+    with _lock:
+        if key not in _functions:
+            _functions[key] = None if native.runtime() is None else _load(name, char)
+    return _functions[key]
+
+
+def _text(name: str, char: str) -> str:
+    from . import compiler, elementwise
+
+    files = [(elementwise.HERE / file).read_text(encoding="utf-8") for file in SOURCES[name]]
+    return (compiler.SLOW if name == "cunet_convolve" else "") + f"typedef {_C[char]} T;\n" + "".join(files)
+
+
+def _load(name: str, char: str) -> Any:
+    from . import compiler
+
+    texts = {other: _text(other, char) for other in SOURCES}  # side by side: who needs one often needs the other
+    error = dict(zip(texts, compiler.compile_all(list(texts.values())), strict=True))[name]
+    try:
+        if error is not None:
+            raise error
+        found = getattr(compiler.load(texts[name]), name)
+    except (compiler.CompileError, OSError) as problem:
+        native.report(SOURCES[name][-1], problem)
+        return None
+    found.argtypes = [ctypes.c_char_p]
+    return found
+
+
+def parallel() -> int:
+    """Return the address of the function that shares work with the threads of compiled kernels."""
+    return ctypes.cast(native.runtime().cunet_parallel, ctypes.c_void_p).value or 0
+
+
+def address(a: np.ndarray | None) -> int:
+    """Return where the elements of an array lie; 0 for None."""
+    return 0 if a is None else a.__array_interface__["data"][0]
+
+
+def strides(a: np.ndarray) -> tuple[np.ndarray, list[int]]:
+    """Return an array of the same elements whose strides are whole elements, and these strides."""
+    if not a.flags.aligned or any(s % a.itemsize for s in a.strides):
+        a = a.copy()
+    return a, [s // a.itemsize for s in a.strides]

@@ -1,0 +1,1 @@
+"""Kernels on NumPy: their bodies, in blocks that stay in the cache."""

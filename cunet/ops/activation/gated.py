@@ -1,0 +1,232 @@
+"""Activations that multiply their input by a gate in [0, 1], most of them smooth: GELU, SiLU, Mish, GLU.
+
+What `squashing` says of all activations holds here too. A gate is kept relatively accurate where it
+is small, so that the tails are right to the last units; and `x` is cut where the gate is 0 or 1 in every
+dtype, because ``-inf * 0`` would be NaN where the limit is 0.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ...autograd.tape import is_recording
+from ...autograd.tensor import op
+from ...device import array_module
+from ...kernels import elementwise
+from ...kernels.backends.numpy import special
+from .squashing import keep
+
+
+@elementwise("T x", "T y", "A c = x < -40 ? A(-40) : x; y = c * normcdf(c)", with_slope=special.gelu_and_derivative)
+def gelu_forward(x):
+    return special.gelu(x)
+
+
+# fma finds what rounding x * x lost: at x = -6 the exponential would multiply it by 18. Processors need the exponential
+# for normcdf itself, and have this function.
+_NORMAL_CUDA = """
+#ifndef CUNET_MEMBER
+__device__ inline A normcdf(A x, A* gauss) {
+  const A s = x * x;
+  *gauss = exp(s / -2) * (1 - fma(x, x, -s) / 2);
+  return normcdf(x);
+}
+#endif
+"""
+
+
+@elementwise(
+    "T gy, T x",
+    "T gx",
+    """A c = x < -40 ? A(-40) : x > 40 ? A(40) : x; A gauss; A below = normcdf(c, &gauss);
+    gx = gy * (below + c * (A(0.3989422804014327) * gauss))""",
+    preamble=_NORMAL_CUDA,
+)
+def gelu_backward(gy, x):
+    return gy * special.gelu_derivative(x)
+
+
+# 0.5 * (1 + tanh(u)) is the sigmoid of v = 2 u, which keeps its small values.
+_SLOPE = math.sqrt(8 / math.pi)
+_CUBIC = 0.044715 * _SLOPE
+
+
+@elementwise(
+    "T x",
+    "T y",
+    """A c = x < -40 ? A(-40) : x;
+    A v = c * (A(1.5957691216057308) + A(0.07135481627260025) * c * c);
+    y = c / (1 + exp(-v))""",
+)
+def gelu_tanh_forward(x):
+    c = np.maximum(x, -40)
+    v = c * (_SLOPE + _CUBIC * c * c)
+    return c / (1 + np.exp(-v))
+
+
+@elementwise(
+    "T gy, T x",
+    "T gx",
+    """A c = x < -40 ? A(-40) : x > 40 ? A(40) : x; A s = A(0.07135481627260025) * c * c;
+    A v = c * (A(1.5957691216057308) + s); A dv = A(1.5957691216057308) + 3 * s;
+    gx = gy * ((1 + c * dv / (1 + exp(v))) / (1 + exp(-v)))""",
+)
+def gelu_tanh_backward(gy, x):
+    c = np.clip(x, -40, 40)
+    s = _CUBIC * c * c
+    v = c * (_SLOPE + s)
+    dv = _SLOPE + 3 * s
+    return gy * ((1 + c * dv / (1 + np.exp(v))) / (1 + np.exp(-v)))
+
+
+@op
+def gelu(x, *, approximate: str = "none"):
+    """Return ``x * Phi(x)``, Phi the distribution function of the standard normal.
+
+    Not monotone, and so not just a smooth ReLU: it falls to its least value, -0.170, at x = -0.752. The
+    derivative is ``Phi(x) + x * phi(x)``, phi the density.
+
+    Args:
+        x: any shape, floating.
+        approximate: "none", or "tanh" for ``x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))``, which
+            differs by at most 4.8e-4.
+
+    Raises:
+        ValueError: another value of approximate.
+
+    Source: Hendrycks & Gimpel 2016, arXiv:1606.08415, section 2.
+    """
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f'gelu: approximate must be "none" or "tanh", got {approximate!r}')
+    if approximate == "tanh":
+        return gelu_tanh_forward(x), lambda gy: (gelu_tanh_backward(gy, x),)
+    y, back = gelu_forward.with_back(x) if is_recording() else (gelu_forward(x), None)
+    return y, (lambda gy: (back(gy),)) if back else (lambda gy: (gelu_backward(gy, x),))
+
+
+@elementwise("T x", "T y", "A c = x < -800 ? A(-800) : x; y = c / (1 + exp(-c))")
+def silu_forward(x):
+    c = np.maximum(x, -800)
+    return c / (1 + np.exp(-c))
+
+
+@elementwise(
+    "T gy, T x",
+    "T gx",
+    "A c = x < -800 ? A(-800) : x > 800 ? A(800) : x; gx = gy * ((1 + c / (1 + exp(c))) / (1 + exp(-c)))",
+)
+def silu_backward(gy, x):
+    c = np.clip(x, -800, 800)
+    return gy * ((1 + c / (1 + np.exp(c))) / (1 + np.exp(-c)))
+
+
+@op
+def silu(x):
+    """Return ``x * sigmoid(x)``, also called swish; derivative ``sigmoid(x) * (1 + x * sigmoid(-x))``.
+
+    Source: Elfwing, Uchibe & Doya 2017, arXiv:1702.03118; Ramachandran et al. 2017, arXiv:1710.05941.
+    """
+    return silu_forward(x), lambda gy: (silu_backward(gy, x),)
+
+
+# tanh(log(1 + e)) = m / (m + 2) with e = exp(x), m = e * (e + 2): no cancellation; 1 from x = 22 in every dtype.
+@elementwise(
+    "T x",
+    "T y",
+    "A c = x < -800 ? A(-800) : x; A e = exp(c > 22 ? A(22) : c); A m = e * (e + 2); y = c * (m / (m + 2))",
+)
+def mish_forward(x):
+    c = np.maximum(x, -800)
+    e = np.exp(np.minimum(c, 22))
+    m = e * (e + 2)
+    return c * (m / (m + 2))
+
+
+@elementwise(
+    "T gy, T x",
+    "T gx",
+    """A c = x < -800 ? A(-800) : x > 22 ? A(22) : x; A e = exp(c); A m = e * (e + 2); A d = m + 2;
+    gx = gy * (m / d + 4 * c * (e / d) * ((1 + e) / d))""",
+)
+def mish_backward(gy, x):
+    c = np.clip(x, -800, 22)
+    e = np.exp(c)
+    m = e * (e + 2)
+    d = m + 2
+    return gy * (m / d + 4 * c * (e / d) * ((1 + e) / d))
+
+
+@op
+def mish(x):
+    """Return ``x * tanh(log(1 + exp(x)))``.
+
+    With ``e = exp(x)`` and ``d = (1 + e)**2 + 1`` the gate is ``(d - 2) / d``, its derivative
+    ``4 * e * (1 + e) / d**2``.
+
+    Source: Misra 2019, arXiv:1908.08681, equation 1.
+    """
+    return mish_forward(x), lambda gy: (mish_backward(gy, x),)
+
+
+@elementwise("T x", "T y", "A c = x < -3 ? A(-3) : x; y = c * (c > 3 ? A(1) : (c + 3) / 6)")
+def hard_swish_forward(x):
+    c = np.maximum(x, -3)
+    return c * (np.minimum(c + 3, 6) / 6)
+
+
+@elementwise("T gy, T x", "T gx", "gx = x <= -3 ? A(0) : x >= 3 ? gy : gy * ((2 * x + 3) / 6)")
+def hard_swish_backward(gy, x):
+    return keep(gy * np.where(x >= 3, 1, (2 * x + 3) / 6), ~(x <= -3))
+
+
+@op
+def hard_swish(x):
+    """Approximate `silu` by pieces: ``x * clip((x + 3) / 6, 0, 1)``.
+
+    The derivative is 0 for x <= -3, 1 for x >= 3 and ``(2 * x + 3) / 6`` between.
+
+    Source: Howard et al. 2019, arXiv:1905.02244, section 5.2.
+    """
+    return hard_swish_forward(x), lambda gy: (hard_swish_backward(gy, x),)
+
+
+@elementwise("T value, T gate", "T y", "y = value / (1 + exp(-gate))")
+def glu_forward(value, gate):
+    return value / (1 + np.exp(-gate))
+
+
+@elementwise(
+    "T gy, T value, T gate",
+    "T gvalue, T ggate",
+    "A s = gy / (1 + exp(-gate)); gvalue = s; ggate = s * (value / (1 + exp(gate)))",
+)
+def glu_backward(gy, value, gate):
+    s = gy / (1 + np.exp(-gate))
+    return s, s * (value / (1 + np.exp(gate)))
+
+
+@op
+def glu(x, *, axis: int = -1):
+    """Split `x` into two halves along `axis` and return ``first * sigmoid(second)``.
+
+    Args:
+        x: floating, of even length along `axis`.
+        axis: the axis that is halved.
+
+    Raises:
+        ValueError: `x` has no such axis, or its length is odd.
+
+    Source: Dauphin et al. 2016, arXiv:1612.08083, equation 1.
+    """
+    if not -x.ndim <= axis < x.ndim or x.shape[axis] % 2:
+        raise ValueError(f"glu: x must have an even length along axis={axis}, got shape {x.shape}")
+    before = (slice(None),) * (axis % x.ndim)
+    half = x.shape[axis] // 2
+    value, gate = x[(*before, slice(half))], x[(*before, slice(half, None))]
+
+    def vjp(gy):
+        return (array_module(x).concatenate(glu_backward(gy, value, gate), axis=axis),)
+
+    return glu_forward(value, gate), vjp

@@ -1,0 +1,211 @@
+"""Activations that are linear for positive x: the ReLU family, and ELU with its relatives.
+
+What `squashing` says of all activations holds here too. The functions with an exponential part
+take their derivative from `x`: ``y + alpha`` is 0 in float32 for an ELU of -17 and below.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...autograd.tensor import op
+from ...device import Array, accumulator
+from ...kernels import elementwise, sum_to
+from .squashing import above, below, keep
+
+
+@elementwise("T x", "T y", "y = x < 0 ? A(0) : x")
+def relu_forward(x):
+    return above(x)
+
+
+@elementwise("T gy, T y", "T gx", "gx = y == 0 ? A(0) : gy")
+def relu_backward(gy, y):
+    return keep(gy, y != 0)
+
+
+@op
+def relu(x):
+    """Return ``max(x, 0)``; derivative 1 for x > 0, else 0 (also at 0).
+
+    Source: Nair & Hinton 2010, section 2.
+    """
+    y = relu_forward(x)
+    return y, lambda gy: (relu_backward(gy, y),)  # from y: x is then free as soon as the next op has run
+
+
+@elementwise("T x, A theta", "T y", "y = x <= theta ? A(0) : x")
+def threshold_relu_forward(x, theta):
+    return keep(x, ~(x <= theta))
+
+
+@elementwise("T gy, T x, A theta", "T gx", "gx = x <= theta ? A(0) : gy")
+def threshold_relu_backward(gy, x, theta):
+    return keep(gy, ~(x <= theta))
+
+
+@op
+def threshold_relu(x, *, theta: float = 1.0):
+    """Return `x` where ``x > theta``, else 0; the derivative is 1 and 0.
+
+    Args:
+        x: any shape, floating.
+        theta: threshold.
+
+    Source: Konda, Memisevic & Krueger 2014, arXiv:1402.3337.
+    """
+    return threshold_relu_forward(x, theta), lambda gy: (threshold_relu_backward(gy, x, theta),)
+
+
+def _pick(x: np.ndarray, above: float, below: float | np.ndarray) -> np.ndarray:
+    """Return `above` where ``x > 0``, else `below`: as `np.where`, in a fifth of its time."""
+    positive = x > 0
+    return x.dtype.type(above) * positive + np.asarray(below, x.dtype) * ~positive
+
+
+@elementwise("T x, A slope", "T y", "y = x > 0 ? x : slope * x")
+def leaky_relu_forward(x, slope):
+    return above(x) + slope * below(x)
+
+
+@elementwise("T gy, T x, A slope", "T gx", "gx = x > 0 ? gy : gy * slope")
+def leaky_relu_backward(gy, x, slope):
+    return gy * _pick(x, 1, slope)
+
+
+@op
+def leaky_relu(x, *, negative_slope: float = 0.01):
+    """Return `x` where ``x > 0``, else ``negative_slope * x``; the derivative at 0 is negative_slope.
+
+    Args:
+        x: any shape, floating.
+        negative_slope: slope for x <= 0.
+
+    Source: Maas, Hannun & Ng 2013, section 2.
+    """
+    return leaky_relu_forward(x, negative_slope), lambda gy: (leaky_relu_backward(gy, x, negative_slope),)
+
+
+@elementwise("T gy, T x", "A terms", "terms = x > 0 ? A(0) : gy * x")
+def prelu_weight_terms(gy, x):
+    return keep(gy * x, ~(x > 0))
+
+
+@op
+def prelu(x, weight, *, axis: int = 1):
+    """Return `x` where ``x > 0``, else ``weight * x``, with a learned weight, one for all or one per channel.
+
+    The derivative by `x` at 0 is the weight; the derivative by the weight is ``min(x, 0)``, summed. The source
+    starts the weight at 0.25 and exempts it from weight decay.
+
+    Args:
+        x: any shape, floating.
+        weight: shape (1,), shared, or (C,) with ``C = x.shape[axis]``.
+        axis: the channel axis of `x`.
+
+    Raises:
+        ValueError: the weight has another shape.
+
+    Source: He et al. 2015, arXiv:1502.01852, equations 1 to 3.
+    """
+    slope = _along_axis(x, weight, axis).astype(accumulator(x.dtype), copy=False)
+    shared = tuple(k for k, length in enumerate(slope.shape) if length == 1)
+    return leaky_relu_forward(x, slope), lambda gy: (
+        lambda: leaky_relu_backward(gy, x, slope),
+        lambda: sum_to.total(prelu_weight_terms(gy, x), shared).reshape(weight.shape),
+    )
+
+
+def _along_axis(x: Array, weight: Array, axis: int) -> Array:
+    """Return the weight of a PReLU in a shape that broadcasts with `x`."""
+    given = np.shape(weight)
+    if given == (1,):
+        return weight.reshape((1,) * x.ndim)
+    channels = x.shape[axis] if -x.ndim <= axis < x.ndim else None
+    if given != (channels,):
+        expected = "(1,)" if channels is None else f"(1,) or (C,) = ({channels},)"
+        raise ValueError(
+            f"prelu: weight must have shape {expected} for x of shape {x.shape} and axis={axis}, got {given}"
+        )
+    return weight.reshape([channels if k == axis % x.ndim else 1 for k in range(x.ndim)])
+
+
+@elementwise("T x, A alpha", "T y", "y = x > 0 ? x : alpha * expm1(x)")
+def elu_forward(x, alpha):
+    return above(x) + alpha * np.expm1(below(x))
+
+
+@elementwise("T gy, T x, A alpha", "T gx", "gx = x > 0 ? gy : gy * (alpha * exp(x))")
+def elu_backward(gy, x, alpha):
+    return gy * (np.exp(below(x)) * _pick(x, 1, alpha))
+
+
+@op
+def elu(x, *, alpha: float = 1.0):
+    """Return `x` where ``x > 0``, else ``alpha * (exp(x) - 1)``; the derivative at 0 is alpha.
+
+    Saturates at -alpha for x towards -inf.
+
+    Args:
+        x: any shape, floating.
+        alpha: what x towards -inf tends to, negated.
+
+    Source: Clevert, Unterthiner & Hochreiter 2015, arXiv:1511.07289, section 3.
+    """
+    return elu_forward(x, alpha), lambda gy: (elu_backward(gy, x, alpha),)
+
+
+@elementwise("T x, A alpha", "T y", "y = x > 0 ? x : alpha * expm1(x / alpha)")
+def celu_forward(x, alpha):
+    return above(x) + alpha * np.expm1(below(x) / alpha)
+
+
+@elementwise("T gy, T x, A alpha", "T gx", "gx = x > 0 ? gy : gy * exp(x / alpha)")
+def celu_backward(gy, x, alpha):
+    return gy * np.exp(below(x) / alpha)
+
+
+@op
+def celu(x, *, alpha: float = 1.0):
+    """Return `x` where ``x > 0``, else ``alpha * (exp(x / alpha) - 1)``; the derivative is 1 at 0 for every alpha.
+
+    Args:
+        x: any shape, floating.
+        alpha: what x towards -inf tends to, negated; > 0.
+
+    Raises:
+        ValueError: alpha is not positive.
+
+    Source: Barron 2017, arXiv:1704.07483.
+    """
+    if not alpha > 0:
+        raise ValueError(f"celu: alpha must be > 0, got {alpha}")
+    return celu_forward(x, alpha), lambda gy: (celu_backward(gy, x, alpha),)
+
+
+#: With these two, mean 0 and variance 1 are a stable fixed point from layer to layer.
+SELU_SCALE = 1.0507009873554805
+SELU_ALPHA = 1.6732632423543772
+_SELU_FLOOR = 1.7580993408473768  # their product, rounded once
+
+
+@elementwise("T x", "T y", "y = x > 0 ? A(1.0507009873554805) * x : A(1.7580993408473768) * expm1(x)")
+def selu_forward(x):
+    return SELU_SCALE * above(x) + _SELU_FLOOR * np.expm1(below(x))
+
+
+@elementwise("T gy, T x", "T gx", "gx = gy * (x > 0 ? A(1.0507009873554805) : A(1.7580993408473768) * exp(x))")
+def selu_backward(gy, x):
+    return gy * (np.exp(below(x)) * _pick(x, SELU_SCALE, _SELU_FLOOR))
+
+
+@op
+def selu(x):
+    """Return ``scale * elu(x, alpha)`` with the scale 1.0507009873554805 and the alpha 1.6732632423543772.
+
+    Keeps mean 0 and variance 1 through depth if the inputs have them and weights are drawn by `lecun_normal`;
+    dropout must then be alpha dropout. The derivative at 0 is ``scale * alpha``.
+
+    Source: Klambauer et al. 2017, arXiv:1706.02515, equation 2 and appendix A1.
+    """
+    return selu_forward(x), lambda gy: (selu_backward(gy, x),)

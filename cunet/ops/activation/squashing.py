@@ -1,0 +1,196 @@
+"""Activations that squash, smooth or clip; the others are in `rectifier` and `gated`.
+
+All activations but `glu` work element by element and keep shape and dtype. NaN gives NaN. A piecewise function
+is exactly `x` where it is the identity; where it is flat its gradient is 0, whatever arrives, even inf; a NaN in
+`x` lets the gradient through. Derivatives are computed from `x` where `y` has lost them: ``1 - y`` is 0 in
+float32 for a sigmoid of 17.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...autograd.tensor import op
+from ...kernels import elementwise
+
+
+def keep(x: np.ndarray, active: np.ndarray) -> np.ndarray:
+    """Return `x` where `active`, else 0: as `np.where`, in a tenth of its time.
+
+    The bits are multiplied, as integers, by 0 or 1: ``x * active`` would make NaN of inf.
+    """
+    bits = np.int64 if x.dtype.itemsize == 8 else np.int32
+    return (x.view(bits) * active).view(x.dtype)
+
+
+def above(x: np.ndarray) -> np.ndarray:
+    """Return ``np.maximum(x, 0)``, in a third of its time."""
+    return np.clip(x, 0, np.inf)
+
+
+def below(x: np.ndarray) -> np.ndarray:
+    """Return ``np.minimum(x, 0)``, in a third of its time."""
+    return np.clip(x, -np.inf, 0)
+
+
+@op
+def identity(x):
+    """Return `x` itself: the linear activation."""
+    return x, lambda gy: (gy,)
+
+
+@elementwise("T x", "T y", "y = 1 / (1 + exp(-x))")
+def sigmoid_forward(x):  # exp overflows to inf only where the result is below the smallest normal number
+    return 1 / (1 + np.exp(-x))
+
+
+@elementwise("T gy, T x", "T gx", "A e = exp(-abs(x)); gx = gy * (e / ((1 + e) * (1 + e)))")
+def sigmoid_backward(gy, x):
+    e = np.exp(-np.abs(x))
+    return gy * (e / ((1 + e) * (1 + e)))
+
+
+@op
+def sigmoid(x):
+    """Squash into (0, 1): ``1 / (1 + exp(-x))``.
+
+    The derivative ``y * (1 - y)``, at most 1/4, is computed as ``e / (1 + e)**2`` with ``e = exp(-|x|)``. In
+    float32 `y` is exactly 1 from x = 17 on: losses take the logits `x` instead.
+    """
+    return sigmoid_forward(x), lambda gy: (sigmoid_backward(gy, x),)
+
+
+@elementwise("T x", "T y", "y = (x < 0 ? x : A(0)) - log1p(exp(-abs(x)))")
+def logsigmoid_forward(x):
+    return np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))
+
+
+@elementwise("T gy, T x", "T gx", "gx = gy / (1 + exp(x))")
+def logsigmoid_backward(gy, x):
+    return gy / (1 + np.exp(x))
+
+
+@op
+def logsigmoid(x):
+    """Return ``log(sigmoid(x))``, computed as ``min(x, 0) - log1p(exp(-|x|))``; derivative ``sigmoid(-x)``."""
+    return logsigmoid_forward(x), lambda gy: (logsigmoid_backward(gy, x),)
+
+
+@elementwise("T x, A beta", "T y", "y = (x < 0 ? A(0) : x) + log1p(exp(-abs(beta * x))) / beta")
+def softplus_forward(x, beta):
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(beta * x))) / beta
+
+
+@elementwise("T gy, T x, A beta", "T gx", "gx = gy / (1 + exp(-(beta * x)))")
+def softplus_backward(gy, x, beta):
+    return gy / (1 + np.exp(-(beta * x)))
+
+
+@op
+def softplus(x, *, beta: float = 1.0):
+    """Smooth a ReLU: ``log(1 + exp(beta * x)) / beta``; derivative ``sigmoid(beta * x)``.
+
+    Computed as ``max(x, 0) + log1p(exp(-|beta * x|)) / beta``, which is exact to rounding everywhere: there is
+    no threshold above which it would turn linear.
+
+    Args:
+        x: any shape, floating.
+        beta: sharpness, > 0; the larger, the closer to `relu`.
+
+    Raises:
+        ValueError: beta is not positive.
+    """
+    if not beta > 0:
+        raise ValueError(f"softplus: beta must be > 0, got {beta}")
+    return softplus_forward(x, beta), lambda gy: (softplus_backward(gy, x, beta),)
+
+
+# Cut at 3e38, which 1 + |x| rounds to itself in every dtype: inf / inf would be NaN.
+@elementwise("T x", "T y", "A c = x > A(3e38) ? A(3e38) : x < A(-3e38) ? A(-3e38) : x; y = c / (1 + abs(c))")
+def softsign_forward(x):
+    c = np.clip(x, -3e38, 3e38)
+    return c / (1 + np.abs(c))
+
+
+@elementwise("T gy, T x", "T gx", "A r = 1 / (1 + abs(x)); gx = gy * (r * r)")
+def softsign_backward(gy, x):
+    r = 1 / (1 + np.abs(x))
+    return gy * (r * r)
+
+
+@op
+def softsign(x):
+    """Squash into (-1, 1): ``x / (1 + |x|)``; derivative ``1 / (1 + |x|)**2``.
+
+    It saturates, polynomially where tanh does exponentially.
+
+    Source: Turian, Bergstra & Bengio 2009; Glorot & Bengio 2010, section 3.
+    """
+    return softsign_forward(x), lambda gy: (softsign_backward(gy, x),)
+
+
+@elementwise("T x, A low, A high", "T y", "y = x < low ? low : x > high ? high : x")
+def hard_tanh_forward(x, low, high):
+    return np.clip(x, low, high)
+
+
+# From x: y rounded to a half type may differ from low and high.
+@elementwise("T gy, T x, A low, A high", "T gx", "gx = x <= low || x >= high ? A(0) : gy")
+def hard_tanh_backward(gy, x, low, high):
+    return keep(gy, ~((x <= low) | (x >= high)))
+
+
+@op
+def hard_tanh(x, *, min_val: float = -1.0, max_val: float = 1.0):
+    """Clip to [min_val, max_val]; derivative 1 inside, 0 outside and on the two ends.
+
+    Args:
+        x: any shape, floating.
+        min_val, max_val: the two ends.
+
+    Raises:
+        ValueError: min_val is not below max_val.
+    """
+    if not min_val < max_val:
+        raise ValueError(f"hard_tanh: min_val must be < max_val, got {min_val} and {max_val}")
+    return hard_tanh_forward(x, min_val, max_val), lambda gy: (hard_tanh_backward(gy, x, min_val, max_val),)
+
+
+@op
+def relu6(x):
+    """Return ``min(max(x, 0), 6)``; derivative 1 for 0 < x < 6, else 0.
+
+    Source: Krizhevsky 2010, "Convolutional deep belief networks on CIFAR-10".
+    """
+    return hard_tanh_forward(x, 0, 6), lambda gy: (hard_tanh_backward(gy, x, 0, 6),)
+
+
+# slope * (x + end), not slope * x + 0.5, which cancels near the lower end.
+@elementwise("T x, A slope, A end", "T y", "A h = slope * (x + end); y = h < 0 ? A(0) : h > 1 ? A(1) : h")
+def hard_sigmoid_forward(x, slope, end):
+    return np.clip(slope * (x + end), 0, 1)
+
+
+@elementwise("T gy, T x, A slope, A end", "T gx", "gx = abs(x) >= end ? A(0) : gy * slope")
+def hard_sigmoid_backward(gy, x, slope, end):
+    return keep(gy * slope, ~(np.abs(x) >= end))
+
+
+@op
+def hard_sigmoid(x, *, slope: float = 1 / 6):
+    """Approximate the sigmoid by a line: ``clip(slope * x + 0.5, 0, 1)``.
+
+    The derivative is `slope` for ``|x| < 0.5 / slope``, else 0.
+
+    Args:
+        x: any shape, floating.
+        slope: 1/6 (the default) as in PyTorch and Keras 3; 0.2 as in Theano and Keras 2. The two differ by up
+            to 1/12.
+
+    Raises:
+        ValueError: slope is not positive.
+    """
+    if not slope > 0:
+        raise ValueError(f"hard_sigmoid: slope must be > 0, got {slope}")
+    end = 0.5 / slope
+    return hard_sigmoid_forward(x, slope, end), lambda gy: (hard_sigmoid_backward(gy, x, slope, end),)

@@ -1,0 +1,182 @@
+"""The loss of class labels: nll_loss, and what cross_entropy shares with it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ...autograd.tensor import as_array, op
+from ...device import Array, array_module, is_array, is_gpu_array
+from ...kernels import elementwise, reduction
+from ..softmax import check_floating
+from .regression import check_reduction, constant, reduce_loss, spread_gradient
+
+
+# `i` numbers the positions; out of the range of classes nothing is read and all is NaN.
+@elementwise(
+    "raw T x, int64 t, A top, A rest, A weight, A gap, A total, A keep, A spread,"
+    " int64 classes, int64 inner, int64 ignored",
+    "A loss, A kept",
+    """
+    bool inside = 0 <= t && t < classes;
+    A own = inside ? A(x[(i / inner * classes + t) * inner + i % inner]) : A(0);
+    kept = t == ignored ? A(0) : inside ? weight : log(A(-1));
+    loss = kept == 0 ? A(0) : kept * keep * ((top - own) + log1p(rest));
+    loss += t == ignored ? A(0) : spread * (gap + total * log1p(rest));
+    """,
+)
+def label_loss(x, t, top, rest, weight, gap, total, keep, spread, classes, inner, ignored):
+    i = np.arange(t.size).reshape(t.shape)
+    inside = (t >= 0) & (t < classes)
+    own = x.reshape(-1)[(i // inner * classes + np.where(inside, t, 0)) * inner + i % inner]
+    ours = t != ignored
+    kept = np.where(ours, np.where(inside, weight, np.nan), 0).astype(x.dtype)
+    tail = np.log1p(rest, dtype=x.dtype)
+    loss = np.where(kept == 0, 0, kept * keep * ((top - own) + tail))
+    if spread:
+        loss += np.where(ours, spread * (gap + total * tail), 0)
+    return loss, kept
+
+
+# x gives shape and dtype; kept is NaN for a label out of range.
+@elementwise(
+    "T x, int64 t, int64 c, A kept, A g",
+    "T gx",
+    "gx = kept != kept ? kept : t == c && kept != 0 ? -kept * g : A(0)",
+    along="c",
+)
+def nll_backward(x, t, c, kept, g):
+    gx = np.zeros_like(x)
+    gx += np.where(kept == kept, 0, kept)
+    own = np.where(kept == 0, 0, -kept * g)
+    np.put_along_axis(gx, np.clip(t, 0, c.size - 1), own, x.ndim - c.ndim)
+    return gx
+
+
+# The two sums of a mean over labels and its quotient at once; `kept` holds the weights.
+@reduction(
+    "T in_loss, T in_kept",
+    "T out_mean, T out_total",
+    map="MeanState{in_loss, in_kept}",
+    reduce="MeanState{a.sum + b.sum, a.kept + b.kept}",
+    post="out_mean = a.sum / a.kept, out_total = a.kept",
+    identity="MeanState{0, 0}",
+    reduce_type="MeanState",
+    preamble="struct MeanState { A sum; A kept; };",
+)
+def label_mean(loss, kept, axis, keepdims):
+    total = kept.sum(axis=axis, keepdims=keepdims)
+    return loss.sum(axis=axis, keepdims=keepdims) / total, total
+
+
+def reduce_label_loss(loss: Array, kept: Array, dtype: Any, reduction: str) -> tuple[Array, Any]:
+    """Return the loss of labels reduced as `reduce_loss` does, and what its gradient is divided by."""
+    if reduction != "mean":
+        return reduce_loss(loss, dtype, reduction, 1), 1
+    mean, total = label_mean(loss, kept, axis=None)
+    return mean.astype(dtype, copy=False), total
+
+
+def class_axis(who: str, x: Array, axis: int) -> int:
+    """Return the class axis counted from the front; the only one of a single row of logits."""
+    axis = 0 if x.ndim == 1 else axis
+    if not -x.ndim <= axis < x.ndim or x.shape[axis] == 0:
+        raise ValueError(f"{who}: axis {axis} must hold at least one class, got shape {x.shape}")
+    return axis % x.ndim
+
+
+def class_weight(who: str, weight: Any, x: Array, axis: int) -> Any:
+    """Return the class weights as an array that broadcasts against `x`, or 1.0."""
+    if weight is None:
+        return 1.0
+    weight = constant(who, "weight", weight, x)
+    if weight.shape != (x.shape[axis],):
+        raise ValueError(f"{who}: weight must have shape (C,) = {(x.shape[axis],)}, got {weight.shape}")
+    return weight.reshape(-1, *(1,) * (x.ndim - axis - 1))
+
+
+def labels(who: str, x: Array, target: Array, axis: int, ignored: int) -> Array:
+    """Return the labels as int64 with the class axis put back."""
+    if target.dtype.kind not in "iu":
+        raise TypeError(f"{who}: target must hold class labels of integer dtype, got {target.dtype}")
+    if target.shape != without(x.shape, axis):
+        raise ValueError(
+            f"{who}: class labels must have the shape of {x.shape} without axis {axis}, {without(x.shape, axis)},"
+            f" got {target.shape}"
+        )
+    classes = x.shape[axis]
+    t = target.astype(np.int64, copy=False)
+    if t.size and not is_gpu_array(t) and (t.min() < 0 or t.max() >= classes):
+        wrong = t[((t < 0) | (t >= classes)) & (t != ignored)]
+        if wrong.size:
+            raise ValueError(
+                f"{who}: class labels must be 0 to {classes - 1}, or ignore_index = {ignored}; got {wrong[0]}"
+            )
+    return t.reshape(*x.shape[:axis], 1, *x.shape[axis + 1 :])
+
+
+def class_numbers(x: Array, axis: int) -> Array:
+    """Return 0, 1, ... along the class axis."""
+    return array_module(x).arange(x.shape[axis]).reshape(-1, *(1,) * (x.ndim - axis - 1))
+
+
+def weight_of(weight: Any, t: Array, classes: int) -> Any:
+    """Return the weight of each label; of one out of range, that of some class."""
+    return weight.reshape(-1)[t % classes] if is_array(weight) else weight
+
+
+def without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
+    """Return `shape` without the length of `axis`."""
+    return shape[:axis] + shape[axis + 1 :]
+
+
+def expand(a: Array, axis: int) -> Array:
+    """Put the class axis back into a gradient, with length 1; that of a mean or sum stays as it is."""
+    return a.reshape(*a.shape[:axis], 1, *a.shape[axis:]) if a.ndim else a
+
+
+@op
+def nll_loss(
+    log_probs,
+    target,
+    *,
+    weight: Any = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    axis: int = 1,
+):
+    """Return minus the log-probability of the class that `target` names.
+
+    Args:
+        log_probs: (N, C, ...) log-probabilities, as `log_softmax` gives them, or (C,). From logits
+            `cross_entropy` is faster and more accurate.
+        target: class labels; this, and the other arguments and errors, as in `cross_entropy`.
+        weight: (C,), one factor for each class; gets no gradient.
+        ignore_index: label whose positions count nothing.
+        reduction: "mean", "sum" or "none".
+        axis: the class axis.
+
+    Raises:
+        ValueError, TypeError: as `cross_entropy`.
+    """
+    check_reduction("nll_loss", reduction)
+    check_floating("nll_loss", log_probs, "log_probs")
+    axis = class_axis("nll_loss", log_probs, axis)
+    weight = class_weight("nll_loss", weight, log_probs, axis)
+    target = as_array(target)
+    t = labels("nll_loss", log_probs, target, axis, ignore_index)
+    classes = log_probs.shape[axis]
+    own = weight_of(weight, t, classes)
+    sizes = (classes, math.prod(log_probs.shape[axis + 1 :]), ignore_index)
+    loss, kept = label_loss(log_probs, t, 0.0, 0.0, own, 0.0, 0.0, 1.0, 0.0, *sizes)
+    value, divisor = reduce_label_loss(
+        loss.reshape(target.shape), kept.reshape(target.shape), log_probs.dtype, reduction
+    )
+
+    def vjp(gy):
+        g = spread_gradient(expand(gy, axis), log_probs.dtype, divisor)
+        return (nll_backward(log_probs, t, class_numbers(log_probs, axis), kept, g), None)
+
+    return value, vjp

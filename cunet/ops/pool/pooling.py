@@ -1,0 +1,244 @@
+"""Pooling over 1, 2 or 3 spatial axes: largest and mean element of sliding, or adaptive, windows."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+from ...autograd.tensor import Tensor, op
+from ...device import Array, array_module
+from ...kernels.backends.native import pooling
+from ..windows import Windows, check_fit, check_input, described, from_planes, per_axis, three, to_planes
+from . import kernels as kernels
+
+Axes = int | tuple[int, ...]
+Plan = Callable[[tuple[int, ...]], Windows]  # what windows there are over spatial axes of these lengths
+
+
+def _sliding(
+    sizes: tuple[int, ...], *, who: str, kernel: Any, stride: Any, padding: Any, dilation: Any = 1, ceil_mode: bool
+) -> Windows:
+    """Return the windows of a pool over axes of these `sizes`."""
+    ndim = len(sizes)
+    kernel = per_axis(who, "kernel_size", kernel, ndim)
+    stride = kernel if stride is None else per_axis(who, "stride", stride, ndim)
+    padding, dilation = per_axis(who, "padding", padding, ndim, 0), per_axis(who, "dilation", dilation, ndim)
+    reach = tuple((k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True))
+    if any(2 * p > r for p, r in zip(padding, reach, strict=True)):
+        raise ValueError(
+            f"{who}: padding must be at most half the kernel, got padding {padding} for a reach of {reach}"
+        )
+    out = []
+    for n, r, s, p in zip(sizes, reach, stride, padding, strict=True):
+        count = (n + 2 * p - r + (s - 1 if ceil_mode else 0)) // s + 1
+        # A window that would begin behind the data is no window.
+        out.append(count - 1 if ceil_mode and (count - 1) * s >= n + p else count)
+    if min(out) < 1:
+        check_fit(who, sizes, reach, [2 * p for p in padding])
+        raise ValueError(f"{who}: the spatial axes of x must not be empty, got {sizes}")
+    return Windows(
+        three(sizes, 1), three(out, 1), three(kernel, 1), three(stride, 1), three(padding, 0), three(dilation, 1)
+    )
+
+
+def _adaptive(sizes: tuple[int, ...], *, who: str, output_size: Any) -> Windows:
+    """Return windows that cut each axis into `output_size` parts of about equal length."""
+    ndim = len(sizes)
+    wanted = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * ndim
+    if len(wanted) == ndim:
+        wanted = tuple(n if o is None else o for n, o in zip(sizes, wanted, strict=True))
+    wanted = per_axis(who, "output_size", wanted, ndim)
+    if min(sizes) < 1:
+        raise ValueError(f"{who}: spatial axes must not be empty, got {sizes}")
+    # Parts of equal length are ordinary windows, which are faster.
+    even = [n % o == 0 for n, o in zip(sizes, wanted, strict=True)]
+    kernel = [-(-n // o) + (not e) for n, o, e in zip(sizes, wanted, even, strict=True)]
+    stride = [n // o if e else 0 for n, o, e in zip(sizes, wanted, even, strict=True)]
+    return Windows(three(sizes, 1), three(wanted, 1), three(kernel, 1), three(stride, 1), (0, 0, 0), (1, 1, 1))
+
+
+def _planes(x: Array, channels_last: bool) -> Array:
+    """Return ``(N, C, *spatial)`` as contiguous ``(N * C, D, H, W)``."""
+    x = to_planes(x, channels_last)
+    return array_module(x).ascontiguousarray(x.reshape(x.shape[0] * x.shape[1], *x.shape[2:]))
+
+
+def _pool(name: str, arrays: dict[str, Array], windows: Windows, shape: tuple[int, ...], *options: Any) -> Array:
+    """Run a kernel: compiled where that can be had."""
+    result = pooling.pool(name, arrays, windows, shape, *options or (0, 0.0))
+    if result is None:
+        result = getattr(kernels, name)(*arrays.values(), *options, *windows.numbers(), shape=shape)
+    return result
+
+
+@op
+def _max_pool(x, *, who, ndim, plan, channels_last, return_indices):
+    windows = plan(check_input(who, x, ndim, channels_last))
+    planes = _planes(x, channels_last)
+    shape = (len(planes), *windows.out)
+    lead = (x.shape[0], x.shape[-1 if channels_last else 1])
+    best = _pool("max_pool_forward", {"x": planes}, windows, shape)
+
+    def vjp(gy):
+        g = _planes(gy[0] if return_indices else gy, channels_last)
+        gx = _pool("max_pool_backward", {"gy": g, "x": planes, "y": best}, windows, planes.shape)
+        return (from_planes(gx.reshape(*lead, *windows.sizes), ndim, channels_last),)
+
+    y = from_planes(best.reshape(*lead, *windows.out), ndim, channels_last)
+    if not return_indices:
+        return y, vjp
+    where = _pool("max_pool_indices", {"x": planes}, windows, shape).reshape(*lead, *windows.out)
+    return (y, from_planes(where, ndim, channels_last)), vjp
+
+
+@op
+def _avg_pool(x, *, who, ndim, plan, channels_last, count_include_pad=False, divisor=0.0):
+    windows = plan(check_input(who, x, ndim, channels_last))
+    options = int(count_include_pad), divisor
+    lead = (x.shape[0], x.shape[-1 if channels_last else 1])
+    shape = (math.prod(lead), *windows.sizes)
+    y = _pool("avg_pool_forward", {"x": _planes(x, channels_last)}, windows, (shape[0], *windows.out), *options)
+
+    def vjp(gy):
+        gx = _pool("avg_pool_backward", {"gy": _planes(gy, channels_last)}, windows, shape, *options)
+        return (from_planes(gx.reshape(*lead, *windows.sizes), ndim, channels_last),)
+
+    return from_planes(y.reshape(*lead, *windows.out), ndim, channels_last), vjp
+
+
+_MAX_DOC = """Return the largest element of each window of {kernel}.
+
+    Among equal largest elements the first of the window (in the order of memory) gets the gradient, and is the one
+    whose index is returned; a NaN beats every number, the first NaN wins. Padding never wins.
+
+    Args:
+        x: shape (N, C, {axes}).
+        kernel_size: a number, or one per axis.
+        stride: the same; by default `kernel_size`.
+        padding: at most half the kernel, at both ends; a number, or one per axis.
+        dilation: distance between the elements of a window; a number, or one per axis.
+        ceil_mode: whether a last window may hang over the end.
+        return_indices: whether to return also where each maximum was.
+        channels_last: `x` and the result are (N, {axes}, C).
+
+    Returns:
+        Shape (N, C, ...) with ``floor((length + 2 padding - dilation (k - 1) - 1) / stride) + 1`` along each axis
+        (ceil if `ceil_mode`); with `return_indices` also int64 of the same shape: positions in the flattened
+        spatial axes of `x`.
+
+    Raises:
+        ValueError: wrong number of axes, or the kernel is larger than the padded input.
+    """
+
+_AVG_DOC = """Return the mean of each window of {kernel}.
+
+    Args:
+        x: shape (N, C, {axes}).
+        kernel_size, stride, padding, ceil_mode, channels_last: see `max_pool{ndim}d`.
+        count_include_pad: whether the zeros of the padding count as elements.
+        divisor_override: what to divide the sums by instead of the number of elements.
+
+    Returns:
+        Shape (N, C, ...), as of `max_pool{ndim}d`.
+
+    Raises:
+        ValueError: wrong number of axes, or the kernel is larger than the padded input.
+    """
+
+_ADAPTIVE_DOC = """Return the {what} element of each of `output_size` parts of the input.
+
+    Window o of n along an axis of length L is ``floor(o L / n)`` to ``ceil((o + 1) L / n)``, end excluded; 1 pools
+    over the whole axis.{more}
+
+    Args:
+        x: shape (N, C, {axes}).
+        output_size: a number, or one per axis; None keeps the length of the axis.{indices}
+        channels_last: `x` and the result are (N, {axes}, C).
+
+    Returns:
+        Shape (N, C, *output_size){returns}.
+
+    Raises:
+        ValueError: wrong number of axes, or a spatial axis is empty.
+    """
+
+
+def _max(ndim: int) -> Callable[..., Any]:
+    who = f"max_pool{ndim}d"
+
+    def max_pool(
+        x: Any,
+        kernel_size: Axes,
+        stride: Axes | None = None,
+        padding: Axes = 0,
+        dilation: Axes = 1,
+        ceil_mode: bool = False,
+        return_indices: bool = False,
+        channels_last: bool = False,
+    ) -> Any:
+        options: dict[str, Any] = {"kernel": kernel_size, "stride": stride, "padding": padding, "dilation": dilation}
+        plan = functools.partial(_sliding, who=who, ceil_mode=ceil_mode, **options)
+        return _max_pool(x, who=who, ndim=ndim, plan=plan, channels_last=channels_last, return_indices=return_indices)
+
+    return described(max_pool, who, _MAX_DOC, ndim)
+
+
+def _avg(ndim: int) -> Callable[..., Tensor]:
+    who = f"avg_pool{ndim}d"
+
+    def avg_pool(
+        x: Any,
+        kernel_size: Axes,
+        stride: Axes | None = None,
+        padding: Axes = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: float | None = None,
+        channels_last: bool = False,
+    ) -> Tensor:
+        if divisor_override is not None and not divisor_override:
+            raise ValueError(f"{who}: divisor_override must not be 0")
+        plan = functools.partial(
+            _sliding, who=who, kernel=kernel_size, stride=stride, padding=padding, ceil_mode=ceil_mode
+        )
+        options = {"count_include_pad": count_include_pad, "divisor": float(divisor_override or 0)}
+        return _avg_pool(x, who=who, ndim=ndim, plan=plan, channels_last=channels_last, **options)
+
+    return described(avg_pool, who, _AVG_DOC, ndim)
+
+
+def _adaptive_avg(ndim: int) -> Callable[..., Tensor]:
+    who = f"adaptive_avg_pool{ndim}d"
+
+    def adaptive_avg_pool(x: Any, output_size: Any, channels_last: bool = False) -> Tensor:
+        plan = functools.partial(_adaptive, who=who, output_size=output_size)
+        return _avg_pool(x, who=who, ndim=ndim, plan=plan, channels_last=channels_last)
+
+    return described(adaptive_avg_pool, who, _ADAPTIVE_DOC, ndim, what="mean", more="", indices="", returns="")
+
+
+def _adaptive_max(ndim: int) -> Callable[..., Any]:
+    who = f"adaptive_max_pool{ndim}d"
+
+    def adaptive_max_pool(x: Any, output_size: Any, return_indices: bool = False, channels_last: bool = False) -> Any:
+        plan = functools.partial(_adaptive, who=who, output_size=output_size)
+        return _max_pool(x, who=who, ndim=ndim, plan=plan, channels_last=channels_last, return_indices=return_indices)
+
+    return described(
+        adaptive_max_pool,
+        who,
+        _ADAPTIVE_DOC,
+        ndim,
+        what="largest",
+        more=f" Ties as in `max_pool{ndim}d`.",
+        indices=f"\n        return_indices: see `max_pool{ndim}d`.",
+        returns=", and the indices if asked for",
+    )
+
+
+max_pool1d, max_pool2d, max_pool3d = (_max(ndim) for ndim in (1, 2, 3))
+avg_pool1d, avg_pool2d, avg_pool3d = (_avg(ndim) for ndim in (1, 2, 3))
+adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = (_adaptive_avg(ndim) for ndim in (1, 2, 3))
+adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d = (_adaptive_max(ndim) for ndim in (1, 2, 3))

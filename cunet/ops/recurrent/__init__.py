@@ -1,0 +1,1 @@
+"""Recurrent layers: RNN, LSTM and GRU over whole sequences."""

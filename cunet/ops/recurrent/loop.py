@@ -1,0 +1,255 @@
+"""The loop over time of RNN, LSTM and GRU, there and back.
+
+The projection of all inputs is one product before the loop, the gradients of both weights are one each after
+the loop back; a step is one product and one kernel. Batches of sequences of different lengths are sorted
+by falling length, so that the sequences which still run at a step are the first rows.
+
+What a step takes and writes is described once, as arrays over all steps (`Step`). The loop runs in Python, or,
+where kernels are compiled for the CPU, in `cunet.kernels.backends.native.recurrence`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...device import Array, array_module, is_gpu_array, is_half
+from ...kernels.backends.native.recurrence import run as native_loop
+from ..linalg import _rows, column_sums, product
+from .kernels import (
+    gru_backward,
+    gru_forward,
+    lstm_backward,
+    lstm_forward,
+    rnn_relu_backward,
+    rnn_relu_forward,
+    rnn_tanh_backward,
+    rnn_tanh_forward,
+)
+
+Sizes = tuple[int, ...]
+
+
+class Step(NamedTuple):
+    """A kernel with its inputs and outputs over all steps.
+
+    An array of shape (T, N, ...) lies in the order of the loop; one of shape (N, ...) or a number is the same in
+    every step.
+    """
+
+    kernel: Callable[..., Any]
+    ins: tuple[Any, ...]
+    outs: tuple[Array, ...]
+
+    def backwards(self) -> Step:
+        """Return the same in the opposite order."""
+        ins, outs = (tuple(a[::-1] if getattr(a, "ndim", 0) == 3 else a for a in part) for part in self[1:])
+        return Step(self.kernel, ins, outs)
+
+    def run(self, s: int, n: int) -> None:
+        """Run the kernel on the first `n` rows of step `s`; it writes its outputs where they belong."""
+        ins, outs = ([_rows_at(a, s, n) for a in part] for part in self[1:])
+        results = self.kernel(*ins, *outs)
+        if is_half(outs[0].dtype) and not is_gpu_array(outs[0]):  # computed in float32, returned as new arrays
+            for out, result in zip(outs, results if isinstance(results, tuple) else (results,), strict=True):
+                out[...] = result
+
+
+def _rows_at(a: Any, s: int, n: int) -> Any:
+    ndim = getattr(a, "ndim", 0)
+    return a[s, :n] if ndim == 3 else a[:n] if ndim == 2 else a
+
+
+class Layer:
+    """The loop over time, forward and backward: all but what one step computes.
+
+    What is indexed by time is seen through views in the order of the loop: in reverse the last step comes first.
+    States have one entry more than there are steps: the one before step s at s, the one after it at s + 1. Where a
+    sequence does not run, its state is passed on.
+    """
+
+    biases_add_up = True  # whether it does not matter to which projection the biases are added
+
+    def __init__(
+        self, x: Array, weights: tuple[Any, ...], mask: Array | None, states: Sequence[Any], sizes: Any, reverse: bool
+    ) -> None:
+        self.w_ih, self.w_hh, self.b_ih, self.b_hh = weights
+        self.x, self.mask = x, mask
+        self.steps, self.batch = x.shape[:2]
+        self.width = self.w_hh.shape[1]
+        self.time = slice(None, None, -1) if reverse else slice(None)
+        self.sizes = tuple(sizes or (self.batch,) * self.steps)[self.time]
+        self.padded = any(n < self.batch for n in self.sizes)
+        self.xp = array_module(x)
+        gx = product(_rows(x), self.w_ih.T)
+        self.bias = self.b_hh  # of the projection of the state: a step adds it while that is in the cache
+        if self.b_ih is not None and self.biases_add_up:
+            self.bias = self.b_ih + self.b_hh
+        elif self.b_ih is not None:
+            gx += self.b_ih
+        self.gx = gx.reshape(self.steps, self.batch, gx.shape[1])[self.time]
+        self.states = [self._room(s) for s in states]
+
+    def _room(self, first: Array | None) -> Array:
+        room = self.xp.empty((self.steps + 1, self.batch, self.width), self.gx.dtype)[self.time]
+        room[0] = 0 if first is None else first
+        return room
+
+    def _step(self, p: Array) -> Step:
+        """Return what computes the states after a step from its projection `p` of the state before it."""
+        raise NotImplementedError
+
+    def _step_back(self, gy: Array, grads: Gradients) -> tuple[Step, Array | None]:
+        """Return what computes the gradients of the gates, and where it leaves what goes to h directly, or None."""
+        raise NotImplementedError
+
+    def run(self) -> tuple[Array, ...]:
+        """Return the outputs of all steps, and the last states."""
+        w = self.xp.ascontiguousarray(self.w_hh.T)  # a product by it is a quarter faster, and there are many
+        p = self.xp.empty(self.gx.shape[1:], self.gx.dtype)
+        self._pass_on()  # for those that begin late
+        self._loop(self._step(p), self.sizes, (self.states[0][:-1], w, p), self.bias)
+        self._pass_on()  # for those that end early
+        y = self.states[0][1:][self.time]
+        if self.padded:
+            y = y.copy()
+            for t, n in enumerate(self.sizes[self.time]):
+                if n < self.batch:
+                    y[t, n:] = 0
+        # Copies: the last state is often kept when the rest is not wanted any more.
+        return (y, *[room[-1].copy() for room in self.states])
+
+    def _pass_on(self) -> None:
+        for s, n in enumerate(self.sizes):
+            if n < self.batch:
+                for room in self.states:
+                    room[s + 1, n:] = room[s, n:]
+
+    def _loop(
+        self, step: Step, sizes: Sizes, factors: tuple[Array, Array, Array], extra: Any, back: bool = False
+    ) -> None:
+        """Go through the steps: ``y = x @ w + extra`` for factors (x, w, y), before the kernel, or `back`, after it.
+
+        The mask goes to x, or `back`, to the product.
+        """
+        ways = {"running": sizes, "mask": self.mask, "extra": extra, "product_first": not back}
+        if self.xp is np and native_loop(step.kernel, (*step.ins, *step.outs), factors, **ways):
+            return
+        x, w, y = factors
+        for s, n in enumerate(sizes):
+            if not n:
+                continue
+            if back:
+                step.run(s, n)
+            out = product(self._masked(_rows_at(x, s, n), n, not back), w, out=_rows_at(y, s, n))
+            if back and self.mask is not None:
+                out *= self.mask[:n]
+            if extra is not None:
+                out += _rows_at(extra, s, n)
+            if not back:
+                step.run(s, n)
+
+    def _masked(self, h: Array, n: int, wanted: bool = True) -> Array:
+        return h * self.mask[:n] if wanted and self.mask is not None else h
+
+    def run_back(self, gy: Array | None, last: Sequence[Array | None]) -> Gradients:
+        """Go through the steps backwards, from the gradients of the outputs and of the last states."""
+        grads = Gradients(self, last)
+        if gy is None:
+            gy = self.xp.broadcast_to(self.xp.zeros(self.width, self.gx.dtype), (self.batch, self.width))
+        else:  # one row after the other in memory: what `broadcast_to` made of a sum is not
+            gy = (gy if gy.strides[-1] == gy.itemsize else gy.copy())[self.time]
+        step, direct = self._step_back(gy, grads)
+        factors = (grads.gp[self.time][::-1], self.w_hh, grads.states[0])
+        self._loop(step.backwards(), self.sizes[::-1], factors, direct, back=True)
+        return grads
+
+    def vjp(self, gys: Sequence[Array | None]) -> tuple[Any, ...]:
+        """Return thunks for the gradients of x, the first states, weights and biases, and None for the mask."""
+        grads = functools.cache(lambda: self.run_back(gys[0], gys[1:]))
+
+        def for_state(k: int) -> Callable[[], Array]:
+            return lambda: grads().states[k]
+
+        def for_w_hh() -> Array:
+            before = self.states[0][:-1][self.time]
+            return product(_rows(grads().gp).T, _rows(before if self.mask is None else before * self.mask))
+
+        both = functools.cache(lambda: column_sums(_rows(grads().gx)))
+        return (
+            lambda: product(_rows(grads().gx), self.w_ih).reshape(self.x.shape),
+            *[for_state(k) for k in range(len(self.states))],
+            lambda: product(_rows(grads().gx).T, _rows(self.x)),
+            for_w_hh,
+            both,
+            both if self.biases_add_up else lambda: column_sums(_rows(grads().gp)),
+            None,
+        )
+
+
+class Gradients:
+    """What grows on the way back: gradients of the states, and, in the order of time, of both parts of the gates."""
+
+    def __init__(self, layer: Layer, last: Sequence[Array | None]) -> None:
+        xp, dtype = layer.xp, layer.gx.dtype
+        shape = (layer.batch, layer.width)
+        self.states = [xp.zeros(shape, dtype) if g is None else g.astype(dtype, order="C") for g in last]
+        room = xp.zeros if layer.padded else xp.empty
+        self.gx = room(layer.gx.shape, dtype)
+        self.gp = self.gx if layer.biases_add_up else room(layer.gx.shape, dtype)
+
+
+class RNN(Layer):
+    """h = tanh(x + p)."""
+
+    forward_kernel, backward_kernel = rnn_tanh_forward, rnn_tanh_backward
+
+    def _step(self, p: Array) -> Step:
+        return Step(type(self).forward_kernel, (self.gx, p), (self.states[0][1:],))
+
+    def _step_back(self, gy: Array, grads: Gradients) -> tuple[Step, None]:
+        ins = (gy, grads.states[0], self.states[0][1:])
+        return Step(type(self).backward_kernel, ins, (grads.gx[self.time],)), None
+
+
+class ReluRNN(RNN):
+    """h = relu(x + p)."""
+
+    forward_kernel, backward_kernel = rnn_relu_forward, rnn_relu_backward
+
+
+class LSTM(Layer):
+    """States are h and c; gates are input, forget, cell, output."""
+
+    def _step(self, p: Array) -> Step:
+        h, cells = self.states
+        # The projection of the input is not needed again: the gates take its place.
+        return Step(lstm_forward, (self.gx, p, cells[:-1], self.width), (h[1:], cells[1:], self.gx))
+
+    def _step_back(self, gy: Array, grads: Gradients) -> tuple[Step, None]:
+        cells, (gh, gc) = self.states[1], grads.states
+        ins = (self.gx, gy, gh, gc, cells[:-1], cells[1:], self.width)
+        return Step(lstm_backward, ins, (gc, grads.gx[self.time])), None
+
+
+class GRU(Layer):
+    """Gates are reset, update, new; the bias of the last one's p is inside the reset gate."""
+
+    biases_add_up = False
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.q = self.xp.empty((self.steps, self.batch, self.width), self.gx.dtype)
+
+    def _step(self, p: Array) -> Step:
+        h = self.states[0]
+        return Step(gru_forward, (self.gx, p, h[:-1], self.width), (h[1:], self.q, self.gx))
+
+    def _step_back(self, gy: Array, grads: Gradients) -> tuple[Step, Array]:
+        direct = self.xp.empty((self.batch, self.width), self.gx.dtype)
+        ins = (self.gx, gy, grads.states[0], self.states[0][:-1], self.q, self.width)
+        outs = (direct, grads.gx[self.time], grads.gp[self.time])
+        return Step(gru_backward, ins, outs), direct

@@ -1,0 +1,7 @@
+"""Run ``python -m cunet.parity``."""
+
+import sys
+
+from . import main
+
+sys.exit(main())

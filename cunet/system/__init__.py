@@ -1,0 +1,1 @@
+"""What cunet asks the machine: cores and BLAS, folders, files, and how a person is told."""
