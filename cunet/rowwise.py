@@ -1,5 +1,5 @@
-"""Kernels that fold each row and use the result in it; see `cunet.kernels.rowwise`."""
+"""Kernels that fold each row and use the result in it; see `cunet.kernels.kinds.rowwise`."""
 
-from .kernels.rowwise import Rowwise, rowwise
+from .kernels.kinds import rowwise
 
-__all__ = ["Rowwise", "rowwise"]
+__all__ = ["rowwise"]

@@ -1,5 +1,19 @@
 """Kernels: a NumPy body and a CUDA body that must agree, and what runs them."""
 
-from .kernel import KERNELS, Elementwise, Kernel, Reduction, elementwise, reduction
+from .dispatch import Kernel, listening
+from .kinds import elementwise, grid, inplace, primitive, reduction, rowwise
+from .spec import KERNELS, TwoPass, Warps
 
-__all__ = ["KERNELS", "Elementwise", "Kernel", "Reduction", "elementwise", "reduction"]
+__all__ = [
+    "KERNELS",
+    "Kernel",
+    "TwoPass",
+    "Warps",
+    "elementwise",
+    "grid",
+    "inplace",
+    "listening",
+    "primitive",
+    "reduction",
+    "rowwise",
+]

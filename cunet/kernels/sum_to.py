@@ -1,14 +1,10 @@
-"""Sums over axes that keep a GPU busy: what gradients of biases, factors and broadcast arrays need.
-
-CuPy folds the rows of a (65536, 768) gradient in 24 blocks, whatever the GPU has; see
-`cunet.kernels.backends.cuda.reduction`.
-"""
+"""Sums over axes, kept in float32 for half types: what gradients of biases, factors and broadcast arrays need."""
 
 from __future__ import annotations
 
-from ..device import Array, accumulator, is_gpu_array
-from . import reduction
-from .spec import reduced_shape
+from ..device import Array, accumulator
+from .axes import reduced_shape
+from .kinds import primitive, reduction
 
 
 @reduction("T in_x", "A out_total", map="A(in_x)", reduce="a + b", post="out_total = a", identity="0")
@@ -16,21 +12,20 @@ def sum_elements(x, axis, keepdims):
     return x.sum(axis=axis, keepdims=keepdims)
 
 
-def total(x: Array, axes: tuple[int, ...], keepdims: bool = True) -> Array:
+@primitive
+def sum_over(x: Array, axes: tuple[int, ...], keepdims: bool = True) -> Array:
     """Return the sums over `axes` (counted from 0), kept in float32 for half types."""
-    if not is_gpu_array(x) or x.size == 0 or not axes:
-        return x.sum(axis=axes, keepdims=keepdims, dtype=accumulator(x.dtype))
-    kept = reduced_shape(x.shape, axes, keepdims)
-    # Neighbours that share a fate are one axis; those of length 1 do not count.
-    lengths: list[int] = []
-    folded: list[bool] = []
-    for k, n in enumerate(x.shape):
-        if n > 1 and folded and folded[-1] == (k in axes):
-            lengths[-1] *= n
-        elif n > 1:
-            lengths.append(n)
-            folded.append(k in axes)
-    x, wide = x.reshape(lengths), accumulator(x.dtype)
+    return x.sum(axis=axes, keepdims=keepdims, dtype=accumulator(x.dtype))
+
+
+@sum_over.cuda
+def _on_gpu(x: Array, axes: tuple[int, ...], keepdims: bool = True) -> Array:
+    """Keep a GPU busy: CuPy folds the rows of a (65536, 768) gradient in 24 blocks, whatever the GPU has."""
+    if x.size == 0 or not axes:
+        return NotImplemented
+    kept, wide = reduced_shape(x.shape, axes, keepdims), accumulator(x.dtype)
+    lengths, folded = _merged(x.shape, axes)
+    x = x.reshape(lengths)
     if folded == [True]:
         return x.sum(dtype=wide).reshape(kept)
     if folded and folded.pop():  # the last axes first: each of their sums is of one row
@@ -40,3 +35,16 @@ def total(x: Array, axes: tuple[int, ...], keepdims: bool = True) -> Array:
         x = sum_elements(x, axis=0, keepdims=False) if left == (0,) else x.sum(axis=left, dtype=wide)
     x = x.astype(wide, copy=False)
     return x if x.shape == kept else x.reshape(kept)  # no view where none is needed: gradients have owners
+
+
+def _merged(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[list[int], list[bool]]:
+    """Return lengths, and which are folded, where neighbours that share a fate are one axis, without those of 1."""
+    lengths: list[int] = []
+    folded: list[bool] = []
+    for k, n in enumerate(shape):
+        if n > 1 and folded and folded[-1] == (k in axes):
+            lengths[-1] *= n
+        elif n > 1:
+            lengths.append(n)
+            folded.append(k in axes)
+    return lengths, folded

@@ -1,9 +1,9 @@
-"""Kernels that follow each other on the same rows, run on a block of rows at a time.
+"""Kernels that follow each other on the same rows, run tile by tile: on a block of rows at a time.
 
 A norm reads its input for the statistics, and again to apply them. Of long arrays the second reading comes from memory,
 which takes longer than the arithmetic. Block by block of the first axis it comes from the cache::
 
-    with Together(x) as run:
+    with Tiled(x) as run:
         mean, var, rstd = run(moments, x, eps, axis=(1,), keepdims=True)
         y = run(normalize, x, mean, rstd, weight, bias)
 
@@ -12,19 +12,19 @@ Results are filled when the ``with`` block ends: inside they may be handed on an
 
 from __future__ import annotations
 
+import functools
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
-from .backends import native
-from .backends.numpy import blocks
-from .kernel import Elementwise, Reduction
+from .dispatch import Deferred, Kernel, defer, observed, run_deferred
+from .spec import PrimitiveSpec, single
 
-LONG = 65536  # elements; less stays in the cache anyway
+LONG = 65536  # elements of an array; two float32 arrays of fewer stay in a core's cache anyway
 
 
-class Together:
+class Tiled:
     """Calls kernels like functions, but on a CPU and for long arrays only when the ``with`` block ends.
 
     Args:
@@ -37,11 +37,10 @@ class Together:
 
     def __init__(self, lead: Any) -> None:
         self._lead = lead
-        least = LONG if native.active and native.threads else blocks.THREADED
-        self.waits = type(lead) is np.ndarray and lead.ndim > 1 and len(lead) > 1 and lead.size >= least
-        self._calls: list[tuple[Any, Any, Any, list[np.ndarray], Any]] = []
+        self.waits = type(lead) is np.ndarray and lead.ndim > 1 and len(lead) > 1 and lead.size >= LONG
+        self._calls: list[Deferred] = []
 
-    def __enter__(self) -> Together:
+    def __enter__(self) -> Tiled:
         """Begin."""
         return self
 
@@ -50,28 +49,31 @@ class Together:
         if kind is None:
             self._finish()
 
-    def __call__(self, kernel: Elementwise | Reduction, *args: Any, **axes: Any) -> Any:
+    def __call__(self, kernel: Kernel, *args: Any, **options: Any) -> Any:
         """Return what the kernel returns, to be filled later."""
         if self.waits:
-            call = native.active and kernel.for_cpu(args[kernel._lead])
-            packed = call.pack(args, args[kernel._lead], native.threads, **axes) if call else None
-            outs = packed[1] if packed else None if call else blocks.outputs(kernel, args, **axes)
-            if outs and not (self._calls and (self._calls[-1][-1] is None) != (packed is None)):
-                self._calls.append((kernel, args, axes, outs, packed))
-                return outs[0] if len(outs) == 1 else tuple(outs)
+            call = defer(kernel, args, options)
+            if call is not None and not (self._calls and self._calls[-1].backend is not call.backend):
+                self._calls.append(call)
+                return single(call.outs)
             self._finish()  # what it reads must be there
-        return kernel(*args, **axes)
+        return kernel(*args, **options)
 
     def _finish(self) -> None:
         calls, self._calls = self._calls, []
-        if not calls:
-            return
-        if calls[0][-1] is not None:  # then all are
-            if native.run_together([packed for *_, packed in calls], self._lead):
-                return
-        elif blocks.rows([(kernel.body, args, axes, outs) for kernel, args, axes, outs, _ in calls], self._lead):
-            return
-        for kernel, args, axes, outs, _ in calls:
-            results = kernel(*args, **axes)
-            for out, result in zip(outs, results if isinstance(results, tuple) else (results,), strict=True):
-                out[...] = result
+        if calls:
+            # Seen from outside as one call of all these kernels.
+            name = "+".join(call.kernel.name for call in calls)
+            args = tuple([a for call in calls for a in call.args])
+            observed(_Named(name), args, {}, functools.partial(run_deferred, calls, self._lead))
+
+
+class _Named(Kernel):
+    """What listeners are told of kernels that run tile by tile."""
+
+    def __init__(self, name: str) -> None:
+        def body() -> None:
+            """Stand for the kernels."""
+
+        body.__name__ = name
+        super().__init__(PrimitiveSpec(body))

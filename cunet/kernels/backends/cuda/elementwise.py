@@ -1,104 +1,68 @@
-"""Elementwise kernels of many elements, run row by row on a device as those of `cunet.rowwise` are.
-
-Where arrays are broadcast along rows or across them, CuPy would find the place of every argument by a few divisions in
-each element, which costs more than the memory does; where none is, it would load one element a thread, of two bytes in
-half types, instead of sixteen bytes.
-"""
+"""Elementwise kernels for CuPy's ElementwiseKernel, which most of them are run by."""
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from ....device import is_array
-from . import common
-from .rowwise import BLOCK, HELD, Shape, Spec, Text, launch, prepared
-
-LONG = 1 << 17  # elements from which broadcast arrays are worth a kernel of their own
-FLAT = 1 << 22  # the same where nothing is broadcast: below that a call costs the host more than the device
-FEW, WIDE, NARROW = 256, 8192, 16  # rows fewer than that are not wider; none are narrower
+from ...grammar import Param
+from ...spec import Definition, GridSpec, KernelSpec, arithmetic
+from . import broadcast
+from .programs import program
+from .types import prelude
 
 
-class Plan(NamedTuple):
-    """An elementwise kernel as one over rows: the text, the shapes of rows and of values for them."""
-
-    text: Text
-    shape: Shape
-    kept: tuple[int, ...]
-
-
-def run(kernel: Any, xp: Any, dtype: np.dtype, how: Plan, args: Sequence[Any]) -> Any:
-    """Return the outputs of an elementwise kernel that works in rows."""
-    types = {"T": dtype, "A": np.dtype(np.float64 if dtype == np.float64 else np.float32)}
-    given = [prepared(xp, p, a, types, how.kept) for p, a in zip(how.text.ins, args, strict=True)]
-    full = args[kernel._lead].shape
-    outs = [xp.empty(full, types[p.type]) for p in how.text.outs]
-    launch(kernel, xp, dtype, how.text, given, outs, how.shape)
-    return outs[0] if len(outs) == 1 else tuple(outs)
+def run(kernel: Definition, xp: Any, args: tuple[Any, ...]) -> Any:
+    """Return the outputs: row by row where that is faster, else by CuPy's own kernel."""
+    dtype = kernel.spec.dtype(args)
+    plan = broadcast.plan(kernel, args)
+    if plan:
+        return broadcast.run(kernel, xp, dtype, plan, args)
+    return program_of(kernel, xp, dtype)(*args)
 
 
-def fits(kernel: Any) -> bool:
-    """Tell whether an elementwise kernel may work in rows: its text asks for no index, its outputs are of the data."""
-    plain = all(not p.raw and common.c_type(p.type) for p in kernel.ins) and all(p.type in "TA" for p in kernel.outs)
-    plain = plain and not {"count", "j", "at"} & {p.name for p in (*kernel.ins, *kernel.outs)}
-    return plain and not kernel.in_place and not kernel.per_thread and not re.search(r"\bi\b", kernel.operation)
+def program_of(kernel: Definition, xp: Any, dtype: np.dtype) -> Any:
+    """Return CuPy's kernel for data of `dtype`."""
+    wide = arithmetic(dtype)
+
+    def make() -> Any:
+        ins, outs, operation, preamble = device_text(kernel.spec, wide)
+        return xp.ElementwiseKernel(ins, outs, operation, kernel.name, preamble=preamble)
+
+    return program(kernel, xp, make, wide.char)
 
 
-def _axes(a: Any, full: tuple[int, ...]) -> list[int]:
-    """Return the axes of the shape `full` along which an array differs."""
-    return [k + len(full) - a.ndim for k, n in enumerate(a.shape) if n > 1]
+def signature(params: Sequence[Param], wide: np.dtype, suffix: str = "") -> str:
+    """Write parameters for CuPy: ``A`` as a concrete type, ``T`` names with `suffix`."""
+    parts = []
+    for p in params:
+        kind = wide.name if p.type == "A" else p.type
+        name = p.name + suffix if p.type == "T" and not p.raw else p.name
+        parts.append(f"{'raw ' * p.raw}{kind} {name}")
+    return ", ".join(parts)
 
 
-def plan(kernel: Any, args: Sequence[Any]) -> Plan | None:
-    """Return how to cut arguments into rows, or None where CuPy's own kernel does."""
-    if getattr(args[kernel._lead], "size", 0) < LONG:
-        return None
-    arrays = [a for a in args if is_array(a)]
-    full = np.broadcast_shapes(*[a.shape for a in arrays])
-    parts = [a for a in arrays if a.shape != full and a.size > 1]
-    if any(a.shape == full and not a.flags.c_contiguous for a in arrays):
-        return None
-    data = [a for p, a in zip(kernel.ins, args, strict=True) if p.type == "T"]
-    if any(not is_array(a) or a.shape != full for a in data):
-        return None
-    if not parts:
-        return _flat(kernel, args, full)
-    # Rows as long as may be, of whose places the arrays that are no values for rows have one value each.
-    sizes = [math.prod(full[k:]) for k in range(len(full))]
-    uses = [(_axes(a, full), a.size) for a in parts]
-    cuts = [k for k in range(1, len(full)) if all(u[-1] < k or (u[0] >= k and n == sizes[k]) for u, n in uses)]
-    if not cuts:
-        return None
-    cut = cuts[0]
-    rows, length = math.prod(full[:cut]), math.prod(full[cut:])
-    if length < NARROW or (rows < FEW and length > WIDE):
-        return None
-    return _cut_at(kernel, args, full, cut, Shape(rows, length, rows * length))
+#: Begins the body of a kernel over matrices; `width` is its last input.
+_MATRIX = "const long long row = (long long)i / width, column = (long long)i - row * width;\n"
 
 
-def _flat(kernel: Any, args: Sequence[Any], full: tuple[int, ...]) -> Plan | None:
-    """Return how to cut arrays of one shape into rows that a block loads at once."""
-    lead = args[kernel._lead]
-    if lead.size < FLAT:
-        return None
-    length = BLOCK * HELD * (16 // lead.dtype.itemsize)
-    return _cut_at(kernel, args, full, 0, Shape(-(-lead.size // length), length, lead.size))
+def device_text(spec: KernelSpec, wide: np.dtype) -> tuple[str, str, str, str]:
+    """Return what CuPy is given for arithmetic type `wide`: inputs, outputs, operation, preamble.
 
-
-def _cut_at(kernel: Any, args: Sequence[Any], full: tuple[int, ...], cut: int, shape: Shape) -> Plan | None:
-    """Return the plan where the axes from `cut` on make a row; None for arrays of integers, one value an element."""
-    ins = []
-    for p, a in zip(kernel.ins, args, strict=True):
-        place = ""
-        if is_array(a) and a.shape != full:
-            place = "row" if a.size == 1 or _axes(a, full)[-1] < cut else "col"
-        ins.append(Spec(p.name, p.type, place))
-        if not place and is_array(a) and p.type not in "TA":
-            return None
-    outs = tuple([Spec(p.name, p.type, "") for p in kernel.outs])
-    text = Text(kernel.name, tuple(ins), outs, f"each({kernel.operation.strip().rstrip(';')})", kernel.preamble)
-    return Plan(text, shape, full[:cut] + (1,) * (len(full) - cut))
+    Each ``T`` parameter ``x`` is passed as ``x_`` and stands in the body as a variable of type ``A``.
+    """
+    matrix = isinstance(spec, GridSpec) and spec.space == ("row", "column")
+    ins = (*spec.ins, Param("", "int64", "width")) if matrix else spec.ins
+    loads = "".join(f"const A {p.name} = (A){p.name}_; " for p in spec.ins if p.type == "T" and not p.raw)
+    stores = [p.name for p in spec.outs if p.type == "T" and not p.raw]
+    declare = "".join(f"A {name}; " for name in stores)
+    write = "".join(f" {name}_ = (T){name};" for name in stores)
+    body = _MATRIX * matrix + spec.texts()[0].rstrip().rstrip(";")
+    return (
+        signature(ins, wide, "_"),
+        signature(spec.outs, wide, "_"),
+        f"{loads}{declare}{body};{write}",
+        prelude(wide) + spec.preamble,
+    )

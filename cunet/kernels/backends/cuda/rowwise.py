@@ -1,46 +1,54 @@
-"""Text and launch of kernels that work row by row: see `cunet.rowwise` for what they are."""
+"""Rowwise kernels as RawKernels: the threads of a row hold it in registers between its folds.
+
+Text and launch serve elementwise kernels that go row by row too, see `broadcast`.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ....device import is_array
-from . import common
-
-HELD = 4  # loads of each input that a thread keeps in registers
-MOST_LANES = 512  # threads that share a row
-BLOCK = 128  # threads of a block whose rows are shorter than that
-MANY, WIDE = 64, 8192  # rows that are fewer are not wider
-
-
-def suit(rows: int, length: int) -> bool:
-    """Tell whether a block for each row gives a GPU enough to do; few long rows are better folded in parts."""
-    return rows >= MANY or length <= WIDE
+from ...grammar import Param, calls
+from ...spec import Definition, single
+from . import tuning as settings
+from .lanes import header, lanes_of, vector_of
+from .programs import program
+from .types import c_type, on_device, placeholders
 
 
-class Spec(NamedTuple):
-    """A parameter: its name, its type, and the place of its values: "row", "col", or "" for one an element."""
-
-    name: str
-    type: str
-    place: str
+def run(
+    kernel: Definition, xp: Any, args: tuple[Any, ...], axes: int = 1, cells: tuple[int, int] = (1, 1)
+) -> Any:
+    """Return the outputs; see `cunet.kernels.kinds.rowwise`."""
+    spec = kernel.spec
+    dtype, full = spec.dtype(args), args[kernel.lead].shape
+    kept, length = full[: len(full) - axes] + (1,) * axes, math.prod(full[len(full) - axes :])
+    types = placeholders(dtype)
+    given = [prepared(xp, p, a, types, kept) for p, a in zip(spec.ins, args, strict=True)]
+    outs = [xp.empty(kept if p.place == "row" else full, types.get(p.type, p.type)) for p in spec.outs]
+    rows = math.prod(kept)
+    if rows and length:
+        text = Text(spec.name, spec.ins, spec.outs, spec.texts()[0], spec.preamble)
+        launch(kernel, xp, dtype, text, given, outs, Shape(rows, length, rows * length, cells))
+    return single(outs)
 
 
 class Text(NamedTuple):
     """What a kernel's text is made of."""
 
     name: str
-    ins: tuple[Spec, ...]
-    outs: tuple[Spec, ...]
+    ins: tuple[Param, ...]
+    outs: tuple[Param, ...]
     operation: str
     preamble: str
 
 
 class Shape(NamedTuple):
-    """Rows, elements in each, and the groups and inner of `cunet.rowwise.Rowwise.__call__`.
+    """Rows, elements in each, and the groups and inner of `cunet.kernels.kinds.rowwise`.
 
     `total` is how many elements there are; the last row may have fewer than the others.
     """
@@ -51,26 +59,28 @@ class Shape(NamedTuple):
     cells: tuple[int, int] = (1, 1)
 
 
-def launch(kernel: Any, xp: Any, dtype: np.dtype, text: Text, given: list[Any], outs: list[Any], shape: Shape) -> None:
+def launch(
+    kernel: Definition, xp: Any, dtype: np.dtype, text: Text, given: list[Any], outs: list[Any], shape: Shape
+) -> None:
     """Run a kernel over rows; `given` as `prepared` returns it."""
-    specs = (*text.ins, *text.outs)
+    specs, limits = (*text.ins, *text.outs), settings.tuning
     # Rows of more than one load begin where a load may begin only if all do.
     loaded = [a for p, a in zip(specs, (*given, *outs), strict=True) if not p.place and is_array(a)]
-    vector = common.vector_of(dtype, math.gcd(shape.length, shape.total), loaded)
+    vector = vector_of(dtype, math.gcd(shape.length, shape.total), loaded)
     loads = -(-shape.length // vector)
-    lanes = common.lanes_of(loads, MOST_LANES)
-    held = HELD if loads <= HELD * lanes else 0
+    lanes = lanes_of(loads, limits.row_lanes)
+    held = limits.held if loads <= limits.held * lanes else 0
     kinds = tuple([_kind(p, a, shape.rows) for p, a in zip(text.ins, given, strict=True)])
     variant = (text, dtype, kinds, vector, held, shape.cells != (1, 1))
-    program, _ = kernel._device(xp, dtype, lambda xp, _: xp.RawKernel(device_text(*variant), text.name), *variant)
-    block = max(lanes, BLOCK) if lanes <= 32 else lanes
+    made = program(kernel, xp, lambda: xp.RawKernel(device_text(*variant), text.name), *variant)
+    block = max(lanes, limits.block) if lanes <= 32 else lanes
     sizes: list[Any] = [np.int64(shape.rows), np.int64(shape.length), np.int64(shape.total)]
     sizes += [np.int32(lanes), *map(np.int32, shape.cells)]
     periods = [np.int64(a.size) for kind, a in zip(kinds, given, strict=True) if kind == "cycle"]
-    program((-(-shape.rows // (block // lanes)),), (block,), (*given, *outs, *sizes, *periods))
+    made((-(-shape.rows // (block // lanes)),), (block,), (*given, *outs, *sizes, *periods))
 
 
-def prepared(xp: Any, p: Spec, a: Any, types: dict[str, np.dtype], kept: tuple[int, ...]) -> Any:
+def prepared(xp: Any, p: Param, a: Any, types: dict[str, np.dtype], kept: tuple[int, ...]) -> Any:
     """Return an argument as a kernel takes it: a contiguous array, or a number of the right size.
 
     Args:
@@ -81,7 +91,7 @@ def prepared(xp: Any, p: Spec, a: Any, types: dict[str, np.dtype], kept: tuple[i
         kept: the shape of one value a row.
     """
     dtype = np.dtype(types.get(p.type, p.type))
-    if not common.on_device(a):
+    if not on_device(a):
         return dtype.type(a)
     if p.place == "row" and a.size != math.prod(kept) and not _cycles(a.shape, kept):
         a = xp.broadcast_to(a, kept)
@@ -95,7 +105,7 @@ def _cycles(shape: tuple[int, ...], kept: tuple[int, ...]) -> bool:
     return full[first:] == kept[first:]
 
 
-def _kind(p: Spec, a: Any, rows: int) -> str:
+def _kind(p: Param, a: Any, rows: int) -> str:
     """Return where the values of an argument lie.
 
     "number"; "one": an array with one value for all; "cycle": one that rows take in turn; "loose": one for each place,
@@ -123,15 +133,15 @@ def device_text(text: Text, dtype: np.dtype, kinds: tuple[str, ...], vector: int
     """
     loop, operation = _Loop(text, kinds, held, cells), text.operation
     body, at = "", 0
-    for start, end, name, arguments in common.calls(operation, ("fold", "each")):
+    for start, end, name, arguments in calls(operation, ("fold", "each")):
         body += operation[at:start] + "\n"  # a pragma begins a line
         body += loop.fold(*arguments) if name == "fold" else loop.each(", ".join(arguments))
         at = end
     body += operation[at:].rstrip().rstrip(";") + ";"
     constants = f"#define at(name, k) ((A)name##_[_start + (k)])\nstatic const int _vector = {vector};\n"
     return "\n".join([
-        common.header(dtype, vector, text.preamble), constants,
-        f'extern "C" __global__ __launch_bounds__({MOST_LANES}) void {text.name}({loop.signature()}) {{',
+        header(dtype, vector, text.preamble), constants,
+        f'extern "C" __global__ __launch_bounds__({settings.tuning.row_lanes}) void {text.name}({loop.signature()}) {{',
         loop.opening(), body, loop.closing(), "}",
     ])  # fmt: skip
 
@@ -150,7 +160,7 @@ class _Loop:
         for p in (*self.ins, *self.outs):
             number, const = self.kinds.get(p.name) == "number", "const " * (p in self.ins)
             parts.append(
-                f"{common.c_type(p.type)} {p.name}" if number else f"{const}{common.c_type(p.type)}* {p.name}_"
+                f"{c_type(p.type)} {p.name}" if number else f"{const}{c_type(p.type)}* {p.name}_"
             )
         parts += ["long long _rows, long long count, long long _total, int _lanes, int _groups, int _inner"]
         parts += [f"long long {p.name}_period_" for p in self.ins if self.kinds[p.name] == "cycle"]
@@ -171,8 +181,8 @@ class _Loop:
             kind = self.kinds[p.name]
             if p.place and kind != "number" and p not in self.factors:
                 index = {"many": "_own", "one": "0", "cycle": f"_own % {p.name}_period_"}[kind]
-                lines.append(f"const {common.c_type(p.type)} {p.name} = {p.name}_[{index}];")
-        lines += [f"{common.c_type(p.type)} {p.name};" for p in self.outs if p.place == "row"]
+                lines.append(f"const {c_type(p.type)} {p.name} = {p.name}_[{index}];")
+        lines += [f"{c_type(p.type)} {p.name};" for p in self.outs if p.place == "row"]
         if self.held:
             lines += [f"{_some(p)} {p.name}_of_[{self.held}];" for p in self.data]
             load = "".join(f"{p.name}_of_[_k] = *(const {_some(p)}*)({p.name}_ + _start + _at); " for p in self.data)
@@ -229,6 +239,6 @@ class _Loop:
         return self._over(f"{declared}{statements};\n{kept}", before, after)
 
 
-def _some(p: Spec) -> str:
+def _some(p: Param) -> str:
     """Return the type of what one load brings of a parameter."""
     return "some_data" if p.type == "T" else "some_factors"

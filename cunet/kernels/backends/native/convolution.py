@@ -1,6 +1,6 @@
 """Convolution by compiled code: what `cunet.ops.conv.convolution` does with columns, done on shifted runs of the image.
 
-Each function returns None where NumPy has to do it: no compiler, half types, nothing to compute.
+Each function returns NotImplemented where NumPy has to do it: no compiler, half types, nothing to compute.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import native
 from . import functions
+from .backend import native
 from .functions import address, parallel, strides
 
 _pack = struct.Struct("<8Q5q4q18qq").pack
@@ -53,10 +53,10 @@ def _run(
 ) -> Any:
     """Return the result, of this `shape`; `read` is the array whose windows are taken, of any layout."""
     if type(read) is not np.ndarray or not read.size or not math.prod(shape):
-        return None
+        return NotImplemented
     run = functions.function("cunet_convolve", read.dtype.char)
     if run is None:
-        return None
+        return NotImplemented
     read, steps = strides(read)
     if what == _WEIGHT:
         gy = np.ascontiguousarray(gy)
@@ -64,4 +64,4 @@ def _run(
     result = np.empty(shape, read.dtype)
     pointers = [address(a) for a in (read, gy, weight, bias, result, sums)]
     call = _pack(what, *pointers, parallel(), *steps, *counts, *windows.numbers(), native.threads)
-    return None if run(call) else result
+    return NotImplemented if run(call) else result

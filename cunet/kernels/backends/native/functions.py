@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import native
+from .backend import native
 
 _C = {"f": "float", "d": "double"}
 _lock = threading.Lock()
@@ -30,9 +30,9 @@ def function(name: str, char: str) -> Any:
 
 
 def _text(name: str, char: str) -> str:
-    from . import compiler, elementwise
+    from . import compiler, text
 
-    files = [(elementwise.HERE / file).read_text(encoding="utf-8") for file in SOURCES[name]]
+    files = [(text.SOURCES / file).read_text(encoding="utf-8") for file in SOURCES[name]]
     return (compiler.SLOW if name == "cunet_convolve" else "") + f"typedef {_C[char]} T;\n" + "".join(files)
 
 

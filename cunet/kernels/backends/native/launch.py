@@ -11,15 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from . import elementwise
+from ...spec import Definition, Warps, single
+from . import text
+from .backend import Native
 
 _MATHS = re.compile(r"\b(exp|expm1|log|log1p|tanh|erf|erfc|normcdf|pow|sin|cos|softmax_join|moments_join|philox4x64)\b")
 _BITS = tuple(1 << k for k in range(32))
 _LIMIT = 4096  # shapes that are remembered
-_shapes: dict[Any, tuple[int, ...]] = {}
-
-
-_Bytes = ctypes.c_uint8 * 32  # c_char would end at the first 0
+_OPERANDS = 32  # of a call, at most
+_Bytes = ctypes.c_uint8 * _OPERANDS  # c_char would end at the first 0
+Packed = tuple[bytes, list[np.ndarray]]
 
 
 class _Kernel(ctypes.Structure):
@@ -45,8 +46,8 @@ _FOLDING = (
 )  # fmt: skip
 
 
-def _addresses(library: Any, kernel: Any, wide: np.dtype, names: Sequence[str]) -> Any:
-    functions = [getattr(library, f"{elementwise.symbol(kernel, wide)}_{name}", None) for name in names]
+def _addresses(library: Any, kernel: Definition, wide: np.dtype, names: Sequence[str]) -> Any:
+    functions = [getattr(library, f"{text.symbol(kernel, wide)}_{name}", None) for name in names]
     found = [None if f is None else ctypes.cast(f, ctypes.c_void_p).value for f in functions]
     return (ctypes.c_void_p * len(names))(*found)
 
@@ -55,20 +56,22 @@ def _flags(values: Sequence[Any]) -> Any:
     return _Bytes(*(bool(v) for v in values))
 
 
-def _weight(kernel: Any, *texts: str) -> int:
+def _weight(kernel: Definition, *texts: str) -> int:
+    """Return the rough cost of an element, in tenths of nanoseconds."""
     calls = len(_MATHS.findall(" ".join(texts)))
-    return (len(kernel.ins) + len(kernel.outs)) // 2 + 5 * calls + "".join(texts).count("/")
+    return len(kernel.spec.params) // 2 + 5 * calls + "".join(texts).count("/")
 
 
-class _Compiled:
-    """A kernel for one dtype: its description in C, and how its arguments are packed."""
+class Launcher:
+    """A compiled kernel for one dtype: its description in C, and how its arguments are packed."""
 
-    def __init__(self, kernel: Any, wide: np.dtype, runtime: Any) -> None:
-        self.name = kernel.name
-        self.wide = wide.char
-        params = (*kernel.ins, *kernel.outs)
-        self.letters = "".join(elementwise.letter(p, wide) or "" for p in params)
-        self.dtypes = [np.dtype(elementwise.DTYPES[c]) for c in self.letters[len(kernel.ins) :]]
+    def __init__(self, kernel: Definition, wide: np.dtype, native: Native) -> None:
+        spec = kernel.spec
+        self.name, self.wide, self.native, self.lead = spec.name, wide.char, native, kernel.lead
+        self.letters = "".join(text.letter(p, wide) for p in spec.params)
+        self.count = len(spec.ins)
+        self.dtypes = [np.dtype(text.DTYPES[c]) for c in self.letters[self.count :]]
+        self.out_mask = ((1 << len(spec.outs)) - 1) << self.count
         self._packers: dict[int, Any] = {}
         self.address = 0
 
@@ -91,37 +94,38 @@ class _Compiled:
         return int(a) if isinstance(a, (int, np.integer, np.bool_)) else None
 
 
-class ElementwiseCall(_Compiled):
-    """An elementwise kernel, to be called with the arguments of the kernel."""
+class ElementwiseLauncher(Launcher):
+    """An elementwise kernel."""
 
-    def __init__(self, kernel: Any, wide: np.dtype, library: Any, runtime: Any) -> None:
-        super().__init__(kernel, wide, runtime)
-        params = (*kernel.ins, *kernel.outs)
+    def __init__(self, kernel: Definition, wide: np.dtype, library: Any, native: Native) -> None:
+        super().__init__(kernel, wide, native)
+        spec = kernel.spec
         self.described = _Kernel(
             _addresses(library, kernel, wide, ("many", "few", "mixed")),
-            len(kernel.ins), len(kernel.outs), _weight(kernel, kernel.operation) * (512 if kernel.per_thread else 1),
-            _Bytes(*self.letters.encode()), _flags([p.raw for p in params]),
-            _Bytes(*(elementwise.loose_of(kernel, p) for p in params)),
+            len(spec.ins), len(spec.outs), self.weight(kernel),
+            _Bytes(*self.letters.encode()), _flags([p.raw for p in spec.params]),
+            _Bytes(*(text.role(kernel, p) for p in spec.params)),
         )  # fmt: skip
         self.address = ctypes.addressof(self.described)
-        self.run = runtime.cunet_run
-        self.raw = [p.raw for p in kernel.ins]
-        self.count = len(kernel.ins)
+        self.launch = native.runtime().cunet_run
+        self.raw = [p.raw for p in spec.ins]
         self.alike = not any(self.raw)
-        self.out_mask = ((1 << len(kernel.outs)) - 1) << self.count
-        self.per_thread = kernel.per_thread
+        self._shapes: dict[Any, tuple[int, ...]] = {}
 
-    def __call__(self, args: Sequence[Any], lead: np.ndarray, threads: int) -> Any:
+    def weight(self, kernel: Definition) -> int:
+        """Return the rough cost of an element, in tenths of nanoseconds."""
+        return _weight(kernel, *kernel.spec.texts())
+
+    def __call__(self, *args: Any) -> Any:
         """Return the outputs, or NotImplemented where NumPy has to do it."""
-        packed = self.pack(args, lead, threads)
-        if packed is None or self.run(packed[0]):
+        packed = self.pack(*args)
+        if packed is None or self.launch(packed[0]):
             return NotImplemented
         outs = packed[1]
         return outs[0] if len(outs) == 1 else tuple(outs)
 
-    def pack(self, args: Sequence[Any], lead: np.ndarray, threads: int) -> tuple[bytes, list[np.ndarray]] | None:
-        """Return the call for the runtime and the outputs, yet to be filled; None where NumPy has to do it."""
-        shape = lead.shape
+    def slots(self, args: Sequence[Any], shape: tuple[int, ...]) -> tuple[list[Any], int, bool] | None:
+        """Return what a call hands over for its inputs, which of that are objects, and whether all are of `shape`."""
         slots: list[Any] = []
         mask, alike = 0, self.alike
         for a, letter, bit in zip(args, self.letters, _BITS, strict=False):
@@ -137,47 +141,67 @@ class ElementwiseCall(_Compiled):
                 if value is None:
                     return None
                 slots.append(value)
-        if len(slots) != self.count:
+        return (slots, mask, alike) if len(slots) == self.count else None
+
+    def pack(self, *args: Any) -> Packed | None:
+        """Return the call for the runtime and the outputs, yet to be filled; None where NumPy has to do it."""
+        lead = args[self.lead]
+        given = self.slots(args, lead.shape)
+        if given is None:
             return None
-        if self.per_thread:
-            total = -(-lead.size // (32 * self.per_thread))
-        elif alike:
-            total = lead.size
-        else:
+        slots, mask, alike = given
+        shape, total = lead.shape, lead.size
+        if not alike:
             shape = self._shape(args)
             total = math.prod(shape)
+        return self.packed(slots, mask, shape, total)
+
+    def packed(self, slots: list[Any], mask: int, shape: tuple[int, ...], total: int) -> Packed | None:
+        """Make the outputs, and return them with the call."""
         outs = [np.empty(shape, dtype) for dtype in self.dtypes]
         slots += map(id, outs)
         mask |= self.out_mask
         try:
-            return self.packer(mask, len(slots))(self.address, mask, total, threads, *slots), outs
+            return self.packer(mask, len(slots))(self.address, mask, total, self.native.threads, *slots), outs
         except (struct.error, OverflowError):
             return None
 
     def _shape(self, args: Sequence[Any]) -> tuple[int, ...]:
         """Return the shape of the outputs; remembered, because NumPy takes long to find it."""
         key = tuple([a.shape for a, raw in zip(args, self.raw, strict=True) if type(a) is np.ndarray and not raw])
-        found = _shapes.get(key)
+        found = self._shapes.get(key)
         if found is None:
-            if len(_shapes) > _LIMIT:
-                _shapes.clear()
-            found = _shapes[key] = np.broadcast_shapes(*key)
+            if len(self._shapes) > _LIMIT:
+                self._shapes.clear()
+            found = self._shapes[key] = np.broadcast_shapes(*key)
         return found
 
 
-class StepCall(ElementwiseCall):
-    """A kernel that writes into rows of other widths: compiled for the loops of `recurrence` alone."""
+class GridLauncher(ElementwiseLauncher):
+    """A grid kernel whose text counts warps; those over matrices are compiled for the loops of `recurrence` alone."""
 
-    def __call__(self, args: Sequence[Any], lead: np.ndarray, threads: int) -> Any:
-        """Leave single calls to NumPy."""
-        return NotImplemented
+    def __init__(self, kernel: Definition, wide: np.dtype, library: Any, native: Native) -> None:
+        super().__init__(kernel, wide, library, native)
+        self.warps = isinstance(kernel.attached.get("native"), Warps)
+
+    def weight(self, kernel: Definition) -> int:
+        """Return the rough cost of an index: a warp's is that of 512 elements."""
+        return super().weight(kernel) * 512
+
+    def __call__(self, *args: Any, shape: tuple[int, ...] | None = None, threads: int | None = None) -> Any:
+        """Return the outputs, or NotImplemented where NumPy has to do it."""
+        if not self.warps or shape is None or threads is None:
+            return NotImplemented
+        given = self.slots(args, shape)
+        packed = None if given is None else self.packed(given[0], given[1], shape, threads // 32)
+        return NotImplemented if packed is None or self.launch(packed[0]) else single(packed[1])
 
 
-class UpdateCall(ElementwiseCall):
+class InplaceLauncher(ElementwiseLauncher):
     """A kernel that changes its last arguments."""
 
-    def update(self, args: Sequence[Any], threads: int) -> bool:
-        """Run it; return whether it could be run."""
+    def __call__(self, *args: Any) -> Any:
+        """Run it; return None, or NotImplemented where NumPy has to do it."""
         slots: list[Any] = []
         mask = 0
         for k, a in enumerate(args):
@@ -187,41 +211,38 @@ class UpdateCall(ElementwiseCall):
             else:
                 slots.append(float(a))
         if any(not a.flags.writeable for a in args[len(self.raw) :]):
-            return False
-        packed = self.packer(mask, len(slots))(self.address, mask, args[-1].size, threads, *slots)
-        return not self.run(packed)
+            return NotImplemented
+        packed = self.packer(mask, len(slots))(self.address, mask, args[-1].size, self.native.threads, *slots)
+        return NotImplemented if self.launch(packed) else None
 
 
-class ReductionCall(_Compiled):
-    """A reduction, to be called with the arguments of the kernel."""
+class ReductionLauncher(Launcher):
+    """A reduction."""
 
-    def __init__(self, kernel: Any, wide: np.dtype, library: Any, runtime: Any) -> None:
-        super().__init__(kernel, wide, runtime)
-        folds = [kernel.cpu.first.map, *kernel.cpu.second[:2]] if kernel.cpu else [kernel.map, kernel.reduce]
+    def __init__(self, kernel: Definition, wide: np.dtype, library: Any, native: Native) -> None:
+        super().__init__(kernel, wide, native)
+        spec, passes = kernel.spec, text.two_pass(kernel)
+        folds = [passes.first.map, *passes.second[:2]] if passes else spec.texts()[:2]
         self.described = _Reduction(
-            _addresses(library, kernel, wide, _FOLDING), len(kernel.ins), len(kernel.outs), _weight(kernel, *folds),
-            _Bytes(*self.letters.encode()), _flags([elementwise.late(kernel, p) for p in kernel.ins]),
-            _Bytes(*(elementwise.loose_of(kernel, p) for p in kernel.ins)),
+            _addresses(library, kernel, wide, _FOLDING), len(spec.ins), len(spec.outs), _weight(kernel, *folds),
+            _Bytes(*self.letters.encode()), _flags([text.late(kernel, p) for p in spec.ins]),
+            _Bytes(*(text.role(kernel, p) for p in spec.ins)),
         )  # fmt: skip
         self.address = ctypes.addressof(self.described)
-        self.run = runtime.cunet_reduce
-        self.count = len(kernel.ins)
-        self.out_mask = ((1 << len(kernel.outs)) - 1) << self.count
+        self.launch = native.runtime().cunet_reduce
         self._plans: dict[Any, Any] = {}
 
-    def __call__(self, args: Sequence[Any], lead: np.ndarray, threads: int, axis: Any, keepdims: bool) -> Any:
+    def __call__(self, *args: Any, axis: Any = None, keepdims: bool = False) -> Any:
         """Return the outputs, or NotImplemented where NumPy has to do it."""
-        packed = self.pack(args, lead, threads, axis, keepdims)
-        if packed is None or self.run(packed[0], *packed[2:]):
+        packed = self.pack(*args, axis=axis, keepdims=keepdims)
+        if packed is None or self.launch(packed[0], *packed[2:]):
             return NotImplemented
         outs = packed[1]
         return outs[0] if len(outs) == 1 else tuple(outs)
 
-    def pack(
-        self, args: Sequence[Any], lead: np.ndarray, threads: int, axis: Any = None, keepdims: bool = False
-    ) -> Any:
+    def pack(self, *args: Any, axis: Any = None, keepdims: bool = False) -> Any:
         """Return the call, the outputs, yet to be filled, the shape as bytes and the range of axes; None: NumPy's."""
-        shape = lead.shape
+        shape = args[self.lead].shape
         key = (shape, axis, keepdims)
         plan = self._plans.get(key)
         if plan is None:
@@ -246,7 +267,8 @@ class ReductionCall(_Compiled):
         outs = [np.empty(out_shape, dtype) for dtype in self.dtypes]
         slots += map(id, outs)
         mask |= self.out_mask
-        return self.packer(mask, len(slots))(self.address, mask, len(shape), threads, *slots), outs, axes, first, end
+        call = self.packer(mask, len(slots))(self.address, mask, len(shape), self.native.threads, *slots)
+        return call, outs, axes, first, end
 
     def _plan(self, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Any:
         """Return the shape of the outputs and the range of axes to fold; () if these are no neighbours."""
@@ -263,7 +285,7 @@ class ReductionCall(_Compiled):
 
 
 _STEP = struct.Struct("<QQqq").pack
-_BYTES = bytes.__basicsize__ - 1  # from a bytes object to its bytes; `cunet.native` checks it
+_BYTES = bytes.__basicsize__ - 1  # from a bytes object to its bytes; `build.check_runtime` checks it
 
 
 def together(packed: Sequence[Any], lead: np.ndarray, runtime: Any) -> bool:

@@ -1,15 +1,16 @@
-"""Pooling by compiled code: the kernels of `cunet.ops.pool.pooling.kernels`, for windows of one stride."""
+"""Pooling by compiled code: the kernels of `cunet.ops.pool.kernels`, for windows of one stride."""
 
 from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from .. import native
 from . import functions
+from .backend import native
 from .functions import address, parallel
 
 _pack = struct.Struct("<6Qq18qqdq").pack
@@ -21,27 +22,38 @@ _KINDS = {
 }
 
 
-def pool(name: str, arrays: dict[str, Any], windows: Any, shape: tuple[int, ...], padded: int, divisor: float) -> Any:
-    """Return the result of the kernel `name`, of this `shape`, or None where NumPy has to do it.
+def attached(name: str, roles: Sequence[str]) -> Callable[..., Any]:
+    """Return what the native backend runs for the kernel `name`, whose first arguments are arrays of these `roles`."""
+
+    def run(*args: Any, shape: tuple[int, ...]) -> Any:
+        arrays = dict(zip(roles, args, strict=False))
+        return pool(name, arrays, args[-18:], shape, *args[len(roles) : -18] or (0, 0.0))
+
+    return run
+
+
+def pool(
+    name: str, arrays: dict[str, Any], numbers: Sequence[int], shape: tuple[int, ...], padded: int, divisor: float
+) -> Any:
+    """Return the result of the kernel `name`, of this `shape`, or NotImplemented where NumPy has to do it.
 
     Args:
         name: of the kernel.
         arrays: contiguous; "x", "y" and "gy" as the kernel needs them, each (planes, D, H, W).
-        windows: the windows of a plane.
+        numbers: 18, of the windows of a plane: lengths before and after, kernel, stride, padding, dilation.
         shape: of the result.
         padded, divisor: see the kernels of the mean.
     """
     first = next(iter(arrays.values()))
-    is_global = windows.total == 1 and windows.taps > 1  # which NumPy folds at once
-    if type(first) is not np.ndarray or is_global or 0 in windows.stride or not first.size or not math.prod(shape):
-        return None
+    is_global = math.prod(numbers[3:6]) == 1 < math.prod(numbers[6:9])  # which NumPy folds at once
+    if type(first) is not np.ndarray or is_global or 0 in numbers[9:12] or not first.size or not math.prod(shape):
+        return NotImplemented
     run = functions.function("cunet_pool", first.dtype.char)
     if run is None or any(not a.flags.aligned or a.dtype != first.dtype for a in arrays.values()):
-        return None
+        return NotImplemented
     result = np.empty(shape, np.int64 if name == "max_pool_indices" else first.dtype)
     pointers = [address(arrays.get(key)) for key in ("x", "y", "gy")]
     call = _pack(
-        _KINDS[name], *pointers, address(result), parallel(), len(first), *windows.numbers(), padded, divisor,
-        native.threads,
-    )  # fmt: skip
-    return None if run(call) else result
+        _KINDS[name], *pointers, address(result), parallel(), len(first), *numbers, padded, divisor, native.threads
+    )
+    return NotImplemented if run(call) else result

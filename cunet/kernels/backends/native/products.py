@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ....system import cpu
-from .. import native
+from .backend import native
 
 _UNKNOWN = object()
 _run: Any = _UNKNOWN
@@ -30,10 +30,10 @@ def bound() -> Any:
     return _run
 
 
-def product(x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
-    """Return ``x @ y`` for two matrices, or None where NumPy has to do it."""
+def product(x: np.ndarray, y: np.ndarray) -> Any:
+    """Return ``x @ y`` for two matrices, or NotImplemented where NumPy has to do it."""
     run = _run if _run is not _UNKNOWN else bound()
     if run is None:
-        return None
+        return NotImplemented
     z = np.empty((x.shape[0], y.shape[1]), x.dtype)
-    return None if run(id(x), id(y), id(z), native.threads) else z
+    return NotImplemented if run(id(x), id(y), id(z), native.threads) else z

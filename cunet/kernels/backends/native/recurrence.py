@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import native
+from ...spec import Definition
 from . import products
+from .backend import native
 
 _MOST = 16  # operands of a kernel
 
@@ -37,7 +38,7 @@ def _place(a: np.ndarray | None) -> Any:
 
 
 def run(
-    kernel: Any,
+    kernel: Definition,
     args: Sequence[Any],
     factors: tuple[np.ndarray, np.ndarray, np.ndarray],
     *,
@@ -50,7 +51,7 @@ def run(
 
     Args:
         kernel: of one step, and what it takes and writes, as arrays of shape (T, N, ...) in the order of the loop, or
-            (N, ...) where it is the same array in every step; and numbers.
+            (N, ...) where it is the same array in every step.
         args: its inputs and outputs.
         factors: ``(x, w, y)`` of the product ``y = x @ w`` in every step.
         running: how many rows there are in each step.
@@ -59,24 +60,23 @@ def run(
         extra: shape (N, ...) or (...), or None: what is added to y.
     """
     x, weight, y = factors
-    arrays = [a for a in (*args, *factors, mask, extra) if isinstance(a, np.ndarray)]
+    arrays = [a for a in (*args, *factors, mask, extra) if a is not None]
     usable = native.active and all(type(a) is np.ndarray and a.dtype == x.dtype for a in arrays)
-    call = usable and kernel.for_cpu(x)
-    if not call or not products.bound() or not weight.flags.c_contiguous or len(args) > _MOST:
+    launcher: Any = usable and native.prepare(kernel, x.dtype.char)
+    if not launcher or not products.bound() or not weight.flags.c_contiguous or len(args) >= _MOST:
         return False
     size = x.itemsize
     if any(a.shape[-1] > 1 and a.strides[-1] != size or any(n % size for n in a.strides) for a in arrays):
         return False
-    numbers = [c.c_long(a) for a in args if not isinstance(a, np.ndarray)]
-    at = iter(numbers)
-    places = [_place(a) if isinstance(a, np.ndarray) else _Place(c.addressof(next(at)), 0, 0) for a in args]
+    width = c.c_long(weight.shape[not product_first])
+    places = [*map(_place, args), _Place(c.addressof(width), 0, 0)]
     masked = np.empty(x.shape[-2:], x.dtype) if mask is not None and product_first else None
     counts = np.array(running, np.int64)
     native.runtime().cunet_recur(
         c.byref(
             _Recurrence(
-                call.described.pieces[0], ord(x.dtype.char), len(args), product_first, native.threads,
-                len(running), y.shape[-2], weight.shape[not product_first], counts.ctypes.data,
+                launcher.described.pieces[0], ord(x.dtype.char), len(places), product_first, native.threads,
+                len(running), y.shape[-2], width.value, counts.ctypes.data,
                 *map(_place, (x, y, mask, extra, masked)), weight.ctypes.data, *weight.shape, (_Place * _MOST)(*places),
             )
         )

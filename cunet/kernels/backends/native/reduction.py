@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from .elementwise import C, late, letter, symbol, variants
+from ...grammar import Param
+from ...spec import Definition, Fold, ReductionSpec
+from .text import C, late, letter, symbol, two_pass, variants
 
 _STRUCT = r"struct\s+%s\s*\{\s*((?:A\s+[\w\s,]+;\s*)+)"
 _LANES = 64  # running values of a row: as many as stay in registers
+Operand = tuple[int, Param, str]  # where it stands, the parameter, its C type
 
 
 def fields(state: str, preamble: str) -> list[str] | None:
@@ -22,24 +24,26 @@ def fields(state: str, preamble: str) -> list[str] | None:
     return re.findall(r"\w+", re.sub(r"\bA\b", "", found.group(1))) if found else None
 
 
-def preamble_of(kernel: Any) -> str:
+def preamble_of(kernel: Definition) -> str:
     """Return what stands before the text of a reduction on a processor."""
-    return str(kernel.preamble + (kernel.cpu.preamble if kernel.cpu else ""))
+    passes = two_pass(kernel)
+    return kernel.spec.preamble + (passes.preamble if passes else "")
 
 
 class _Fold:
     """One fold of a reduction in C++: its running value, whose members lie apart, so that neighbours are a vector."""
 
-    def __init__(self, kernel: Any, fold: Any, wide: np.dtype, label: str) -> None:
+    def __init__(self, kernel: Definition, fold: Fold, wide: np.dtype, label: str) -> None:
         self.kernel, self.fold, self.label = kernel, fold, label
-        self.names = fields(fold.type, preamble_of(kernel))
+        self.names = fields(fold.state, preamble_of(kernel))
         self.count = max(1, len(self.names or ()))
-        self.ins = [(k, p, C[letter(p, wide) or "f"]) for k, p in enumerate(kernel.ins) if not late(kernel, p)]
-        self.found = " const A found = _found[_j];" if kernel.cpu and fold is kernel.cpu.second else ""
+        self.ins = [(k, p, C[letter(p, wide)]) for k, p in enumerate(kernel.spec.ins) if not late(kernel, p)]
+        passes = two_pass(kernel)
+        self.pivot = " const A pivot = _pivot[_j];" if passes and fold is passes.second else ""
 
     def types(self) -> str:
         """Return the declaration of the running value and of how it is read."""
-        state = f"typedef {self.fold.type} {self.label}State;"
+        state = f"typedef {self.fold.state} {self.label}State;"
         reads = " ".join(f"v.{name} = _s[{k} * _pitch];" for k, name in enumerate(self.names or ()))
         body = f"{self.label}State v; {reads} return v;" if self.names else "return *_s;"
         return f"{state}\nCUNET_INLINE {self.label}State {self.label}get(const A* _s, long _pitch) {{ {body} }}"
@@ -67,7 +71,7 @@ class _Fold:
         forms = variants(self.kernel)[:2]
         return [start, *(self._columns(name, form, single) for form, single in forms)]
 
-    def _columns(self, name: str, form: str, single: Sequence[Any]) -> str:
+    def _columns(self, name: str, form: str, single: Sequence[Param]) -> str:
         arrays = [entry for entry in self.ins if entry[1] not in single]
         point = " ".join(f"const {t}* __restrict _p{k} = (const {t}*)_p[{k}];" for k, _, t in self.ins)
         step = " ".join(f"_p{k} += _steps[{k}];" for k, _, _ in self.ins)
@@ -76,17 +80,17 @@ class _Fold:
         other = f"{self.label}State({self.fold.map})"
         return f"""void {name}_{self.label}fold_{form}(void* const* _p, const long* _steps, long _count, long _n,
     void* _state, long _pitch, const void* _before) {{
-  A* __restrict _s = (A*)_state; const A* __restrict _found = (const A*)_before;
+  A* __restrict _s = (A*)_state; const A* __restrict _pivot = (const A*)_before;
   {point}
   for (long _t = 0; _t < _count; ++_t) {{
     {held}
     CUNET_INDEPENDENT
-    for (long _j = 0; _j < _n; ++_j) {{ {load}{self.found} {self.join("_j", "_pitch", other)} }}
+    for (long _j = 0; _j < _n; ++_j) {{ {load}{self.pivot} {self.join("_j", "_pitch", other)} }}
     {step}
   }}
 }}"""
 
-    def row(self, arrays: Sequence[tuple[int, Any, str]]) -> str:
+    def row(self, arrays: Sequence[Operand]) -> str:
         """Return the lines that fold a row in lanes, into ``_s[0]``: the order depends on its length only."""
         load = " ".join(f"const {t} {p.name} = _p{k}[_at + _j];" for k, p, t in arrays)
         other = f"{self.label}State({self.fold.map})"
@@ -112,11 +116,12 @@ class _Fold:
     }}"""
 
 
-def reduction_text(kernel: Any, wide: np.dtype) -> str:
+def text_of(kernel: Definition, wide: np.dtype) -> str:
     """Return the C++ of a reduction: functions that fold columns, and some that fold rows."""
-    name, t = symbol(kernel, wide), C[wide.char]
-    folds = [_Fold(kernel, kernel.cpu.first, wide, "first_")] if kernel.cpu else []
-    folds.append(_Fold(kernel, kernel.cpu.second if kernel.cpu else kernel.fold, wide, ""))
+    name, t, passes, spec = symbol(kernel, wide), C[wide.char], two_pass(kernel), kernel.spec
+    assert isinstance(spec, ReductionSpec)
+    folds = [_Fold(kernel, passes.first, wide, "first_")] if passes else []
+    folds.append(_Fold(kernel, passes.second if passes else spec.fold, wide, ""))
     parts = [f"namespace cunet {{ namespace {name}_space {{", f"typedef {t} T;", f"typedef {t} A;", preamble_of(kernel)]
     parts += [*(f.types() for f in folds), 'extern "C" {']
     for f in folds:
@@ -132,14 +137,16 @@ def reduction_text(kernel: Any, wide: np.dtype) -> str:
 class _Results:
     """The lines that make the outputs of a reduction from its running value ``a``."""
 
-    def __init__(self, kernel: Any, wide: np.dtype) -> None:
-        outs = [(len(kernel.ins) + k, p, C[letter(p, wide) or "f"]) for k, p in enumerate(kernel.outs)]
-        after = [(k, p, C[letter(p, wide) or "f"]) for k, p in enumerate(kernel.ins) if late(kernel, p)]
+    def __init__(self, kernel: Definition, wide: np.dtype) -> None:
+        spec = kernel.spec
+        assert isinstance(spec, ReductionSpec)
+        outs = [(len(spec.ins) + k, p, C[letter(p, wide)]) for k, p in enumerate(spec.outs)]
+        after = [(k, p, C[letter(p, wide)]) for k, p in enumerate(spec.ins) if late(kernel, p)]
         self.before = " ".join(
             [f"{t}* __restrict _p{k} = ({t}*)_p[{k}];" for k, _, t in outs]
             + [f"const {t} {p.name} = *(const {t}*)_p[{k}];" for k, p, t in after]
         )
-        self.post = " ".join(f"{t} {p.name};" for _, p, t in outs) + f" {(kernel.cpu or kernel).post}; "
+        self.post = " ".join(f"{t} {p.name};" for _, p, t in outs) + f" {(two_pass(kernel) or spec).post}; "
         self.outs = outs
 
     def store(self, place: str) -> str:
@@ -147,40 +154,42 @@ class _Results:
         return self.post + " ".join(f"_p{k}[{place}] = {p.name};" for k, p, _ in self.outs)
 
 
-def _finish(name: str, kernel: Any, results: _Results) -> list[str]:
+def _finish(name: str, kernel: Definition, results: _Results) -> list[str]:
     """Return the functions that are called after a fold of columns."""
-    parts = []
-    if kernel.cpu:
-        parts.append(f"""void {name}_found(const void* _state, long _pitch, long _n, long n, void* _found) {{
+    parts, passes = [], two_pass(kernel)
+    if passes:
+        parts.append(f"""void {name}_found(const void* _state, long _pitch, long _n, long n, void* _pivot) {{
   const A* __restrict _s = (const A*)_state;
   for (long _j = 0; _j < _n; ++_j) {{
     const first_State a = first_get(_s + _j, _pitch);
-    ((A*)_found)[_j] = {kernel.cpu.found};
+    ((A*)_pivot)[_j] = {passes.pivot};
   }}
 }}""")
-    found = " const A found = ((const A*)_found)[_j];" if kernel.cpu else ""
-    parts.append(f"""void {name}_finish(const void* _state, long _pitch, long _n, long n, const void* _found,
+    pivot = " const A pivot = ((const A*)_pivot)[_j];" if passes else ""
+    parts.append(f"""void {name}_finish(const void* _state, long _pitch, long _n, long n, const void* _pivot,
     void* const* _p) {{
   const A* __restrict _s = (const A*)_state;
   {results.before}
   for (long _j = 0; _j < _n; ++_j) {{
-    const State a = get(_s + _j, _pitch);{found}
+    const State a = get(_s + _j, _pitch);{pivot}
     {results.store("_j")}
   }}
 }}""")
     return parts
 
 
-def _rows(name: str, kernel: Any, folds: Sequence[_Fold], results: _Results, form: str, single: Sequence[Any]) -> str:
+def _rows(
+    name: str, kernel: Definition, folds: Sequence[_Fold], results: _Results, form: str, single: Sequence[Param]
+) -> str:
     """Return the function that folds rows; the parameters in `single` are one number a row."""
-    ins = folds[-1].ins
+    ins, passes = folds[-1].ins, two_pass(kernel)
     arrays = [entry for entry in ins if entry[1] not in single]
     here = {k: f"((char*)_p[{k}] + _r * _steps[{k}])" for k, _, _ in ins}
     row = [f"const {t}* __restrict _p{k} = (const {t}*){here[k]};" for k, _, t in arrays]
     row += [f"const {t} {p.name} = *(const {t}*){here[k]};" for k, p, t in ins if p in single]
-    if kernel.cpu:
-        first = f"const first_State a = first_get(first_acc, {_LANES}); found = {kernel.cpu.found};"
-        row.append(f"A found; {{ {folds[0].row(arrays)} {first} }}")
+    if passes:
+        first = f"const first_State a = first_get(first_acc, {_LANES}); pivot = {passes.pivot};"
+        row.append(f"A pivot; {{ {folds[0].row(arrays)} {first} }}")
     return f"""void {name}_rows_{form}(void* const* _p, const long* _steps, long _rows, long n) {{
   {results.before}
   for (long _r = 0; _r < _rows; ++_r) {{

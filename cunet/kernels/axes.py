@@ -1,0 +1,32 @@
+"""Axes that reductions fold, and the shapes that they leave."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+
+def folded_axes(ndim: int, axis: Any) -> tuple[int, ...]:
+    """Return the axes that `axis` (int, tuple, None: all) names, from 0; as in NumPy a 0-d array has an axis 0.
+
+    Raises:
+        numpy.exceptions.AxisError: there is no such axis.
+    """
+    if axis is None:
+        return tuple(range(ndim))
+    given = axis if isinstance(axis, tuple) else (axis,)
+    for a in given:
+        if not -max(ndim, 1) <= a < max(ndim, 1):
+            raise np.exceptions.AxisError(a, ndim)
+    return tuple(a % ndim for a in given) if ndim else ()
+
+
+@functools.lru_cache(4096)
+def reduced_shape(shape: tuple[int, ...], axis: Any, keepdims: bool) -> tuple[int, ...]:
+    """Return the shape left when `axis` (None: all) is folded."""
+    axes = folded_axes(len(shape), axis)
+    if keepdims:
+        return tuple(1 if i in axes else s for i, s in enumerate(shape))
+    return tuple(s for i, s in enumerate(shape) if i not in axes)

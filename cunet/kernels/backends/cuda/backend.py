@@ -1,0 +1,31 @@
+"""The CUDA backend: what it runs for a kernel whose arguments are on a GPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ....device import array_module
+from ...spec import Definition
+from . import elementwise, grid, inplace, reduction, rowwise
+
+_BY_KIND = {
+    "elementwise": elementwise.run,
+    "reduction": reduction.run,
+    "rowwise": rowwise.run,
+    "grid": grid.run,
+    "inplace": inplace.run,
+}
+
+
+def run(kernel: Definition, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """Run a call by what is attached for GPUs, or by what is made of the kernel's text; NotImplemented elsewhere."""
+    xp = array_module(*args)
+    if xp is np:
+        return NotImplemented
+    attached = kernel.attached.get("cuda")
+    if attached is not None:
+        return attached(*args, **options)
+    by_kind: Any = _BY_KIND.get(kernel.spec.kind)
+    return NotImplemented if by_kind is None else by_kind(kernel, xp, args, **options)

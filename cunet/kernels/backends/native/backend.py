@@ -1,0 +1,155 @@
+"""The native backend: whether there is one here, and what it runs for a kernel."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ....system.messages import say, warn
+from ...spec import Definition
+
+_UNKNOWN = object()
+
+
+class Native:
+    """Compiled kernels, as far as they can be had on this machine.
+
+    Attributes:
+        active: whether kernels ask for their compiled bodies; see `enable` and `disable`.
+        threads: how many threads share a call; 0 before the runtime is there.
+    """
+
+    def __init__(self) -> None:
+        self.active = os.environ.get("CUNET_NATIVE", "1") != "0"
+        self.threads = 0
+        self._runtime: Any = _UNKNOWN
+        self._told = False  # that nothing more is compiled
+        self._lock = threading.RLock()
+
+    def run(self, kernel: Definition, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Return what the compiled body of a kernel returns, or NotImplemented where another backend has to do it."""
+        lead = args[kernel.lead]
+        if not self.active or type(lead) is not np.ndarray:
+            return NotImplemented
+        launcher = kernel.prepared.get(lead.dtype.char)
+        if launcher is None:
+            launcher = self.prepare(kernel, lead.dtype.char)
+        return launcher(*args, **options) if launcher else NotImplemented
+
+    def prepare(self, kernel: Definition, char: str) -> Callable[..., Any] | bool:
+        """Return what runs a kernel on float32 ("f") or float64 ("d"), or False; remembered in the kernel."""
+        with self._lock:
+            if char not in kernel.prepared and char in "fd":
+                attached = kernel.attached.get("native", False)
+                if callable(attached):
+                    kernel.prepared[char] = attached if self.runtime() is not None else False
+                elif attached is not None:
+                    self._compile(kernel, np.dtype(char))
+            return kernel.prepared.setdefault(char, False)
+
+    def _compile(self, kernel: Definition, wide: np.dtype) -> None:
+        from . import build
+
+        if self._runtime is _UNKNOWN:
+            build.ahead(kernel, wide)
+        if self.runtime() is not None:
+            build.load(kernel, wide)
+
+    def enabled(self) -> bool:
+        """Tell whether compiled kernels are used: wanted, and a compiler works. Compiles nothing but a few lines."""
+        return self.active and self.runtime() is not None
+
+    def enable(self) -> None:
+        """Use compiled kernels where they can be had."""
+        self.active = True
+
+    def disable(self) -> None:
+        """Use the NumPy bodies only."""
+        self.active = False
+
+    def describe(self) -> str:
+        """Say how kernels run on this CPU: compiled, by what and where they are kept, or on NumPy, and why."""
+        from . import cache, compiler
+
+        if not self.active:
+            return "on NumPy, as CUNET_NATIVE=0 or cunet.native.disable() asks"
+        if compiler.compiler() is None:
+            return "on NumPy: no C++ compiler found" + (", g++ would make them faster" if compiler.SUPPORTED else "")
+        if self.runtime() is None:
+            return f"on NumPy: {compiler.compiler()} makes no libraries that run here"
+        return f"compiled by {compiler.compiler()} into {cache.folder()}"
+
+    def runtime(self) -> Any:
+        """Return the library that runs compiled kernels, or None if there is no compiler that works."""
+        if self._runtime is _UNKNOWN:
+            with self._lock:
+                if self._runtime is _UNKNOWN:
+                    self._runtime = self._start()
+        return self._runtime
+
+    def _start(self) -> Any:
+        from ....system.cpu import cores
+        from . import build, compiler
+
+        if compiler.compiler() is None:
+            if compiler.SUPPORTED:
+                say("cunet: no C++ compiler (g++ or clang++) found, so kernels run on NumPy, slower")
+            return None
+        source = build.runtime_text()
+        (error,) = compiler.compile_all([source])
+        try:
+            if error is not None:
+                raise error
+            library = compiler.load(source)
+            build.check_runtime(library)
+        except (compiler.CompileError, OSError) as problem:
+            warn(
+                f"cunet: kernels cannot be compiled with {compiler.compiler()}, so they run on NumPy, slower\n"
+                f"(CUNET_NATIVE=0 does so without this warning):\n{problem}"
+            )
+            return None
+        self.threads = cores()
+        return library
+
+    def report(self, what: str, error: Exception) -> None:
+        """Warn that NumPy has to do something, and why; that nothing can be compiled any more is said once."""
+        from . import compiler
+
+        if not isinstance(error, compiler.CompilerProblem):
+            warn(
+                f"cunet: {what} runs on NumPy, slower: its text\n"
+                f"cannot be compiled with {compiler.compiler()}.\n"
+                f"If it is cunet's, please report this, with what the compiler said:\n{error}"
+            )
+        elif not self._told:
+            self._told = True
+            warn(
+                "cunet: no more kernels are compiled in this process; those that were not compiled\n"
+                f"before run on NumPy, slower:\n{error}"
+            )
+
+    def deferred(self, kernel: Definition, args: Sequence[Any], options: dict[str, Any]) -> Any:
+        """Return a call yet to be run with others, tile by tile, and its outputs; None if it cannot wait.
+
+        NotImplemented where the kernel has no compiled body, and another backend may have.
+        """
+        lead = args[kernel.lead]
+        if not self.active or type(lead) is not np.ndarray:
+            return NotImplemented
+        launcher: Any = self.prepare(kernel, lead.dtype.char)
+        if not launcher:
+            return NotImplemented
+        return launcher.pack(*args, **options) if hasattr(launcher, "pack") else None
+
+    def run_tiled(self, packed: Sequence[Any], lead: np.ndarray) -> bool:
+        """Run deferred calls on a block of the first axis of `lead` at a time; return whether they could be run."""
+        from . import launch
+
+        return launch.together(packed, lead, self.runtime())
+
+
+native = Native()
