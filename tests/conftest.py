@@ -46,7 +46,7 @@ def install_sim():
     except ModuleNotFoundError as error:
         if error.name != "sim":
             raise
-        reason = "there is no tests/sim"
+        reason = "there is no sim/"
     else:
         reason = sim.unavailable_reason()
     if reason is None:

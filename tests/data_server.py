@@ -107,3 +107,10 @@ def small_mnist(monkeypatch, rng):
 def compressed(contents):
     """Return ``{name.gz: gzip-compressed content}``."""
     return {f"{name}.gz": gzip.compress(content) for name, content in contents.items()}
+
+
+def fill(folder, contents):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    return folder

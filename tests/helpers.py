@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 
@@ -68,7 +69,8 @@ def assert_ulp(actual, expected, dtype, max_ulp):
 
 def run_script(code, env=None, check=True, before=(), **options):
     """Run a program on the compiled route in a process of its own, with more environment; return what became of it."""
-    full = {**os.environ, "CUNET_NATIVE": "1", **(env or {})}
+    root = str(Path(__file__).parents[1])  # wherever it runs, this tree is what it imports
+    full = {**os.environ, "PYTHONPATH": root, "CUNET_NATIVE": "1", **(env or {})}
     command = [*before, sys.executable, "-c", textwrap.dedent(code)]
     done = subprocess.run(command, capture_output=True, text=True, env=full, timeout=300, **options)
     assert not check or done.returncode == 0, done.stderr

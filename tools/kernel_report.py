@@ -1,7 +1,7 @@
 """Print the registers and spills of every kernel, as NVIDIA's compiler reports them; needs no GPU.
 
     python tools/kernel_report.py                    every kernel that the test suite launches
-    python tools/kernel_report.py tests/test_x.py    those of one file; anything that pytest takes
+    python tools/kernel_report.py tests/optim    those in one folder; anything that pytest takes
 
 Runs the tests on the simulated device with NVRTC switched on, and reads what it said about each source that was
 launched (kernel x dtype x layout, and the variants that CuPy builds around CUB). Writes JSON with ``--json FILE``.

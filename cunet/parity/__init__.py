@@ -4,7 +4,7 @@ Every public op runs forward and backward on both, in every floating dtype, on t
 `cunet.parity.cases`; then an MLP takes 50 training steps on both from one seed. The exit status is 0 if all
 distances lie within `BOUNDS` and `EXCEPTIONS`, 1 if not, and 2 if there is nothing to compare with.
 
-``--device sim`` compares with the simulated device that lives in the source tree (tests/sim): that shows what the
+``--device sim`` compares with the simulated device that lives in the source tree (sim/): that shows what the
 kernels' text computes, not how a GPU rounds.
 """
 
@@ -178,11 +178,11 @@ def found_device(choice: str) -> Iterator[str]:
 
 def _simulator() -> tuple[Any, str]:
     """Return the simulated device of the source tree this file lies in, or None and why not."""
-    tests = Path(__file__).parents[2] / "tests"
-    if not (tests / "sim" / "__init__.py").is_file():
-        return None, "the simulated device is in cunet's source tree only (tests/sim), not in the installed package"
-    if str(tests) not in sys.path:
-        sys.path.insert(0, str(tests))
+    root = Path(__file__).parents[2]
+    if not (root / "sim" / "__init__.py").is_file():
+        return None, "the simulated device is in cunet's source tree only (sim/), not in the installed package"
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
     sim = importlib.import_module("sim")
     reason = sim.unavailable_reason()
     return (None, f"no simulated device: {reason}") if reason else (sim, "")

@@ -84,7 +84,7 @@ CASES = [
             {} if padding_idx is None else {"padding_idx": padding_idx},
             reference=lookup,
             inputs=lambda rng: (rng.choice([0, 1, 2, 2, 2, 5], (4, 3)), rng.uniform(-2, 2, (6, 5))),
-            # With a padding row the gradient is not that of the function: tests/test_embedding.py
+            # With a padding row the gradient is not that of the function: tests/ops/test_embedding.py
             differentiable=(1,),
         )
         for padding_idx in (None,)

@@ -1,0 +1,81 @@
+"""What README.md and CONTRIBUTING.md show is true: the code runs as written, the files are there, the paths lead on."""
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.cpu_only
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def run_python(code, folder):
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-W", "error", "-c", code]
+    run = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+@pytest.mark.parametrize("number", range(len(BLOCKS)))
+def test_each_python_block_runs_by_itself(number, tmp_path):
+    if "Digits" in BLOCKS[number]:
+        pytest.importorskip("sklearn")
+    run_python(BLOCKS[number], tmp_path)
+
+
+def test_the_first_look_trains(tmp_path):
+    pytest.importorskip("sklearn")
+    (block,) = (b for b in BLOCKS if "Trainer(" in b)
+    checks = """
+assert value.shape == () and np.allclose(gradient, 2 * np.tanh(v := np.linspace(-1, 1, 5)) * (1 - np.tanh(v) ** 2))
+assert len(trainer.history) == 5 and trainer.history[-1]["valid_loss"] < trainer.history[0]["valid_loss"]
+print(trainer.evaluate(test.arrays())["accuracy"])
+"""
+    assert float(run_python(block + checks, tmp_path).split()[-1]) > 0.8
+
+
+def test_the_kernel_of_ones_own_is_differentiable(tmp_path):
+    (block,) = (b for b in BLOCKS if "@elementwise" in b)
+    check = """
+from cunet.testing import gradcheck
+x = np.array([-3.0, -0.2, 0.7, 5.0])
+assert np.allclose(my_softsign(x).data, [-0.75, -1 / 6, 7 / 17, 5 / 6])
+gradcheck(my_softsign, x)
+"""
+    run_python(block + check, tmp_path)
+
+
+@pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
+def test_every_file_that_is_named_is_there(text):
+    named = set(re.findall(r"(?<![\w.~/])(?:(?:cunet|tests|sim|examples|tools|docs|\.ci)/[\w./]*\w|\w+\.md)", text))
+    assert {name for name in named if not (ROOT / name).exists()} == set()
+    assert len(named) >= 3
+
+
+def test_every_extra_that_is_named_can_be_installed():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    named = set(re.findall(r"\.\[(\w+)\]", README + CONTRIBUTING))
+    assert {"examples", "dev", "cuda12", "cuda13"} <= named <= extras.keys()
+
+
+def test_the_way_from_elu_to_its_text_gradient_tests_and_docs():
+    """Every station that README names on the way holds what it says."""
+    (way,) = (part for part in README.split("\n\n") if "To follow an op" in part)
+    functional, block, rows, runner = re.findall(r"`((?:cunet|tests)/[\w/]+\.py)`", way)
+    module = block.removeprefix("cunet/").removesuffix(".py").replace("/", ".")
+    assert re.search(rf"^from \.{module} import .*\belu\b", (ROOT / functional).read_text(), re.MULTILINE)
+    text = (ROOT / block).read_text()
+    for kernel in ("forward", "backward"):
+        assert re.search(rf'^@elementwise\(.*"[^"]*exp.*\)\ndef elu_{kernel}\(', text, re.MULTILINE)
+    assert re.search(r'^@op\ndef elu\(.*\n    """.*Source: Clevert', text, re.MULTILINE | re.DOTALL)
+    assert re.search(r"^        \w+\.elu,$", (ROOT / rows).read_text(), re.MULTILINE)
+    assert "import cases" in (ROOT / runner).read_text()
