@@ -13,7 +13,9 @@ from .ops.loss.divergence import binary_cross_entropy_with_logits, kl_div
 from .ops.loss.nll import nll_loss
 from .ops.loss.regression import huber_loss, l1_loss, mse_loss, smooth_l1_loss
 from .ops.math import tanh
-from .ops.norm.norms import batch_norm, batch_norm_inference, group_norm, instance_norm, layer_norm, rms_norm
+from .ops.norm.batch_norm import batch_norm, batch_norm_inference
+from .ops.norm.group_norm import group_norm, instance_norm
+from .ops.norm.layer_norm import layer_norm, rms_norm
 from .ops.pool.pooling import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,

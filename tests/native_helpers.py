@@ -8,8 +8,7 @@ import time
 
 import pytest
 
-from cunet.kernels.backends import native
-from cunet.kernels.backends.native import compiler
+from cunet.kernels.backends.native import compiler, native
 
 #: For whole files: processes of their own do the same whatever route the suite runs on.
 once = pytest.mark.skipif(not native.active, reason="runs with the suite's compiled route")
@@ -19,7 +18,7 @@ needs_compiler = pytest.mark.skipif(native.runtime() is None, reason="no C++ com
 SMALL = """
 import warnings
 import numpy as np
-from cunet.kernels.backends import native
+from cunet.kernels.backends.native import native
 from cunet.kernels import elementwise
 
 @elementwise("T x", "T y", "y = x * 3")
@@ -101,5 +100,5 @@ def alive(pid):
         return False
 
 
-IMPORT_NATIVE = "from cunet.kernels.backends import native\n"
+IMPORT_NATIVE = "from cunet.kernels.backends.native import native\n"
 IMPORT_BUILD = "from cunet.kernels.backends.native import compiler as build\n"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..device import Array, clearer_error
-from ..kernels import sum_to
+from ..kernels.sum_to import sum_over
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -181,5 +181,5 @@ def _fit(g: Array, shape: tuple[int, ...] | None, dtype: Any, name: str) -> Arra
         if extra < 0 or any(s not in (1, n) for s, n in zip(shape, g.shape[extra:], strict=True)):
             raise ValueError(f"{name}: vjp gave a gradient of shape {g.shape} for an input of shape {shape}")
         axes = (*range(extra), *[i + extra for i, s in enumerate(shape) if s == 1 and g.shape[i + extra] != 1])
-        g = (sum_to.total(g, axes) if axes else g).reshape(shape)
+        g = (sum_over(g, axes) if axes else g).reshape(shape)
     return g if g.dtype == dtype else g.astype(dtype)

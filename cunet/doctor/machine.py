@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..device import gpu, gpu_problem
-from ..kernels.backends import native
+from ..kernels.backends.native import native
 from ..system.cpu import blas_threads
 
 

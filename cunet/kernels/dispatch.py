@@ -91,10 +91,15 @@ def run_deferred(calls: Sequence[Deferred], lead: Any) -> None:
 
 
 class Kernel(Definition):
-    """A spec that can be called, on arrays of any device."""
+    """A spec that can be called, on arrays of any device.
 
-    def __init__(self, spec: KernelSpec) -> None:
+    Attributes:
+        template: the spec with the places for an epilogue in its texts; see `cunet.kernels.epilogue`.
+    """
+
+    def __init__(self, spec: KernelSpec, template: KernelSpec | None = None) -> None:
         super().__init__(spec)
+        self.template = template or spec
         self.body = spec.body
         self.__name__ = spec.name
         self.__doc__ = spec.body.__doc__

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .dispatch import Kernel
+from .epilogue import plain
 from .grammar import parse
 from .spec import (
     ElementwiseSpec,
@@ -37,7 +38,7 @@ def make(spec: KernelSpec) -> Kernel:
     Raises:
         ValueError: the library has another one of that name.
     """
-    kernel = Kernel(spec)
+    kernel = Kernel(plain(spec), spec)
     register(kernel)
     return kernel
 
@@ -98,8 +99,8 @@ def rowwise(ins: str, outs: str, operation: str, *, preamble: str = "") -> Calla
 
     ``fold(type name, identity, value, joined)`` makes `value`, taken in every element, into one number or struct (at
     most 32 bytes); `joined` puts ``p`` and ``q`` together, which may come in any order. ``each(statements)`` assigns
-    the outputs of every element; there ``j`` counts the elements of the row. `count` is how many there are, ``at(x, k)``
-    reads element k.
+    the outputs of every element; there ``j`` counts the elements of the row. `count` is how many there are,
+    ``at(x, k)`` reads element k.
 
     The kernel takes by name ``axes``, how many axes at the end make a row (1), and ``cells``, (groups, inner) where
     ``col`` arrays serve several rows and elements: row r and place j take entry

@@ -11,7 +11,7 @@ from ..autograd.tape import no_grad
 from ..autograd.tensor import Tensor, as_array
 from ..device import Array, accumulator, array_module, like
 from ..kernels import elementwise
-from ..ops.norm import norms as ops
+from ..ops.norm import batch_norm as ops
 from .activation import as_activation
 from .linear import _check_sizes, make_parameter
 from .module import Module, Parameter

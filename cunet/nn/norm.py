@@ -9,7 +9,9 @@ import numpy as np
 
 from ..autograd.tensor import Tensor, as_array
 from ..device import Array, array_module
-from ..ops.norm import norms as ops
+from ..ops.norm.batch_norm import batch_norm
+from ..ops.norm.group_norm import group_norm, instance_norm
+from ..ops.norm.layer_norm import as_shape, layer_norm, rms_norm
 from .activation import as_activation
 from .batch_norm import RunningStatistics, scale_and_shift
 from .linear import _check_sizes
@@ -54,7 +56,7 @@ class InstanceNorm(RunningStatistics):
         x = self._checked(x)
         if not self.training and self.running_mean is not None:
             return self._by_running_statistics(x)
-        y = ops.instance_norm(x, self.weight, self.bias, axis=self.axis, eps=self.eps, activation=self.activation)
+        y = instance_norm(x, self.weight, self.bias, axis=self.axis, eps=self.eps, activation=self.activation)
         if self.training and self.running_mean is not None:
             self._track(x.data if isinstance(x, Tensor) else x)
         return y
@@ -62,7 +64,7 @@ class InstanceNorm(RunningStatistics):
     def _track(self, x: Array) -> None:
         samples, positions = x.shape[0], x[0].size // self.num_features
         rows = array_module(x).moveaxis(x, self.axis, 1).reshape(samples * self.num_features, positions)
-        _, mean, var = ops.batch_norm(rows, axis=0)
+        _, mean, var = batch_norm(rows, axis=0)
         mean, var = (s.data.reshape(samples, self.num_features).mean(axis=0) for s in (mean, var))
         self._moving_average(mean, var, positions / (positions - 1))
 
@@ -112,7 +114,7 @@ class LayerNorm(Module):
         activation: Any = None,
         dtype: Any = np.float32,
     ) -> None:
-        self.normalized_shape, self.eps = ops.as_shape(normalized_shape), eps
+        self.normalized_shape, self.eps = as_shape(normalized_shape), eps
         self.activation = as_activation(type(self).__name__, activation)
         self.weight, self.bias = scale_and_shift(
             self.normalized_shape, elementwise_affine, elementwise_affine and bias, dtype
@@ -120,7 +122,7 @@ class LayerNorm(Module):
 
     def forward(self, x: Any) -> Tensor:
         """Return normalised `x` (..., *normalized_shape)."""
-        return ops.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps, activation=self.activation)
+        return layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps, activation=self.activation)
 
     def extra_repr(self) -> str:
         """Show shape and eps."""
@@ -152,13 +154,13 @@ class RMSNorm(Module):
         activation: Any = None,
         dtype: Any = np.float32,
     ) -> None:
-        self.normalized_shape, self.eps = ops.as_shape(normalized_shape), eps
+        self.normalized_shape, self.eps = as_shape(normalized_shape), eps
         self.activation = as_activation(type(self).__name__, activation)
         self.weight, _ = scale_and_shift(self.normalized_shape, elementwise_affine, False, dtype)
 
     def forward(self, x: Any) -> Tensor:
         """Return scaled `x` (..., *normalized_shape)."""
-        return ops.rms_norm(x, self.normalized_shape, self.weight, self.eps, activation=self.activation)
+        return rms_norm(x, self.normalized_shape, self.weight, self.eps, activation=self.activation)
 
     def extra_repr(self) -> str:
         """Show shape and eps."""
@@ -208,7 +210,7 @@ class GroupNorm(Module):
             raise ValueError(
                 f"GroupNorm: x must have num_channels = {self.num_channels} on axis {self.axis}, got shape {x.shape}"
             )
-        return ops.group_norm(
+        return group_norm(
             x, self.num_groups, self.weight, self.bias, self.eps, axis=self.axis, activation=self.activation
         )
 

@@ -20,12 +20,12 @@ import numpy as np
 
 from ..autograd.tensor import Tensor, op
 from ..device import Array, array_module, is_floating
-from ..kernels import elementwise
+from ..kernels import Warps, elementwise, grid
 from ..kernels.philox import PHILOX_CUDA
 from ..random import Draw, Generator, default_generator
 
 LEVELS = 65536  # of the drop probability
-_TILE = 512  # elements, made of 128 words
+_TILE, _WARP = 512, 32  # elements, made of 128 words, and the threads that make them
 _CHUNK = 128 * _TILE  # elements whose lanes are made at once on the CPU: they stay in its cache
 
 
@@ -39,7 +39,7 @@ def _keep(bits: np.random.Philox, count: int, threshold: int) -> np.ndarray:
     return kept.view(np.uint32).reshape(-1, 32, 4).transpose(0, 2, 1).reshape(-1).view(np.bool_)[:count]
 
 
-@elementwise(
+@grid(
     "raw T x, uint64 seed, uint64 stream, uint64 call, uint32 threshold, A scale, A shift, A low, int64 count",
     "raw T y",
     """
@@ -72,23 +72,8 @@ def _keep(bits: np.random.Philox, count: int, threshold: int) -> np.ndarray:
     }
     """,
     preamble=PHILOX_CUDA,
-    per_thread=16,
-    cpu="""
-    unsigned short lanes[4][32][4];
-    for (int t = 0; t < 32; ++t) {
-      const philox_words made = philox4x64(seed, stream, 0, call, 0, 0, (unsigned long long)(i * 32 + t));
-      for (int w = 0; w < 4; ++w) memcpy(lanes[w][t], &made.word[w], 8);
-    }
-    const long long base = i * 512;
-    const int size = count - base < 512 ? (int)(count - base) : 512;
-    const unsigned short* lane = lanes[0][0];
-    const T* from = &x[base];
-    T* to = &y[base];
-    #pragma GCC ivdep
-    for (int j = 0; j < size; ++j) to[j] = lane[j] >= threshold ? from[j] * scale + shift : low;
-    """,
 )
-def drop_elements(x, seed, stream, call, threshold, scale, shift, low, count):
+def drop_elements(x, seed, stream, call, threshold, scale, shift, low, count, *, shape):
     y = np.empty_like(x)
     bits = Draw(int(seed), int(stream), int(call)).bit_generator()
     for start in range(0, count, _CHUNK):
@@ -103,6 +88,24 @@ def drop_elements(x, seed, stream, call, threshold, scale, shift, low, count):
         if low:
             out += low * ~keep
     return y
+
+
+drop_elements.native(
+    Warps("""
+    unsigned short lanes[4][32][4];
+    for (int t = 0; t < 32; ++t) {
+      const philox_words made = philox4x64(seed, stream, 0, call, 0, 0, (unsigned long long)(i * 32 + t));
+      for (int w = 0; w < 4; ++w) memcpy(lanes[w][t], &made.word[w], 8);
+    }
+    const long long base = i * 512;
+    const int size = count - base < 512 ? (int)(count - base) : 512;
+    const unsigned short* lane = lanes[0][0];
+    const T* from = &x[base];
+    T* to = &y[base];
+    #pragma GCC ivdep
+    for (int j = 0; j < size; ++j) to[j] = lane[j] >= threshold ? from[j] * scale + shift : low;
+    """)
+)
 
 
 @elementwise("T x, A keep, A scale, A shift, A low", "T y", "y = keep != A(0) ? x * scale + shift : low")
@@ -143,7 +146,9 @@ def _self_normalizing(threshold: int) -> tuple[float, float, float]:
 def _draw_elements(x: Array, draw: Draw, threshold: int, factors: tuple[float, float, float]) -> Array:
     seed, stream, call = (np.uint64(k) for k in draw)
     flat = array_module(x).ascontiguousarray(x.reshape(-1))
-    return drop_elements(flat, seed, stream, call, threshold, *factors, x.size).reshape(x.shape)
+    threads = -(-x.size // _TILE) * _WARP  # whole warps share tiles
+    y = drop_elements(flat, seed, stream, call, threshold, *factors, x.size, shape=flat.shape, threads=threads)
+    return y.reshape(x.shape)
 
 
 @op

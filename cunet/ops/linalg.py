@@ -8,40 +8,48 @@ from typing import Any
 import numpy as np
 
 from ..autograd.tensor import Tensor, as_array, op
-from ..device import Array, accumulator, array_module, is_gpu_array, is_half
-from ..kernels import sum_to
-from ..kernels.backends import native
+from ..device import Array, accumulator, array_module, is_half
+from ..kernels import primitive
 from ..kernels.backends.native.products import product as native_product
+from ..kernels.sum_to import sum_over
 
 #: Multiplications from which a product of matrices goes to threads of ours: those of BLAS would spin beside them.
 SHARED = 2**18
 
 
+@primitive
 def product(x: Array, y: Array, out: Array | None = None) -> Array:
-    """Return ``x @ y``; NumPy has no fast half product, and sums it in half: go through float32."""
-    if native.active and type(x) is type(y) is np.ndarray and x.ndim == y.ndim == 2 and x.size * y.shape[1] > SHARED:
-        z = None if out is not None else native_product(x, y)
-        if z is not None:
-            return z
-    if is_half(x.dtype) and not is_gpu_array(x):
-        z = (x.astype(np.float32) @ y.astype(np.float32)).astype(np.result_type(x.dtype, y.dtype))
-    elif out is None:
-        return x @ y
-    else:
-        return array_module(x).matmul(x, y, out=out)
-    if out is not None:
-        out[...] = z
-    return z if out is None else out
+    """Return ``x @ y``, written into `out` if it is given."""
+    return x @ y if out is None else array_module(x).matmul(x, y, out=out)
 
 
-def _rows(x: Array) -> Array:
+@product.native
+def _(x: Array, y: Array, out: Array | None = None) -> Array:
+    if out is None and x.ndim == y.ndim == 2 and x.size * y.shape[1] > SHARED and type(y) is np.ndarray:
+        return native_product(x, y)
+    return NotImplemented
+
+
+@product.numpy
+def _(x: Array, y: Array, out: Array | None = None) -> Array:
+    """Go through float32: NumPy has no fast half product, and sums it in half."""
+    if not is_half(x.dtype):
+        return NotImplemented
+    z = (x.astype(np.float32) @ y.astype(np.float32)).astype(np.result_type(x.dtype, y.dtype))
+    if out is None:
+        return z
+    out[...] = z
+    return out
+
+
+def as_matrix(x: Array) -> Array:
     """Flatten all axes but the last; -1 would not do where the last has length 0."""
     return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 def column_sums(x: Array) -> Array:
     """Return the sums over the first axis of a matrix, kept in float32 for half types."""
-    return sum_to.total(x, (0,), keepdims=False).astype(x.dtype, copy=False)
+    return sum_over(x, (0,), keepdims=False).astype(x.dtype, copy=False)
 
 
 @op
@@ -63,7 +71,7 @@ def matmul(x, y):
 
         def for_y() -> Array:
             # With one matrix y: one big product instead of one per batch entry and a sum.
-            gb = product(_rows(a).T, _rows(g)) if b.ndim == 2 else product(a.swapaxes(-1, -2), g)
+            gb = product(as_matrix(a).T, as_matrix(g)) if b.ndim == 2 else product(a.swapaxes(-1, -2), g)
             return gb[..., 0] if y.ndim == 1 else gb
 
         # The axis that a 1-D x was given is in front: the engine sums it away.
@@ -94,13 +102,13 @@ def linear(x, weight, bias=None):
         )
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"linear: bias must have shape {weight.shape[:1]}, got {bias.shape}")
-    flat = _rows(x)
+    flat = as_matrix(x)
     y = product(flat, weight.T)
     if bias is not None:
         y += bias
 
     def vjp(gy):
-        g = _rows(gy)
+        g = as_matrix(gy)
         return (
             lambda: product(g, weight) if x.ndim == 2 else product(g, weight).reshape(x.shape),
             lambda: product(g.T, flat),

@@ -9,9 +9,9 @@ import numpy as np
 
 from ..autograd.methods import Axis
 from ..autograd.tensor import op
-from ..device import Array, accumulator, array_module, is_floating, is_gpu_array
-from ..kernels import sum_to
-from ..kernels.spec import folded_axes, reduced_shape
+from ..device import Array, accumulator, array_module, is_floating
+from ..kernels.axes import folded_axes, reduced_shape
+from ..kernels.sum_to import sum_over
 
 
 def _expand(a: Array, shape: tuple[int, ...], axis: Axis) -> Array:
@@ -31,15 +31,16 @@ def _narrow(y: Array, dtype: np.dtype) -> Array:
 
 def _total(x: Array, axis: Axis, keepdims: bool) -> Array:
     """Return the sum over `axis`, in the dtype to accumulate in."""
-    if is_gpu_array(x) and is_floating(x.dtype) and x.ndim:
-        return sum_to.total(x, folded_axes(x.ndim, axis), keepdims)
-    return x.sum(axis=axis, keepdims=keepdims, dtype=_wide(x.dtype))
+    if is_floating(x.dtype):
+        return sum_over(x, folded_axes(x.ndim, axis), keepdims)
+    return x.sum(axis=axis, keepdims=keepdims)
 
 
 def _mean(x: Array, axis: Axis, keepdims: bool) -> Array:
-    if is_gpu_array(x) and is_floating(x.dtype):
+    """Return the mean over `axis`, in the dtype to accumulate in; of integers NumPy's float64."""
+    if is_floating(x.dtype):
         return _total(x, axis, keepdims) / _count(x.shape, axis)
-    return x.mean(axis=axis, keepdims=keepdims, dtype=_wide(x.dtype))
+    return x.mean(axis=axis, keepdims=keepdims)
 
 
 def _count(shape: tuple[int, ...], axis: Axis) -> int:

@@ -19,11 +19,10 @@ import numpy as np
 from ..autograd.methods import Axis
 from ..autograd.tensor import op
 from ..device import Array, accumulator, is_array, is_floating
-from ..kernels import elementwise, reduction
-from ..kernels.backends.cuda.rowwise import suit
-from ..kernels.rowwise import rowwise
-from ..kernels.spec import Fold, Twice, folded_axes, reduced_shape
-from ..kernels.tiled import Together
+from ..kernels import TwoPass, elementwise, reduction, rowwise
+from ..kernels.axes import folded_axes, reduced_shape
+from ..kernels.spec import Fold
+from ..kernels.tiled import Tiled
 from .activation.registry import activation
 
 _BLOCK = 32768  # elements of NumPy's intermediate results: they stay in a core's cache
@@ -44,16 +43,16 @@ __device__ SoftmaxState softmax_join(SoftmaxState p, SoftmaxState q) {
 _OUT_REST = "out_rest = a.rest < 0 ? log(A(-1)) : a.rest + (a.top - a.top)"
 _OUT_TOP = "out_top = a.rest < 0 ? log(A(0)) : a.top"
 # First the largest element, then all others; elements as large as it are counted, to leave one of them out.
-_TWICE = Twice(
+_TWO_PASS = TwoPass(
     Fold("A(in_x)", "b > a || b != b ? b : a", "log(A(0))"),
     "a",
     Fold(
-        "SoftmaxState{A(in_x) == found, exp(A(in_x) == found ? A(-1e30) : A(in_x) - found)}",
+        "SoftmaxState{A(in_x) == pivot, exp(A(in_x) == pivot ? A(-1e30) : A(in_x) - pivot)}",
         "SoftmaxState{a.top + b.top, a.rest + b.rest}",
         "SoftmaxState{A(0), A(0)}",
         "SoftmaxState",
     ),
-    "out_top = found; out_rest = a.rest + (a.top - 1) + (found - found)",
+    "out_top = pivot; out_rest = a.rest + (a.top - 1) + (pivot - pivot)",
 )
 
 
@@ -64,12 +63,12 @@ def check_floating(who: str, x: Any, name: str = "x") -> None:
         raise TypeError(f"{who}: {name} must be an array of floating dtype, got {got}")
 
 
-def in_rows(x: Array, axis: int) -> bool:
-    """Tell whether the kernels for rows fit: the last axis, and rows that are many or not too long."""
-    return x.ndim > 0 and axis in (-1, x.ndim - 1) and suit(math.prod(x.shape[:-1]), x.shape[-1])
+def is_last(x: Array, axis: int) -> bool:
+    """Tell whether `axis` is the last one, so that the kernels for rows fit."""
+    return x.ndim > 0 and axis in (-1, x.ndim - 1)
 
 
-def _fold(x: Array, axis: Axis) -> Array:
+def _as_matrix(x: Array, axis: Axis) -> Array:
     """Return `x` as a matrix: a row for each result, the folded axes along it."""
     axes = folded_axes(x.ndim, axis)
     kept = [i for i in range(x.ndim) if i not in axes]
@@ -86,10 +85,9 @@ def _fold(x: Array, axis: Axis) -> Array:
     identity="SoftmaxState{A(0), A(-1)}",
     reduce_type="SoftmaxState",
     preamble=_STATE,
-    cpu=_TWICE,
 )
 def softmax_stats(x, axis, keepdims):
-    rows = _fold(x, axis)
+    rows = _as_matrix(x, axis)
     count, length = rows.shape
     top = np.full(count, -np.inf, x.dtype)
     rest = np.zeros(count, x.dtype)
@@ -106,6 +104,9 @@ def softmax_stats(x, axis, keepdims):
     return top.reshape(shape), rest.reshape(shape)
 
 
+softmax_stats.native(_TWO_PASS)
+
+
 @reduction(
     "T in_x",
     "T out_y, A out_top, A out_rest",
@@ -115,11 +116,15 @@ def softmax_stats(x, axis, keepdims):
     identity="SoftmaxState{A(0), A(-1)}",
     reduce_type="SoftmaxState",
     preamble=_STATE,
-    cpu=_TWICE._replace(post=f"{_TWICE.post}; out_y = isinf(out_top) ? out_top : out_top + log1p(out_rest)"),
 )
 def logsumexp_forward(x, axis, keepdims):
     top, rest = softmax_stats.body(x, axis, keepdims)
     return np.where(np.isinf(top), top, top + np.log1p(rest)), top, rest
+
+
+logsumexp_forward.native(
+    _TWO_PASS._replace(post=f"{_TWO_PASS.post}; out_y = isinf(out_top) ? out_top : out_top + log1p(out_rest)")
+)
 
 
 @elementwise(
@@ -199,13 +204,13 @@ def softmax_rows_backward(gy, y):
 
 
 def _softmax(x: Array, axis: int) -> Array:
-    with Together(x) as run:
+    with Tiled(x) as run:
         y = run(softmax_forward, x, *run(softmax_stats, x, axis=axis, keepdims=True))
     return y
 
 
 def _softmax_gradient(gy: Array, y: Array, axis: int) -> Array:
-    with Together(gy) as run:
+    with Tiled(gy) as run:
         gx = run(softmax_backward, gy, y, run(softmax_dot, gy, y, axis=axis, keepdims=True))
     return gx
 
@@ -227,7 +232,7 @@ def softmax(x, *, axis: int = -1):
     Source: Bridle 1990, "Probabilistic interpretation of feedforward classification network outputs", equation 11.
     """
     check_floating("softmax", x)
-    if in_rows(x, axis):
+    if is_last(x, axis):
         y = softmax_rows(x)
         return y, lambda gy: (softmax_rows_backward(gy, y),)
     y = _softmax(x, axis)
@@ -265,7 +270,7 @@ def log_softmax_rows(x):
 
 
 def _log_softmax(x: Array, axis: int) -> Array:
-    with Together(x) as run:
+    with Tiled(x) as run:
         y = run(log_softmax_forward, x, *run(softmax_stats, x, axis=axis, keepdims=True))
     return y
 
@@ -290,7 +295,7 @@ def log_softmax(x, *, axis: int = -1):
         TypeError: `x` is not of floating dtype.
     """
     check_floating("log_softmax", x)
-    if in_rows(x, axis):
+    if is_last(x, axis):
         y = log_softmax_rows(x)
         return y, lambda gy: (log_softmax_rows_backward(gy, y),)
     y = _log_softmax(x, axis)

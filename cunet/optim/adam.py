@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..device import Array
-from ..kernels.inplace import Update, update
+from ..kernels import Kernel, inplace
 from .adaptive import average
 from .optimizer import Group, Optimizer
 from .sgd import decayed
@@ -27,7 +27,7 @@ def moments(
     return d
 
 
-@update(
+@inplace(
     "T g, A decay, A shrink, A keep1, A take1, A keep2, A take2, A rate, A eps",
     "T w, T m, T v",
     """A d = g + decay * w;
@@ -46,7 +46,7 @@ def adam(g, decay, shrink, keep1, take1, keep2, take2, rate, eps, w, m, v, t, s)
     w -= s
 
 
-@update(
+@inplace(
     "T g, A decay, A shrink, A keep1, A take1, A keep2, A take2, A rate, A eps",
     "T w, T m, T v, T top",
     """A d = g + decay * w;
@@ -67,7 +67,7 @@ def amsgrad(g, decay, shrink, keep1, take1, keep2, take2, rate, eps, w, m, v, to
     w -= s
 
 
-@update(
+@inplace(
     "T g, A decay, A shrink, A keep1, A take1, A keep2, A take2, A rate_g, A rate_m, A eps",
     "T w, T m, T v",
     """A d = g + decay * w;
@@ -146,7 +146,7 @@ class Adam(_Moments):
         """Return the running means, and the largest squares for amsgrad."""
         return super().slots(group) | ({"max_exp_avg_sq": 0.0} if group["amsgrad"] else {})
 
-    def kernel(self, group: Group) -> Update:
+    def kernel(self, group: Group) -> Kernel:
         """Return the kernel."""
         return amsgrad if group["amsgrad"] else adam
 
@@ -228,7 +228,7 @@ class NAdam(_Moments):
         super()._check(group)
         self._within(group, 0, float("inf"), "momentum_decay")
 
-    def kernel(self, group: Group) -> Update:
+    def kernel(self, group: Group) -> Kernel:
         """Return the kernel."""
         return nadam
 

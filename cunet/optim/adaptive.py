@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..device import Array
-from ..kernels.inplace import Update, update
+from ..kernels import Kernel, inplace
 from .optimizer import Group, Optimizer
 from .sgd import decayed
 
@@ -20,7 +20,7 @@ def average(a: Array, new: Array, keep: float, take: float, t: Array) -> None:
     a += t
 
 
-@update(
+@inplace(
     "T g, A lr, A decay, A alpha, A rest, A eps",
     "T w, T v",
     """A d = g + decay * w;
@@ -39,7 +39,7 @@ def rmsprop(g, lr, decay, alpha, rest, eps, w, v, t, s):
     w -= s
 
 
-@update(
+@inplace(
     "T g, A lr, A decay, A alpha, A rest, A eps, A momentum",
     "T w, T v, T buf",
     """A d = g + decay * w;
@@ -61,7 +61,7 @@ def rmsprop_momentum(g, lr, decay, alpha, rest, eps, momentum, w, v, buf, t, s):
     w -= s
 
 
-@update(
+@inplace(
     "T g, A lr, A decay, A alpha, A rest, A eps, A momentum",
     "T w, T v, T mean, T buf",
     """A d = g + decay * w;
@@ -139,7 +139,7 @@ class RMSprop(Optimizer):
             names.append("momentum_buffer")
         return dict.fromkeys(names, 0.0)
 
-    def kernel(self, group: Group) -> Update:
+    def kernel(self, group: Group) -> Kernel:
         """Return one of the three kernels."""
         return rmsprop_centered if group["centered"] else rmsprop_momentum if group["momentum"] else rmsprop
 
@@ -153,7 +153,7 @@ class RMSprop(Optimizer):
         return (step + 1,), scalars
 
 
-@update(
+@inplace(
     "T g, A lr, A decay, A eps",
     "T w, T total",
     """A d = g + decay * w;
@@ -214,7 +214,7 @@ class Adagrad(Optimizer):
         """Return the sum of squares."""
         return {"sum": group["initial_accumulator_value"]}
 
-    def kernel(self, group: Group) -> Update:
+    def kernel(self, group: Group) -> Kernel:
         """Return the kernel."""
         return adagrad
 
@@ -225,7 +225,7 @@ class Adagrad(Optimizer):
         return (step + 1,), (lr, group["weight_decay"], group["eps"])
 
 
-@update(
+@inplace(
     "T g, A lr, A decay, A rho, A rest, A eps",
     "T w, T v, T acc",
     """A d = g + decay * w;
@@ -274,7 +274,7 @@ class Adadelta(Optimizer):
         """Return the running squares of gradients and of changes."""
         return {"square_avg": 0.0, "acc_delta": 0.0}
 
-    def kernel(self, group: Group) -> Update:
+    def kernel(self, group: Group) -> Kernel:
         """Return the kernel."""
         return adadelta
 

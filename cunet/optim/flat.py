@@ -10,7 +10,7 @@ import numpy as np
 from ..autograd.tape import clock
 from ..autograd.tensor import Tensor
 from ..device import Array, accumulator, array_module, device_of, is_half, to_device
-from ..kernels.inplace import update
+from ..kernels import inplace
 
 #: Elements from which on a gradient is read where it lies: to copy it beside others takes longer than a kernel call.
 APART = 32768
@@ -19,7 +19,7 @@ APART = 32768
 State = dict[str, Any]
 
 
-@update("T g", "T out", "out = g", scratch=0)
+@inplace("T g", "T out", "out = g", scratch=0)
 def gather_arrays(g, out):
     """Copy arrays, which may lie anywhere, one after the other."""
     out[...] = g

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.inplace import Update, update
+from ..kernels import Kernel, inplace
 from .adaptive import average
 from .optimizer import Group, Optimizer
 
 
-@update(
+@inplace(
     "T g, A lr, A shrink, A keep1, A take1, A keep2, A take2",
     "T w, T m",
     """A c = keep1 * m + take1 * g;
@@ -60,7 +60,7 @@ class Lion(Optimizer):
         """Return the running mean."""
         return {"exp_avg": 0.0}
 
-    def kernel(self, group: Group) -> Update:
+    def kernel(self, group: Group) -> Kernel:
         """Return the kernel."""
         return lion
 

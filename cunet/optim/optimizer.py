@@ -10,7 +10,7 @@ import numpy as np
 
 from ..autograd.tensor import Tensor
 from ..device import is_array, is_floating, is_gpu_array
-from ..kernels.inplace import Update
+from ..kernels import Kernel
 from . import ondevice
 from .flat import Flat, State, by_kind
 
@@ -156,7 +156,7 @@ class Optimizer:
         """Return the names of the state arrays, in the order of the kernel's outputs, and their first values."""
         return {}
 
-    def kernel(self, group: Group) -> Update:
+    def kernel(self, group: Group) -> Kernel:
         """Return the kernel, ``kernel(g, *scalars, w, *slots)``."""
         raise NotImplementedError
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..device import Array
-from ..kernels.inplace import Update, update
+from ..kernels import Kernel, inplace
 from .optimizer import Group, Optimizer
 
 
@@ -21,14 +21,14 @@ def decayed(g: Array, w: Array, decay: float, out: Array) -> Array:
     return out
 
 
-@update("T g, A lr, A decay", "T w", "w -= lr * (g + decay * w)", scratch=1)
+@inplace("T g, A lr, A decay", "T w", "w -= lr * (g + decay * w)", scratch=1)
 def sgd(g, lr, decay, w, t):
     """Step of plain SGD."""
     np.multiply(decayed(g, w, decay, t), lr, out=t)
     w -= t
 
 
-@update(
+@inplace(
     "T g, A lr, A decay, A keep, A take, A nesterov",
     "T w, T buf",
     """A d = g + decay * w;
@@ -101,7 +101,7 @@ class SGD(Optimizer):
         """Return the momentum buffer, if there is momentum."""
         return {"momentum_buffer": 0.0} if group["momentum"] else {}
 
-    def kernel(self, group: Group) -> Update:
+    def kernel(self, group: Group) -> Kernel:
         """Return the kernel with or without momentum."""
         return sgd_momentum if group["momentum"] else sgd
 

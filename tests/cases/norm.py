@@ -7,10 +7,14 @@ from collections import defaultdict
 
 import numpy as np
 
-from cunet.ops.norm import epilogue, norms
+from cunet.ops.activation import registry
+from cunet.ops.norm import batch_norm, group_norm, layer_norm
 
 from . import Case, activation, gated, rectifier
 from . import math as elementary
+
+#: What a norm may take as its activation.
+FUSABLE = sorted(name for name, entry in registry.ACTIVATIONS.items() if entry.fusable)
 
 
 def standardised(x, group_of, eps, centred=True):
@@ -47,7 +51,7 @@ def batch(x, weight=None, bias=None, axis=1, eps=1e-5):
 
 
 def batch_output(x, weight=None, bias=None, axis=1, eps=1e-5):
-    return norms.batch_norm(x, weight, bias, axis=axis, eps=eps)[0]
+    return batch_norm.batch_norm(x, weight, bias, axis=axis, eps=eps)[0]
 
 
 def fixed(x, mean, var, weight=None, bias=None, axis=1, eps=1e-5):
@@ -63,7 +67,7 @@ def layer(x, weight=None, bias=None, *, normalized_shape, eps=1e-5):
 
 
 def layer_norm(x, weight=None, bias=None, **kw):
-    return norms.layer_norm(x, weight=weight, bias=bias, **kw)
+    return layer_norm.layer_norm(x, weight=weight, bias=bias, **kw)
 
 
 def rms(x, weight=None, *, normalized_shape, eps):
@@ -72,7 +76,7 @@ def rms(x, weight=None, *, normalized_shape, eps):
 
 
 def rms_norm(x, weight=None, **kw):
-    return norms.rms_norm(x, weight=weight, **kw)
+    return layer_norm.rms_norm(x, weight=weight, **kw)
 
 
 def group(x, weight=None, bias=None, *, num_groups, axis=1, eps=1e-5):
@@ -81,7 +85,7 @@ def group(x, weight=None, bias=None, *, num_groups, axis=1, eps=1e-5):
 
 
 def group_norm(x, weight=None, bias=None, **kw):
-    return norms.group_norm(x, weight=weight, bias=bias, **kw)
+    return group_norm.group_norm(x, weight=weight, bias=bias, **kw)
 
 
 def instance(x, weight=None, bias=None, axis=1, eps=1e-5):
@@ -98,13 +102,13 @@ SCALARS = {
 
 def activated(op, reference, name, **options):
     """Return a norm, and its oracle, with an activation behind it."""
-    function = epilogue.FUSABLE[name][0]
+    function = registry.ACTIVATIONS[name].function
     given = functools.partial(function, **options) if options else name
     all_options = {**(function.__wrapped__.__kwdefaults__ or {}), **options}
 
     def behind(*args, **kw):
         y = op(*args, **kw, activation=given)
-        return y[0] if op is norms.batch_norm else y
+        return y[0] if op is batch_norm.batch_norm else y
 
     def oracle(*args, **kw):
         y = reference(*args, **kw)
@@ -146,7 +150,7 @@ def row(op, reference, inputs, label="", **kwargs):
 CASES = [
     # all three results; for half types mean and var are float32, so the rows with `batch_output` run those
     *[
-        Case(norms.batch_norm, kw, reference=batch, inputs=drawn(*s), half=False, label=str(s[0]), **NORM)
+        Case(batch_norm.batch_norm, kw, reference=batch, inputs=drawn(*s), half=False, label=str(s[0]), **NORM)
         for s, kw in [
             (((6, 3), 3, 3), {}),
             (((4, 3, 2, 3), 3, 3), {}),
@@ -171,7 +175,7 @@ CASES = [
     ],
     *[
         Case(
-            norms.batch_norm_inference,
+            batch_norm.batch_norm_inference,
             kw,
             reference=fixed,
             inputs=with_variance(*s),
@@ -222,7 +226,7 @@ CASES = [
         ]
     ],
     *[
-        row(norms.instance_norm, instance, drawn(*shapes), str(shapes), **kw)
+        row(group_norm.instance_norm, instance, drawn(*shapes), str(shapes), **kw)
         for shapes, kw in [
             (((2, 3, 5), 3, 3), {}),
             (((2, 3, 2, 4),), {}),
@@ -234,9 +238,9 @@ CASES = [
     # with an activation in the same kernels: all behind the two kinds of kernels, three of them behind each norm
     *[
         Case(pair[0], kw, reference=pair[1], inputs=drawn(*shapes), half=name in FEW, label=str(shapes), **NORM)
-        for name in epilogue.FUSABLE
+        for name in FUSABLE
         for pair, shapes, kw in [
-            (activated(norms.batch_norm, batch, name, **FEW.get(name, {})), ((6, 3), 3, 3), {}),
+            (activated(batch_norm.batch_norm, batch, name, **FEW.get(name, {})), ((6, 3), 3, 3), {}),
             (activated(layer_norm, layer, name, **FEW.get(name, {})), ((4, 6), 6, 6), {"normalized_shape": 6}),
         ]
     ],
@@ -244,18 +248,18 @@ CASES = [
         Case(pair[0], kw, reference=pair[1], inputs=drawn(*shapes), label=str(shapes), **NORM)
         for name, options in FEW.items()
         for pair, shapes, kw in [
-            (activated(norms.batch_norm, batch, name, **options), ((4, 2, 5), 5), {"axis": -1}),
-            (activated(norms.batch_norm, batch, name, **options), ((4, 3, 2, 3), 3, 3), {}),
+            (activated(batch_norm.batch_norm, batch, name, **options), ((4, 2, 5), 5), {"axis": -1}),
+            (activated(batch_norm.batch_norm, batch, name, **options), ((4, 3, 2, 3), 3, 3), {}),
             (activated(layer_norm, layer, name, **options), ((6,), 6, 6), {"normalized_shape": 6}),
             (activated(rms_norm, rms, name, **options), ((4, 6), 6), {"normalized_shape": 6, "eps": 1e-5}),
             (activated(group_norm, group, name, **options), ((2, 4, 2, 3), 4, 4), {"num_groups": 2}),
-            (activated(norms.instance_norm, instance, name, **options), ((2, 3, 5), 3, 3), {}),
+            (activated(group_norm.instance_norm, instance, name, **options), ((2, 3, 5), 3, 3), {}),
         ]
     ],
     *[
         Case(pair[0], {}, reference=pair[1], inputs=with_variance((5, 3), 3, 3, 3), differentiable=(0, 3, 4), **NORM)
         for name, options in FEW.items()
-        for pair in [activated(norms.batch_norm_inference, fixed, name, **options)]
+        for pair in [activated(batch_norm.batch_norm_inference, fixed, name, **options)]
     ],
     # rows too long for one block each; with so many values some would be too near a kink
     *[

@@ -8,16 +8,15 @@ import pytest
 from helpers import host
 
 import sim
-from cunet import kernels, rowwise
+from cunet import kernels
 from cunet.device import is_gpu_array
 from cunet.kernels import KERNELS
-from cunet.kernels import sum_to as sums
-from cunet.kernels.backends.cuda import common as rowtext
-from cunet.kernels.backends.cuda import elementwise as elements
-from cunet.kernels.backends.cuda import reduction as folding
-from cunet.kernels.backends.cuda import rowwise as rows
+from cunet.kernels.backends.cuda import broadcast, lanes, reduction, reduction_text, tuning
+from cunet.kernels.backends.cuda.tuning import Tuning
+from cunet.kernels.spec import Definition
+from cunet.kernels.sum_to import sum_over
 from cunet.ops import softmax
-from cunet.ops.loss import cross_entropy
+from cunet.ops.loss import label_kernels
 from cunet.ops.norm import kernels as norm_kernels
 
 FLOATS = [np.float16, ml_dtypes.bfloat16, np.float32, np.float64]
@@ -55,7 +54,7 @@ def arguments(name, rng, shape, dtype):
     }[name]()
 
 
-ROWWISE = sorted(k.name for k in KERNELS.values() if isinstance(k, rowwise.Rowwise) and k.__module__[:6] == "cunet.")
+ROWWISE = sorted(k.name for k in KERNELS.values() if k.spec.kind == "rowwise")
 
 
 def results(kernel, args, **kw):
@@ -66,7 +65,7 @@ def results(kernel, args, **kw):
 def agree(actual, args, kernel, dtype, **kw):
     """Compare with the NumPy body in float64."""
     exact = [a.astype(np.float64) if getattr(a, "dtype", None) in (dtype, wide(dtype)) else a for a in args]
-    for param, y, e in zip(kernel.outs, actual, results(kernel, exact, **kw), strict=True):
+    for param, y, e in zip(kernel.spec.outs, actual, results(kernel, exact, **kw), strict=True):
         assert y.shape == e.shape
         assert y.dtype == (dtype if param.type == "T" else wide(dtype))
         scale = max(1.0, float(np.nanmax(np.abs(e), initial=0)))
@@ -91,7 +90,7 @@ def test_rows_of_nothing_and_no_rows(name, rng, dev):
     kernel = KERNELS[name]
     for shape in ((0, 5), (2, 0, 3)):
         args = arguments(name, rng, shape, np.float32)
-        for param, y in zip(kernel.text[1], results(kernel, on(dev, args)), strict=True):
+        for param, y in zip(kernel.spec.outs, results(kernel, on(dev, args)), strict=True):
             assert y.shape == (shape if param.place == "" else (*shape[:-1], 1))
 
 
@@ -103,7 +102,7 @@ def test_rows_with_nan_and_infinities_are_those_of_numpy(name, rng, dev):
     x[0, 3], x[1, 0], x[2, 36], x[3, 5] = math.nan, math.inf, -math.inf, math.inf
     x[3, 6], x[4, :], x[5, :] = -math.inf, -math.inf, math.nan
     if name == "label_rows_backward":  # as the forward pass leaves them
-        _, _, args[2][...], args[3][...] = cross_entropy.label_loss_rows(x, args[1], args[4], -100)
+        _, _, args[2][...], args[3][...] = label_kernels.label_loss_rows(x, args[1], args[4], -100)
     pairs = zip(results(kernel, on(dev, args)), results(kernel, args), strict=True)
     for y, e in [next(pairs)] if name == "norm_rows" else pairs:  # a mean of infinities depends on the order
         np.testing.assert_allclose(y, e, rtol=1e-5, atol=1e-5)
@@ -121,7 +120,7 @@ def test_statistics_keep_what_rounding_takes_from_the_mean(rng, dev):
 
 def test_a_variance_is_never_negative(rng, dev, monkeypatch):
     """Rounding leaves less than nothing of equal numbers, where few threads add them up."""
-    monkeypatch.setattr(rows, "MOST_LANES", 1)
+    monkeypatch.setattr(tuning, "tuning", Tuning(row_lanes=1))
     x = np.tile(rng.uniform(0.1, 10, (60, 1)).astype(np.float32), 3001)
     _, _, var, rstd = (host(a) for a in norm_kernels.norm_rows(dev(x), 1.0, 0.0, 0.0))
     assert (var >= 0).all()
@@ -238,7 +237,7 @@ def test_sums_over_any_axes(dtype, rng, dev):
     ):  # fmt: skip
         x = rng.uniform(-1, 1, shape).astype(dtype)
         for keepdims in (True, False):
-            y = host(sums.total(dev(x), axes, keepdims))
+            y = host(sum_over(dev(x), axes, keepdims))
             assert y.dtype == wide(dtype)
             expected = x.astype(np.float64).sum(axis=axes, keepdims=keepdims)
             assert y.shape == expected.shape
@@ -261,7 +260,7 @@ BROADCAST = {
 @pytest.fixture
 def short(monkeypatch):
     """Broadcast arrays of any size are worth a kernel over rows."""
-    monkeypatch.setattr(elements, "LONG", 0)
+    monkeypatch.setattr(tuning, "tuning", Tuning(broadcast=0))
 
 
 @every_dtype
@@ -278,7 +277,7 @@ def test_broadcast_arguments(name, dtype, rng, dev, short):
         (KERNELS["leaky_relu_backward"], (gy, x, weight)),
         (KERNELS["drop_channels"], (x, (weight > 1).astype(wide(dtype)), 2.0, 0.25, -0.5)),
     ):
-        plan = elements.plan(kernel, on(dev, args)) if is_gpu_array(dev(x)) else None
+        plan = broadcast.plan(kernel, on(dev, args)) if is_gpu_array(dev(x)) else None
         if plan:
             assert place in [p.place for p in plan.text.ins]
         assert plan or not is_gpu_array(dev(x))
@@ -299,14 +298,13 @@ def test_broadcast_arguments(name, dtype, rng, dev, short):
 def test_what_gives_no_good_rows_is_left_to_cupy(shape, parts, rng, dev, short):
     x = dev(rng.standard_normal(shape).astype(np.float32))
     others = [dev(rng.standard_normal(p).astype(np.float32)) for p in (parts * 2)[:2]]
-    assert elements.plan(norm_kernels.normalize, (x, others[0], others[1], 1.0, 0.0)) is None
+    assert broadcast.plan(norm_kernels.normalize, (x, others[0], others[1], 1.0, 0.0)) is None
 
 
 @every_dtype
 @pytest.mark.parametrize("size", [1, 31, 2048, 4096, 5000, 8192 + 16, 20001])
 def test_many_elements_in_rows_of_a_block(size, dtype, rng, dev, monkeypatch):
-    monkeypatch.setattr(elements, "LONG", 0)
-    monkeypatch.setattr(elements, "FLAT", 0)
+    monkeypatch.setattr(tuning, "tuning", Tuning(broadcast=0, flat=0))
     x, gy = (rng.uniform(-3, 3, size).astype(dtype) for _ in range(2))
     g = rng.uniform(1, 2, ()).astype(wide(dtype))
     for name, args in (
@@ -319,7 +317,7 @@ def test_many_elements_in_rows_of_a_block(size, dtype, rng, dev, monkeypatch):
     ):
         kernel = KERNELS[name]
         if size > 1 and is_gpu_array(dev(x)):
-            assert elements.plan(kernel, on(dev, args)).shape.total == size
+            assert broadcast.plan(kernel, on(dev, args)).shape.total == size
         agree(results(kernel, on(dev, args)), args, kernel, dtype)
         if size > 4096:
             agree(results(kernel, [a[1:] if getattr(a, "ndim", 0) else a for a in on(dev, args)]),
@@ -328,18 +326,18 @@ def test_many_elements_in_rows_of_a_block(size, dtype, rng, dev, monkeypatch):
 
 def test_strided_data_is_left_to_cupy(rng, dev, short):
     x, mean = dev(rng.standard_normal((64, 32)).astype(np.float32)), dev(np.ones(64, np.float32))
-    assert elements.plan(norm_kernels.normalize, (x.T, mean, 1.0, 1.0, 0.0)) is None
-    assert elements.plan(norm_kernels.normalize, (x.reshape(32, 64), mean, 1.0, 1.0, 0.0))
+    assert broadcast.plan(norm_kernels.normalize, (x.T, mean, 1.0, 1.0, 0.0)) is None
+    assert broadcast.plan(norm_kernels.normalize, (x.reshape(32, 64), mean, 1.0, 1.0, 0.0))
 
 
 def test_a_few_elements_are_left_to_cupy(dev):
     x, mean = dev(np.ones((64, 64), np.float32)), dev(np.ones(64, np.float32))
-    assert elements.plan(norm_kernels.normalize, (x, mean, 1.0, 1.0, 0.0)) is None
+    assert broadcast.plan(norm_kernels.normalize, (x, mean, 1.0, 1.0, 0.0)) is None
 
 
 # -- how the work is cut; on the simulated device, whatever is tested
 
-FORMS = {"held": {}, "read again": {"HELD": 0}, "a few lanes": {"MOST_LANES": 64}, "two loads": {"HELD": 2}}
+FORMS = {"held": {}, "read again": {"held": 0}, "a few lanes": {"row_lanes": 64}, "two loads": {"held": 2}}
 
 
 @pytest.fixture
@@ -355,8 +353,7 @@ def cp():
 def test_rows_come_out_the_same_however_they_are_cut(form, threads, rng, cp, monkeypatch):
     from sim.state import block
 
-    for name, value in FORMS[form].items():
-        monkeypatch.setattr(rows, name, value)
+    monkeypatch.setattr(tuning, "tuning", Tuning(**FORMS[form]))
     for shape in ((3, 31), (5, 64), (2, 1000), (1, 5001)):
         for name in ROWWISE:
             args = arguments(name, rng, shape, np.float32)
@@ -365,44 +362,44 @@ def test_rows_come_out_the_same_however_they_are_cut(form, threads, rng, cp, mon
             agree(found, args, KERNELS[name], np.float32)
 
 
-IN_ROWS = sorted(n for n, k in KERNELS.items() if getattr(k, "_in_rows", False) and k.__module__[:6] == "cunet.")
+IN_ROWS = sorted(n for n, k in KERNELS.items() if k.spec.kind == "elementwise" and broadcast.fits(k.spec))
 
 
 @pytest.mark.parametrize("name", IN_ROWS)
 def test_every_elementwise_kernel_gives_the_same_in_rows(name, rng, cp, monkeypatch):
     kernel = KERNELS[name]
-    monkeypatch.setattr(elements, "LONG", 0)
+    monkeypatch.setattr(tuning, "tuning", Tuning(broadcast=0))
     args = [
         cp.asarray(rng.uniform(0.1, 0.9, (3, 64)).astype(np.float16)) if p.type == "T"
         else cp.asarray(rng.uniform(0.1, 0.9, (3, 1)).astype(np.float32)) if p.type == "A" else 1
-        for p in kernel.ins
+        for p in kernel.spec.ins
     ]  # fmt: skip
-    monkeypatch.setattr(elements, "FLAT", 0)
-    assert elements.plan(kernel, args)
+    monkeypatch.setattr(tuning, "tuning", Tuning(broadcast=0, flat=0))
+    assert broadcast.plan(kernel, args)
     found = results(kernel, args)
-    monkeypatch.setattr(elements, "LONG", 1 << 20)
-    assert elements.plan(kernel, args) is None
+    monkeypatch.setattr(tuning, "tuning", Tuning(broadcast=1 << 20, flat=0))
+    assert broadcast.plan(kernel, args) is None
     for y, e in zip(found, results(kernel, args), strict=True):
         assert y.dtype == e.dtype
         np.testing.assert_array_equal(y, e)
 
 
 @pytest.mark.parametrize("shape", [(65536, 768), (65521, 768), (4099, 1000), (1 << 20, 1), (50000, 3)])
-def test_columns_keep_a_gpu_busy_for_any_number_of_rows(shape, cp):
+def test_columns_keep_a_gpu_busy_for_any_number_of_rows(shape, cp, monkeypatch):
     kernel = KERNELS["moments"]
     x = cp.ndarray.__new__(cp.ndarray)
     x._a = np.broadcast_to(np.float32(0), shape)  # nothing is computed: only the launches count
-    grids = planned(kernel, cp, x, (0,))
+    grids = planned(kernel, cp, x, (0,), monkeypatch)
     assert math.prod(grids[0]) >= min(500, math.prod(shape) // 8192)
     assert math.prod(grids[0]) != 24
     assert len(grids) == 2
 
 
 @pytest.mark.parametrize("shape", [(3, 1 << 20), (1, 1 << 24), (8, 99991)])
-def test_few_long_rows_keep_a_gpu_busy(shape, cp):
+def test_few_long_rows_keep_a_gpu_busy(shape, cp, monkeypatch):
     x = cp.ndarray.__new__(cp.ndarray)
     x._a = np.broadcast_to(np.float32(0), shape)
-    grids = planned(KERNELS["softmax_stats"], cp, x, (1,))
+    grids = planned(KERNELS["softmax_stats"], cp, x, (1,), monkeypatch)
     assert math.prod(grids[0]) >= 390
     assert len(grids) == 2
 
@@ -410,13 +407,13 @@ def test_few_long_rows_keep_a_gpu_busy(shape, cp):
 @pytest.mark.parametrize(
     ("shape", "axes"), [((48, 32), (0,)), ((256, 10), (0,)), ((8192, 1024), (1,)), ((512, 7), (1,))]
 )
-def test_one_launch_is_enough_where_results_are_many_or_values_few(shape, axes, cp):
+def test_one_launch_is_enough_where_results_are_many_or_values_few(shape, axes, cp, monkeypatch):
     x = cp.ndarray.__new__(cp.ndarray)
     x._a = np.broadcast_to(np.float32(0), shape)
-    assert len(planned(KERNELS["moments"], cp, x, axes)) == 1
+    assert len(planned(KERNELS["moments"], cp, x, axes, monkeypatch)) == 1
 
 
-def planned(kernel, cp, x, axes):
+def planned(kernel, cp, x, axes, monkeypatch):
     """Return the grids that a reduction of one array would be launched with."""
     grids = []
 
@@ -425,26 +422,22 @@ def planned(kernel, cp, x, axes):
             assert math.prod(block) <= 1024
             grids.append(grid)
 
-    class Spy:
-        ins, outs, name, preamble, needs_cupy = kernel.ins, kernel.outs, kernel.name, kernel.preamble, False
-
-        def _device(self, *args):
-            return Program(), None
-
+    spied = Definition(kernel.spec)
+    monkeypatch.setattr(reduction, "program", lambda *args: Program())
     types = {"T": np.dtype(np.float32), "A": np.dtype(np.float32)}
-    rest = [1e-5] * (len(kernel.ins) - 1)
+    rest = [1e-5] * (len(kernel.spec.ins) - 1)
     lead = tuple(k for k in range(2) if k not in axes)
-    how = folding.Plan(axes == (0,), math.prod(x.shape[k] for k in axes), math.prod(x.shape[k] for k in lead),
+    how = reduction.Plan(axes == (0,), math.prod(x.shape[k] for k in axes), math.prod(x.shape[k] for k in lead),
                        ("all", *["number"] * len(rest)), [cp.empty(4, np.float32), *rest])  # fmt: skip
-    folding.fold(Spy(), cp, types, how, [])
+    reduction.fold(spied, cp, types, how, [])
     return grids
 
 
 def test_what_lies_strided_in_memory_is_left_to_cupy(cp, rng):
     x = cp.asarray(rng.standard_normal((6, 8)).astype(np.float32))
     kernel, types = KERNELS["softmax_dot"], {"T": np.dtype(np.float32), "A": np.dtype(np.float32)}
-    assert folding.plan(kernel, cp, (x, x), types, [1])
-    assert folding.plan(kernel, cp, (x.T, x.T), types, [1]) is None
+    assert reduction.plan(kernel, cp, (x, x), types, [1])
+    assert reduction.plan(kernel, cp, (x.T, x.T), types, [1]) is None
     np.testing.assert_allclose(
         softmax.softmax_dot(x.T, x.T, axis=1, keepdims=False).get(), (host(x) ** 2).sum(0), rtol=1e-6
     )
@@ -458,7 +451,6 @@ def test_a_reduction_that_asks_cupy_for_sizes_is_left_to_it(cp, rng):
     def row_means(in_x, axis, keepdims):
         return in_x.mean(axis=axis, keepdims=keepdims)
 
-    KERNELS.pop("row_means")
     x = rng.standard_normal((6, 8))
     np.testing.assert_allclose(row_means(cp.asarray(x), axis=1).get(), x.mean(axis=1))
 
@@ -481,12 +473,12 @@ def errors_of_rows(cp, rng):
     found = []
     for name in ("softmax_rows", "norm_rows", "log_softmax_rows"):
         args = arguments(name, rng, (3, 2048), np.float32)
-        KERNELS[name]._compiled.clear()
+        KERNELS[name].prepared.clear()
         for threads in (1, 32):
             with block(threads), np.errstate(all="ignore"):
                 y = results(KERNELS[name], on(cp.asarray, args))[0]
             found.append(np.abs(y - results(KERNELS[name], args)[0]).max())
-        KERNELS[name]._compiled.clear()
+        KERNELS[name].prepared.clear()
     return found
 
 
@@ -497,8 +489,8 @@ def test_rows_are_right_before_anything_is_planted(cp, rng):
 @pytest.mark.parametrize("mistake", PLANTED_ROWS)
 def test_a_mistake_in_the_joining_of_rows_is_caught(mistake, cp, rng, monkeypatch):
     right, wrong = PLANTED_ROWS[mistake]
-    assert rowtext._JOIN.count(right) == 1 or mistake == "shuffle"
-    monkeypatch.setattr(rowtext, "_JOIN", rowtext._JOIN.replace(right, wrong))
+    assert lanes._JOIN.count(right) == 1 or mistake == "shuffle"
+    monkeypatch.setattr(lanes, "_JOIN", lanes._JOIN.replace(right, wrong))
     assert not max(errors_of_rows(cp, rng)) < 1e-3  # nan counts as caught
 
 
@@ -516,10 +508,10 @@ def error_of_columns(cp, rng):
     x, found = rng.uniform(1, 2, (5000, 40)), []
     kernel = KERNELS["moments"]
     for threads in (1, 32):
-        kernel._compiled.clear()
+        kernel.prepared.clear()
         with block(threads):
             found.append(np.abs(host(kernel(cp.asarray(x), 0.0, axis=(0,), keepdims=False)[1]) - x.var(axis=0)).max())
-    kernel._compiled.clear()
+    kernel.prepared.clear()
     return max(found)
 
 
@@ -530,6 +522,6 @@ def test_columns_are_right_before_anything_is_planted(cp, rng):
 @pytest.mark.parametrize("mistake", PLANTED_COLUMNS)
 def test_a_mistake_in_columns_is_caught(mistake, cp, rng, monkeypatch):
     right, wrong = PLANTED_COLUMNS[mistake]
-    assert folding._COLUMNS.count(right) == 1
-    monkeypatch.setattr(folding, "_COLUMNS", folding._COLUMNS.replace(right, wrong))
+    assert reduction_text._COLUMNS.count(right) == 1
+    monkeypatch.setattr(reduction_text, "_COLUMNS", reduction_text._COLUMNS.replace(right, wrong))
     assert not error_of_columns(cp, rng) < 1e-9

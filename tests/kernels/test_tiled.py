@@ -5,11 +5,11 @@ import pytest
 
 import cunet
 from cunet import functional as F
-from cunet.kernels import KERNELS, Kernel
+from cunet.kernels import KERNELS
 from cunet.kernels import tiled as module
-from cunet.kernels.backends import native
-from cunet.kernels.backends.numpy import blocks
-from cunet.kernels.tiled import Together
+from cunet.kernels.backends.native import native
+from cunet.kernels.backends.numpy import blocks, tuning
+from cunet.kernels.tiled import Tiled
 from cunet.system import cpu
 
 pytestmark = pytest.mark.cpu_only
@@ -27,10 +27,11 @@ def route(request, monkeypatch):
         pytest.skip("no C++ compiler that works")
     monkeypatch.setattr(native, "active", request.param != "numpy")
     if request.param == "no compiler":
-        monkeypatch.setattr(Kernel, "for_cpu", lambda kernel, lead: False)
+        monkeypatch.setattr(native, "prepare", lambda kernel, char: False)
+        for kernel in KERNELS.values():  # what was prepared for other tests
+            monkeypatch.setattr(kernel, "prepared", {})
     monkeypatch.setattr(module, "LONG", 1)
-    monkeypatch.setattr(blocks, "THREADED", 1)
-    monkeypatch.setattr(blocks, "SHARED", 600)
+    monkeypatch.setattr(tuning, "tuning", tuning.Tuning(threaded=1, shared=600))
     return request.param
 
 
@@ -38,7 +39,7 @@ def route(request, monkeypatch):
 def cuts(route, monkeypatch):
     """Return a list of how many calls were run together, for each time that any were."""
     seen = []
-    for owner, name in ((native, "run_together"), (blocks, "rows")):
+    for owner, name in ((native, "run_tiled"), (blocks, "rows")):
         inner = getattr(owner, name)
 
         def spy(calls, lead, inner=inner):
@@ -86,12 +87,12 @@ def same(got, expected, route):
 def test_a_norm_forward_and_backward(shape, dtype, route, cuts, rng):
     x, g = data(rng, shape, dtype)
     w = rng.uniform(0.5, 1, (1,) * (x.ndim - 1) + shape[-1:]).astype(dtype)
-    with Together(x) as run:
+    with Tiled(x) as run:
         found = forward(run, x, w)
     assert cuts == [2]
     same(found, forward(plainly, x, w), route)
     cuts.clear()
-    with Together(x) as run:
+    with Tiled(x) as run:
         back = backward(run, g, x, found[0], found[2], w)
     assert cuts == [2]
     same(back, backward(plainly, g, x, found[0], found[2], w), route)
@@ -100,7 +101,7 @@ def test_a_norm_forward_and_backward(shape, dtype, route, cuts, rng):
 def test_more_blocks_than_one(route, cuts, rng):
     x, _ = data(rng, (3000, 257), np.float32)
     w = np.ones((1, 257), np.float32)
-    with Together(x) as run:
+    with Tiled(x) as run:
         found = forward(run, x, w)
     assert cuts == [2]
     same(found, forward(plainly, x, w), route)
@@ -113,7 +114,7 @@ def test_results_do_not_depend_on_the_number_of_threads(route, monkeypatch, rng)
     for threads in (1, 2, 5):
         monkeypatch.setattr(native, "threads", threads)
         monkeypatch.setattr(cpu, "cores", lambda threads=threads: threads)
-        with Together(x) as run:
+        with Tiled(x) as run:
             found = forward(run, x, w)
         seen.add(b"".join(a.tobytes() for a in found))
     assert len(seen) == 1
@@ -121,7 +122,7 @@ def test_results_do_not_depend_on_the_number_of_threads(route, monkeypatch, rng)
 
 def test_columns_within_a_block_and_numbers(route, cuts, rng):
     x, g = data(rng, (6, 40, 30), np.float32)
-    with Together(x) as run:
+    with Tiled(x) as run:
         total, dot = run(KERNEL["normalize_sums"], g, x, 0.5, 2.0, 1.0, axis=(1,), keepdims=True)
     assert cuts == [1]
     same((total, dot), KERNEL["normalize_sums"](g, x, 0.5, 2.0, 1.0, axis=(1,), keepdims=True), route)
@@ -129,7 +130,7 @@ def test_columns_within_a_block_and_numbers(route, cuts, rng):
 
 def test_a_reduction_over_the_first_axis_is_run_whole(route, cuts, rng):
     x, _ = data(rng, (50, 30), np.float32)
-    with Together(x) as run:
+    with Tiled(x) as run:
         found = run(KERNEL["moments"], x, 1e-5, axis=(0,), keepdims=True)
     assert cuts == []
     np.testing.assert_allclose(found[0], x.mean(0, keepdims=True), rtol=1e-5)
@@ -137,7 +138,7 @@ def test_a_reduction_over_the_first_axis_is_run_whole(route, cuts, rng):
 
 def test_a_layout_that_only_numpy_knows(route, rng):
     x = np.asfortranarray(rng.normal(size=(40, 6, 5)).astype(np.float32))
-    with Together(x) as run:
+    with Tiled(x) as run:
         mean, var, rstd = run(KERNEL["moments"], x, 1e-5, axis=(1, 2), keepdims=True)
         y = run(KERNEL["normalize"], x, mean, rstd, 1.0, 0.0)
     np.testing.assert_allclose(var, x.var((1, 2), keepdims=True), rtol=1e-5)
@@ -146,7 +147,7 @@ def test_a_layout_that_only_numpy_knows(route, rng):
 
 def test_what_cannot_wait_finds_what_it_reads(route, cuts, rng):
     x, _ = data(rng, (40, 60), np.float32)
-    with Together(x) as run:
+    with Tiled(x) as run:
         mean, _, rstd = run(KERNEL["moments"], x, 1e-5, axis=(1,), keepdims=True)
         y = run(KERNEL["normalize"], x.astype(np.float16), mean, rstd, 1.0, 0.0)
     assert cuts == [1]
@@ -158,8 +159,8 @@ def test_a_kernel_without_a_compiled_body_finds_what_it_reads(route, cuts, monke
     x, _ = data(rng, (40, 60), np.float32)
     expected = forward(plainly, x, np.ones((1, 60), np.float32))
     cuts.clear()
-    monkeypatch.setattr(KERNEL["normalize"], "for_cpu", lambda lead: False, raising=False)
-    with Together(x) as run:
+    monkeypatch.setattr(KERNEL["normalize"], "prepared", {"f": False})
+    with Tiled(x) as run:
         found = forward(run, x, np.ones((1, 60), np.float32))
     assert cuts == ([1] if route == "compiled" else [2])
     for a, b in zip(found, expected, strict=True):
@@ -168,7 +169,7 @@ def test_a_kernel_without_a_compiled_body_finds_what_it_reads(route, cuts, monke
 
 def test_an_error_inside_is_the_one_that_comes_out(route, cuts, rng):
     x, _ = data(rng, (40, 60), np.float32)
-    with pytest.raises(KeyError, match="mine"), Together(x) as run:
+    with pytest.raises(KeyError, match="mine"), Tiled(x) as run:
         run(KERNEL["moments"], x, 1e-5, axis=(1,), keepdims=True)
         raise KeyError("mine")
     assert cuts == []
@@ -177,7 +178,7 @@ def test_an_error_inside_is_the_one_that_comes_out(route, cuts, rng):
 @pytest.mark.parametrize("lead", [lambda x: None, lambda x: x[0], lambda x: x[:1]])
 def test_what_has_no_rows_is_run_at_once(lead, route, cuts, rng):
     x, _ = data(rng, (40, 60), np.float32)
-    with Together(lead(x)) as run:
+    with Tiled(lead(x)) as run:
         found = run(KERNEL["softmax_stats"], x, axis=1, keepdims=True)
         assert cuts in ([], [1])  # a long reduction alone is cut by the dispatcher
         np.testing.assert_array_equal(found[0], x.max(1, keepdims=True))
@@ -189,7 +190,7 @@ def test_a_loss_looks_up_each_row_of_its_own_block(smoothing, route, cuts, monke
     loss = F.cross_entropy(x, t, label_smoothing=smoothing, reduction="none")
     assert cuts == [3 if smoothing else 2]
     monkeypatch.setattr(module, "LONG", 1 << 40)
-    monkeypatch.setattr(blocks, "THREADED", 1 << 40)
+    monkeypatch.setattr(tuning, "tuning", tuning.Tuning(threaded=1 << 40, shared=600))
     same([loss.data], [F.cross_entropy(x, t, label_smoothing=smoothing, reduction="none").data], route)
 
 

@@ -18,7 +18,7 @@ from cunet import device as backend
 from cunet.autograd import tape
 from cunet.autograd.methods import OPS
 from cunet.autograd.tensor import Tensor
-from cunet.kernels import KERNELS, Kernel
+from cunet.kernels import KERNELS, listening
 from cunet.testing import gradcheck
 
 TABLE = [
@@ -321,28 +321,32 @@ def exercised(dev):
                 super().__init__(name, *rest)
 
         patch.setattr(importlib.import_module("cunet.autograd.tensor"), "Node", SpyNode)
-        for kind in Kernel.__subclasses__():
 
-            def spy(self, *args, call=kind.__call__, **kw):
-                kernels.add(self.name)
-                return call(self, *args, **kw)
+        def note(kernel, args, options, proceed):
+            kernels.update(kernel.name.split("+"))
+            return proceed()
 
-            patch.setattr(kind, "__call__", spy)
-        patch.setattr(
-            "cunet.kernels.backends.native.functions.function", lambda name, char: None
-        )  # code by hand, not of kernels
+        for kernel in KERNELS.values():  # code by hand stands for some kernels: they shall run themselves
+            if callable(kernel.attached.get("native")):
+                patch.setitem(kernel.attached, "native", None)
+                patch.setattr(kernel, "prepared", {})
         rng = np.random.default_rng(0)
-        for case in TABLE:
-            for dtype in (
-                (np.float32, np.float16) if case.half else (np.float32,)
-            ):  # NumPy has shortcuts for one of them
-                arrays = [dev(a) if isinstance(a, np.ndarray) else a for a in draw(case, rng, dtype)]
-                gradients(case, arrays, rng, dev)
+        with listening(note):
+            for case in TABLE:
+                # NumPy has shortcuts for one of the dtypes.
+                for dtype in (np.float32, np.float16) if case.half else (np.float32,):
+                    arrays = [dev(a) if isinstance(a, np.ndarray) else a for a in draw(case, rng, dtype)]
+                    gradients(case, arrays, rng, dev)
     return ops, kernels
 
 
 def ours(table):
     return sorted(name for name, f in table.items() if (f.__module__ or "").startswith("cunet.ops."))
+
+
+def made_on_demand(kernel):
+    """Tell whether a kernel is one of a norm with an activation, which is made when somebody asks for it."""
+    return kernel.spec.module.startswith("cunet.ops.norm.epilogue.")
 
 
 def test_every_op_has_a_case(exercised):
@@ -351,7 +355,7 @@ def test_every_op_has_a_case(exercised):
     assert not missing, f"no case in tests/cases runs {sorted(missing)}"
 
 
-@pytest.mark.parametrize("name", ours(KERNELS))
+@pytest.mark.parametrize("name", [n for n in ours(KERNELS) if not made_on_demand(KERNELS[n])])
 def test_every_kernel_has_a_case(name, exercised):
     assert name in exercised[1], f"no case in tests/cases runs the kernel {name}"
 

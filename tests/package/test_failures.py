@@ -15,7 +15,7 @@ import sim
 from cunet import F, Tensor, nn, optim
 from cunet import device as backend
 from cunet.data import Loader
-from cunet.kernels.backends import native
+from cunet.kernels.backends.native import native
 from cunet.parity import cases
 from sim.state import options
 
@@ -229,7 +229,7 @@ def out_of_memory(*args, **kwargs):
 
 
 def kernel_without_memory(monkeypatch, name):
-    monkeypatch.setattr(cunet.kernels.KERNELS[name], "_device", out_of_memory)
+    monkeypatch.setattr(cunet.kernels.KERNELS[name], "attached", {"cuda": out_of_memory})
 
 
 @on_sim

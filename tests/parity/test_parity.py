@@ -1,5 +1,6 @@
 """`python -m cunet.parity`: its table names every op, it holds on the simulated device, and it notices errors."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -83,9 +84,11 @@ def test_the_command_writes_a_table_and_json(tmp_path, capsys):
 @on_sim
 def test_a_wrong_cuda_body_is_noticed(kernel, right, wrong, monkeypatch, capsys):
     body = KERNELS[kernel]
-    assert right in body.operation
-    monkeypatch.setattr(body, "operation", body.operation.replace(right, wrong))
-    monkeypatch.setattr(body, "_compiled", {})
+    assert right in body.spec.operation
+    monkeypatch.setattr(
+        body, "spec", dataclasses.replace(body.spec, operation=body.spec.operation.replace(right, wrong))
+    )
+    monkeypatch.setattr(body, "prepared", {})
     assert parity.main(["--device", "sim", "--ops", "elu", "--steps", "0"]) == 1
     text = capsys.readouterr().out
     assert "parity does NOT hold: elu float16, elu bfloat16, elu float32, elu float64" in text
@@ -96,7 +99,7 @@ def test_a_wrong_cuda_body_is_noticed(kernel, right, wrong, monkeypatch, capsys)
 def test_an_op_that_fails_does_not_hide_the_others(monkeypatch, capsys):
     monkeypatch.setattr(options, "nvrtc", ())  # which would complain first, in a way of its own
     monkeypatch.setattr(KERNELS["elu_forward"], "operation", "y = no_such_name")
-    monkeypatch.setattr(KERNELS["elu_forward"], "_compiled", {})
+    monkeypatch.setattr(KERNELS["elu_forward"], "prepared", {})
     assert parity.main(["--device", "sim", "--ops", "elu", "relu", "--steps", "0"]) == 1
     text = capsys.readouterr().out
     assert "! elu float32: RuntimeError: elu: its CUDA kernel does not compile" in text

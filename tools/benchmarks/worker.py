@@ -95,7 +95,7 @@ def parts(order: dict[str, Any]) -> dict[str, Any]:
 
     A clock stands around each function of C; what is left is Python, and what NumPy does.
     """
-    from cunet.kernels.backends import native
+    from cunet.kernels.backends.native import native
     from cunet.kernels.backends.native import functions as by_hand
     from cunet.kernels.backends.native import products
 

@@ -14,13 +14,13 @@ import numpy as np
 from ...autograd.tape import is_recording
 from ...autograd.tensor import op
 from ...device import array_module
-from ...kernels import elementwise
-from ...kernels.backends.numpy import special
+from ...kernels import elementwise, primitive
+from ...kernels.backends.numpy import blocks, special
 from .registry import activation
 from .squashing import keep
 
 
-@elementwise("T x", "T y", "A c = x < -40 ? A(-40) : x; y = c * normcdf(c)", with_slope=special.gelu_and_derivative)
+@elementwise("T x", "T y", "A c = x < -40 ? A(-40) : x; y = c * normcdf(c)")
 def gelu_forward(x):
     return special.gelu(x)
 
@@ -47,6 +47,22 @@ __device__ inline A normcdf(A x, A* gauss) {
 )
 def gelu_backward(gy, x):
     return gy * special.gelu_derivative(x)
+
+
+@primitive
+def _gelu_and_slope(x):
+    """Return y, and dy/dx where it is found on the way, else None."""
+    return gelu_forward(x), None
+
+
+_gelu_and_slope.native(_gelu_and_slope.body)
+
+
+@_gelu_and_slope.numpy
+def _(x):  # the derivative needs most of y again
+    if x.dtype.char not in "fd" or not x.ndim:
+        return NotImplemented
+    return blocks.run(special.gelu_and_derivative, [x], x, [x.dtype] * 2)
 
 
 # 0.5 * (1 + tanh(u)) is the sigmoid of v = 2 u, which keeps its small values.
@@ -121,8 +137,10 @@ def gelu(x, *, approximate: str = "none"):
     _check_approximate(approximate)
     if approximate == "tanh":
         return gelu_tanh_forward(x), lambda gy: (gelu_tanh_backward(gy, x),)
-    y, back = gelu_forward.with_back(x) if is_recording() else (gelu_forward(x), None)
-    return y, (lambda gy: (back(gy),)) if back else (lambda gy: (gelu_backward(gy, x),))
+    y, slope = _gelu_and_slope(x) if is_recording() else (gelu_forward(x), None)
+    if slope is None:
+        return y, lambda gy: (gelu_backward(gy, x),)
+    return y, lambda gy: (blocks.run(np.multiply, [gy, slope], slope, [slope.dtype]),)
 
 
 @elementwise("T x", "T y", "A c = x < -800 ? A(-800) : x; y = c / (1 + exp(-c))")

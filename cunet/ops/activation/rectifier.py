@@ -12,7 +12,8 @@ import numpy as np
 
 from ...autograd.tensor import op
 from ...device import Array, accumulator
-from ...kernels import elementwise, sum_to
+from ...kernels import elementwise
+from ...kernels.sum_to import sum_over
 from .registry import activation
 from .squashing import above, below, keep
 
@@ -123,7 +124,7 @@ def prelu(x, weight, *, axis: int = 1):
     shared = tuple(k for k, length in enumerate(slope.shape) if length == 1)
     return leaky_relu_forward(x, slope), lambda gy: (
         lambda: leaky_relu_backward(gy, x, slope),
-        lambda: sum_to.total(prelu_weight_terms(gy, x), shared).reshape(weight.shape),
+        lambda: sum_over(prelu_weight_terms(gy, x), shared).reshape(weight.shape),
     )
 
 

@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ...kernels import Elementwise
+from ...kernels import Kernel
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-Pair = tuple[Elementwise, Elementwise]
+Pair = tuple[Kernel, Kernel]
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Activation:
 
     name: str
     function: Callable[..., Any]
-    forward: Elementwise | None
-    backward: Elementwise | None
+    forward: Kernel | None
+    backward: Kernel | None
     parameters: Callable[..., Sequence[float]]
     gain: float | Callable[..., float] | None
     layer: str | None
@@ -51,7 +51,7 @@ class Activation:
         """Return options that reach each pair of kernels; none at all for what is not elementwise."""
         return [{}, *({option: value} for option, value in self.variants)] if self.forward else []
 
-    def numbers(self, **options: Any) -> tuple[Elementwise, Elementwise, tuple[float, ...]]:
+    def numbers(self, **options: Any) -> tuple[Kernel, Kernel, tuple[float, ...]]:
         """Return the kernel forward, the kernel backward, and the numbers that they take after the arrays.
 
         Args:
@@ -75,8 +75,8 @@ ACTIVATIONS: dict[str, Activation] = {}
 
 
 def activation(
-    forward: Elementwise | None = None,
-    backward: Elementwise | None = None,
+    forward: Kernel | None = None,
+    backward: Kernel | None = None,
     *,
     layer: str | None = None,
     gain: float | Callable[..., float] | None = None,

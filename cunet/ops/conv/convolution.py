@@ -1,166 +1,23 @@
-"""Convolution and transposed convolution over 1, 2 or 3 spatial axes: products with columns made of windows.
-
-Samples are taken in parts, so that the columns of a part stay in the processor's cache (on a GPU: within
-128 MiB) whatever the batch; nothing but the input and the weight is kept for the way back. A kernel of one
-element is a plain matrix product. On the CPU compiled code does without columns: `native.convolution`.
-"""
+"""Convolution and transposed convolution over 1, 2 or 3 spatial axes."""
 
 from __future__ import annotations
 
-import functools
 import math
-import operator
-from collections.abc import Callable, Sequence
-from types import ModuleType
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ...autograd.tensor import Tensor, op
-from ...device import Array, accumulator, array_module, is_gpu_array
-from ...kernels import sum_to
-from ...kernels.backends.native import convolution as compiled
-from ...system.cpu import cores, helpers, one_blas_thread
+from ...device import Array, accumulator, array_module
+from ...kernels.sum_to import sum_over
 from ..windows import Windows, check_fit, check_input, described, from_planes, per_axis, three, to_planes
-from . import flat, im2col
-
-_CPU_BYTES, _GPU_BYTES = 1 << 20, 1 << 27  # of the columns of one part; a part is at least one sample
-_SHARES = 4  # of a batch, over threads
-_LONG = 10_000_000  # multiplications that are worth waking a thread for
-
-
-def _route(x: Array, windows: Windows) -> ModuleType:
-    return flat if type(x) is np.ndarray and windows.stride == (1, 1, 1) else im2col
-
-
-def _parts(x: Array, samples: int, channels: int, windows: Windows) -> list[slice]:
-    """Cut the samples so that the columns of a part are small."""
-    length = flat.row_length(windows) if _route(x, windows) is flat else windows.total
-    budget = _GPU_BYTES if is_gpu_array(x) else _CPU_BYTES
-    step = max(1, budget // max(1, channels * windows.taps * length * x.itemsize))
-    return [slice(k, min(k + step, samples)) for k in range(0, samples, step)]
-
-
-def _share(
-    work: Callable[[Sequence[slice], int, flat.Buffers], None], parts: Sequence[slice], x: Array, products: int
-) -> None:
-    """Call ``work(some parts, k, buffers)`` for shares k of the parts, on several threads where that pays.
-
-    The shares do not depend on the number of threads, and so neither does the order of any sum.
-    """
-    size = -(-len(parts) // _SHARES) if products >= _LONG and type(x) is np.ndarray else max(1, len(parts))
-    shares = [parts[k : k + size] for k in range(0, len(parts), size)] or [[]]
-    free: list[flat.Buffers] = []  # as many as there are threads
-
-    def run(k: int) -> None:
-        buffers = free.pop() if free else flat.Buffers()
-        work(shares[k], k, buffers)
-        free.append(buffers)
-
-    if len(shares) > 1 and cores() > 1:
-        with one_blas_thread() as ours:
-            if ours:
-                helpers.run(run, len(shares))
-                return
-    for k in range(len(shares)):
-        run(k)
-
-
-def _is_pointwise(windows: Windows) -> bool:
-    return windows.taps == 1 and windows.stride == (1, 1, 1) and windows.sizes == windows.out
-
-
-def convolve(x: Array, weight: Array, bias: Array | None, windows: Windows, groups: int) -> Array:
-    """Return the convolution of `x` (N, C, D, H, W) with `weight` (O, C/groups, ...)."""
-    y = compiled.convolve(x, weight, bias, windows, groups)
-    if y is not None:
-        return y
-    xp = array_module(x)
-    n, channels = x.shape[:2]
-    w = weight.reshape(groups, weight.shape[0] // groups, channels // groups * windows.taps)
-    if _is_pointwise(windows):
-        y = (w @ x.reshape(n, groups, channels // groups, windows.total)).reshape(n, weight.shape[0], *windows.out)
-        if bias is not None:
-            y += bias[:, None, None, None]
-        return y
-    y = xp.empty((n, weight.shape[0], *windows.out), x.dtype)
-    route = _route(x, windows)
-
-    def work(parts: Sequence[slice], k: int, buffers: flat.Buffers) -> None:
-        for part in parts:
-            route.forward(x[part], w, bias, windows, y[part], buffers)
-
-    _share(work, _parts(x, n, channels, windows), x, w.size * windows.total * n)
-    return y
-
-
-def _mirrored(windows: Windows) -> Windows | None:
-    """Return the windows with which a mirrored kernel takes the gradient back, at stride 1; None if there are none.
-
-    For a depthwise convolution that is several times as fast as columns: products with one row are slow.
-    """
-    reach = [(k - 1) * d for k, d in zip(windows.kernel, windows.dilation, strict=True)]
-    padding = three([r - p for r, p in zip(reach, windows.padding, strict=True)], 0)
-    if windows.stride != (1, 1, 1) or min(padding) < 0:
-        return None
-    return windows._replace(sizes=windows.out, out=windows.sizes, padding=padding)
-
-
-def convolve_input_gradient(gy: Array, weight: Array, windows: Windows, groups: int) -> Array:
-    """Return the gradient of the input (N, C, D, H, W) of `convolve`: itself the transposed convolution of `gy`."""
-    gx = compiled.input_gradient(gy, weight, windows, groups)
-    if gx is not None:
-        return gx
-    n, channels = gy.shape[0], weight.shape[1] * groups
-    mirrored = _mirrored(windows) if groups == channels == weight.shape[0] else None
-    if mirrored is not None:
-        return convolve(gy, weight[:, :, ::-1, ::-1, ::-1], None, mirrored, groups)
-    w = weight.reshape(groups, weight.shape[0] // groups, weight.shape[1] * windows.taps)
-    if _is_pointwise(windows):
-        gx = w.swapaxes(1, 2) @ gy.reshape(n, groups, weight.shape[0] // groups, windows.total)
-        return gx.reshape(n, channels, *windows.sizes)
-    gx = array_module(gy).empty((n, channels, *windows.sizes), gy.dtype)
-    route = _route(gy, windows)
-
-    def work(parts: Sequence[slice], k: int, buffers: flat.Buffers) -> None:
-        for part in parts:
-            route.input_gradient(gy[part], w, windows, gx[part], buffers)
-
-    _share(work, _parts(gy, n, channels, windows), gy, w.size * windows.total * n)
-    return gx
-
-
-def convolve_weight_gradient(
-    x: Array, gy: Array, windows: Windows, groups: int, more: dict[str, Array] | None = None
-) -> Array:
-    """Return the gradient of the weight of `convolve`: shape (O, C/groups, taps).
-
-    That of the bias is put into `more` as "bias" where it is found on the way.
-    """
-    sums = np.empty(gy.shape[1], gy.dtype) if more is not None and type(gy) is np.ndarray else None
-    gw = compiled.weight_gradient(x, gy, windows, groups, sums)
-    if gw is not None:
-        if more is not None and sums is not None:
-            more["bias"] = sums
-        return gw
-    n, channels = x.shape[:2]
-    shape = (groups, channels // groups * windows.taps, gy.shape[1] // groups)
-    route = _route(x, windows)
-    totals: list[Any] = [None] * _SHARES
-
-    def work(parts: Sequence[slice], k: int, buffers: flat.Buffers) -> None:
-        totals[k] = array_module(x).zeros(shape, accumulator(x.dtype))
-        for part in parts:
-            route.weight_gradient(x[part], gy[part], windows, totals[k], buffers)
-
-    _share(work, _parts(x, n, channels, windows), x, math.prod(shape) * windows.total * n)
-    total = functools.reduce(operator.iadd, [t for t in totals if t is not None])
-    return total.swapaxes(1, 2).reshape(gy.shape[1], channels // groups, windows.taps)
+from .primitives import convolve, convolve_input_gradient, convolve_weight_gradient
 
 
 def _channel_sums(gy: Array) -> Array:
-    planes = sum_to.total(gy.reshape(*gy.shape[:2], math.prod(gy.shape[2:])), (2,), keepdims=False)
-    return sum_to.total(planes, (0,), keepdims=False)
+    planes = sum_over(gy.reshape(*gy.shape[:2], math.prod(gy.shape[2:])), (2,), keepdims=False)
+    return sum_over(planes, (0,), keepdims=False)
 
 
 def _widened(*arrays: Any) -> tuple[np.dtype, list[Any]]:
@@ -238,11 +95,17 @@ def _convolution(x, weight, bias=None, *, who, ndim, stride, padding, dilation, 
 
     def vjp(gy):
         g = to_planes(gy, channels_last).astype(x.dtype, copy=False)
-        found: dict[str, Array] = {}
+        with_weight: list[Array] = []  # the gradient of the bias, where that of the weight brings it along
+
+        def for_weight() -> Array:
+            gw, gb = convolve_weight_gradient(x, g, windows, groups, bias is not None)
+            with_weight.extend([] if gb is None else [gb])
+            return gw.reshape(shape)
+
         return (
             lambda: from_planes(convolve_input_gradient(g, weight, windows, groups), ndim, channels_last),
-            lambda: convolve_weight_gradient(x, g, windows, groups, found).reshape(shape),
-            lambda: found.pop("bias") if found else _channel_sums(g),
+            for_weight,
+            lambda: with_weight.pop() if with_weight else _channel_sums(g),
         )
 
     return from_planes(y, ndim, channels_last), vjp
@@ -280,7 +143,7 @@ def _transposed_convolution(
         g = to_planes(gy, channels_last).astype(x.dtype, copy=False)
         return (
             lambda: from_planes(convolve(g, weight, None, windows, groups), ndim, channels_last),
-            lambda: convolve_weight_gradient(g, x, windows, groups).reshape(shape),
+            lambda: convolve_weight_gradient(g, x, windows, groups)[0].reshape(shape),
             lambda: _channel_sums(g),
         )
 

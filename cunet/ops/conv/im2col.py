@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from ...device import Array, array_module
-from ...kernels import elementwise
+from ...kernels import grid
 from ..windows import WINDOWS, Windows
 
 
-@elementwise(
+@grid(
     f"raw T x, int32 samples, int32 channels, {WINDOWS}",
     "raw T columns",
     """
@@ -46,7 +46,7 @@ def im2col(x, samples, channels, *numbers, shape):
     return columns.reshape(shape)
 
 
-@elementwise(
+@grid(
     f"raw T columns, int32 samples, int32 channels, {WINDOWS}",
     "T x",
     """

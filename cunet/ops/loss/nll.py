@@ -13,39 +13,37 @@ from ...kernels import elementwise, reduction
 from ..softmax import check_floating
 from .regression import check_reduction, constant, reduce_loss, spread_gradient
 
-
 # `i` numbers the positions; out of the range of classes nothing is read and all is NaN.
-@elementwise(
-    "raw T x, int64 t, A top, A rest, A weight, A gap, A total, A keep, A spread,"
-    " int64 classes, int64 inner, int64 ignored",
-    "A loss, A kept",
-    """
+LABEL_CUDA = """
     bool inside = 0 <= t && t < classes;
     A own = inside ? A(x[(i / inner * classes + t) * inner + i % inner]) : A(0);
     kept = t == ignored ? A(0) : inside ? weight : log(A(-1));
-    loss = kept == 0 ? A(0) : kept * keep * ((top - own) + log1p(rest));
-    loss += t == ignored ? A(0) : spread * (gap + total * log1p(rest));
-    """,
-)
-def label_loss(x, t, top, rest, weight, gap, total, keep, spread, classes, inner, ignored):
+"""
+
+
+def own_scores(x, t, weight, classes, inner, ignored):
+    """Return the score of each label's own class, and the weight that its loss has: what `LABEL_CUDA` computes."""
     i = np.arange(t.size).reshape(t.shape)
     inside = (t >= 0) & (t < classes)
     own = x.reshape(-1)[(i // inner * classes + np.where(inside, t, 0)) * inner + i % inner]
-    ours = t != ignored
-    kept = np.where(ours, np.where(inside, weight, np.nan), 0).astype(x.dtype)
-    tail = np.log1p(rest, dtype=x.dtype)
-    loss = np.where(kept == 0, 0, kept * keep * ((top - own) + tail))
-    if spread:
-        loss += np.where(ours, spread * (gap + total * tail), 0)
-    return loss, kept
+    return own, np.where(t != ignored, np.where(inside, weight, np.nan), 0).astype(x.dtype)
+
+
+@elementwise(
+    "raw T x, int64 t, A weight, int64 classes, int64 inner, int64 ignored",
+    "A loss, A kept",
+    LABEL_CUDA + "loss = kept == 0 ? A(0) : -kept * own",
+)
+def nll_forward(x, t, weight, classes, inner, ignored):
+    own, kept = own_scores(x, t, weight, classes, inner, ignored)
+    return np.where(kept == 0, 0, -kept * own), kept
 
 
 # x gives shape and dtype; kept is NaN for a label out of range.
 @elementwise(
-    "T x, int64 t, int64 c, A kept, A g",
+    "T x, int64 t, col int64 c, A kept, A g",
     "T gx",
     "gx = kept != kept ? kept : t == c && kept != 0 ? -kept * g : A(0)",
-    along="c",
 )
 def nll_backward(x, t, c, kept, g):
     gx = np.zeros_like(x)
@@ -170,7 +168,7 @@ def nll_loss(
     classes = log_probs.shape[axis]
     own = weight_of(weight, t, classes)
     sizes = (classes, math.prod(log_probs.shape[axis + 1 :]), ignore_index)
-    loss, kept = label_loss(log_probs, t, 0.0, 0.0, own, 0.0, 0.0, 1.0, 0.0, *sizes)
+    loss, kept = nll_forward(log_probs, t, own, *sizes)
     value, divisor = reduce_label_loss(
         loss.reshape(target.shape), kept.reshape(target.shape), log_probs.dtype, reduction
     )

@@ -12,7 +12,7 @@ import numpy as np
 
 from ...autograd.tensor import Tensor, as_array, op
 from ...device import Array, accumulator, device_of, is_array, is_floating, like
-from ...kernels import Elementwise, elementwise
+from ...kernels import Kernel, elementwise
 
 REDUCTIONS = ("mean", "sum", "none")
 
@@ -66,7 +66,7 @@ def divisor_of(x: Array, reduction: str) -> int:
 
 
 def _compare(
-    who: str, x: Any, y: Any, reduction: str, forward: Elementwise, backward: Elementwise, *params: float
+    who: str, x: Any, y: Any, reduction: str, forward: Kernel, backward: Kernel, *params: float
 ) -> tuple[Array, Any]:
     """Do what losses of ``x - y`` share; `backward` gives the gradient for `x`."""
     check_reduction(who, reduction)

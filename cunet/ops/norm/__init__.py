@@ -1,1 +1,4 @@
-"""Normalisations."""
+"""Normalisations: batch, layer, group, instance and RMS norm.
+
+Each op chooses which values share statistics and which share a weight; `normalize` does the rest.
+"""

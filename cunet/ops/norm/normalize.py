@@ -1,131 +1,32 @@
-"""What all normalisations share: which values belong together, forward and backward.
+"""What all normalisations share: two steps, statistics and apply, there and back.
 
 An input is viewed so that the values which share a mean, and those which share a weight, are whole axes
-(`Groups`). From there on all norms are the same.
+(`groups`). From there on all norms are the same.
 """
 
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ...device import Array, accumulator, is_gpu_array
-from ...kernels import sum_to
-from ...kernels.backends.cuda.rowwise import suit
-from ...kernels.spec import reduced_shape
-from ...kernels.tiled import Together
-from .epilogue import NONE, PLAIN, Fused
-from .kernels import Axes, join_moments, moments, normalize_sums, reciprocal_rms
+from ...device import Array, accumulator, is_floating
+from ...kernels import primitive
+from ...kernels.axes import reduced_shape
+from ...kernels.sum_to import sum_over
+from ...kernels.tiled import Tiled
+from .epilogue import NONE, PLAIN, Activated, NormKernels, is_cheap
+from .groups import Groups, rows_of
+from .statistics import Axes, Stages, reciprocal_rms, stages_on_cpu, stages_on_gpu, statistics
 
 
-class Groups(NamedTuple):
-    """An input seen so that what shares statistics, and what shares parameters, are whole axes."""
-
-    shape: tuple[int, ...]
-    folded: Axes  # axes over which statistics are taken
-    shared: Axes  # axes along which weight and bias are the same
-
-    @property
-    def params(self) -> tuple[int, ...]:
-        """Shape of weight and bias in this view."""
-        return reduced_shape(self.shape, self.shared, True)
-
-    @property
-    def per_mean(self) -> int:
-        """Number of values in each mean."""
-        return math.prod(self.shape[k] for k in self.folded)
-
-
-@functools.lru_cache(4096)
-def groups_of(*dims: tuple[int, bool, bool]) -> Groups:
-    """Make a view of (length, folded, shared) axes; those of length 1 are left out: they cost index arithmetic."""
-    kept = [d for d in dims if d[0] != 1]
-    if not any(folded for _, folded, _ in kept):
-        kept.append((1, True, True))
-    if not any(shared for _, _, shared in kept):
-        kept.insert(0, (1, False, True))
-    return Groups(
-        tuple(length for length, _, _ in kept),
-        tuple(k for k, (_, folded, _) in enumerate(kept) if folded),
-        tuple(k for k, (_, _, shared) in enumerate(kept) if shared),
-    )
-
-
-class Rows(NamedTuple):
-    """Groups as rows of neighbours: what the kernels of `cunet.rowwise` take beside the arrays."""
-
-    axes: int
-    cells: tuple[int, int]
-
-
-def _rows_of(groups: Groups) -> Rows | None:
-    """Return how each group is a row with parameters of its own or common ones; None if not, or if rows are few."""
-    shape, first = groups.shape, min(groups.folded)
-    own = [k for k in range(len(shape)) if k not in groups.shared] or [len(shape)]
-    lead, length = math.prod(shape[:first]), math.prod(shape[first:])
-    if groups.folded != tuple(range(first, len(shape))) or not length or not suit(lead, length):
-        return None
-    if own != list(range(own[0], own[-1] + 1)) or own[0] > first or own[-1] < first - 1:
-        return None
-    return Rows(len(shape) - first, (math.prod(shape[own[0] : first]), math.prod(shape[max(own[-1] + 1, first) :])))
-
-
-@functools.lru_cache(4096)
-def _stages(shape: tuple[int, ...], axes: Axes, on_gpu: bool) -> tuple[int, int, Axes, Axes]:
-    """Say how to fold `axes` in two steps, so that many blocks work at once and sums stay short.
-
-    Returns ``(axis, parts, first, second)``: split `axis` into `parts` (1: do not), fold the axes `first`,
-    then the axes `second`; they count in the view after the split, which `_split` makes.
-    """
-    last = len(shape) - 1
-    if last in axes:
-        run = [k for k in axes if all(j in axes for j in range(k, last + 1))]
-        if run[0] == 0 and len(run) > 1:
-            run = run[1:]
-        return 0, 1, tuple(run), tuple(k for k in axes if k not in run)
-    (k,) = axes
-    if k == 0 and on_gpu:  # the kernel itself does it, for any number of rows
-        return 0, 1, axes, ()
-    wanted = min(256, math.prod(shape[k:]) >> 15)
-    parts = math.gcd(shape[k], 1 << wanted.bit_length() >> 1) if wanted else 1
-    return (k, parts, (k + 1,), (k,)) if parts > 1 else (0, 1, axes, ())
-
-
-def _split(a: Any, axis: int, parts: int) -> Any:
-    """Split an axis of an array into (parts, length / parts), one of length 1 into (1, 1)."""
-    if parts == 1 or not hasattr(a, "shape"):
-        return a
-    length = a.shape[axis]
-    cut = (1, 1) if length == 1 else (parts, length // parts)
-    return a.reshape(*a.shape[:axis], *cut, *a.shape[axis + 1 :])
-
-
-def _moments(x: Array, axes: Axes, eps: float) -> tuple[Array, Array, Array]:
-    """Return mean, variance (divided by the count) and ``1 / sqrt(variance + eps)``, axes kept."""
-    axis, parts, first, second = _stages(x.shape, axes, is_gpu_array(x))
-    found = moments(_split(x, axis, parts), eps, axis=first, keepdims=True)
-    if second:
-        found = join_moments(found[0], found[1], eps, axis=second, keepdims=True)
-    kept = reduced_shape(x.shape, axes, True)
-    mean, var, rstd = (a.reshape(kept) for a in found)
-    return mean, var, rstd
-
-
-def normalize_sums_over(
-    gy: Array, x: Array, mean: Any, rstd: Array, weight: Any, axes: Axes, kernel: Any = normalize_sums, more: Any = ()
-) -> tuple[Array, Array]:
-    """Return the sums of ``gy * weight`` and of ``gy * weight * (x - mean) * rstd`` over `axes`, kept.
-
-    `kernel` and `more` arguments of it: those of `cunet.ops.norm.norms.epilogue`, for gradients behind an activation.
-    """
-    axis, parts, first, second = _stages(x.shape, axes, is_gpu_array(x))
-    args = [_split(a, axis, parts) for a in (gy, x, mean, rstd, weight, *more)]
-    found = kernel(*args, axis=first, keepdims=True)
-    kept = reduced_shape(x.shape, axes, True)
-    total, dot = ((sum_to.total(a, second) if second else a).reshape(kept) for a in found)
-    return total, dot
+def check(who: str, x: Array, params: dict[str, Array | None], shape: tuple[int, ...], symbol: str) -> None:
+    """Raise TypeError unless `x` is floating, ValueError unless `params` have the `shape` that is called `symbol`."""
+    if not is_floating(x.dtype):
+        raise TypeError(f"{who}: x must have a floating dtype, got {x.dtype}")
+    for name, a in params.items():
+        if a is not None and a.shape != shape:
+            raise ValueError(f"{who}: {name} must have shape {symbol} = {shape}, got {a.shape}")
 
 
 def as_factor(a: Array | None, shape: tuple[int, ...], like: Array, default: float) -> Any:
@@ -133,13 +34,256 @@ def as_factor(a: Array | None, shape: tuple[int, ...], like: Array, default: flo
     return default if a is None else a.reshape(shape).astype(accumulator(like.dtype), copy=False)
 
 
+class Normed(NamedTuple):
+    """What the forward pass of a norm leaves, in the view.
+
+    Attributes:
+        y: the output; None in what is saved for the way back.
+        x, mean, rstd, weight, bias: what it was computed from; weight and bias may be numbers.
+        var: None where no mean was taken.
+        activated: what follows the norm.
+        kept: what the activation's own way back starts from, if that was kept.
+    """
+
+    y: Any
+    x: Array
+    mean: Any
+    var: Any
+    rstd: Array
+    weight: Any
+    bias: Any
+    activated: Activated
+    kept: Array | None = None
+
+
+# -- forward
+
+
+@primitive
+def apply(x: Array, mean: Any, var: Any, rstd: Array, weight: Any, bias: Any, activated: Activated) -> Normed:
+    """Normalise by given statistics, scale, shift and activate."""
+    y = activated.kernels.normalize(x, mean, rstd, weight, bias, *activated.numbers)
+    return Normed(y, x, mean, var, rstd, weight, bias, activated)
+
+
+@primitive
+def normalize(
+    x: Array, weight: Any, bias: Any, groups: Groups, eps: float, centred: bool, activated: Activated
+) -> Normed:
+    """Normalise `x`, in the view of `groups`; `centred` False: divide by the RMS only."""
+    rows, kernels, numbers = rows_of(groups), activated.kernels, activated.numbers
+    mean: Any = 0.0
+    var = None
+    if rows and centred:
+        y, mean, var, rstd = kernels.rows(x, weight, bias, eps, *numbers, **rows._asdict())
+    elif rows:
+        y, rstd = kernels.rms_rows(x, weight, eps, *numbers, **rows._asdict())
+    elif centred:
+        mean, var, rstd = statistics(x, groups.folded, eps)
+        return apply(x, mean, var, rstd, weight, bias, activated)
+    else:
+        rstd = reciprocal_rms(x, 1 / max(1, groups.per_mean), eps, axis=groups.folded, keepdims=True)
+        return apply(x, mean, var, rstd, weight, bias, activated)
+    return Normed(y, x, mean, var, rstd, weight, bias, activated)
+
+
+def _apart(function: Any) -> Callable[..., Any]:
+    """Return how NumPy runs one of these: it has no passes to save, but would have to normalise again."""
+
+    def run(x: Array, *args: Any) -> Any:
+        *rest, activated = args
+        if activated is NONE or x.dtype.char not in "fd":
+            return NotImplemented
+        out = function.body(x, *rest, NONE)
+        y = activated.apply(out.y)
+        return out._replace(y=y, activated=activated, kept=activated.kept(out.y, y))
+
+    return run
+
+
+for _function in (apply, normalize):
+    _function.numpy(_apart(_function))
+    _function.native(_function.body)
+
+
+# -- backward
+
+
+class Gradient(NamedTuple):
+    """A gradient on its way back through a norm, and what of the activation is still to come: kernels, more arguments.
+
+    `more` is what those kernels take behind all else: the bias and the activation's numbers, or nothing.
+    """
+
+    g: Array
+    kernels: NormKernels
+    more: tuple[Any, ...]
+
+
+def before_activation(g: Array, normed: Normed) -> Gradient:
+    """Go back through the activation in a pass of its own."""
+    activated = normed.activated
+    if activated.kernels.gradient is not None:
+        if normed.kept is not None:
+            g = activated.way_back(g, normed.kept)
+        else:
+            arrays = (normed.x, normed.mean, normed.rstd, normed.weight, normed.bias)
+            g = activated.kernels.gradient(g, *arrays, *activated.numbers)
+    return Gradient(g, PLAIN, ())
+
+
+def _of_y(g: Array, normed: Normed) -> Gradient:
+    """Leave the activation to the kernels of the norm."""
+    if normed.activated is NONE:
+        return Gradient(g, PLAIN, ())
+    return Gradient(g, normed.activated.kernels, (normed.bias, *normed.activated.numbers))
+
+
+@primitive
+def behind_activation(g: Array, normed: Normed, groups: Groups) -> Gradient:
+    """Return the gradient with which the norm's own way back begins."""
+    return _of_y(g, normed)
+
+
+@behind_activation.native
+def _(g: Array, normed: Normed, groups: Groups) -> Gradient:
+    """Behind an exponential make one pass more, so that the derivative is found once."""
+    activated = normed.activated
+    cheap = activated.backward is not None and is_cheap(activated.backward) and groups.common
+    return _of_y(g, normed) if cheap else before_activation(g, normed)
+
+
+behind_activation.numpy(lambda g, normed, groups: before_activation(g, normed))
+
+
+@primitive
+def sums(gradient: Array, *args: Any) -> tuple[Array, Array]:
+    """See `_sums`, whose arguments these are but for the stages."""
+    return _sums(stages_on_cpu(gradient.shape, args[-1]), gradient, *args)
+
+
+@sums.cuda
+def _(gradient: Array, *args: Any) -> tuple[Array, Array]:
+    return _sums(stages_on_gpu(gradient.shape, args[-1]), gradient, *args)
+
+
+def _sums(
+    stages: Stages, g: Array, normed: Normed, kernels: NormKernels, more: tuple[Any, ...], factor: Any, axes: Axes
+) -> tuple[Array, Array]:
+    """Return the sums of ``g * factor`` and of ``g * factor * (x - mean) * rstd`` over `axes`, kept."""
+    arrays = (g, normed.x, normed.mean, normed.rstd, factor, *((normed.weight, *more) if more else ()))
+    found = kernels.sums(*[stages.split(a) for a in arrays], axis=stages.first, keepdims=True)
+    kept = reduced_shape(normed.x.shape, axes, True)
+    total, dot = ((sum_over(a, stages.second) if stages.second else a).reshape(kept) for a in found)
+    return total, dot
+
+
+class Backward:
+    """The gradients of a norm, each made when it is asked for; sums that serve several are kept.
+
+    Args:
+        gy: gradient of the output, in the view.
+        normed: what the forward pass left.
+        groups: the view.
+        centred: whether a mean was taken off.
+        trained: whether weight or bias will want their sums.
+    """
+
+    def __init__(self, gy: Array, normed: Normed, groups: Groups, centred: bool, trained: bool) -> None:
+        self.gradient = behind_activation(gy, normed, groups)
+        self.normed, self.groups, self.centred, self.trained = normed, groups, centred, trained
+        self.cells: tuple[Array, Array] | None = None
+
+    def sums(self, factor: Any, axes: Axes) -> tuple[Array, Array]:
+        """Return the sums of ``g * factor`` and of ``g * factor * (x - mean) * rstd`` over `axes`, kept."""
+        g, kernels, more = self.gradient
+        return sums(g, self.normed, kernels, more, factor, axes)
+
+    def shared_sums(self) -> tuple[Array, Array]:
+        """Return these sums, `factor` 1, over the axes that all gradients sum over."""
+        if self.cells is None:
+            self.cells = self.sums(1.0, self.groups.common or self.groups.shared)
+        return self.cells
+
+    def for_bias(self) -> Array:
+        """Return the gradient of the bias in the view."""
+        return _rest(self.shared_sums()[0], self.groups.shared, self.groups.common)
+
+    def for_weight(self) -> Array:
+        """Return the gradient of the weight in the view."""
+        return _rest(self.shared_sums()[1], self.groups.shared, self.groups.common)
+
+    def for_x(self) -> Array:
+        """Return the gradient of x in the view."""
+        return input_gradient(self.gradient.g, self)
+
+    def by_sums(self) -> Array:
+        """Return the gradient of x by the sums over its groups."""
+        g, kernels, more = self.gradient
+        n, groups = self.normed, self.groups
+        if groups.common:
+            total, dot = (
+                _rest(s if type(n.weight) is float else s * n.weight, groups.folded, groups.common)
+                for s in self.shared_sums()
+            )
+        else:
+            total, dot = self.sums(n.weight, groups.folded)
+        total, scale = total if self.centred else 0.0, 1 / groups.per_mean
+        return kernels.backward(g, n.x, n.mean, n.rstd, n.weight, total, dot, scale, *more)
+
+    def by_rows(self) -> Array:
+        """Return the gradient of x where each group is a row."""
+        g, kernels, more = self.gradient
+        n, rows = self.normed, rows_of(self.groups)
+        assert rows is not None
+        return kernels.rows_backward(g, n.x, n.mean, n.rstd, n.weight, float(self.centred), *more, **rows._asdict())
+
+
+@primitive
+def input_gradient(g: Array, back: Backward) -> Array:
+    """Return the gradient of x in the view; `g` is that of `back`."""
+    return back.by_rows() if rows_of(back.groups) else back.by_sums()
+
+
+def _on_cpu(g: Array, back: Backward) -> Array:
+    """Where the parameters want sums over other axes than the rows, find them on the way, tile by tile."""
+    groups = back.groups
+    if not rows_of(groups) or groups.common:
+        return back.by_sums()
+    stages = stages_on_cpu(g.shape, groups.shared)
+    if stages.axis or stages.parts == 1 or not back.trained or back.cells is not None:
+        return back.by_rows()
+    n, kernels = back.normed, PLAIN
+    data, weight = [stages.split(a) for a in (g, n.x, n.mean, n.rstd)], stages.split(n.weight)
+    folded, scale = tuple(k + 1 for k in groups.folded), 1 / groups.per_mean
+    with Tiled(data[0]) as run:
+        total, dot = run(kernels.sums, *data, weight, axis=folded, keepdims=True)
+        gx = run(kernels.backward, *data, weight, total if back.centred else 0.0, dot, scale)
+        found = run(kernels.sums, *data, 1.0, axis=stages.first, keepdims=True)
+    first, second = (a.sum(axis=stages.second).reshape(groups.params) for a in found)
+    back.cells = first, second
+    return gx.reshape(g.shape)
+
+
+input_gradient.native(_on_cpu)
+input_gradient.numpy(_on_cpu)
+
+
+def _rest(a: Array, axes: Axes, done: Axes) -> Array:
+    """Sum an array over those of `axes` that are not `done` yet; all are where `done` is empty."""
+    rest = tuple(k for k in axes if k not in (done or axes))
+    return sum_over(a, rest) if rest else a
+
+
+# -- both
+
+
 class Normalized(NamedTuple):
-    """What the forward pass of a norm leaves: the output, statistics in the view, and the way back."""
+    """What a norm returns: the output, statistics in the view, and the way back."""
 
     y: Array
     mean: Any
     var: Any
-    rstd: Array
     backward: Callable[[Array], tuple[Any, Any, Any]]
 
 
@@ -150,117 +294,20 @@ def normalize_groups(
     groups: Groups,
     eps: float,
     centred: bool = True,
-    activated: Fused = NONE,
+    activated: Activated = NONE,
 ) -> Normalized:
     """Normalise `x` over `groups`, scale, shift and activate; `centred` False: divide by the RMS only."""
-    if activated.apart(x):
-        out = normalize_groups(x, weight, bias, groups, eps, centred)
-        y, vjp = activated.alone(out.y)
-        return out._replace(y=y, backward=lambda gy: out.backward(vjp(gy)[0]))
-    view = x.reshape(groups.shape)
     w, b = as_factor(weight, groups.params, x, 1.0), as_factor(bias, groups.params, x, 0.0)
-    mean: Any = 0.0
-    var, rows = None, _rows_of(groups)
-    kernels, f = activated.kernels, activated.parameters
-    if rows and centred:
-        y, mean, var, rstd = kernels.rows(view, w, b, eps, *f, **rows._asdict())
-    elif rows:
-        y, rstd = kernels.rms_rows(view, w, eps, *f, **rows._asdict())
-    else:
-        if centred:
-            mean, var, rstd = _moments(view, groups.folded, eps)
-        else:
-            rstd = reciprocal_rms(view, 1 / max(1, groups.per_mean), eps, axis=groups.folded, keepdims=True)
-        y = kernels.normalize(view, mean, rstd, w, b, *f)
+    normed = normalize(x.reshape(groups.shape), w, b, groups, eps, centred, activated)
+    saved = normed._replace(y=None)
 
     def backward(gy: Array) -> tuple[Any, Any, Any]:
-        back = _Backward(gy.reshape(groups.shape), view, mean, rstd, w, b, groups, centred, rows, activated)
-        back.trained = weight is not None or bias is not None
+        trained = weight is not None or bias is not None
+        back = functools.cache(lambda: Backward(gy.reshape(groups.shape), saved, groups, centred, trained))
         return (
-            lambda: back.for_x().reshape(x.shape),
-            None if weight is None else lambda: back.for_param(1).reshape(weight.shape),
-            None if bias is None else lambda: back.for_param(0).reshape(bias.shape),
+            lambda: back().for_x().reshape(x.shape),
+            None if weight is None else lambda: back().for_weight().reshape(weight.shape),
+            None if bias is None else lambda: back().for_bias().reshape(bias.shape),
         )
 
-    return Normalized(y.reshape(x.shape), mean, var, rstd, backward)
-
-
-class _Backward:
-    """The gradients of a norm, each made when it is asked for; sums that serve several are kept."""
-
-    trained = True  # whether weight or bias will want the sums
-
-    def __init__(
-        self,
-        g: Array,
-        x: Array,
-        mean: Any,
-        rstd: Array,
-        weight: Any,
-        bias: Any,
-        groups: Groups,
-        centred: bool,
-        rows: Rows | None,
-        activated: Fused,
-    ) -> None:
-        # Where weights are shared inside a group, one pass over the data serves its gradient and theirs.
-        self.common = tuple(k for k in groups.folded if k in groups.shared)
-        self.rows = rows if rows and (not self.common or is_gpu_array(g)) else None
-        self.kernels, self.more = activated.kernels, (bias, *activated.parameters)
-        if activated.gradient is None or not (is_gpu_array(g) or (activated.cheap and self.common)):
-            # Behind an activation that is one pass more, but its derivative is found once.
-            g = g if activated.gradient is None else activated.gradient(g, x, mean, rstd, weight, *self.more)
-            self.kernels, self.more = PLAIN, ()
-        self.data, self.weight, self.groups, self.centred = (g, x, mean, rstd), weight, groups, centred
-        self.found: Any = None
-
-    def sums(self, factor: Any, axes: Axes) -> tuple[Array, Array]:
-        """Return the sums of ``g * factor`` and of ``g * factor * (x - mean) * rstd`` over `axes`, kept."""
-        more = (self.weight, *self.more) if self.more else ()
-        return normalize_sums_over(*self.data, factor, axes, self.kernels.sums, more)
-
-    def cells(self) -> tuple[Array, Array]:
-        """Return these sums, `factor` 1, over the axes that all gradients sum over."""
-        if self.found is None:
-            self.found = self.sums(1.0, self.common or self.groups.shared)
-        return self.found
-
-    def for_param(self, which: int) -> Array:
-        """Return the gradient of the bias (0) or the weight (1)."""
-        return _fold(self.cells()[which], self.groups.shared, self.common or self.groups.shared)
-
-    def for_x(self) -> Array:
-        """Return the gradient of x in the view."""
-        if self.rows:
-            return self._by_rows(self.rows)
-        if self.common:
-            total, dot = (
-                _fold(s if type(self.weight) is float else s * self.weight, self.groups.folded, self.common)
-                for s in self.cells()
-            )
-        else:
-            total, dot = self.sums(self.weight, self.groups.folded)
-        scale, total = 1 / self.groups.per_mean, total if self.centred else 0.0
-        return self.kernels.backward(*self.data, self.weight, total, dot, scale, *self.more)
-
-    def _by_rows(self, rows: Rows) -> Array:
-        """Return the gradient of x where rows have their own statistics; on a CPU sum for the parameters on the way."""
-        on_gpu = is_gpu_array(self.data[0])
-        axis, parts, first, second = _stages(self.data[0].shape, self.groups.shared, on_gpu)
-        if axis or parts == 1 or not self.trained or self.found is not None or on_gpu:
-            centred = float(self.centred)
-            return self.kernels.rows_backward(*self.data, self.weight, centred, *self.more, **rows._asdict())
-        data, weight = [_split(a, 0, parts) for a in self.data], _split(self.weight, 0, parts)
-        folded, scale = tuple(k + 1 for k in self.groups.folded), 1 / self.groups.per_mean
-        with Together(data[0]) as run:
-            total, dot = run(normalize_sums, *data, weight, axis=folded, keepdims=True)
-            gx = run(PLAIN.backward, *data, weight, total if self.centred else 0.0, dot, scale)
-            found = run(normalize_sums, *data, 1.0, axis=first, keepdims=True)
-        self.found = [a.sum(axis=second).reshape(self.groups.params) for a in found]
-        return gx
-
-
-def _fold(a: Array, axes: Axes, done: Axes) -> Array:
-    """Sum an array over those of `axes` that are not `done` yet."""
-    rest = tuple(k for k in axes if k not in done)
-    return sum_to.total(a, rest) if rest else a
+    return Normalized(normed.y.reshape(x.shape), normed.mean, normed.var, backward)

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ...kernels import elementwise
+from ...kernels import grid
+from ...kernels.backends.native import pooling
 from ..windows import WINDOWS, Windows
 
 # Where a window begins and ends along one axis, and the first and last window over an element. Stride 0: adaptive.
@@ -91,7 +92,7 @@ def _is_global(windows: Windows) -> bool:
     return windows.total == 1 and windows.kernel == windows.sizes and not any(windows.padding)
 
 
-@elementwise(
+@grid(
     f"raw T x, {WINDOWS}",
     "T y",
     _decode("y")
@@ -135,7 +136,7 @@ def _where(hit: np.ndarray, gy: np.ndarray) -> np.ndarray:
     return bits.view(gy.dtype)
 
 
-@elementwise(
+@grid(
     f"raw T gy, raw T x, raw T y, {WINDOWS}",
     "T gx",
     _decode("x")
@@ -179,7 +180,7 @@ def max_pool_backward(gy, x, y, *numbers, shape):
     return gx
 
 
-@elementwise(
+@grid(
     f"raw T x, {WINDOWS}",
     "int64 where",
     _decode("y")
@@ -228,7 +229,7 @@ def _counts(windows: Windows, padded: bool, divisor: float) -> np.ndarray | floa
     return along[0][:, None, None] * along[1][:, None] * along[2]
 
 
-@elementwise(
+@grid(
     f"raw T x, int32 padded, A divisor, {WINDOWS}",
     "T y",
     _decode("y")
@@ -257,7 +258,7 @@ def avg_pool_forward(x, padded, divisor, *numbers, shape):
     return y
 
 
-@elementwise(
+@grid(
     f"raw T gy, int32 padded, A divisor, {WINDOWS}",
     "T gx",
     _decode("x")
@@ -283,3 +284,13 @@ def avg_pool_backward(gy, padded, divisor, *numbers, shape):
         for _, at, met in meetings:
             gx[part][met] += share[part][at]
     return gx
+
+
+for _kernel, _roles in (
+    (max_pool_forward, "x"),
+    (max_pool_backward, "gy x y"),
+    (max_pool_indices, "x"),
+    (avg_pool_forward, "x"),
+    (avg_pool_backward, "gy"),
+):
+    _kernel.native(pooling.attached(_kernel.name, _roles.split()))

@@ -9,7 +9,6 @@ from typing import Any
 
 from ...autograd.tensor import Tensor, op
 from ...device import Array, array_module
-from ...kernels.backends.native import pooling
 from ..windows import Windows, check_fit, check_input, described, from_planes, per_axis, three, to_planes
 from . import kernels as kernels
 
@@ -65,44 +64,36 @@ def _planes(x: Array, channels_last: bool) -> Array:
     return array_module(x).ascontiguousarray(x.reshape(x.shape[0] * x.shape[1], *x.shape[2:]))
 
 
-def _pool(name: str, arrays: dict[str, Array], windows: Windows, shape: tuple[int, ...], *options: Any) -> Array:
-    """Run a kernel: compiled where that can be had."""
-    result = pooling.pool(name, arrays, windows, shape, *options or (0, 0.0))
-    if result is None:
-        result = getattr(kernels, name)(*arrays.values(), *options, *windows.numbers(), shape=shape)
-    return result
-
-
 @op
 def _max_pool(x, *, who, ndim, plan, channels_last, return_indices):
     windows = plan(check_input(who, x, ndim, channels_last))
     planes = _planes(x, channels_last)
     shape = (len(planes), *windows.out)
     lead = (x.shape[0], x.shape[-1 if channels_last else 1])
-    best = _pool("max_pool_forward", {"x": planes}, windows, shape)
+    best = kernels.max_pool_forward(planes, *windows.numbers(), shape=shape)
 
     def vjp(gy):
         g = _planes(gy[0] if return_indices else gy, channels_last)
-        gx = _pool("max_pool_backward", {"gy": g, "x": planes, "y": best}, windows, planes.shape)
+        gx = kernels.max_pool_backward(g, planes, best, *windows.numbers(), shape=planes.shape)
         return (from_planes(gx.reshape(*lead, *windows.sizes), ndim, channels_last),)
 
     y = from_planes(best.reshape(*lead, *windows.out), ndim, channels_last)
     if not return_indices:
         return y, vjp
-    where = _pool("max_pool_indices", {"x": planes}, windows, shape).reshape(*lead, *windows.out)
+    where = kernels.max_pool_indices(planes, *windows.numbers(), shape=shape).reshape(*lead, *windows.out)
     return (y, from_planes(where, ndim, channels_last)), vjp
 
 
 @op
 def _avg_pool(x, *, who, ndim, plan, channels_last, count_include_pad=False, divisor=0.0):
     windows = plan(check_input(who, x, ndim, channels_last))
-    options = int(count_include_pad), divisor
+    numbers = (int(count_include_pad), divisor, *windows.numbers())
     lead = (x.shape[0], x.shape[-1 if channels_last else 1])
     shape = (math.prod(lead), *windows.sizes)
-    y = _pool("avg_pool_forward", {"x": _planes(x, channels_last)}, windows, (shape[0], *windows.out), *options)
+    y = kernels.avg_pool_forward(_planes(x, channels_last), *numbers, shape=(shape[0], *windows.out))
 
     def vjp(gy):
-        gx = _pool("avg_pool_backward", {"gy": _planes(gy, channels_last)}, windows, shape, *options)
+        gx = kernels.avg_pool_backward(_planes(gy, channels_last), *numbers, shape=shape)
         return (from_planes(gx.reshape(*lead, *windows.sizes), ndim, channels_last),)
 
     return from_planes(y.reshape(*lead, *windows.out), ndim, channels_last), vjp

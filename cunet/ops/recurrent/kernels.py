@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...kernels import elementwise
-from ...kernels.backends.native import ROWS
+from ...kernels import grid
 from ..activation.squashing import keep
 
 
@@ -22,25 +21,25 @@ def _to_sigmoid(a: np.ndarray) -> np.ndarray:
     return np.reciprocal(a, out=a)
 
 
-@elementwise("T x, T p", "T y", "y = tanh(x + p)")
+@grid("T x, T p", "T y", "y = tanh(x + p)", space="row column")
 def rnn_tanh_forward(x, p, y=None):
     y = np.add(x, p, out=y)
     return np.tanh(y, out=y)
 
 
-@elementwise("T gy, T gh, T y", "T gx", "gx = (gy + gh) * (1 - y * y)")
+@grid("T gy, T gh, T y", "T gx", "gx = (gy + gh) * (1 - y * y)", space="row column")
 def rnn_tanh_backward(gy, gh, y, gx=None):
     slope = 1 - y * y
     return np.multiply(gy + gh, slope, out=gx)
 
 
-@elementwise("T x, T p", "T y", "A s = x + p; y = s < 0 ? A(0) : s")
+@grid("T x, T p", "T y", "A s = x + p; y = s < 0 ? A(0) : s", space="row column")
 def rnn_relu_forward(x, p, y=None):
     y = np.add(x, p, out=y)
     return np.maximum(y, 0, out=y)
 
 
-@elementwise("T gy, T gh, T y", "T gx", "gx = y <= 0 ? A(0) : gy + gh")
+@grid("T gy, T gh, T y", "T gx", "gx = y <= 0 ? A(0) : gy + gh", space="row column")
 def rnn_relu_backward(gy, gh, y, gx=None):
     g = keep(gy + gh, ~(y <= 0))
     if gx is None:
@@ -49,13 +48,12 @@ def rnn_relu_backward(gy, gh, y, gx=None):
     return gx
 
 
-@elementwise(
-    "raw T x, raw T p, T c, int64 row_width",
+@grid(
+    "raw T x, raw T p, T c",
     "T h, T cell, raw T gates",
-    f"""
-    {ROWS}
-    const long long at = row * 4 * row_width + column;
-    const long long f_at = at + row_width, g_at = at + 2 * row_width, o_at = at + 3 * row_width;
+    """
+    const long long at = row * 4 * width + column;
+    const long long f_at = at + width, g_at = at + 2 * width, o_at = at + 3 * width;
     const A a = 1 / (1 + exp(-((A)x[at] + (A)p[at])));
     const A f = 1 / (1 + exp(-((A)x[f_at] + (A)p[f_at])));
     const A g = tanh((A)x[g_at] + (A)p[g_at]);
@@ -64,8 +62,10 @@ def rnn_relu_backward(gy, gh, y, gx=None):
     h = o * tanh(cell);
     gates[at] = (T)a; gates[f_at] = (T)f; gates[g_at] = (T)g; gates[o_at] = (T)o
     """,
+    space="row column",
 )
-def lstm_forward(x, p, c, width, h=None, cell=None, gates=None):
+def lstm_forward(x, p, c, h=None, cell=None, gates=None):
+    width = c.shape[-1]
     gates = np.add(x, p, out=gates)
     g = gates[:, 2 * width : 3 * width]
     _to_sigmoid(gates[:, : 2 * width])
@@ -78,13 +78,12 @@ def lstm_forward(x, p, c, width, h=None, cell=None, gates=None):
     return h, cell, gates
 
 
-@elementwise(
-    "raw T gates, T gy, T gh, T gc, T c, T cell, int64 row_width",
+@grid(
+    "raw T gates, T gy, T gh, T gc, T c, T cell",
     "T before, raw T gx",
-    f"""
-    {ROWS}
-    const long long at = row * 4 * row_width + column;
-    const long long f_at = at + row_width, g_at = at + 2 * row_width, o_at = at + 3 * row_width;
+    """
+    const long long at = row * 4 * width + column;
+    const long long f_at = at + width, g_at = at + 2 * width, o_at = at + 3 * width;
     const A a = gates[at], f = gates[f_at], g = gates[g_at], o = gates[o_at];
     const A t = tanh(cell), d = gy + gh, dc = d * o * (1 - t * t) + gc;
     gx[at] = (T)(dc * g * a * (1 - a));
@@ -93,8 +92,10 @@ def lstm_forward(x, p, c, width, h=None, cell=None, gates=None):
     gx[o_at] = (T)(d * t * o * (1 - o));
     before = dc * f
     """,
+    space="row column",
 )
-def lstm_backward(gates, gy, gh, gc, c, cell, width, before=None, gx=None):
+def lstm_backward(gates, gy, gh, gc, c, cell, before=None, gx=None):
+    width = c.shape[-1]
     a, f, g, o = (gates[:, k * width : (k + 1) * width] for k in range(4))
     gx = np.empty(gates.shape, gates.dtype) if gx is None else gx
     ga, gf, gg, go = (gx[:, k * width : (k + 1) * width] for k in range(4))
@@ -120,13 +121,12 @@ def lstm_backward(gates, gy, gh, gc, c, cell, width, before=None, gx=None):
     return np.multiply(d, f, out=before), gx
 
 
-@elementwise(
-    "raw T x, raw T p, T h, int64 row_width",
+@grid(
+    "raw T x, raw T p, T h",
     "T y, T q, raw T gates",
-    f"""
-    {ROWS}
-    const long long at = row * 3 * row_width + column;
-    const long long z_at = at + row_width, n_at = at + 2 * row_width;
+    """
+    const long long at = row * 3 * width + column;
+    const long long z_at = at + width, n_at = at + 2 * width;
     const A r = 1 / (1 + exp(-((A)x[at] + (A)p[at])));
     const A z = 1 / (1 + exp(-((A)x[z_at] + (A)p[z_at])));
     q = p[n_at];
@@ -134,8 +134,10 @@ def lstm_backward(gates, gy, gh, gc, c, cell, width, before=None, gx=None):
     y = m + z * (h - m);
     gates[at] = (T)r; gates[z_at] = (T)z; gates[n_at] = (T)m
     """,
+    space="row column",
 )
-def gru_forward(x, p, h, width, y=None, q=None, gates=None):
+def gru_forward(x, p, h, y=None, q=None, gates=None):
+    width = h.shape[-1]
     gates = np.empty(x.shape, x.dtype) if gates is None else gates
     both, new = gates[:, : 2 * width], gates[:, 2 * width :]
     np.add(x[:, : 2 * width], p[:, : 2 * width], out=both)
@@ -149,21 +151,22 @@ def gru_forward(x, p, h, width, y=None, q=None, gates=None):
     return y, q, gates
 
 
-@elementwise(
-    "raw T gates, T gy, T gh, T h, T q, int64 row_width",
+@grid(
+    "raw T gates, T gy, T gh, T h, T q",
     "T direct, raw T gx, raw T gp",
-    f"""
-    {ROWS}
-    const long long at = row * 3 * row_width + column;
-    const long long z_at = at + row_width, n_at = at + 2 * row_width;
+    """
+    const long long at = row * 3 * width + column;
+    const long long z_at = at + width, n_at = at + 2 * width;
     const A r = gates[at], z = gates[z_at], m = gates[n_at], d = gy + gh;
     const A dm = d * (1 - z) * (1 - m * m), dz = d * (h - m) * z * (1 - z), dr = dm * q * r * (1 - r);
     gx[at] = (T)dr; gx[z_at] = (T)dz; gx[n_at] = (T)dm;
     gp[at] = (T)dr; gp[z_at] = (T)dz; gp[n_at] = (T)(dm * r);
     direct = d * z
     """,
+    space="row column",
 )
-def gru_backward(gates, gy, gh, h, q, width, direct=None, gx=None, gp=None):
+def gru_backward(gates, gy, gh, h, q, direct=None, gx=None, gp=None):
+    width = h.shape[-1]
     r, z, m = (gates[:, k * width : (k + 1) * width] for k in range(3))
     gx = np.empty(gates.shape, gates.dtype) if gx is None else gx
     gr, gz, gm = (gx[:, k * width : (k + 1) * width] for k in range(3))

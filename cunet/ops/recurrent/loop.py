@@ -5,7 +5,7 @@ the loop back; a step is one product and one kernel. Batches of sequences of dif
 by falling length, so that the sequences which still run at a step are the first rows.
 
 What a step takes and writes is described once, as arrays over all steps (`Step`). The loop runs in Python, or,
-where kernels are compiled for the CPU, in `cunet.kernels.backends.native.recurrence`.
+where kernels are compiled for the CPU, in C++ (`cunet.kernels.backends.native.recurrence`).
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from ...device import Array, array_module, is_gpu_array, is_half
+from ...device import Array, array_module
+from ...kernels import Kernel, primitive
 from ...kernels.backends.native.recurrence import run as native_loop
-from ..linalg import _rows, column_sums, product
+from ..linalg import as_matrix, column_sums, product
 from .kernels import (
     gru_backward,
     gru_forward,
@@ -40,7 +39,7 @@ class Step(NamedTuple):
     every step.
     """
 
-    kernel: Callable[..., Any]
+    kernel: Kernel
     ins: tuple[Any, ...]
     outs: tuple[Array, ...]
 
@@ -52,15 +51,46 @@ class Step(NamedTuple):
     def run(self, s: int, n: int) -> None:
         """Run the kernel on the first `n` rows of step `s`; it writes its outputs where they belong."""
         ins, outs = ([_rows_at(a, s, n) for a in part] for part in self[1:])
-        results = self.kernel(*ins, *outs)
-        if is_half(outs[0].dtype) and not is_gpu_array(outs[0]):  # computed in float32, returned as new arrays
-            for out, result in zip(outs, results if isinstance(results, tuple) else (results,), strict=True):
-                out[...] = result
+        self.kernel(*ins, *outs)
 
 
 def _rows_at(a: Any, s: int, n: int) -> Any:
     ndim = getattr(a, "ndim", 0)
     return a[s, :n] if ndim == 3 else a[:n] if ndim == 2 else a
+
+
+@primitive
+def recur(x: Array, w: Array, y: Array, step: Step, sizes: Sizes, mask: Array | None, extra: Any, back: bool) -> None:
+    """Go through the steps of a recurrence: ``y = x @ w + extra`` before the kernel, or `back`, after it.
+
+    Args:
+        x, y: shape (T, N, ...) or (N, ...) as in `Step`; y is written.
+        w: the matrix that is the same in every step.
+        step: the kernel.
+        sizes: how many rows run in each step.
+        mask: shape (N, ...) or None: what x is multiplied by, or `back`, the product.
+        extra: what is added to y, or None.
+        back: whether the kernel comes first.
+    """
+    for s, n in enumerate(sizes):
+        if not n:
+            continue
+        if back:
+            step.run(s, n)
+        rows = _rows_at(x, s, n)
+        out = product(rows if back or mask is None else rows * mask[:n], w, out=_rows_at(y, s, n))
+        if back and mask is not None:
+            out *= mask[:n]
+        if extra is not None:
+            out += _rows_at(extra, s, n)
+        if not back:
+            step.run(s, n)
+
+
+@recur.native
+def _(x: Array, w: Array, y: Array, step: Step, sizes: Sizes, mask: Array | None, extra: Any, back: bool) -> Any:
+    ways: dict[str, Any] = {"running": sizes, "mask": mask, "extra": extra, "product_first": not back}
+    return None if native_loop(step.kernel, (*step.ins, *step.outs), (x, w, y), **ways) else NotImplemented
 
 
 class Layer:
@@ -84,7 +114,7 @@ class Layer:
         self.sizes = tuple(sizes or (self.batch,) * self.steps)[self.time]
         self.padded = any(n < self.batch for n in self.sizes)
         self.xp = array_module(x)
-        gx = product(_rows(x), self.w_ih.T)
+        gx = product(as_matrix(x), self.w_ih.T)
         self.bias = self.b_hh  # of the projection of the state: a step adds it while that is in the cache
         if self.b_ih is not None and self.biases_add_up:
             self.bias = self.b_ih + self.b_hh
@@ -111,7 +141,7 @@ class Layer:
         w = self.xp.ascontiguousarray(self.w_hh.T)  # a product by it is a quarter faster, and there are many
         p = self.xp.empty(self.gx.shape[1:], self.gx.dtype)
         self._pass_on()  # for those that begin late
-        self._loop(self._step(p), self.sizes, (self.states[0][:-1], w, p), self.bias)
+        recur(self.states[0][:-1], w, p, self._step(p), self.sizes, self.mask, self.bias, False)
         self._pass_on()  # for those that end early
         y = self.states[0][1:][self.time]
         if self.padded:
@@ -128,33 +158,6 @@ class Layer:
                 for room in self.states:
                     room[s + 1, n:] = room[s, n:]
 
-    def _loop(
-        self, step: Step, sizes: Sizes, factors: tuple[Array, Array, Array], extra: Any, back: bool = False
-    ) -> None:
-        """Go through the steps: ``y = x @ w + extra`` for factors (x, w, y), before the kernel, or `back`, after it.
-
-        The mask goes to x, or `back`, to the product.
-        """
-        ways = {"running": sizes, "mask": self.mask, "extra": extra, "product_first": not back}
-        if self.xp is np and native_loop(step.kernel, (*step.ins, *step.outs), factors, **ways):
-            return
-        x, w, y = factors
-        for s, n in enumerate(sizes):
-            if not n:
-                continue
-            if back:
-                step.run(s, n)
-            out = product(self._masked(_rows_at(x, s, n), n, not back), w, out=_rows_at(y, s, n))
-            if back and self.mask is not None:
-                out *= self.mask[:n]
-            if extra is not None:
-                out += _rows_at(extra, s, n)
-            if not back:
-                step.run(s, n)
-
-    def _masked(self, h: Array, n: int, wanted: bool = True) -> Array:
-        return h * self.mask[:n] if wanted and self.mask is not None else h
-
     def run_back(self, gy: Array | None, last: Sequence[Array | None]) -> Gradients:
         """Go through the steps backwards, from the gradients of the outputs and of the last states."""
         grads = Gradients(self, last)
@@ -163,8 +166,8 @@ class Layer:
         else:  # one row after the other in memory: what `broadcast_to` made of a sum is not
             gy = (gy if gy.strides[-1] == gy.itemsize else gy.copy())[self.time]
         step, direct = self._step_back(gy, grads)
-        factors = (grads.gp[self.time][::-1], self.w_hh, grads.states[0])
-        self._loop(step.backwards(), self.sizes[::-1], factors, direct, back=True)
+        gp, sizes = grads.gp[self.time][::-1], self.sizes[::-1]
+        recur(gp, self.w_hh, grads.states[0], step.backwards(), sizes, self.mask, direct, True)
         return grads
 
     def vjp(self, gys: Sequence[Array | None]) -> tuple[Any, ...]:
@@ -176,16 +179,16 @@ class Layer:
 
         def for_w_hh() -> Array:
             before = self.states[0][:-1][self.time]
-            return product(_rows(grads().gp).T, _rows(before if self.mask is None else before * self.mask))
+            return product(as_matrix(grads().gp).T, as_matrix(before if self.mask is None else before * self.mask))
 
-        both = functools.cache(lambda: column_sums(_rows(grads().gx)))
+        both = functools.cache(lambda: column_sums(as_matrix(grads().gx)))
         return (
-            lambda: product(_rows(grads().gx), self.w_ih).reshape(self.x.shape),
+            lambda: product(as_matrix(grads().gx), self.w_ih).reshape(self.x.shape),
             *[for_state(k) for k in range(len(self.states))],
-            lambda: product(_rows(grads().gx).T, _rows(self.x)),
+            lambda: product(as_matrix(grads().gx).T, as_matrix(self.x)),
             for_w_hh,
             both,
-            both if self.biases_add_up else lambda: column_sums(_rows(grads().gp)),
+            both if self.biases_add_up else lambda: column_sums(as_matrix(grads().gp)),
             None,
         )
 
@@ -227,11 +230,11 @@ class LSTM(Layer):
     def _step(self, p: Array) -> Step:
         h, cells = self.states
         # The projection of the input is not needed again: the gates take its place.
-        return Step(lstm_forward, (self.gx, p, cells[:-1], self.width), (h[1:], cells[1:], self.gx))
+        return Step(lstm_forward, (self.gx, p, cells[:-1]), (h[1:], cells[1:], self.gx))
 
     def _step_back(self, gy: Array, grads: Gradients) -> tuple[Step, None]:
         cells, (gh, gc) = self.states[1], grads.states
-        ins = (self.gx, gy, gh, gc, cells[:-1], cells[1:], self.width)
+        ins = (self.gx, gy, gh, gc, cells[:-1], cells[1:])
         return Step(lstm_backward, ins, (gc, grads.gx[self.time])), None
 
 
@@ -246,10 +249,10 @@ class GRU(Layer):
 
     def _step(self, p: Array) -> Step:
         h = self.states[0]
-        return Step(gru_forward, (self.gx, p, h[:-1], self.width), (h[1:], self.q, self.gx))
+        return Step(gru_forward, (self.gx, p, h[:-1]), (h[1:], self.q, self.gx))
 
     def _step_back(self, gy: Array, grads: Gradients) -> tuple[Step, Array]:
         direct = self.xp.empty((self.batch, self.width), self.gx.dtype)
-        ins = (self.gx, gy, grads.states[0], self.states[0][:-1], self.q, self.width)
+        ins = (self.gx, gy, grads.states[0], self.states[0][:-1], self.q)
         outs = (direct, grads.gx[self.time], grads.gp[self.time])
         return Step(gru_backward, ins, outs), direct

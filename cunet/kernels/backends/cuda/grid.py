@@ -9,7 +9,6 @@ from .elementwise import program_of
 from .types import placeholders
 
 
-
 def run(
     kernel: Definition, xp: Any, args: tuple[Any, ...], shape: tuple[int, ...] | None = None, threads: int | None = None
 ) -> Any:

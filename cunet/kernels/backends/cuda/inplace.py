@@ -6,6 +6,7 @@ copied, and nothing is uploaded.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,7 +25,9 @@ def run(kernel: Definition, xp: Any, args: tuple[Any, ...]) -> None:
     launch(kernel, xp, gradients, args[1:count], args[count:])
 
 
-def launch(kernel: Definition, xp: Any, gradients: Sequence[Any], scalars: Sequence[Any], arrays: Sequence[Any]) -> None:
+def launch(
+    kernel: Definition, xp: Any, gradients: Sequence[Any], scalars: Sequence[Any], arrays: Sequence[Any]
+) -> None:
     """Update flat arrays from gradients that belong to them one after the other.
 
     Args:
@@ -42,13 +45,17 @@ def launch(kernel: Definition, xp: Any, gradients: Sequence[Any], scalars: Seque
         ends = np.cumsum([g.size for g in some]).tolist()
         size, count = ends[-1], 1 << (len(some) - 1).bit_length()
         variant = (wide, some[0].dtype, count, read)
-        made = program(kernel, xp, lambda v=variant: xp.RawKernel(text_of(kernel, *v), kernel.name), *variant)
+        made = program(kernel, xp, functools.partial(_made, kernel, xp, *variant), *variant)
         pairs = [v for g, end in zip(some, ends, strict=True) for v in (g, np.int64(end))]
         pairs += [some[-1], np.int64(size)] * (count - len(some))
         parts = [a[start : start + size] for a in arrays]
         if size:
             made((-(-size // limits.threads),), (limits.threads,), (*pairs, *scalars, *parts))
         start += size
+
+
+def _made(kernel: Definition, xp: Any, wide: np.dtype, dtype: np.dtype, count: int, read: tuple[bool, ...]) -> Any:
+    return xp.RawKernel(text_of(kernel, wide, dtype, count, read), kernel.name)
 
 
 def text_of(kernel: Definition, wide: np.dtype, dtype: np.dtype, count: int, read: tuple[bool, ...]) -> str:

@@ -115,7 +115,13 @@ def plan(kernel: Definition, xp: Any, args: Sequence[Any], dtypes: dict[str, Any
 
 
 def _placed(
-    xp: Any, p: Param, a: Any, dtypes: dict[str, Any], shape: tuple[int, ...], folded: Sequence[int], kept: Sequence[int]
+    xp: Any,
+    p: Param,
+    a: Any,
+    dtypes: dict[str, Any],
+    shape: tuple[int, ...],
+    folded: Sequence[int],
+    kept: Sequence[int],
 ) -> tuple[str, Any]:
     """Return where the values of an argument lie, and the argument as the kernel takes it."""
     dtype = np.dtype(dtypes.get(p.type, p.type))

@@ -6,7 +6,6 @@ Text and launch serve elementwise kernels that go row by row too, see `broadcast
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,9 +19,7 @@ from .programs import program
 from .types import c_type, on_device, placeholders
 
 
-def run(
-    kernel: Definition, xp: Any, args: tuple[Any, ...], axes: int = 1, cells: tuple[int, int] = (1, 1)
-) -> Any:
+def run(kernel: Definition, xp: Any, args: tuple[Any, ...], axes: int = 1, cells: tuple[int, int] = (1, 1)) -> Any:
     """Return the outputs; see `cunet.kernels.kinds.rowwise`."""
     spec = kernel.spec
     dtype, full = spec.dtype(args), args[kernel.lead].shape
@@ -30,7 +27,9 @@ def run(
     types = placeholders(dtype)
     given = [prepared(xp, p, a, types, kept) for p, a in zip(spec.ins, args, strict=True)]
     outs = [xp.empty(kept if p.place == "row" else full, types.get(p.type, p.type)) for p in spec.outs]
-    rows = math.prod(kept)
+    rows, limits = math.prod(kept), settings.tuning
+    if rows < limits.many_rows and length > limits.long_row:
+        return NotImplemented  # few long rows are better folded in parts: by the kernels that the body calls
     if rows and length:
         text = Text(spec.name, spec.ins, spec.outs, spec.texts()[0], spec.preamble)
         launch(kernel, xp, dtype, text, given, outs, Shape(rows, length, rows * length, cells))
@@ -159,9 +158,7 @@ class _Loop:
         parts = []
         for p in (*self.ins, *self.outs):
             number, const = self.kinds.get(p.name) == "number", "const " * (p in self.ins)
-            parts.append(
-                f"{c_type(p.type)} {p.name}" if number else f"{const}{c_type(p.type)}* {p.name}_"
-            )
+            parts.append(f"{c_type(p.type)} {p.name}" if number else f"{const}{c_type(p.type)}* {p.name}_")
         parts += ["long long _rows, long long count, long long _total, int _lanes, int _groups, int _inner"]
         parts += [f"long long {p.name}_period_" for p in self.ins if self.kinds[p.name] == "cycle"]
         return ", ".join(parts)

@@ -1,4 +1,4 @@
-"""Numbers that the CUDA backend works by. None has been measured on a GPU: each is counted, with what it follows from."""
+"""Numbers that the CUDA backend works by. Counted, not measured: none has seen a GPU."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Tuning:
             parts.
         blocks: as many a GPU should have to work on: four for each processor of the largest.
         part_down, part_along: elements of a part of a reduction, at least: down columns, along rows.
-        gradients: arrays of one launch of an optimiser's step: their addresses are arguments, of which CUDA takes 4 KiB.
+        gradients: arrays of one launch of an optimiser's step: their addresses are arguments, and CUDA takes 4 KiB.
         threads: of a block of an optimiser's step.
     """
 

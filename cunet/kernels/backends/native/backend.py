@@ -35,7 +35,7 @@ class Native:
         lead = args[kernel.lead]
         if not self.active or type(lead) is not np.ndarray:
             return NotImplemented
-        launcher = kernel.prepared.get(lead.dtype.char)
+        launcher: Any = kernel.prepared.get(lead.dtype.char)
         if launcher is None:
             launcher = self.prepare(kernel, lead.dtype.char)
         return launcher(*args, **options) if launcher else NotImplemented
@@ -47,7 +47,7 @@ class Native:
                 attached = kernel.attached.get("native", False)
                 if callable(attached):
                     kernel.prepared[char] = attached if self.runtime() is not None else False
-                elif attached is not None:
+                elif attached is not None and kernel.spec.kind not in ("rowwise", "primitive"):
                     self._compile(kernel, np.dtype(char))
             return kernel.prepared.setdefault(char, False)
 

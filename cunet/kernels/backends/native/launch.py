@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import math
-import re
 import struct
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +14,6 @@ from ...spec import Definition, Warps, single
 from . import text
 from .backend import Native
 
-_MATHS = re.compile(r"\b(exp|expm1|log|log1p|tanh|erf|erfc|normcdf|pow|sin|cos|softmax_join|moments_join|philox4x64)\b")
 _BITS = tuple(1 << k for k in range(32))
 _LIMIT = 4096  # shapes that are remembered
 _OPERANDS = 32  # of a call, at most
@@ -54,12 +52,6 @@ def _addresses(library: Any, kernel: Definition, wide: np.dtype, names: Sequence
 
 def _flags(values: Sequence[Any]) -> Any:
     return _Bytes(*(bool(v) for v in values))
-
-
-def _weight(kernel: Definition, *texts: str) -> int:
-    """Return the rough cost of an element, in tenths of nanoseconds."""
-    calls = len(_MATHS.findall(" ".join(texts)))
-    return len(kernel.spec.params) // 2 + 5 * calls + "".join(texts).count("/")
 
 
 class Launcher:
@@ -114,7 +106,7 @@ class ElementwiseLauncher(Launcher):
 
     def weight(self, kernel: Definition) -> int:
         """Return the rough cost of an element, in tenths of nanoseconds."""
-        return _weight(kernel, *kernel.spec.texts())
+        return text.cost(kernel.spec, *kernel.spec.texts())
 
     def __call__(self, *args: Any) -> Any:
         """Return the outputs, or NotImplemented where NumPy has to do it."""
@@ -224,7 +216,7 @@ class ReductionLauncher(Launcher):
         spec, passes = kernel.spec, text.two_pass(kernel)
         folds = [passes.first.map, *passes.second[:2]] if passes else spec.texts()[:2]
         self.described = _Reduction(
-            _addresses(library, kernel, wide, _FOLDING), len(spec.ins), len(spec.outs), _weight(kernel, *folds),
+            _addresses(library, kernel, wide, _FOLDING), len(spec.ins), len(spec.outs), text.cost(spec, *folds),
             _Bytes(*self.letters.encode()), _flags([text.late(kernel, p) for p in spec.ins]),
             _Bytes(*(text.role(kernel, p) for p in spec.ins)),
         )  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...grammar import Param
-from ...spec import Definition, ReductionSpec, TwoPass, Warps
+from ...spec import Definition, KernelSpec, ReductionSpec, TwoPass, Warps
 from ..numpy import special
 
 SOURCES = Path(__file__).parent / "src"
@@ -104,6 +104,15 @@ def _flat(texts: Any) -> Iterator[str]:
 def symbol(kernel: Definition, wide: np.dtype) -> str:
     """Return the name under which the compiled function is found."""
     return f"cunet_{re.sub(r'[^0-9A-Za-z]', '_', kernel.name)}_{wide.char}"
+
+
+_MATHS = re.compile(r"\b(exp|expm1|log|log1p|tanh|erf|erfc|normcdf|pow|sin|cos|softmax_join|moments_join|philox4x64)\b")
+
+
+def cost(spec: KernelSpec, *texts: str) -> int:
+    """Return the rough cost of an element by these texts, in tenths of nanoseconds."""
+    calls = len(_MATHS.findall(" ".join(texts)))
+    return len(spec.params) // 2 + 5 * calls + "".join(texts).count("/")
 
 
 DATA, FACTOR, COLUMN_FACTOR = range(3)  # the numbers of `Loose` in the runtime

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ....device import is_array, is_gpu_array, is_half
+from ....device import is_array, is_half
 from ...axes import reduced_shape
 from ...spec import Definition, InplaceSpec, KernelSpec, single
 from . import blocks
@@ -20,7 +20,7 @@ def run(kernel: Definition, args: tuple[Any, ...], options: dict[str, Any]) -> A
     A primitive's own body serves other arrays too, and is left to the dispatcher.
     """
     attached = kernel.attached.get("numpy")
-    if attached is not None and not any(is_gpu_array(a) for a in args):
+    if attached is not None and isinstance(args[kernel.lead], np.ndarray):
         result = attached(*args, **options)
         if result is not NotImplemented:
             return result

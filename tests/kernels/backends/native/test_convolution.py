@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 
 from cunet import F
 from cunet.autograd.tensor import Tensor
-from cunet.kernels.backends import native
 from cunet.kernels.backends.native import compiler as build
-from cunet.kernels.backends.native import convolution, pooling
+from cunet.kernels.backends.native import convolution, native, pooling
 from cunet.kernels.backends.native import functions as library
 from cunet.ops.conv import convolution as conv
 from cunet.ops.pool import kernels as pool_kernels

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from helpers import run_script, ulp_distance
 
-from cunet.kernels import KERNELS, Elementwise, Reduction, elementwise, reduction
-from cunet.kernels.backends import native
-from cunet.kernels.backends.native import elementwise as text
-from cunet.kernels.inplace import Update
+from cunet.kernels import KERNELS, elementwise, reduction
+from cunet.kernels.backends.native import build, native
+from cunet.kernels.backends.numpy import backend as numpy_backend
 
 pytestmark = pytest.mark.cpu_only
 
@@ -25,11 +24,11 @@ def on(monkeypatch):
 
 
 def ours(kind):
-    return sorted(
-        name
-        for name, k in KERNELS.items()
-        if type(k) is kind and k.native and k.__module__.startswith("cunet.") and text.supported(k, np.dtype("f"))
-    )
+    return sorted(name for name, k in KERNELS.items() if k.spec.kind == kind and build.compilable(k, np.dtype("f")))
+
+
+def launcher(kernel, dtype):
+    return native.prepare(kernel, np.dtype(dtype).char)
 
 
 # -- the mathematics
@@ -63,7 +62,6 @@ def make(operation):
         raise AssertionError("the NumPy body ran")
 
     kernel = elementwise("T x", "T y", operation)(refuse)
-    KERNELS.pop("refuse")
     return kernel
 
 
@@ -147,7 +145,7 @@ def values(param, shape, dtype, rng):
 
 def arguments(kernel, other, shape, dtype, rng):
     args = []
-    for k, p in enumerate(kernel.ins):
+    for k, p in enumerate(kernel.spec.ins):
         a = values(p, shape if p.type == "T" else SHAPES[other](shape), dtype, rng)
         if p.type == "A":
             a = a / 16 + dtype(0.0625 * k)  # low before high
@@ -168,7 +166,9 @@ def close(got, expected, dtype, ulp=16):
 
 
 #: Bodies that look along an axis, and those whose factors are numbers only, are run by the cases of test_ops.
-ELEMENTWISE = [n for n in ours(Elementwise) if KERNELS[n]._cut and n not in ("drop_channels",)]
+ELEMENTWISE = [
+    n for n in ours("elementwise") if numpy_backend.cuttable(KERNELS[n].spec) and n not in ("drop_channels",)
+]
 
 
 #: Statistics are arrays of as many axes as the data.
@@ -190,9 +190,7 @@ def test_elementwise_agrees_with_numpy(name, shape, dtype, on, rng):
         if (name, other) in NEVER:
             continue
         args = arguments(kernel, other, shape, dtype, rng)
-        lead = args[kernel._lead]
-        call = native.compiled(kernel, np.dtype(dtype).char)
-        got = call(args, lead, 1)
+        got = launcher(kernel, dtype)(*args)
         assert got is not NotImplemented
         with np.errstate(all="ignore"):
             close(got, kernel.body(*args), dtype)
@@ -203,13 +201,13 @@ EDGES = [0.0, -0.0, np.inf, -np.inf, np.nan, 1e-45, -1e-45, 1e-38, 3e38, -3e38, 
 
 @needs_compiler
 @wide_floats
-@pytest.mark.parametrize("name", [n for n in ELEMENTWISE if n.endswith("_forward") and len(KERNELS[n].ins) <= 2])
+@pytest.mark.parametrize("name", [n for n in ELEMENTWISE if n.endswith("_forward") and len(KERNELS[n].spec.ins) <= 2])
 def test_edges_agree_with_numpy(name, dtype, on):
     kernel = KERNELS[name]
     with np.errstate(all="ignore"):
         x = np.array(EDGES * 3, dtype)
-        args = [x if p.type == "T" else 0.5 for p in kernel.ins]
-        got, expected = native.compiled(kernel, np.dtype(dtype).char)(args, x, 1), kernel.body(*args)
+        args = [x if p.type == "T" else 0.5 for p in kernel.spec.ins]
+        got, expected = launcher(kernel, dtype)(*args), kernel.body(*args)
         off = ulp_distance(got, expected.astype(np.float64), dtype)
     small = np.abs(expected) < 8 * np.finfo(dtype).smallest_subnormal  # NumPy's vectors may round them to 0
     assert np.where(small, np.abs(got) >= 16 * np.finfo(dtype).smallest_subnormal, off > 16).sum() == 0, (got, expected)
@@ -249,7 +247,7 @@ def test_any_layout(shape, on, rng):
     np.testing.assert_array_equal(got, expected)
 
 
-REDUCTIONS = ours(Reduction)
+REDUCTIONS = ours("reduction")
 
 
 @needs_compiler
@@ -270,21 +268,20 @@ def test_reductions_agree_with_numpy(name, shape, axes, dtype, on, rng):
         axes = axes[:1]
     kept = tuple(1 if k in axes else n for k, n in enumerate(shape))
     args = []
-    for p in kernel.ins:
+    for p in kernel.spec.ins:
         number = p.name.startswith("extra") or p.name in ("in_keep", "in_spread")
         args.append(0.5 if number else values(p, shape if p.type == "T" else kept, dtype, rng))
-    lead = args[kernel._lead]
-    call = native.compiled(kernel, np.dtype(dtype).char)
-    got = call(args, lead, 1, axes, True)
+    call = launcher(kernel, dtype)
+    got = call(*args, axis=axes, keepdims=True)
     assert got is not NotImplemented
     expected = kernel.body(*args, axis=axes if len(axes) > 1 or "norm" in kernel.__module__ else axes[0], keepdims=True)
     close(got, expected, dtype, 32 + math.prod(shape) / 50)
-    flat = call(args, lead, 1, axes, False)
+    flat = call(*args, axis=axes, keepdims=False)
     for a, b in zip(got if isinstance(got, tuple) else [got], flat if isinstance(flat, tuple) else [flat], strict=True):
         assert a.tobytes() == b.tobytes()
 
 
-ALONG = [n for n in (*ours(Elementwise), *REDUCTIONS) if KERNELS[n].along]
+COLUMNS = [n for n in (*ours("elementwise"), *REDUCTIONS) if any(p.place == "col" for p in KERNELS[n].spec.ins)]
 NUMBERS = {"in_keep", "in_spread", "scale", "keep", "spread", "total", "g"}
 
 
@@ -292,7 +289,7 @@ NUMBERS = {"in_keep", "in_spread", "scale", "keep", "spread", "total", "g"}
 @wide_floats
 @pytest.mark.parametrize("shape", [(5, 7), (3, 40), (2, 3, 300), (4, 9000)], ids=str)
 @pytest.mark.parametrize("other", ["column", "row"])
-@pytest.mark.parametrize("name", ALONG)
+@pytest.mark.parametrize("name", COLUMNS)
 def test_factors_along_a_row_beside_numbers(name, other, shape, dtype, on, rng):
     kernel = KERNELS[name]
     if other == "row" and "norm" not in kernel.__module__:
@@ -302,17 +299,17 @@ def test_factors_along_a_row_beside_numbers(name, other, shape, dtype, on, rng):
         **{name: 0.5 for name in NUMBERS},
     }  # fmt: skip
     args = []
-    for k, p in enumerate(kernel.ins):
-        place = "full" if p.type == "T" else "row" if p.name in kernel.along else other
+    for k, p in enumerate(kernel.spec.ins):
+        place = "full" if p.type == "T" else "row" if p.place == "col" else other
         args.append(special[p.name] if p.name in special else values(p, SHAPES[place](shape), dtype, rng) + k)
         if isinstance(args[-1], np.ndarray) and p.type in ("T", "A"):
             args[-1] = args[-1].astype(dtype) / 4
     fold = (len(shape) - 1,) if other == "column" else tuple(range(len(shape) - 1))
-    lead, axes = args[kernel._lead], [fold, True] if hasattr(kernel, "reduce") else []
-    got = native.compiled(kernel, np.dtype(dtype).char)(args, lead, 1, *axes)
+    axes = {"axis": fold, "keepdims": True} if kernel.spec.kind == "reduction" else {}
+    got = launcher(kernel, dtype)(*args, **axes)
     assert got is not NotImplemented
     with np.errstate(all="ignore"):
-        expected = kernel.body(*args, **dict(zip(("axis", "keepdims"), axes, strict=False)))
+        expected = kernel.body(*args, **axes)
     close(got, expected, dtype, 32 + shape[-1] / 50)
 
 
@@ -331,9 +328,9 @@ def test_what_is_folded_twice_agrees_at_the_edges(name, axis, dtype, on, rng):
     x[10, [5, 70, 140]] = 9.0  # ties in several lanes
     x = np.ascontiguousarray(x.T) if axis == 0 else x
     args = [x, np.abs(x)] if name == "join_moments" else [x]
-    args += [1e-5] * (len(kernel.ins) - len(args))
+    args += [1e-5] * (len(kernel.spec.ins) - len(args))
     axes = (axis,) if "moments" in name else axis
-    got = native.compiled(kernel, np.dtype(dtype).char)(args, x, 1, axes, True)
+    got = launcher(kernel, dtype)(*args, axis=axes, keepdims=True)
     with np.errstate(all="ignore"):
         expected = kernel.body(*args, axis=axes, keepdims=True)
     for a, b in zip(got, expected, strict=True):
@@ -345,7 +342,7 @@ def test_what_is_folded_twice_agrees_at_the_edges(name, axis, dtype, on, rng):
 def test_a_compiled_variance_is_never_negative(axis, on, rng):
     x = np.repeat(rng.uniform(0.1, 10, (3000, 1)).astype(np.float32), 777, axis=1)  # equal numbers: rounding is all
     x = np.ascontiguousarray(x.T) if axis == 0 else x
-    _, var, rstd = native.compiled(KERNELS["moments"], "f")([x, 0.0], x, 1, (axis,), True)
+    _, var, rstd = launcher(KERNELS["moments"], "f")(x, 0.0, axis=(axis,), keepdims=True)
     assert (var >= 0).all()
     assert (var <= 1e-9).all()
     assert (rstd > 0).all()
@@ -355,22 +352,22 @@ def test_a_compiled_variance_is_never_negative(axis, on, rng):
 @pytest.mark.parametrize("axes", [(0, 2), (0, 1, 3)])
 def test_axes_that_are_no_neighbours_stay_with_numpy(axes, on, rng):
     x = rng.normal(size=(2, 3, 4, 5))
-    call = native.compiled(KERNELS["softmax_dot"], "d")
-    assert call([x, x], x, 1, axes, True) is NotImplemented
+    call = launcher(KERNELS["softmax_dot"], "d")
+    assert call(x, x, axis=axes, keepdims=True) is NotImplemented
     np.testing.assert_allclose(KERNELS["softmax_dot"](x, x, axis=axes, keepdims=True), (x * x).sum(axes, keepdims=True))
 
 
 @needs_compiler
 @wide_floats
-@pytest.mark.parametrize("name", ours(Update))
+@pytest.mark.parametrize("name", ours("inplace"))
 def test_updates_agree_with_numpy(name, dtype, on, rng):
     kernel = KERNELS[name]
-    params = (*kernel.ins, *kernel.outs)
+    params = (*kernel.spec.ins, *kernel.spec.outs)
     for size in (1, 17, 3000):
         args = [rng.uniform(0.25, 0.75, size).astype(dtype) if p.type == "T" else 0.1 for p in params]
         theirs = [a.copy() if isinstance(a, np.ndarray) else a for a in args]
-        kernel._in_blocks(theirs)
-        assert kernel.for_cpu(args[-1]).update(args, 1)
+        numpy_backend.run(kernel, theirs, {})
+        assert launcher(kernel, dtype)(*args) is None
         for a, b in zip(args, theirs, strict=True):
             if isinstance(a, np.ndarray):
                 close(a, b, dtype)
@@ -421,7 +418,6 @@ def test_switch(monkeypatch):
         return x * 2
 
     kernel = elementwise("T x", "T y", "y = x * 3")(body)
-    KERNELS.pop("body")
     x = np.ones(3, np.float32)
     monkeypatch.setattr(native, "active", True)
     assert native.enabled()
@@ -437,7 +433,6 @@ def test_switch(monkeypatch):
 @needs_compiler
 def test_a_kernel_that_does_not_compile_runs_on_numpy_with_one_warning(on):
     kernel = elementwise("T x", "T y", "y = no_such_function(x)")(lambda x: x * 2)
-    KERNELS.pop("<lambda>")
     x = np.ones(3, np.float32)
     with pytest.warns(UserWarning, match="no_such_function") as seen:
         assert kernel(x).tolist() == [2] * 3
@@ -451,7 +446,6 @@ def test_a_reduction_of_a_user(on, rng):
     def user_largest(x, axis, keepdims):
         raise AssertionError("the NumPy body ran")
 
-    KERNELS.pop("user_largest")
     x = rng.normal(size=(5, 333))
     np.testing.assert_allclose(user_largest(x, axis=1), np.abs(x).max(1))
     np.testing.assert_allclose(user_largest(x, axis=None), np.abs(x).max())
@@ -500,7 +494,7 @@ def test_a_forked_child_computes(tmp_path):
     done = run_script("""
         import os
         import numpy as np
-        from cunet.kernels.backends import native
+        from cunet.kernels.backends.native import native
         from cunet.kernels import elementwise
 
         @elementwise("T x", "T y", "y = exp(x)")
@@ -508,7 +502,7 @@ def test_a_forked_child_computes(tmp_path):
             return None
 
         x = np.linspace(0, 1, 3_000_000)
-        native.compiled(body, "d")
+        native.prepare(body, "d")
         native.threads = 3
         y = body(x)
         for _ in range(3):
@@ -525,8 +519,8 @@ def test_importing_compiles_nothing():
     done = run_script("""
         import sys
         import cunet
-        from cunet.kernels.backends import native
-        assert native._runtime is native._UNKNOWN
+        from cunet.kernels.backends.native import native
+        assert native.threads == 0  # which the runtime sets
         assert "cunet.kernels.backends.native.compiler" not in sys.modules
     """)
     assert done.returncode == 0

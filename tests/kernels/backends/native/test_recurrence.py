@@ -10,8 +10,7 @@ from helpers import host
 from recurrent_helpers import parts, total
 
 from cunet import Tensor, nn
-from cunet.kernels.backends import native
-from cunet.kernels.backends.native import products
+from cunet.kernels.backends.native import native, products
 from cunet.ops import linalg
 from cunet.ops.recurrent import loop
 from cunet.system import cpu
@@ -100,7 +99,7 @@ def test_the_threads_of_blas_are_left_as_they_were(rng):
 def test_a_child_made_during_a_product_multiplies_too():
     code = """
     import os, signal, threading, numpy as np
-    from cunet.kernels.backends import native
+    from cunet.kernels.backends.native import native
     from cunet.system import cpu
     from cunet.kernels.backends.native.products import product
     native.threads = 3

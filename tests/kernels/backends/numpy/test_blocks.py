@@ -7,13 +7,13 @@ import sys
 import numpy as np
 import pytest
 
-from cunet.kernels import KERNELS, Elementwise, kernel
-from cunet.kernels.backends.numpy import blocks
+from cunet.kernels import KERNELS
+from cunet.kernels.backends.numpy import backend, blocks, tuning
 from cunet.system import cpu
 
 pytestmark = pytest.mark.cpu_only
 
-CUT = sorted(name for name, k in KERNELS.items() if type(k) is Elementwise and k._cut and k.__module__ != __name__)
+CUT = sorted(n for n, k in KERNELS.items() if k.spec.kind == "elementwise" and backend.cuttable(k.spec))
 SHAPES = {
     "flat": lambda n, m: (n, m),
     "row": lambda n, m: (1, m),
@@ -29,10 +29,7 @@ COMBINATIONS = [(name, other) for name in CUT for other in SHAPES if (name, othe
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Cut arrays of a few hundred elements; return the counter of cuts."""
-    monkeypatch.setattr(kernel, "LONG", 1)
-    monkeypatch.setattr(blocks, "BLOCK", 64)
-    monkeypatch.setattr(blocks, "SHARED", 64)
-    monkeypatch.setattr(blocks, "THREADED", 256)
+    monkeypatch.setattr(tuning, "tuning", tuning.Tuning(long=1, block=64, shared=64, threaded=256))
     monkeypatch.setattr(cpu, "cores", lambda: 3)
     monkeypatch.setattr(blocks, "cores", lambda: 3)
     done = []
@@ -50,7 +47,7 @@ def small_blocks(monkeypatch):
 def arguments(kernel, rng, dtype, other, n, m):
     """Make arguments: the data of full shape, statistics and factors of the shape named `other`."""
     args = []
-    for param in kernel.ins:
+    for param in kernel.spec.ins:
         shape = (n, m) if param.type == "T" else SHAPES[other](n, m)
         value = rng.uniform(0.1, 0.9, shape).astype(dtype)
         args.append(value if shape else float(value))
@@ -63,7 +60,7 @@ def test_blocks_give_what_the_body_gives(name, other, dtype, small_blocks, rng):
     kernel = KERNELS[name]
     args = arguments(kernel, rng, dtype, other, 37, 21)
     expected = kernel.body(*args)
-    got = kernel._in_parts(args)
+    got = backend.run(kernel, args, {})
     assert small_blocks == [True]
     several = isinstance(expected, tuple)
     for a, e in zip(got if several else [got], expected if several else [expected], strict=True):

@@ -1,0 +1,197 @@
+"""Convolution as products, and its two gradients: what each backend does in a way of its own.
+
+Samples are taken in parts, so that the columns of a part stay in the processor's cache (on a GPU: within
+128 MiB) whatever the batch; nothing but the input and the weight is kept for the way back. A kernel of one
+element is a plain matrix product. Compiled code does without columns: `cunet.kernels.backends.native.convolution`.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import operator
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...device import Array, accumulator, array_module
+from ...kernels import primitive
+from ...kernels.backends.native import convolution as compiled
+from ...system.cpu import cores, helpers, one_blas_thread
+from ..windows import Windows, three
+from . import flat, im2col
+
+_CPU_BYTES, _GPU_BYTES = 1 << 20, 1 << 27  # of the columns of one part; a part is at least one sample
+_SHARES = 4  # of a batch, over threads
+_LONG = 10_000_000  # multiplications that are worth waking a thread for
+
+
+class Route(NamedTuple):
+    """How a convolution is made of products.
+
+    Attributes:
+        module: `im2col` or `flat`, which have `forward`, `input_gradient` and `weight_gradient`.
+        budget: bytes of the columns of one part.
+    """
+
+    module: ModuleType
+    budget: int
+
+    def parts(self, x: Array, channels: int, windows: Windows) -> list[slice]:
+        """Cut the samples so that the columns of a part are small."""
+        length = flat.row_length(windows) if self.module is flat else windows.total
+        step = max(1, self.budget // max(1, channels * windows.taps * length * x.itemsize))
+        return [slice(k, min(k + step, len(x))) for k in range(0, len(x), step)]
+
+
+def _on_cpu(windows: Windows) -> Route:
+    return Route(flat if windows.stride == (1, 1, 1) else im2col, _CPU_BYTES)
+
+
+def _on_gpu() -> Route:
+    return Route(im2col, _GPU_BYTES)
+
+
+def _share(
+    work: Callable[[Sequence[slice], int, flat.Buffers], None], parts: Sequence[slice], x: Array, products: int
+) -> None:
+    """Call ``work(some parts, k, buffers)`` for shares k of the parts, on several threads where that pays.
+
+    The shares do not depend on the number of threads, and so neither does the order of any sum.
+    """
+    size = -(-len(parts) // _SHARES) if products >= _LONG and type(x) is np.ndarray else max(1, len(parts))
+    shares = [parts[k : k + size] for k in range(0, len(parts), size)] or [[]]
+    free: list[flat.Buffers] = []  # as many as there are threads
+
+    def run(k: int) -> None:
+        buffers = free.pop() if free else flat.Buffers()
+        work(shares[k], k, buffers)
+        free.append(buffers)
+
+    if len(shares) > 1 and cores() > 1:
+        with one_blas_thread() as ours:
+            if ours:
+                helpers.run(run, len(shares))
+                return
+    for k in range(len(shares)):
+        run(k)
+
+
+def _is_pointwise(windows: Windows) -> bool:
+    return windows.taps == 1 and windows.stride == (1, 1, 1) and windows.sizes == windows.out
+
+
+@primitive
+def convolve(x: Array, weight: Array, bias: Array | None, windows: Windows, groups: int) -> Array:
+    """Return the convolution of `x` (N, C, D, H, W) with `weight` (O, C/groups, ...)."""
+    return _convolve(x, weight, bias, windows, groups, _on_gpu())
+
+
+@convolve.numpy
+def _(x: Array, weight: Array, bias: Array | None, windows: Windows, groups: int) -> Array:
+    return _convolve(x, weight, bias, windows, groups, _on_cpu(windows))
+
+
+convolve.native(compiled.convolve)
+
+
+def _convolve(x: Array, weight: Array, bias: Array | None, windows: Windows, groups: int, route: Route) -> Array:
+    n, channels = x.shape[:2]
+    w = weight.reshape(groups, weight.shape[0] // groups, channels // groups * windows.taps)
+    if _is_pointwise(windows):
+        y = (w @ x.reshape(n, groups, channels // groups, windows.total)).reshape(n, weight.shape[0], *windows.out)
+        if bias is not None:
+            y += bias[:, None, None, None]
+        return y
+    y = array_module(x).empty((n, weight.shape[0], *windows.out), x.dtype)
+
+    def work(parts: Sequence[slice], k: int, buffers: flat.Buffers) -> None:
+        for part in parts:
+            route.module.forward(x[part], w, bias, windows, y[part], buffers)
+
+    _share(work, route.parts(x, channels, windows), x, w.size * windows.total * n)
+    return y
+
+
+def _mirrored(windows: Windows) -> Windows | None:
+    """Return the windows with which a mirrored kernel takes the gradient back, at stride 1; None if there are none.
+
+    For a depthwise convolution that is several times as fast as columns: products with one row are slow.
+    """
+    reach = [(k - 1) * d for k, d in zip(windows.kernel, windows.dilation, strict=True)]
+    padding = three([r - p for r, p in zip(reach, windows.padding, strict=True)], 0)
+    if windows.stride != (1, 1, 1) or min(padding) < 0:
+        return None
+    return windows._replace(sizes=windows.out, out=windows.sizes, padding=padding)
+
+
+@primitive
+def convolve_input_gradient(gy: Array, weight: Array, windows: Windows, groups: int) -> Array:
+    """Return the gradient of the input (N, C, D, H, W) of `convolve`: itself the transposed convolution of `gy`."""
+    return _input_gradient(gy, weight, windows, groups, _on_gpu())
+
+
+@convolve_input_gradient.numpy
+def _(gy: Array, weight: Array, windows: Windows, groups: int) -> Array:
+    return _input_gradient(gy, weight, windows, groups, _on_cpu(windows))
+
+
+convolve_input_gradient.native(compiled.input_gradient)
+
+
+def _input_gradient(gy: Array, weight: Array, windows: Windows, groups: int, route: Route) -> Array:
+    n, channels = gy.shape[0], weight.shape[1] * groups
+    mirrored = _mirrored(windows) if groups == channels == weight.shape[0] else None
+    if mirrored is not None:
+        return convolve(gy, weight[:, :, ::-1, ::-1, ::-1], None, mirrored, groups)
+    w = weight.reshape(groups, weight.shape[0] // groups, weight.shape[1] * windows.taps)
+    if _is_pointwise(windows):
+        gx = w.swapaxes(1, 2) @ gy.reshape(n, groups, weight.shape[0] // groups, windows.total)
+        return gx.reshape(n, channels, *windows.sizes)
+    gx = array_module(gy).empty((n, channels, *windows.sizes), gy.dtype)
+
+    def work(parts: Sequence[slice], k: int, buffers: flat.Buffers) -> None:
+        for part in parts:
+            route.module.input_gradient(gy[part], w, windows, gx[part], buffers)
+
+    _share(work, route.parts(gy, channels, windows), gy, w.size * windows.total * n)
+    return gx
+
+
+@primitive
+def convolve_weight_gradient(
+    x: Array, gy: Array, windows: Windows, groups: int, with_bias: bool = False
+) -> tuple[Array, Array | None]:
+    """Return the gradient of the weight of `convolve`, shape (O, C/groups, taps), and of the bias, if that is found
+    on the way, else None.
+    """  # noqa: D205
+    return _weight_gradient(x, gy, windows, groups, _on_gpu()), None
+
+
+@convolve_weight_gradient.numpy
+def _(x: Array, gy: Array, windows: Windows, groups: int, with_bias: bool = False) -> tuple[Array, Array | None]:
+    return _weight_gradient(x, gy, windows, groups, _on_cpu(windows)), None
+
+
+@convolve_weight_gradient.native
+def _(x: Array, gy: Array, windows: Windows, groups: int, with_bias: bool = False) -> Any:
+    sums = np.empty(gy.shape[1], gy.dtype) if with_bias else None
+    gw = compiled.weight_gradient(x, gy, windows, groups, sums)
+    return gw if gw is NotImplemented else (gw, sums)
+
+
+def _weight_gradient(x: Array, gy: Array, windows: Windows, groups: int, route: Route) -> Array:
+    n, channels = x.shape[:2]
+    shape = (groups, channels // groups * windows.taps, gy.shape[1] // groups)
+    totals: list[Any] = [None] * _SHARES
+
+    def work(parts: Sequence[slice], k: int, buffers: flat.Buffers) -> None:
+        totals[k] = array_module(x).zeros(shape, accumulator(x.dtype))
+        for part in parts:
+            route.module.weight_gradient(x[part], gy[part], windows, totals[k], buffers)
+
+    _share(work, route.parts(x, channels, windows), x, math.prod(shape) * windows.total * n)
+    total = functools.reduce(operator.iadd, [t for t in totals if t is not None])
+    return total.swapaxes(1, 2).reshape(gy.shape[1], channels // groups, windows.taps)
