@@ -16,6 +16,7 @@ from ..autograd.tensor import Tensor, op
 from ..device import Array, array_module, is_array
 from ..kernels import elementwise
 from ..kernels.backends.numpy import special
+from .activation.registry import activation
 
 
 @op
@@ -204,6 +205,7 @@ def tanh_backward(gy, x):  # from x, not 1 - y*y: that is 0 from about x = 9 in 
     return gy * (4 * e / ((1 + e) * (1 + e)))
 
 
+@activation(tanh_forward, tanh_backward, layer="Tanh", gain=5 / 3)
 @op
 def tanh(x):
     """Return the hyperbolic tangent.

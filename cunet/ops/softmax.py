@@ -24,6 +24,7 @@ from ..kernels.backends.cuda.rowwise import suit
 from ..kernels.rowwise import rowwise
 from ..kernels.spec import Fold, Twice, folded_axes, reduced_shape
 from ..kernels.tiled import Together
+from .activation.registry import activation
 
 _BLOCK = 32768  # elements of NumPy's intermediate results: they stay in a core's cache
 
@@ -209,6 +210,7 @@ def _softmax_gradient(gy: Array, y: Array, axis: int) -> Array:
     return gx
 
 
+@activation(layer="Softmax")
 @op
 def softmax(x, *, axis: int = -1):
     """Return ``exp(x) / sum(exp(x))`` along `axis`: positive numbers that sum to 1.
@@ -275,6 +277,7 @@ def log_softmax_rows_backward(gy, y):
     return log_softmax_backward(gy, y, total)
 
 
+@activation(layer="LogSoftmax")
 @op
 def log_softmax(x, *, axis: int = -1):
     """Return ``x - logsumexp(x)`` along `axis`: logarithms of probabilities.

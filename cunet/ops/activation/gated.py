@@ -16,6 +16,7 @@ from ...autograd.tensor import op
 from ...device import array_module
 from ...kernels import elementwise
 from ...kernels.backends.numpy import special
+from .registry import activation
 from .squashing import keep
 
 
@@ -81,6 +82,25 @@ def gelu_tanh_backward(gy, x):
     return gy * ((1 + c * dv / (1 + np.exp(v))) / (1 + np.exp(-v)))
 
 
+def _check_approximate(approximate: str) -> None:
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f'gelu: approximate must be "none" or "tanh", got {approximate!r}')
+
+
+def _gelu_gain(approximate: str = "none") -> float:
+    _check_approximate(approximate)
+    return 1.5335304411955353 if approximate == "none" else 1.5335805216661470
+
+
+@activation(
+    gelu_forward,
+    gelu_backward,
+    layer="GELU",
+    gain=_gelu_gain,
+    parameters=lambda approximate="none": (),
+    cancels=True,
+    variants={("approximate", "tanh"): (gelu_tanh_forward, gelu_tanh_backward)},
+)
 @op
 def gelu(x, *, approximate: str = "none"):
     """Return ``x * Phi(x)``, Phi the distribution function of the standard normal.
@@ -98,8 +118,7 @@ def gelu(x, *, approximate: str = "none"):
 
     Source: Hendrycks & Gimpel 2016, arXiv:1606.08415, section 2.
     """
-    if approximate not in ("none", "tanh"):
-        raise ValueError(f'gelu: approximate must be "none" or "tanh", got {approximate!r}')
+    _check_approximate(approximate)
     if approximate == "tanh":
         return gelu_tanh_forward(x), lambda gy: (gelu_tanh_backward(gy, x),)
     y, back = gelu_forward.with_back(x) if is_recording() else (gelu_forward(x), None)
@@ -122,6 +141,7 @@ def silu_backward(gy, x):
     return gy * ((1 + c / (1 + np.exp(c))) / (1 + np.exp(-c)))
 
 
+@activation(silu_forward, silu_backward, layer="SiLU", gain=1.6765324703310912, cancels=True)
 @op
 def silu(x):
     """Return ``x * sigmoid(x)``, also called swish; derivative ``sigmoid(x) * (1 + x * sigmoid(-x))``.
@@ -158,6 +178,7 @@ def mish_backward(gy, x):
     return gy * (m / d + 4 * c * (e / d) * ((1 + e) / d))
 
 
+@activation(mish_forward, mish_backward, layer="Mish", gain=1.4868475812732081, cancels=True)
 @op
 def mish(x):
     """Return ``x * tanh(log(1 + exp(x)))``.
@@ -181,6 +202,7 @@ def hard_swish_backward(gy, x):
     return keep(gy * np.where(x >= 3, 1, (2 * x + 3) / 6), ~(x <= -3))
 
 
+@activation(hard_swish_forward, hard_swish_backward, layer="Hardswish", gain=1.7366572127665416, cancels=True)
 @op
 def hard_swish(x):
     """Approximate `silu` by pieces: ``x * clip((x + 3) / 6, 0, 1)``.
@@ -207,6 +229,7 @@ def glu_backward(gy, value, gate):
     return s, s * (value / (1 + np.exp(gate)))
 
 
+@activation(layer="GLU")
 @op
 def glu(x, *, axis: int = -1):
     """Split `x` into two halves along `axis` and return ``first * sigmoid(second)``.

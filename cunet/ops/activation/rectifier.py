@@ -6,11 +6,14 @@ take their derivative from `x`: ``y + alpha`` is 0 in float32 for an ELU of -17 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ...autograd.tensor import op
 from ...device import Array, accumulator
 from ...kernels import elementwise, sum_to
+from .registry import activation
 from .squashing import above, below, keep
 
 
@@ -24,6 +27,7 @@ def relu_backward(gy, y):
     return keep(gy, y != 0)
 
 
+@activation(relu_forward, relu_backward, layer="ReLU", gain=math.sqrt(2))
 @op
 def relu(x):
     """Return ``max(x, 0)``; derivative 1 for x > 0, else 0 (also at 0).
@@ -44,6 +48,7 @@ def threshold_relu_backward(gy, x, theta):
     return keep(gy, ~(x <= theta))
 
 
+@activation(threshold_relu_forward, threshold_relu_backward, layer="ThresholdedReLU")
 @op
 def threshold_relu(x, *, theta: float = 1.0):
     """Return `x` where ``x > theta``, else 0; the derivative is 1 and 0.
@@ -73,6 +78,11 @@ def leaky_relu_backward(gy, x, slope):
     return gy * _pick(x, 1, slope)
 
 
+def _slope_gain(negative_slope: float = 0.01) -> float:
+    return math.sqrt(2 / (1 + negative_slope**2))
+
+
+@activation(leaky_relu_forward, leaky_relu_backward, layer="LeakyReLU", gain=_slope_gain)
 @op
 def leaky_relu(x, *, negative_slope: float = 0.01):
     """Return `x` where ``x > 0``, else ``negative_slope * x``; the derivative at 0 is negative_slope.
@@ -91,6 +101,7 @@ def prelu_weight_terms(gy, x):
     return keep(gy * x, ~(x > 0))
 
 
+@activation(layer="PReLU", gain=lambda weight=0.25: _slope_gain(weight))
 @op
 def prelu(x, weight, *, axis: int = 1):
     """Return `x` where ``x > 0``, else ``weight * x``, with a learned weight, one for all or one per channel.
@@ -140,6 +151,13 @@ def elu_backward(gy, x, alpha):
     return gy * (np.exp(below(x)) * _pick(x, 1, alpha))
 
 
+def _elu_gain(alpha: float = 1.0) -> float:
+    # E[expm1(z)**2; z < 0] = exp(2) Phi(-2) - 2 exp(1/2) Phi(-1) + 1/2, with 2 Phi(-a) = erfc(a / sqrt(2))
+    negative = math.exp(2) / 2 * math.erfc(math.sqrt(2)) - math.exp(0.5) * math.erfc(math.sqrt(0.5)) + 0.5
+    return 1 / math.sqrt(0.5 + alpha**2 * negative)
+
+
+@activation(elu_forward, elu_backward, layer="ELU", gain=_elu_gain)
 @op
 def elu(x, *, alpha: float = 1.0):
     """Return `x` where ``x > 0``, else ``alpha * (exp(x) - 1)``; the derivative at 0 is alpha.
@@ -165,6 +183,7 @@ def celu_backward(gy, x, alpha):
     return gy * np.exp(below(x) / alpha)
 
 
+@activation(celu_forward, celu_backward, layer="CELU", gain=1.2451983007007066)
 @op
 def celu(x, *, alpha: float = 1.0):
     """Return `x` where ``x > 0``, else ``alpha * (exp(x / alpha) - 1)``; the derivative is 1 at 0 for every alpha.
@@ -199,6 +218,7 @@ def selu_backward(gy, x):
     return gy * (np.exp(below(x)) * _pick(x, SELU_SCALE, _SELU_FLOOR))
 
 
+@activation(selu_forward, selu_backward, layer="SELU", gain=1.0)
 @op
 def selu(x):
     """Return ``scale * elu(x, alpha)`` with the scale 1.0507009873554805 and the alpha 1.6732632423543772.

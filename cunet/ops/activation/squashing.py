@@ -12,6 +12,7 @@ import numpy as np
 
 from ...autograd.tensor import op
 from ...kernels import elementwise
+from .registry import activation
 
 
 def keep(x: np.ndarray, active: np.ndarray) -> np.ndarray:
@@ -33,6 +34,7 @@ def below(x: np.ndarray) -> np.ndarray:
     return np.clip(x, -np.inf, 0)
 
 
+@activation(layer="Identity", gain=1.0)
 @op
 def identity(x):
     """Return `x` itself: the linear activation."""
@@ -50,6 +52,7 @@ def sigmoid_backward(gy, x):
     return gy * (e / ((1 + e) * (1 + e)))
 
 
+@activation(sigmoid_forward, sigmoid_backward, layer="Sigmoid", gain=1.0)
 @op
 def sigmoid(x):
     """Squash into (0, 1): ``1 / (1 + exp(-x))``.
@@ -70,6 +73,7 @@ def logsigmoid_backward(gy, x):
     return gy / (1 + np.exp(x))
 
 
+@activation(logsigmoid_forward, logsigmoid_backward, layer="LogSigmoid")
 @op
 def logsigmoid(x):
     """Return ``log(sigmoid(x))``, computed as ``min(x, 0) - log1p(exp(-|x|))``; derivative ``sigmoid(-x)``."""
@@ -86,6 +90,7 @@ def softplus_backward(gy, x, beta):
     return gy / (1 + np.exp(-(beta * x)))
 
 
+@activation(softplus_forward, softplus_backward, layer="Softplus", gain=1.0418668355353017)
 @op
 def softplus(x, *, beta: float = 1.0):
     """Smooth a ReLU: ``log(1 + exp(beta * x)) / beta``; derivative ``sigmoid(beta * x)``.
@@ -118,6 +123,7 @@ def softsign_backward(gy, x):
     return gy * (r * r)
 
 
+@activation(softsign_forward, softsign_backward, layer="Softsign", gain=2.3375333631085396)
 @op
 def softsign(x):
     """Squash into (-1, 1): ``x / (1 + |x|)``; derivative ``1 / (1 + |x|)**2``.
@@ -140,6 +146,7 @@ def hard_tanh_backward(gy, x, low, high):
     return keep(gy, ~((x <= low) | (x >= high)))
 
 
+@activation(hard_tanh_forward, hard_tanh_backward, layer="Hardtanh")
 @op
 def hard_tanh(x, *, min_val: float = -1.0, max_val: float = 1.0):
     """Clip to [min_val, max_val]; derivative 1 inside, 0 outside and on the two ends.
@@ -156,6 +163,7 @@ def hard_tanh(x, *, min_val: float = -1.0, max_val: float = 1.0):
     return hard_tanh_forward(x, min_val, max_val), lambda gy: (hard_tanh_backward(gy, x, min_val, max_val),)
 
 
+@activation(hard_tanh_forward, hard_tanh_backward, layer="ReLU6", gain=1.4142135650950737, parameters=lambda: (0, 6))
 @op
 def relu6(x):
     """Return ``min(max(x, 0), 6)``; derivative 1 for 0 < x < 6, else 0.
@@ -176,6 +184,12 @@ def hard_sigmoid_backward(gy, x, slope, end):
     return keep(gy * slope, ~(np.abs(x) >= end))
 
 
+@activation(
+    hard_sigmoid_forward,
+    hard_sigmoid_backward,
+    layer="Hardsigmoid",
+    parameters=lambda slope=1 / 6: (slope, 0.5 / slope),
+)
 @op
 def hard_sigmoid(x, *, slope: float = 1 / 6):
     """Approximate the sigmoid by a line: ``clip(slope * x + 0.5, 0, 1)``.
