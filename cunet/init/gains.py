@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..ops.activation.registry import ACTIVATIONS
+
 Fans = tuple[int, int]
 
 
@@ -44,46 +46,35 @@ def fans(shape: Sequence[int], *, transposed: bool = False, groups: int = 1) -> 
     return (first, second) if transposed else (second, first)
 
 
-#: ``1 / sqrt(E[f(z)**2])`` for z ~ N(0, 1), by quadrature to 17 digits; the tests compute them again.
-_QUADRATURE_GAINS = {
-    "celu": 1.2451983007007066,
-    "gelu": 1.5335304411955353,
-    "gelu_tanh": 1.5335805216661470,
-    "silu": 1.6765324703310912,
-    "mish": 1.4868475812732081,
-    "softplus": 1.0418668355353017,
-    "softsign": 2.3375333631085396,
-    "hard_swish": 1.7366572127665416,
-    "relu6": 1.4142135650950737,
-}
+#: Names that are no function's: PyTorch's of the identity, and the other formula of GELU.
+_OTHER_NAMES: dict[str, tuple[str, str | None]] = {"linear": ("identity", None), "gelu_tanh": ("gelu", "tanh")}
 
 
-def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
+def calculate_gain(nonlinearity: str, param: float | str | None = None) -> float:
     """Return the factor on a weight's std that makes up for what a nonlinearity does to the signal.
+
+    Each activation says its gain beside its op (`cunet.ops.activation.registry`); a name without one is an error.
 
     - linear, identity, sigmoid: 1; tanh: 5/3; relu: sqrt(2); leaky_relu (param = negative slope, default
       0.01) and prelu (default 0.25): ``sqrt(2 / (1 + slope**2))``. These are PyTorch's values.
     - selu: 1, which with fan_in is LeCun's initialisation, the one under which SELU normalises itself.
       PyTorch's 3/4 gives up that fixed point for steadier gradients.
-    - elu (param = alpha, default 1), celu, gelu, gelu_tanh, silu, mish, softplus, softsign, hard_swish,
-      relu6: ``1 / sqrt(E[f(z)**2])`` for z ~ N(0, 1), which keeps the second moment from layer to layer
-      as sqrt(2) does for relu; by quadrature, elu in closed form.
+    - all others, such as elu (param = alpha, default 1), gelu (param = approximate; "gelu_tanh" is its "tanh")
+      and silu: ``1 / sqrt(E[f(z)**2])`` for z ~ N(0, 1), which keeps the second moment from layer to layer as
+      sqrt(2) does for relu; by quadrature to 17 digits, elu in closed form.
 
     Raises:
         ValueError: unknown nonlinearity, or a param for one that has none.
     """
-    slopes = {"relu": None, "leaky_relu": 0.01, "prelu": 0.25}
-    if param is not None and nonlinearity not in ("leaky_relu", "prelu", "elu"):
-        raise ValueError(f"calculate_gain: {nonlinearity!r} takes no param, got {param!r}")
-    if nonlinearity in slopes:
-        slope = slopes[nonlinearity] if param is None else param
-        return math.sqrt(2 / (1 + (slope or 0.0) ** 2))
-    if nonlinearity == "elu":
-        # E[expm1(z)**2; z < 0] = exp(2) Phi(-2) - 2 exp(1/2) Phi(-1) + 1/2, with 2 Phi(-a) = erfc(a / sqrt(2))
-        negative = math.exp(2) / 2 * math.erfc(math.sqrt(2)) - math.exp(0.5) * math.erfc(math.sqrt(0.5)) + 0.5
-        return 1 / math.sqrt(0.5 + (1.0 if param is None else param) ** 2 * negative)
-    fixed = {"linear": 1.0, "identity": 1.0, "sigmoid": 1.0, "selu": 1.0, "tanh": 5 / 3, **_QUADRATURE_GAINS}
-    if nonlinearity not in fixed:
-        known = ", ".join(sorted([*slopes, "elu", *fixed]))
+    gains = {name: entry.gain for name, entry in ACTIVATIONS.items() if entry.gain is not None}
+    name, setting = _OTHER_NAMES.get(nonlinearity, (nonlinearity, None))
+    if name not in gains:
+        known = ", ".join(sorted([*gains, *_OTHER_NAMES]))
         raise ValueError(f"calculate_gain: unknown nonlinearity {nonlinearity!r}; known: {known}")
-    return fixed[nonlinearity]
+    gain = gains[name]
+    if param is not None and (setting or not callable(gain)):
+        raise ValueError(f"calculate_gain: {nonlinearity!r} takes no param, got {param!r}")
+    if not callable(gain):
+        return gain
+    given = setting if param is None else param
+    return gain() if given is None else gain(given)

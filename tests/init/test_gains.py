@@ -7,6 +7,7 @@ import pytest
 
 import cunet.random
 from cunet import init
+from cunet.ops.activation.registry import ACTIVATIONS
 
 pytestmark = pytest.mark.cpu_only
 
@@ -75,6 +76,10 @@ def reference_activations():
     }
 
 
+def test_gelu_takes_its_formula_as_param():
+    assert init.calculate_gain("gelu", "tanh") == init.calculate_gain("gelu_tanh") != init.calculate_gain("gelu")
+
+
 def test_gains_keep_the_second_moment():
     for name, f in reference_activations().items():
         assert init.calculate_gain(name) == pytest.approx(float(mean_square(f) ** -0.5), rel=1e-13), name
@@ -107,5 +112,16 @@ def test_complaints():
         init.fans((3, 4), groups=2)
     with pytest.raises(ValueError, match="unknown nonlinearity 'swish'; known: .*silu"):
         init.calculate_gain("swish")
-    with pytest.raises(ValueError, match="'relu' takes no param, got 0.1"):
-        init.calculate_gain("relu", 0.1)
+    for name in ("relu", "linear", "gelu_tanh"):
+        with pytest.raises(ValueError, match=f"{name!r} takes no param, got 0.1"):
+            init.calculate_gain(name, 0.1)
+    with pytest.raises(ValueError, match='gelu: approximate must be "none" or "tanh", got 0.1'):
+        init.calculate_gain("gelu", 0.1)
+
+
+def test_every_activation_has_a_gain_or_is_known_to_have_none():
+    """Bounded ones with a mean of their own, and those that look at several elements: no factor on a std is right."""
+    without = {name for name, entry in ACTIVATIONS.items() if entry.gain is None}
+    assert without == {
+        "glu", "hard_sigmoid", "hard_tanh", "log_softmax", "logsigmoid", "softmax", "threshold_relu",
+    }  # fmt: skip
