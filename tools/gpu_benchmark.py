@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from cunet import F, Tensor, nn, no_grad, optim
+from cunet.ops.activation.registry import ACTIVATIONS, Activation
 
 WIDTH = 1024  # features of a row
 Timer = Callable[[Callable[[], Any]], float]  # seconds of one call
@@ -98,32 +99,34 @@ def _torch_batch_norm(torch: Any, x: Any, w: Any, b: Any) -> Any:
     return torch.nn.functional.batch_norm(x, None, None, w, b, training=True)
 
 
+#: What PyTorch calls an activation whose layer it does not have.
+_TORCH_LAYERS = {"ThresholdedReLU": lambda nn: nn.Threshold(1.0, 0.0)}
+
+
+def _activation(entry: Activation, options: dict[str, Any]) -> Case:
+    def call(f: Any, x: Any) -> Any:
+        return getattr(f, entry.name)(x, **options)
+
+    def twin(torch: Any, x: Any) -> Any:
+        make = _TORCH_LAYERS.get(str(entry.layer)) or (lambda nn: getattr(nn, str(entry.layer))(**options))
+        return make(torch.nn)(x)
+
+    return Case(" ".join([entry.name, *map(str, options.values())]), call, twin=twin)
+
+
+def _activations() -> list[Case]:
+    """Return a case for each pair of kernels of the elementwise activations."""
+    return [_activation(entry, options) for entry in ACTIVATIONS.values() for options in entry.settings()]
+
+
 CASES = [
-    Case("relu", lambda f, x: f.relu(x)),
-    Case("relu6", lambda f, x: f.relu6(x)),
-    Case("leaky_relu", lambda f, x: f.leaky_relu(x, 0.01)),
+    *_activations(),
     Case(
         "prelu",
         lambda f, x, w: f.prelu(x, w),
         params=lambda shape: (np.full(shape[1], 0.25, np.float32),),
         shape=_images,
     ),
-    Case("threshold_relu", lambda f, x: f.threshold_relu(x), twin=lambda t, x: t.nn.functional.threshold(x, 1.0, 0.0)),
-    Case("hard_sigmoid", lambda f, x: f.hard_sigmoid(x), twin=lambda t, x: t.nn.functional.hardsigmoid(x)),
-    Case("hard_tanh", lambda f, x: f.hard_tanh(x), twin=lambda t, x: t.nn.functional.hardtanh(x)),
-    Case("hard_swish", lambda f, x: f.hard_swish(x), twin=lambda t, x: t.nn.functional.hardswish(x)),
-    Case("sigmoid", lambda f, x: f.sigmoid(x), twin=lambda t, x: t.sigmoid(x)),
-    Case("logsigmoid", lambda f, x: f.logsigmoid(x)),
-    Case("tanh", lambda f, x: f.tanh(x), twin=lambda t, x: t.tanh(x)),
-    Case("softplus", lambda f, x: f.softplus(x)),
-    Case("softsign", lambda f, x: f.softsign(x)),
-    Case("elu", lambda f, x: f.elu(x)),
-    Case("celu", lambda f, x: f.celu(x)),
-    Case("selu", lambda f, x: f.selu(x)),
-    Case("gelu", lambda f, x: f.gelu(x)),
-    Case("gelu tanh", lambda f, x: f.gelu(x, approximate="tanh")),
-    Case("silu", lambda f, x: f.silu(x)),
-    Case("mish", lambda f, x: f.mish(x)),
     Case("dropout", lambda f, x: f.dropout(x, 0.5), (2, 2)),
     Case("dropout2d", lambda f, x: f.dropout2d(x, 0.5), (2, 2), _images),
     Case("alpha_dropout", lambda f, x: f.alpha_dropout(x, 0.5, True), (2, 2)),

@@ -1,9 +1,11 @@
-"""Layer classes of the activations: PReLU, and the stateless ones, all from one table."""
+"""Layer classes of the activations: PReLU, and those that only hold the options of their function.
+
+``tools/write_activations.py`` writes the class of an activation that has none yet; a test holds each against its op.
+"""
 
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -11,78 +13,162 @@ import numpy as np
 
 from ..ops import softmax
 from ..ops.activation import gated, rectifier, squashing
+from ..ops.activation.registry import find
 from ..ops.math import tanh
-from ..ops.norm.epilogue import as_function
 from ..random import Generator
+from .function_layer import Unary
 from .linear import _check_sizes, make_parameter
 from .module import Module
 
 
-def bind_options(who: str, function: Callable[..., Any], args: Any, kwargs: Any) -> dict[str, Any]:
-    """Return by name the options of a function (its keyword-only arguments) that were given, also by position."""
-    parameters = inspect.signature(function).parameters.values()
-    options = [p.replace(kind=p.POSITIONAL_OR_KEYWORD) for p in parameters if p.kind is p.KEYWORD_ONLY]
-    try:
-        return inspect.Signature([p.replace(default=None) for p in options]).bind(*args, **kwargs).arguments
-    except TypeError as error:
-        raise TypeError(f"{who}: {error}; its options are ({', '.join(p.name for p in options)})") from None
-
-
-class Activation(Module):
-    """Base of the stateless activation layers: holds the static arguments of a function."""
-
-    function: Callable[..., Any]
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.options = bind_options(type(self).__name__, self.function, args, kwargs)
-
-    def forward(self, x: Any) -> Any:
-        """Return the function of `x`."""
-        return type(self).function(x, **self.options)
-
-    def extra_repr(self) -> str:
-        """Show the options that were given."""
-        return ", ".join(f"{k}={v!r}" for k, v in self.options.items())
-
-
-def _layer(name: str, function: Callable[..., Any]) -> type[Activation]:
-    """Make the layer class of an activation function; its options are the function's static arguments."""
-    doc = f"Layer that applies `cunet.functional.{function.__name__}`; same options."
-    return type(name, (Activation,), {"function": staticmethod(function), "__doc__": doc, "__module__": __name__})
-
-
-CELU = _layer("CELU", rectifier.celu)
-ELU = _layer("ELU", rectifier.elu)
-GELU = _layer("GELU", gated.gelu)
-GLU = _layer("GLU", gated.glu)
-Hardsigmoid = _layer("Hardsigmoid", squashing.hard_sigmoid)
-Hardswish = _layer("Hardswish", gated.hard_swish)
-Hardtanh = _layer("Hardtanh", squashing.hard_tanh)
-LeakyReLU = _layer("LeakyReLU", rectifier.leaky_relu)
-LogSigmoid = _layer("LogSigmoid", squashing.logsigmoid)
-LogSoftmax = _layer("LogSoftmax", softmax.log_softmax)
-Mish = _layer("Mish", gated.mish)
-ReLU = _layer("ReLU", rectifier.relu)
-ReLU6 = _layer("ReLU6", squashing.relu6)
-SELU = _layer("SELU", rectifier.selu)
-SiLU = _layer("SiLU", gated.silu)
-Sigmoid = _layer("Sigmoid", squashing.sigmoid)
-Softmax = _layer("Softmax", softmax.softmax)
-Softplus = _layer("Softplus", squashing.softplus)
-Softsign = _layer("Softsign", squashing.softsign)
-Tanh = _layer("Tanh", tanh)
-ThresholdedReLU = _layer("ThresholdedReLU", rectifier.threshold_relu)
-
-
 def as_activation(who: str, given: Any) -> Callable[..., Any] | None:
-    """Return the activation behind a norm as a function, as `epilogue.as_function` does, or its error.
+    """Return what a norm may be given as its activation as a function, with options in a `functools.partial`, or None.
 
-    A layer without parameters stands for its function and options.
+    Raises:
+        ValueError, TypeError: see `find`.
     """
-    if isinstance(given, Activation):
-        function = type(given).function
-        given = functools.partial(function, **given.options) if given.options else function
-    return as_function(who, given)
+    entry, options = find(who, given)
+    if entry is None:
+        return None
+    return functools.partial(entry.function, **options) if options else entry.function
+
+
+class CELU(Unary):
+    """Layer that applies `cunet.functional.celu`; same options."""
+
+    function = staticmethod(rectifier.celu)
+    alpha: float = 1.0
+
+
+class ELU(Unary):
+    """Layer that applies `cunet.functional.elu`; same options."""
+
+    function = staticmethod(rectifier.elu)
+    alpha: float = 1.0
+
+
+class GELU(Unary):
+    """Layer that applies `cunet.functional.gelu`; same options."""
+
+    function = staticmethod(gated.gelu)
+    approximate: str = "none"
+
+
+class GLU(Unary):
+    """Layer that applies `cunet.functional.glu`; same options."""
+
+    function = staticmethod(gated.glu)
+    axis: int = -1
+
+
+class Hardsigmoid(Unary):
+    """Layer that applies `cunet.functional.hard_sigmoid`; same options."""
+
+    function = staticmethod(squashing.hard_sigmoid)
+    slope: float = 1 / 6
+
+
+class Hardswish(Unary):
+    """Layer that applies `cunet.functional.hard_swish`; same options."""
+
+    function = staticmethod(gated.hard_swish)
+
+
+class Hardtanh(Unary):
+    """Layer that applies `cunet.functional.hard_tanh`; same options."""
+
+    function = staticmethod(squashing.hard_tanh)
+    min_val: float = -1.0
+    max_val: float = 1.0
+
+
+class LeakyReLU(Unary):
+    """Layer that applies `cunet.functional.leaky_relu`; same options."""
+
+    function = staticmethod(rectifier.leaky_relu)
+    negative_slope: float = 0.01
+
+
+class LogSigmoid(Unary):
+    """Layer that applies `cunet.functional.logsigmoid`; same options."""
+
+    function = staticmethod(squashing.logsigmoid)
+
+
+class LogSoftmax(Unary):
+    """Layer that applies `cunet.functional.log_softmax`; same options."""
+
+    function = staticmethod(softmax.log_softmax)
+    axis: int = -1
+
+
+class Mish(Unary):
+    """Layer that applies `cunet.functional.mish`; same options."""
+
+    function = staticmethod(gated.mish)
+
+
+class ReLU(Unary):
+    """Layer that applies `cunet.functional.relu`; same options."""
+
+    function = staticmethod(rectifier.relu)
+
+
+class ReLU6(Unary):
+    """Layer that applies `cunet.functional.relu6`; same options."""
+
+    function = staticmethod(squashing.relu6)
+
+
+class SELU(Unary):
+    """Layer that applies `cunet.functional.selu`; same options."""
+
+    function = staticmethod(rectifier.selu)
+
+
+class Sigmoid(Unary):
+    """Layer that applies `cunet.functional.sigmoid`; same options."""
+
+    function = staticmethod(squashing.sigmoid)
+
+
+class SiLU(Unary):
+    """Layer that applies `cunet.functional.silu`; same options."""
+
+    function = staticmethod(gated.silu)
+
+
+class Softmax(Unary):
+    """Layer that applies `cunet.functional.softmax`; same options."""
+
+    function = staticmethod(softmax.softmax)
+    axis: int = -1
+
+
+class Softplus(Unary):
+    """Layer that applies `cunet.functional.softplus`; same options."""
+
+    function = staticmethod(squashing.softplus)
+    beta: float = 1.0
+
+
+class Softsign(Unary):
+    """Layer that applies `cunet.functional.softsign`; same options."""
+
+    function = staticmethod(squashing.softsign)
+
+
+class Tanh(Unary):
+    """Layer that applies `cunet.functional.tanh`; same options."""
+
+    function = staticmethod(tanh)
+
+
+class ThresholdedReLU(Unary):
+    """Layer that applies `cunet.functional.threshold_relu`; same options."""
+
+    function = staticmethod(rectifier.threshold_relu)
+    theta: float = 1.0
 
 
 class PReLU(Module):

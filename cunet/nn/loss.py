@@ -2,56 +2,94 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
 from typing import Any
 
 from ..autograd.tensor import Tensor, as_array
 from ..ops.loss import cross_entropy as cross_entropy_ops
 from ..ops.loss import divergence, nll, regression
-from .module import Module
+from .function_layer import FunctionLayer
 
 
-class Loss(Module):
-    """Base of the loss classes: takes the options of `function`, by position or by name.
+class Loss(FunctionLayer):
+    """Base of the loss classes.
 
     An option called ``weight`` or ``pos_weight`` becomes a buffer, so that it moves with the module.
     """
 
-    function: Callable[..., Tensor]
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        parameters = inspect.signature(self.function).parameters.values()
-        options = [p.replace(kind=p.POSITIONAL_OR_KEYWORD) for p in parameters if p.kind is p.KEYWORD_ONLY]
-        try:
-            given = inspect.Signature(options).bind(*args, **kwargs).arguments
-        except TypeError as error:
-            names = ", ".join(p.name for p in options)
-            raise TypeError(f"{type(self).__name__}: {error}; its options are {names}") from None
-        self.given = tuple(given)
-        for name, value in given.items():
-            is_buffer = name in ("weight", "pos_weight") and value is not None and not isinstance(value, Tensor)
-            setattr(self, name, Tensor(as_array(value)) if is_buffer else value)
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; make a buffer of weights."""
+        if name in ("weight", "pos_weight") and value is not None and not isinstance(value, Tensor):
+            value = Tensor(as_array(value))
+        super().__setattr__(name, value)
 
     def forward(self, x: Any, target: Any) -> Tensor:
         """Return the loss of `x`, logits or predictions, against `target`."""
-        return type(self).function(x, target, **{name: getattr(self, name) for name in self.given})
-
-    def extra_repr(self) -> str:
-        """Show the options that were given."""
-        return ", ".join(f"{name}={getattr(self, name)!r}" for name in self.given)
+        return type(self).function(x, target, **self.options)
 
 
-def _loss(name: str, function: Callable[..., Tensor]) -> type[Loss]:
-    doc = f"Loss that calls `cunet.functional.{function.__name__}`; same options, same order."
-    return type(name, (Loss,), {"function": staticmethod(function), "__doc__": doc, "__module__": __name__})
+class BCEWithLogitsLoss(Loss):
+    """Loss that calls `cunet.functional.binary_cross_entropy_with_logits`; same options, same order."""
+
+    function = staticmethod(divergence.binary_cross_entropy_with_logits)
+    weight: Any = None
+    reduction: str = "mean"
+    pos_weight: Any = None
 
 
-BCEWithLogitsLoss = _loss("BCEWithLogitsLoss", divergence.binary_cross_entropy_with_logits)
-CrossEntropyLoss = _loss("CrossEntropyLoss", cross_entropy_ops.cross_entropy)
-HuberLoss = _loss("HuberLoss", regression.huber_loss)
-KLDivLoss = _loss("KLDivLoss", divergence.kl_div)
-L1Loss = _loss("L1Loss", regression.l1_loss)
-MSELoss = _loss("MSELoss", regression.mse_loss)
-NLLLoss = _loss("NLLLoss", nll.nll_loss)
-SmoothL1Loss = _loss("SmoothL1Loss", regression.smooth_l1_loss)
+class CrossEntropyLoss(Loss):
+    """Loss that calls `cunet.functional.cross_entropy`; same options, same order."""
+
+    function = staticmethod(cross_entropy_ops.cross_entropy)
+    weight: Any = None
+    ignore_index: int = -100
+    reduction: str = "mean"
+    label_smoothing: float = 0.0
+    axis: int = 1
+
+
+class HuberLoss(Loss):
+    """Loss that calls `cunet.functional.huber_loss`; same options, same order."""
+
+    function = staticmethod(regression.huber_loss)
+    reduction: str = "mean"
+    delta: float = 1.0
+
+
+class KLDivLoss(Loss):
+    """Loss that calls `cunet.functional.kl_div`; same options, same order."""
+
+    function = staticmethod(divergence.kl_div)
+    reduction: str = "mean"
+    log_target: bool = False
+
+
+class L1Loss(Loss):
+    """Loss that calls `cunet.functional.l1_loss`; same options, same order."""
+
+    function = staticmethod(regression.l1_loss)
+    reduction: str = "mean"
+
+
+class MSELoss(Loss):
+    """Loss that calls `cunet.functional.mse_loss`; same options, same order."""
+
+    function = staticmethod(regression.mse_loss)
+    reduction: str = "mean"
+
+
+class NLLLoss(Loss):
+    """Loss that calls `cunet.functional.nll_loss`; same options, same order."""
+
+    function = staticmethod(nll.nll_loss)
+    weight: Any = None
+    ignore_index: int = -100
+    reduction: str = "mean"
+    axis: int = 1
+
+
+class SmoothL1Loss(Loss):
+    """Loss that calls `cunet.functional.smooth_l1_loss`; same options, same order."""
+
+    function = staticmethod(regression.smooth_l1_loss)
+    reduction: str = "mean"
+    beta: float = 1.0

@@ -2,71 +2,113 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ..autograd.tensor import Tensor
 from ..ops.pool import pooling as ops
+from ..ops.pool.pooling import Axes
 from ..ops.resize import interpolate, pad
+from .function_layer import Unary
 from .module import Module
 
 
-class _Applied(Module):
-    """Base of the layers that hold the settings of a function, given as to the function itself."""
-
-    function: Callable[..., Any]
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        signature = inspect.signature(self.function)
-        first, *rest = signature.parameters.values()
-        try:
-            self.options = signature.replace(parameters=rest).bind(*args, **kwargs).arguments
-        except TypeError as error:
-            names = ", ".join(p.name for p in rest)
-            raise TypeError(f"{type(self).__name__}: {error}; its options are ({names})") from None
-
-    def forward(self, x: Any) -> Any:
-        """Return the function of `x`."""
-        return type(self).function(x, **self.options)
-
-    def extra_repr(self) -> str:
-        """Show the options that were given."""
-        return ", ".join(f"{k}={v!r}" for k, v in self.options.items())
+class _AdaptiveAvgPool(Unary):
+    output_size: Any
+    channels_last: bool = False
 
 
-def _layer(name: str, function: Callable[..., Any]) -> type[_Applied]:
-    """Make the layer class of a function; its options are the function's arguments after the array."""
-    doc = f"Layer that applies `cunet.functional.{function.__name__}`; same options."
-    return type(name, (_Applied,), {"function": staticmethod(function), "__doc__": doc, "__module__": __name__})
+class _AdaptiveMaxPool(Unary):
+    output_size: Any
+    return_indices: bool = False
+    channels_last: bool = False
 
 
-AdaptiveAvgPool1d = _layer("AdaptiveAvgPool1d", ops.adaptive_avg_pool1d)
-AdaptiveAvgPool2d = _layer("AdaptiveAvgPool2d", ops.adaptive_avg_pool2d)
-AdaptiveAvgPool3d = _layer("AdaptiveAvgPool3d", ops.adaptive_avg_pool3d)
-AdaptiveMaxPool1d = _layer("AdaptiveMaxPool1d", ops.adaptive_max_pool1d)
-AdaptiveMaxPool2d = _layer("AdaptiveMaxPool2d", ops.adaptive_max_pool2d)
-AdaptiveMaxPool3d = _layer("AdaptiveMaxPool3d", ops.adaptive_max_pool3d)
-AvgPool1d = _layer("AvgPool1d", ops.avg_pool1d)
-AvgPool2d = _layer("AvgPool2d", ops.avg_pool2d)
-AvgPool3d = _layer("AvgPool3d", ops.avg_pool3d)
-Upsample = _layer("Upsample", interpolate)
+class _AvgPool(Unary):
+    kernel_size: Axes
+    stride: Axes | None = None
+    padding: Axes = 0
+    ceil_mode: bool = False
+    count_include_pad: bool = True
+    divisor_override: float | None = None
+    channels_last: bool = False
 
 
-class _MaxPool(_Applied):
+class _MaxPool(Unary):
     """Base of the max pools, whose options PyTorch's layers take in another order than its functions."""
 
-    def __init__(
-        self,
-        kernel_size: Any,
-        stride: Any = None,
-        padding: Any = 0,
-        dilation: Any = 1,
-        return_indices: bool = False,
-        ceil_mode: bool = False,
-        channels_last: bool = False,
-    ) -> None:
-        super().__init__(kernel_size, stride, padding, dilation, ceil_mode, return_indices, channels_last)
+    kernel_size: Axes
+    stride: Axes | None = None
+    padding: Axes = 0
+    dilation: Axes = 1
+    return_indices: bool = False
+    ceil_mode: bool = False
+    channels_last: bool = False
+
+
+class AdaptiveAvgPool1d(_AdaptiveAvgPool):
+    """Layer that applies `cunet.functional.adaptive_avg_pool1d`; same options."""
+
+    function = staticmethod(ops.adaptive_avg_pool1d)
+
+
+class AdaptiveAvgPool2d(_AdaptiveAvgPool):
+    """Layer that applies `cunet.functional.adaptive_avg_pool2d`; same options."""
+
+    function = staticmethod(ops.adaptive_avg_pool2d)
+
+
+class AdaptiveAvgPool3d(_AdaptiveAvgPool):
+    """Layer that applies `cunet.functional.adaptive_avg_pool3d`; same options."""
+
+    function = staticmethod(ops.adaptive_avg_pool3d)
+
+
+class AdaptiveMaxPool1d(_AdaptiveMaxPool):
+    """Layer that applies `cunet.functional.adaptive_max_pool1d`; same options."""
+
+    function = staticmethod(ops.adaptive_max_pool1d)
+
+
+class AdaptiveMaxPool2d(_AdaptiveMaxPool):
+    """Layer that applies `cunet.functional.adaptive_max_pool2d`; same options."""
+
+    function = staticmethod(ops.adaptive_max_pool2d)
+
+
+class AdaptiveMaxPool3d(_AdaptiveMaxPool):
+    """Layer that applies `cunet.functional.adaptive_max_pool3d`; same options."""
+
+    function = staticmethod(ops.adaptive_max_pool3d)
+
+
+class AvgPool1d(_AvgPool):
+    """Layer that applies `cunet.functional.avg_pool1d`; same options."""
+
+    function = staticmethod(ops.avg_pool1d)
+
+
+class AvgPool2d(_AvgPool):
+    """Layer that applies `cunet.functional.avg_pool2d`; same options."""
+
+    function = staticmethod(ops.avg_pool2d)
+
+
+class AvgPool3d(_AvgPool):
+    """Layer that applies `cunet.functional.avg_pool3d`; same options."""
+
+    function = staticmethod(ops.avg_pool3d)
+
+
+class Upsample(Unary):
+    """Layer that applies `cunet.functional.interpolate`; same options."""
+
+    function = staticmethod(interpolate)
+    size: int | Sequence[int] | None = None
+    scale_factor: float | Sequence[float] | None = None
+    mode: str = "nearest"
+    align_corners: bool = False
+    channels_last: bool = False
 
 
 class MaxPool1d(_MaxPool):

@@ -11,9 +11,9 @@ from helpers import host
 import cunet
 from cunet import F, nn
 from cunet.autograd.tensor import Tensor
-from cunet.nn.activation import Activation
+from cunet.ops.activation.registry import ACTIVATIONS as REGISTRY
 
-ACTIVATIONS = {c.__name__: c for c in vars(nn).values() if isinstance(c, type) and issubclass(c, Activation)}
+ACTIVATIONS = {e.layer: getattr(nn, e.layer) for e in REGISTRY.values() if e.layer not in ("Identity", "PReLU")}
 
 
 def test_linear_is_the_sum_over_inputs(rng, device, dev):

@@ -47,6 +47,10 @@ class Activation:
     cancels: bool = False
     variants: Mapping[tuple[str, Any], Pair] = field(default_factory=dict)
 
+    def settings(self) -> list[dict[str, Any]]:
+        """Return options that reach each pair of kernels; none at all for what is not elementwise."""
+        return [{}, *({option: value} for option, value in self.variants)] if self.forward else []
+
     def numbers(self, **options: Any) -> tuple[Elementwise, Elementwise, tuple[float, ...]]:
         """Return the kernel forward, the kernel backward, and the numbers that they take after the arrays.
 
