@@ -8,13 +8,15 @@ import time
 from typing import Any
 
 from . import check, measure
-from .jobs import Job, all_jobs, wide_mlp
+from .jobs import Job, activation, all_jobs, wide_mlp
 from .libraries import Library, Missing, library
 
 
 def find(key: str, tiny: bool) -> Job:
-    """Return a job by key; ``mlp-BATCH-WIDTH`` is one of the scaling plot."""
+    """Return a job by key; ``mlp-BATCH-WIDTH`` is one of the scaling plot, ``activation-LAYER`` one of (x)."""
     jobs = all_jobs(tiny)
+    if key.startswith("activation-"):
+        return activation(key.removeprefix("activation-"), tiny)
     return jobs[key] if key in jobs else wide_mlp(*map(int, key.split("-")[1:]))
 
 
