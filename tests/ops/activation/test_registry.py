@@ -1,6 +1,7 @@
 """The registry of activations: what it returns, and that nothing that lists activations lacks one."""
 
 import functools
+import importlib
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from helpers import host
 from cunet import F, nn
 from cunet.ops.activation import registry
 from cunet.ops.activation.registry import ACTIVATIONS, find
+from cunet.parity import cases as parity
 
 FUSABLE = {name: entry for name, entry in ACTIVATIONS.items() if entry.fusable}
 OPTIONS = [(name, {}) for name in FUSABLE] + [
@@ -96,3 +98,22 @@ def test_another_function_of_the_same_name_is_not_taken_for_it():
 def test_a_name_is_registered_once():
     with pytest.raises(ValueError, match="activation: there must be one elu, got a second from cunet"):
         registry.activation()(F.elu)
+
+
+def test_every_elementwise_activation_can_be_fused():
+    """The others look at several elements, learn a weight, or do nothing."""
+    assert set(ACTIVATIONS) - set(FUSABLE) == {"glu", "identity", "log_softmax", "prelu", "softmax"}
+    assert all(entry.forward for entry in FUSABLE.values())
+
+
+def test_every_activation_has_its_rows():
+    """Of the table of cases: all settings; and of `cunet.parity`."""
+    modules = [
+        importlib.import_module(f"cases.{name}") for name in ("activation", "rectifier", "gated", "math", "softmax")
+    ]
+    rows = [case for module in modules for case in module.CASES]
+    settings = {(name, str(options)) for name, e in ACTIVATIONS.items() for options in e.settings() or [{}]}
+    have = {(case.op.__name__, str(case.kwargs)) for case in rows if case.op.__name__ in ACTIVATIONS}
+    bare = {(name, "{}") for name, _ in have}  # options given in every row stand for the function itself
+    assert not settings - have - bare, "no row in tests/cases"
+    assert not settings - {(row.op, str(row.static)) for row in parity.ROWS} - {(row.op, "{}") for row in parity.ROWS}
