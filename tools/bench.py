@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import startup
-from benchmarks.jobs import all_jobs
+from benchmarks.jobs import activation_jobs, all_jobs
 from benchmarks.report import header, markdown, plot
 
 PEERS = ("torch", "torch.compile", "jax")
@@ -34,7 +34,9 @@ SCALING = {"batch": ((1, 4, 16, 64, 256, 1024), 256), "width": ((16, 64, 256, 10
 def options() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="Time cunet on the CPU against PyTorch, torch.compile and JAX.")
-    parser.add_argument("--jobs", nargs="+", metavar="JOB", help="groups a to g, s (scaling), or single jobs")
+    parser.add_argument(
+        "--jobs", nargs="+", metavar="JOB", help="groups a to g, s (scaling), x (activations), or single jobs"
+    )
     parser.add_argument("--rounds", type=int, help="blocks per library and job (default: 13; quick: 3)")
     parser.add_argument("--threads", type=int, default=2, help="CPUs that all may use (default: 2)")
     parser.add_argument("--peers", nargs="*", choices=PEERS, help="(default: all that are installed; quick: torch)")
@@ -46,7 +48,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--plot", type=Path, help="write the plot of cost over batch and width to this file")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     found = parser.parse_args()
-    known = {*all_jobs(), *(job.group for job in all_jobs().values()), "g", "s"}
+    known = {*all_jobs(), *(job.group for job in all_jobs().values()), "g", "s", "x"}
     if unknown := set(found.jobs or ()) - known:
         parser.error(f"no such job: {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
     found.rounds = found.rounds or (3 if found.quick else 13)
@@ -78,7 +80,10 @@ def measure_jobs(opt: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """Time every chosen job, and find the peak memory of each library in it."""
     results = {}
     names = [*opt.peers[:1], *ROUTES, *opt.peers[1:]]
-    for key, job in all_jobs(opt.tiny).items():
+    jobs = all_jobs(opt.tiny)
+    if "x" in (opt.jobs or ()):
+        jobs |= activation_jobs(opt.tiny)
+    for key, job in jobs.items():
         if not chosen(opt, job.group, key):
             continue
         print(f"{job.title} …", file=sys.stderr, flush=True)

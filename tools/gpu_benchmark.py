@@ -100,7 +100,7 @@ def _torch_batch_norm(torch: Any, x: Any, w: Any, b: Any) -> Any:
 
 
 #: What PyTorch calls an activation whose layer it does not have.
-_TORCH_LAYERS = {"ThresholdedReLU": lambda nn: nn.Threshold(1.0, 0.0)}
+_TORCH_LAYERS = {"threshold_relu": lambda nn: nn.Threshold(1.0, 0.0)}
 
 
 def _activation(entry: Activation, options: dict[str, Any]) -> Case:
@@ -108,8 +108,11 @@ def _activation(entry: Activation, options: dict[str, Any]) -> Case:
         return getattr(f, entry.name)(x, **options)
 
     def twin(torch: Any, x: Any) -> Any:
-        make = _TORCH_LAYERS.get(str(entry.layer)) or (lambda nn: getattr(nn, str(entry.layer))(**options))
-        return make(torch.nn)(x)
+        if entry.name in _TORCH_LAYERS:
+            return _TORCH_LAYERS[entry.name](torch.nn)(x)
+        if not hasattr(torch.nn, str(entry.layer)):
+            raise NotImplementedError(f"PyTorch has no layer {entry.layer}")
+        return getattr(torch.nn, str(entry.layer))(**options)(x)
 
     return Case(" ".join([entry.name, *map(str, options.values())]), call, twin=twin)
 

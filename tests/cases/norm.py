@@ -8,7 +8,9 @@ from collections import defaultdict
 import numpy as np
 
 from cunet.ops.activation import registry
-from cunet.ops.norm import batch_norm, group_norm, layer_norm
+from cunet.ops.norm import batch_norm as batch_norms
+from cunet.ops.norm import group_norm as group_norms
+from cunet.ops.norm import layer_norm as layer_norms
 
 from . import Case, activation, gated, rectifier
 from . import math as elementary
@@ -51,7 +53,7 @@ def batch(x, weight=None, bias=None, axis=1, eps=1e-5):
 
 
 def batch_output(x, weight=None, bias=None, axis=1, eps=1e-5):
-    return batch_norm.batch_norm(x, weight, bias, axis=axis, eps=eps)[0]
+    return batch_norms.batch_norm(x, weight, bias, axis=axis, eps=eps)[0]
 
 
 def fixed(x, mean, var, weight=None, bias=None, axis=1, eps=1e-5):
@@ -67,7 +69,7 @@ def layer(x, weight=None, bias=None, *, normalized_shape, eps=1e-5):
 
 
 def layer_norm(x, weight=None, bias=None, **kw):
-    return layer_norm.layer_norm(x, weight=weight, bias=bias, **kw)
+    return layer_norms.layer_norm(x, weight=weight, bias=bias, **kw)
 
 
 def rms(x, weight=None, *, normalized_shape, eps):
@@ -76,7 +78,7 @@ def rms(x, weight=None, *, normalized_shape, eps):
 
 
 def rms_norm(x, weight=None, **kw):
-    return layer_norm.rms_norm(x, weight=weight, **kw)
+    return layer_norms.rms_norm(x, weight=weight, **kw)
 
 
 def group(x, weight=None, bias=None, *, num_groups, axis=1, eps=1e-5):
@@ -85,7 +87,7 @@ def group(x, weight=None, bias=None, *, num_groups, axis=1, eps=1e-5):
 
 
 def group_norm(x, weight=None, bias=None, **kw):
-    return group_norm.group_norm(x, weight=weight, bias=bias, **kw)
+    return group_norms.group_norm(x, weight=weight, bias=bias, **kw)
 
 
 def instance(x, weight=None, bias=None, axis=1, eps=1e-5):
@@ -108,7 +110,7 @@ def activated(op, reference, name, **options):
 
     def behind(*args, **kw):
         y = op(*args, **kw, activation=given)
-        return y[0] if op is batch_norm.batch_norm else y
+        return y[0] if op is batch_norms.batch_norm else y
 
     def oracle(*args, **kw):
         y = reference(*args, **kw)
@@ -150,7 +152,7 @@ def row(op, reference, inputs, label="", **kwargs):
 CASES = [
     # all three results; for half types mean and var are float32, so the rows with `batch_output` run those
     *[
-        Case(batch_norm.batch_norm, kw, reference=batch, inputs=drawn(*s), half=False, label=str(s[0]), **NORM)
+        Case(batch_norms.batch_norm, kw, reference=batch, inputs=drawn(*s), half=False, label=str(s[0]), **NORM)
         for s, kw in [
             (((6, 3), 3, 3), {}),
             (((4, 3, 2, 3), 3, 3), {}),
@@ -175,7 +177,7 @@ CASES = [
     ],
     *[
         Case(
-            batch_norm.batch_norm_inference,
+            batch_norms.batch_norm_inference,
             kw,
             reference=fixed,
             inputs=with_variance(*s),
@@ -226,7 +228,7 @@ CASES = [
         ]
     ],
     *[
-        row(group_norm.instance_norm, instance, drawn(*shapes), str(shapes), **kw)
+        row(group_norms.instance_norm, instance, drawn(*shapes), str(shapes), **kw)
         for shapes, kw in [
             (((2, 3, 5), 3, 3), {}),
             (((2, 3, 2, 4),), {}),
@@ -240,7 +242,7 @@ CASES = [
         Case(pair[0], kw, reference=pair[1], inputs=drawn(*shapes), half=name in FEW, label=str(shapes), **NORM)
         for name in FUSABLE
         for pair, shapes, kw in [
-            (activated(batch_norm.batch_norm, batch, name, **FEW.get(name, {})), ((6, 3), 3, 3), {}),
+            (activated(batch_norms.batch_norm, batch, name, **FEW.get(name, {})), ((6, 3), 3, 3), {}),
             (activated(layer_norm, layer, name, **FEW.get(name, {})), ((4, 6), 6, 6), {"normalized_shape": 6}),
         ]
     ],
@@ -248,18 +250,18 @@ CASES = [
         Case(pair[0], kw, reference=pair[1], inputs=drawn(*shapes), label=str(shapes), **NORM)
         for name, options in FEW.items()
         for pair, shapes, kw in [
-            (activated(batch_norm.batch_norm, batch, name, **options), ((4, 2, 5), 5), {"axis": -1}),
-            (activated(batch_norm.batch_norm, batch, name, **options), ((4, 3, 2, 3), 3, 3), {}),
+            (activated(batch_norms.batch_norm, batch, name, **options), ((4, 2, 5), 5), {"axis": -1}),
+            (activated(batch_norms.batch_norm, batch, name, **options), ((4, 3, 2, 3), 3, 3), {}),
             (activated(layer_norm, layer, name, **options), ((6,), 6, 6), {"normalized_shape": 6}),
             (activated(rms_norm, rms, name, **options), ((4, 6), 6), {"normalized_shape": 6, "eps": 1e-5}),
             (activated(group_norm, group, name, **options), ((2, 4, 2, 3), 4, 4), {"num_groups": 2}),
-            (activated(group_norm.instance_norm, instance, name, **options), ((2, 3, 5), 3, 3), {}),
+            (activated(group_norms.instance_norm, instance, name, **options), ((2, 3, 5), 3, 3), {}),
         ]
     ],
     *[
         Case(pair[0], {}, reference=pair[1], inputs=with_variance((5, 3), 3, 3, 3), differentiable=(0, 3, 4), **NORM)
         for name, options in FEW.items()
-        for pair in [activated(batch_norm.batch_norm_inference, fixed, name, **options)]
+        for pair in [activated(batch_norms.batch_norm_inference, fixed, name, **options)]
     ],
     # rows too long for one block each; with so many values some would be too near a kink
     *[

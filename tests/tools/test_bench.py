@@ -19,6 +19,7 @@ pytestmark = pytest.mark.cpu_only
 ROOT = Path(__file__).parents[2]
 
 TINY = jobs.all_jobs(tiny=True)
+ACTIVATIONS = jobs.activation_jobs(tiny=True)
 JAX = ("bn-cnn",)  # compiles for seconds: the one job that covers most of its layers
 
 
@@ -44,10 +45,12 @@ def test_every_job_runs_on_cunet_alone(key):
     assert answer["ms"]["numpy"] > 0 and answer["floor"]["ms"] > 0
 
 
-@pytest.mark.parametrize("peer,key", [*itertools.product(["torch", "compiled"], TINY), *[("jax", k) for k in JAX]])
+@pytest.mark.parametrize(
+    "peer,key", [*itertools.product(["torch", "compiled"], [*TINY, *ACTIVATIONS]), *[("jax", k) for k in JAX]]
+)
 def test_every_job_agrees_with_its_peer(key, peer):
     try:
-        libraries.library(peer)
+        libraries.library(peer).require({**TINY, **ACTIVATIONS}[key])
     except libraries.Missing as reason:
         pytest.skip(str(reason))
     answer = worker.run(order("time", key, [peer, "numpy"]))

@@ -208,7 +208,10 @@ def test_pytorch_computes_the_same(case, rng):
     x, params = rng.standard_normal(shape).astype(np.float32), case.params(shape)
     theirs = [torch.from_numpy(a) for a in (x, *params)]
     theirs = [t.requires_grad_() if t.is_floating_point() else t for t in theirs]
-    y = case.torch(torch, *theirs)
+    try:
+        y = case.torch(torch, *theirs)
+    except NotImplementedError as reason:
+        pytest.skip(str(reason))
     leaves = [Tensor(a, requires_grad=a.dtype.kind == "f") for a in (x, *params)]
     mine = case.call(F, *leaves)
     assert mine.shape == tuple(y.shape)

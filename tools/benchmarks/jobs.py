@@ -238,7 +238,24 @@ def function_jobs(tiny: bool) -> list[Job]:
     ]  # fmt: skip
 
 
+def activation(layer: str, tiny: bool = False) -> Function:
+    """Make the job of an activation, by its layer: group (x)."""
+    shape = (8, 1024) if tiny else (4096, 1024)
+    return Function(
+        f"activation-{layer}", f"(x) {layer}", "x", layers=(layer,), build=lambda nn: getattr(nn, layer)(),
+        shape=shape, bytes=4 * 5 * np.prod(shape, dtype=float),
+    )  # fmt: skip
+
+
+def activation_jobs(tiny: bool = False) -> dict[str, Job]:
+    """Return a job for each elementwise activation of cunet, which are run when asked for."""
+    from cunet.ops.activation.registry import ACTIVATIONS  # here: it must not count in the memory of its peers
+
+    jobs = [activation(entry.layer, tiny) for entry in ACTIVATIONS.values() if entry.forward and entry.layer]
+    return {job.key: job for job in jobs}
+
+
 def all_jobs(tiny: bool = False) -> dict[str, Job]:
-    """Return every job by key; `tiny`: at sizes that only show that they run."""
+    """Return every job but (x) by key; `tiny`: at sizes that only show that they run."""
     jobs = training_jobs(tiny)
     return {job.key: job for job in [*jobs[:4], *function_jobs(tiny), jobs[4]]}

@@ -8,13 +8,15 @@ import time
 from typing import Any
 
 from . import check, measure
-from .jobs import Job, all_jobs, wide_mlp
+from .jobs import Job, activation, all_jobs, wide_mlp
 from .libraries import Library, Missing, library
 
 
 def find(key: str, tiny: bool) -> Job:
-    """Return a job by key; ``mlp-BATCH-WIDTH`` is one of the scaling plot."""
+    """Return a job by key; ``mlp-BATCH-WIDTH`` is one of the scaling plot, ``activation-LAYER`` one of (x)."""
     jobs = all_jobs(tiny)
+    if key.startswith("activation-"):
+        return activation(key.removeprefix("activation-"), tiny)
     return jobs[key] if key in jobs else wide_mlp(*map(int, key.split("-")[1:]))
 
 
@@ -95,9 +97,8 @@ def parts(order: dict[str, Any]) -> dict[str, Any]:
 
     A clock stands around each function of C; what is left is Python, and what NumPy does.
     """
-    from cunet.kernels.backends.native import native
     from cunet.kernels.backends.native import functions as by_hand
-    from cunet.kernels.backends.native import products
+    from cunet.kernels.backends.native import native, products
 
     job = find(order["job"], order["tiny"])
     (found,), _ = available(job, ["compiled"])

@@ -75,7 +75,6 @@ class Activated(NamedTuple):
 NONE = Activated(PLAIN)
 
 
-@functools.lru_cache(256)
 def activated(who: str, activation: Any) -> Activated:
     """Return the kernels of a norm with an activation behind it; for None those of the norm alone.
 
@@ -85,7 +84,11 @@ def activated(who: str, activation: Any) -> Activated:
     entry, options = registry.find(who, activation)
     if entry is None:
         return NONE
-    forward, backward, numbers = entry.numbers(**options)
+    return _activated(*entry.numbers(**options))
+
+
+@functools.lru_cache(256)
+def _activated(forward: Kernel, backward: Kernel, numbers: tuple[float, ...]) -> Activated:
     return Activated(_kernels(forward, backward), (*numbers, 0.0, 0.0)[:2], forward, backward, numbers)
 
 

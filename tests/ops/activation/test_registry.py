@@ -1,6 +1,7 @@
 """The registry of activations: what it returns, and that nothing that lists activations lacks one."""
 
 import functools
+import importlib
 
 import numpy as np
 import pytest
@@ -9,20 +10,18 @@ from helpers import host
 from cunet import F, nn
 from cunet.ops.activation import registry
 from cunet.ops.activation.registry import ACTIVATIONS, find
+from cunet.parity import cases as parity
 
 FUSABLE = {name: entry for name, entry in ACTIVATIONS.items() if entry.fusable}
-OPTIONS = [(name, {}) for name in FUSABLE] + [
-    ("celu", {"alpha": 0.5}),
-    ("elu", {"alpha": 0.5}),
-    ("gelu", {"approximate": "none"}),
-    ("gelu", {"approximate": "tanh"}),
-    ("hard_sigmoid", {"slope": 0.2}),
-    ("hard_tanh", {"max_val": 0.5}),
-    ("hard_tanh", {"max_val": 0.5, "min_val": -2.0}),
-    ("leaky_relu", {"negative_slope": 0.3}),
-    ("softplus", {"beta": 2.0}),
-    ("threshold_relu", {"theta": -0.5}),
+#: The rows of the table of cases that are of activations.
+ROWS = [
+    case
+    for name in ("activation", "rectifier", "gated", "math", "softmax")
+    for case in importlib.import_module(f"cases.{name}").CASES
+    if case.op.__name__ in ACTIVATIONS
 ]
+OPTIONS = [(name, {}) for name in FUSABLE]
+OPTIONS += [(case.op.__name__, case.kwargs) for case in ROWS if case.op.__name__ in FUSABLE and case.kwargs]
 
 
 @pytest.mark.parametrize(("name", "options"), OPTIONS, ids=str)
@@ -42,7 +41,7 @@ def test_numbers_of_others_are_refused():
         ACTIVATIONS["elu"].numbers(slope=2.0)
 
 
-def test_every_option_that_changes_a_number_is_tried_above():
+def test_every_option_of_an_activation_has_a_row():
     tried = {(name, option) for name, options in OPTIONS for option in options}
     there = {(name, o) for name, e in FUSABLE.items() for o in registry.option_signature(e.function).parameters}
     assert not there - tried
@@ -96,3 +95,18 @@ def test_another_function_of_the_same_name_is_not_taken_for_it():
 def test_a_name_is_registered_once():
     with pytest.raises(ValueError, match="activation: there must be one elu, got a second from cunet"):
         registry.activation()(F.elu)
+
+
+def test_every_elementwise_activation_can_be_fused():
+    """The others look at several elements, learn a weight, or do nothing."""
+    assert set(ACTIVATIONS) - set(FUSABLE) == {"glu", "identity", "log_softmax", "prelu", "softmax"}
+    assert all(entry.forward for entry in FUSABLE.values())
+
+
+def test_every_activation_has_its_rows():
+    """Of the table of cases: all settings; and of `cunet.parity`."""
+    settings = {(name, str(options)) for name, e in ACTIVATIONS.items() for options in e.settings() or [{}]}
+    have = {(case.op.__name__, str(case.kwargs)) for case in ROWS}
+    bare = {(name, "{}") for name, _ in have}  # options given in every row stand for the function itself
+    assert not settings - have - bare, "no row in tests/cases"
+    assert not settings - {(row.op, str(row.static)) for row in parity.ROWS} - {(row.op, "{}") for row in parity.ROWS}

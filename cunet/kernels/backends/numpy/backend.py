@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 
 from ....device import is_array, is_half
+from ....system.cpu import keep_memory
 from ...axes import reduced_shape
 from ...spec import Definition, InplaceSpec, KernelSpec, single
 from . import blocks
 from . import tuning as settings
+
+keep_memory()
 
 
 def run(kernel: Definition, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
