@@ -29,8 +29,6 @@ def close(actual, expected):
 
 # -- the project's own decorators, every dtype and layout
 
-SAVED = dict(kernels.KERNELS)
-
 
 @kernels.elementwise("T x, A slope", "T y, bool side", "side = x > 0; y = side ? x : slope * expm1(x)")
 def sim_two_outputs(x, slope):
@@ -72,7 +70,7 @@ def sim_moments(in_x, axis, keepdims):
     return np.mean(in_x, axis=axis, keepdims=keepdims), np.var(in_x, axis=axis, keepdims=keepdims)
 
 
-@kernels.elementwise(
+@kernels.grid(
     "raw T x, A factor, int64 count",
     "raw T y",
     """
@@ -86,14 +84,9 @@ def sim_moments(in_x, axis, keepdims):
       for (long long j = first; j < count; ++j) y[j] = (T)((A)x[j] * factor);
     }
     """,
-    per_thread=4,
 )
-def sim_vector_loads(x, factor, count):
+def sim_vector_loads(x, factor, count, *, shape):
     return x * factor
-
-
-kernels.KERNELS.clear()  # these are nobody's kernels: the tests that walk the registry must not see them
-kernels.KERNELS.update(SAVED)
 
 
 @pytest.fixture
@@ -157,7 +150,10 @@ def test_a_reduction_of_structs_with_two_outputs_agrees(gpu, rng, dtype, threads
 @pytest.mark.parametrize("size", [1, 4, 31, 128])
 def test_vector_loads_agree(gpu, rng, dtype, size):
     host = rng.standard_normal(size).astype(dtype)
-    close(sim_vector_loads(cp.asarray(host), 3.0, size), sim_vector_loads(host, 3.0, size))
+    close(
+        sim_vector_loads(cp.asarray(host), 3.0, size, shape=cp.asarray(host).shape, threads=-(-size // 4)),
+        sim_vector_loads(host, 3.0, size, shape=host.shape, threads=-(-size // 4)),
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
@@ -385,4 +381,4 @@ def test_nvrtc_compiles_what_the_decorators_make(gpu, nvrtc, dtype):
     sim_two_outputs(x[:, ::2], 0.5)
     sim_moments(x, axis=0)
     sim_sum(x, axis=1)
-    sim_vector_loads(x.ravel(), 3.0, 12)
+    sim_vector_loads(x.ravel(), 3.0, 12, shape=x.ravel().shape, threads=-(-12 // 4))
