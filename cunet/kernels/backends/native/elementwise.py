@@ -32,8 +32,9 @@ def letter(param: Any, wide: np.dtype) -> str | None:
 
 def runtime() -> str:
     """Return the text of the library that runs compiled kernels."""
-    files = ("runtime.cpp", "products.cpp", "recurrence.cpp")
-    return "".join((HERE / name).read_text(encoding="utf-8") for name in files)
+    from . import functions  # it imports this package, which is being imported when this file is
+
+    return functions.read(functions.RUNTIME)
 
 
 def header() -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import threading
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +16,22 @@ _C = {"f": "float", "d": "double"}
 _lock = threading.Lock()
 _functions: dict[tuple[str, str], Any] = {}
 
+HERE = Path(__file__).parent / "src"
+#: The files that make the text of the runtime.
+RUNTIME = (
+    "tuning.h", "threads.cpp", "arrays.cpp", "copies.cpp", "elementwise.cpp", "reduction.cpp", "calls.cpp",
+    "products.cpp", "recurrence.cpp",
+)  # fmt: skip
 #: The functions, and the files that make the text of each.
-SOURCES = {"cunet_convolve": ("conv.h", "conv_plan.h", "conv.cpp"), "cunet_pool": ("pool.cpp",)}
+SOURCES = {
+    "cunet_convolve": ("tuning.h", "conv.h", "conv_plan.h", "conv.cpp"),
+    "cunet_pool": ("tuning.h", "pool.cpp"),
+}
+
+
+def read(files: Sequence[str]) -> str:
+    """Return the text that files of ``src`` make together."""
+    return "".join((HERE / name).read_text(encoding="utf-8") for name in files)
 
 
 def function(name: str, char: str) -> Any:
@@ -30,10 +46,9 @@ def function(name: str, char: str) -> Any:
 
 
 def _text(name: str, char: str) -> str:
-    from . import compiler, elementwise
+    from . import compiler
 
-    files = [(elementwise.HERE / file).read_text(encoding="utf-8") for file in SOURCES[name]]
-    return (compiler.SLOW if name == "cunet_convolve" else "") + f"typedef {_C[char]} T;\n" + "".join(files)
+    return (compiler.SLOW if name == "cunet_convolve" else "") + f"typedef {_C[char]} T;\n" + read(SOURCES[name])
 
 
 def _load(name: str, char: str) -> Any:
