@@ -50,7 +50,7 @@ struct Shape : Pool {
     }
     for (int axis = 0; axis < 3; axis++) {
       quarters &= kernel[axis] == (axis ? 2 : 1) && stride[axis] == kernel[axis] && !padding[axis] &&
-                  out[axis] * stride[axis] <= sizes[axis];
+                  (kernel[axis] == 1 || dilation[axis] == 1) && out[axis] * stride[axis] <= sizes[axis];
       for (int64_t o = 0; o < out[axis]; o++) {
         const int64_t start = o * stride[axis] - padding[axis], stop = start + (kernel[axis] - 1) * dilation[axis] + 1;
         const int64_t top = sizes[axis] + (padded ? padding[axis] : 0);
