@@ -77,8 +77,31 @@ def address(a: np.ndarray | None) -> int:
     return 0 if a is None else a.__array_interface__["data"][0]
 
 
-def strides(a: np.ndarray) -> tuple[np.ndarray, list[int]]:
-    """Return an array of the same elements whose strides are whole elements, and these strides."""
-    if not a.flags.aligned or any(s % a.itemsize for s in a.strides):
-        a = a.copy()
-    return a, [s // a.itemsize for s in a.strides]
+def admit(*arrays: Any, written: np.ndarray | None = None) -> list[Any] | None:
+    """Return arrays of the same elements that C++ can read, or None where NumPy has to do it: the door to all of it.
+
+    All must be of NumPy's own class and of one dtype in this machine's byte order. What is not aligned, or lies at
+    fractions of an element, is copied; strides are as they may be.
+
+    Args:
+        arrays: None among them stays None; the first must be an array.
+        written: what C++ writes into: contiguous, and in no memory of the others.
+    """
+    dtype = getattr(arrays[0], "dtype", None)
+    given = [a for a in (*arrays, written) if a is not None]
+    if any(type(a) is not np.ndarray or a.dtype is not dtype and a.dtype != dtype for a in given):
+        return None
+    if dtype is None or not dtype.isnative:
+        return None
+    if written is not None:
+        flags = written.flags
+        if not (flags.aligned and flags.c_contiguous and flags.writeable):
+            return None
+        if any(a is not None and np.may_share_memory(a, written) for a in arrays):
+            return None
+    return [a if a is None or lies_well(a) else a.copy() for a in arrays]
+
+
+def lies_well(a: np.ndarray) -> bool:
+    """Tell whether all elements lie where C++ may read them."""
+    return bool(a.flags.aligned) and not any(s % a.itemsize for s in a.strides)

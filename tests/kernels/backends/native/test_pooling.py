@@ -90,3 +90,25 @@ def test_any_pool_agrees_with_numpy(case):
             np.testing.assert_array_equal(got, expected, err_msg=name)
 
 
+# -- the door: byte order, alignment
+
+
+def odd(name, a):
+    """Return an array of the same elements that lies in memory in another way."""
+    if name == "big-endian":
+        return a.astype(a.dtype.newbyteorder(">"))
+    if name == "unaligned":
+        moved = np.zeros(a.nbytes + 1, np.uint8)[1:].view(a.dtype).reshape(a.shape)
+        moved[...] = a
+        return moved
+    return np.ascontiguousarray(a[..., ::-1])[..., ::-1]
+
+
+@pytest.mark.parametrize("layout", ["big-endian", "unaligned", "reversed"])
+@pytest.mark.parametrize("name", ["max_pool2d", "avg_pool2d"])
+def test_pools_read_any_array(name, layout, rng):
+    x = rng.integers(-9, 9, (2, 3, 8, 8)).astype(np.float32)
+    expected = pooled(name, x, 3, 2)
+    for results in both_routes(lambda: pooled(name, odd(layout, x), 3, 2)):
+        for a, e in zip(results, expected, strict=True):
+            np.testing.assert_allclose(a, e, rtol=1e-6)

@@ -131,6 +131,7 @@ void run_part(const Step& step, const Job& whole, const ReductionJob& all, int64
     for (int k = 0; k < job.count; k++)
       if (!job.operands[k].raw) job.operands[k].data += from * job.operands[k].strides[0];
     job.shape[0] = end - from, job.total = each * (end - from), job.base = each * from;
+    if (job.total == 0) return;
     plan(job);
     for (int64_t unit = 0; unit < job.units; unit++) run_unit(job, unit);
     return;
@@ -189,9 +190,10 @@ int cunet_reduce(const Call* call, const int64_t* shape, int first, int end) {
   return kDone;
 }
 
-// Runs calls over the same first axis, of `length` > 0: all of them on a block of it, then on the next. Blocks depend
-// on the shape alone. Nothing is run if one of them has a problem.
+// Runs calls over the same first axis, of `length`: all of them on a block of it, then on the next. Blocks depend on
+// the shape alone. Nothing is run if one of them has a problem, or if there are no elements.
 int cunet_together(const Step* steps, int64_t count, int64_t length, int64_t size) {
+  if (length < 1 || size < 1) return kOtherShape;
   std::vector<Job> jobs(count);
   std::vector<ReductionJob> folds(count);
   double cost = 0;
