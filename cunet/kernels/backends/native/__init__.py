@@ -11,12 +11,12 @@ waits for it instead of running on NumPy meanwhile, so that a first and a later 
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from ....system.locks import ForkSafeLock
 from ....system.messages import say, warn
 
 #: Whether kernels ask for their compiled bodies; see `enable` and `disable`.
@@ -28,7 +28,7 @@ ROWS = "const long long row = (long long)i / row_width, column = (long long)i - 
 _UNKNOWN = object()
 _runtime: Any = _UNKNOWN
 _told = False  # that nothing more is compiled
-_lock = threading.RLock()
+_lock = ForkSafeLock()
 
 
 def enabled() -> bool:

@@ -112,7 +112,9 @@ def _compile(texts: Sequence[str]) -> list[CompileError | None]:
     """Compile texts at the same time; whatever happens, no compiler stays behind."""
     global _waited
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="cunet-", ignore_cleanup_errors=True) as work:
+    # No TemporaryDirectory: a child that was forked meanwhile would remove it when it ends.
+    work = tempfile.mkdtemp(prefix="cunet-")
+    try:
         stems = [Path(work, str(k)) for k in range(len(texts))]
         running: list[Any] = []
         try:
@@ -127,6 +129,8 @@ def _compile(texts: Sequence[str]) -> list[CompileError | None]:
             _result(text, stem, process.returncode, words)
             for text, stem, process, words in zip(texts, stems, running, said, strict=True)
         ]
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def _start(stem: Path, text: str) -> Any:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import ctypes
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ....system.locks import ForkSafeLock
 from .. import native
 
 _C = {"f": "float", "d": "double"}
-_lock = threading.Lock()
+_lock = ForkSafeLock()
 _functions: dict[tuple[str, str], Any] = {}
 
 HERE = Path(__file__).parent / "src"
