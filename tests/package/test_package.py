@@ -3,6 +3,7 @@
 import ast
 import importlib.metadata
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +37,9 @@ ORDER = [
 ]
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 
+CPP = sorted(path for pattern in ("*.cpp", "*.h") for path in PACKAGE.rglob(pattern))
+
+every_cpp = pytest.mark.parametrize("path", CPP, ids=[path.name for path in CPP])
 every_file = pytest.mark.parametrize("path", FILES, ids=NAMES)
 
 
@@ -113,6 +117,54 @@ def test_every_public_module_has_a_docstring(path):
 def test_no_file_is_longer_than_400_lines(path):
     lines = path.read_text(encoding="utf-8").count("\n")
     assert lines <= 400
+
+
+def cpp_functions(text):
+    """Yield the first line of each function in C++ text, and how many lines it has, by its braces."""
+    text = re.sub(r"//[^\n]*|^ *#.*|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\])'", "", text, flags=re.MULTILINE)
+    scopes, head, line = [], "", 1  # a scope: None, or where a function began
+    for c in text:
+        line += c == "\n"
+        if c == "{":
+            head = head.strip()
+            opens = "(" in head and not any(scopes) and not re.match(r"(namespace|struct|class|enum)\b", head)
+            scopes.append((line - head.count("\n"), head.partition("\n")[0]) if opens else None)
+        elif c == "}" and (began := scopes.pop()):
+            yield began[1], line - began[0] + 1
+        head = "" if c in "{};" else head + c
+
+
+def test_functions_of_cpp_are_found():
+    text = """
+        #define X(a) {
+        namespace {
+        // a comment (of two {
+        template <int N> struct S : T {
+          int a = f();
+          void one() const { return; }
+          template <class A>
+          int two(int x,
+                  int y) {
+            for (;;) {
+            }
+          }
+        };
+        void (*const three)(int) = nullptr;
+        }
+        extern "C" int four() {
+        }
+    """
+    assert [(name.split("(")[0], n) for name, n in cpp_functions(text)] == [
+        ("void one", 1), ("template <class A>", 6), ('extern  int four', 2),
+    ]  # fmt: skip
+
+
+@every_cpp
+def test_no_cpp_is_longer_than_300_lines_nor_a_function_than_40(path):
+    text = path.read_text(encoding="utf-8")
+    assert text.count("\n") <= 300
+    assert max(map(len, text.splitlines())) <= 120
+    assert not [name for name, lines in cpp_functions(text) if lines > 40]
 
 
 def test_version_is_the_one_that_is_installed():

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from ....system.locks import ForkSafeLock
 from ....system.messages import say, warn
 from ...spec import Definition
 
@@ -28,7 +28,7 @@ class Native:
         self.threads = 0
         self._runtime: Any = _UNKNOWN
         self._told = False  # that nothing more is compiled
-        self._lock = threading.RLock()
+        self._lock = ForkSafeLock()
 
     def run(self, kernel: Definition, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """Return what the compiled body of a kernel returns, or NotImplemented where another backend has to do it."""

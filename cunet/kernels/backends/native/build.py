@@ -13,6 +13,11 @@ from . import compiler, launch, reduction, text
 from . import elementwise as elementwise_text
 from .backend import native
 
+#: The files that make the text of the runtime.
+RUNTIME = (
+    "tuning.h", "threads.cpp", "arrays.cpp", "copies.cpp", "elementwise.cpp", "reduction.cpp", "calls.cpp",
+    "products.cpp", "recurrence.cpp",
+)  # fmt: skip
 _TEXTS: dict[str, Any] = {
     "elementwise": elementwise_text.text_of,
     "inplace": elementwise_text.text_of,
@@ -29,7 +34,7 @@ _LAUNCHERS: dict[str, Any] = {
 
 def runtime_text() -> str:
     """Return the text of the library that runs compiled kernels."""
-    return text.source("runtime.cpp", "products.cpp", "recurrence.cpp")
+    return text.source(*RUNTIME)
 
 
 def check_runtime(library: Any) -> None:

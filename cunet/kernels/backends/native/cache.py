@@ -1,11 +1,13 @@
 """Where compiled kernels are kept: a folder on disk that only the user can write to, or one that ends with the process.
 
-Code is loaded from it, so what another user could have written is refused.
+Code is loaded from it, so what another user could have written is refused; and what does not have the checksum that
+stands in its name: ``KEY-CHECKSUM.so``. Name and content appear together, so they cannot be of two writers.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import stat
@@ -13,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from ....system.messages import warn
+from ....system.messages import say, warn
 from ....system.paths import user_cache
 
 _chosen: Path | None = None
@@ -77,13 +79,61 @@ def _another(problem: OSError) -> Path:
     return made
 
 
-def keep(made: Path, name: str) -> None:
+def find(key: str) -> Path | None:
+    """Return the library of a key, or None; one that is damaged, or may be another user's, is removed first.
+
+    Raises:
+        OSError: there is no place for libraries.
+    """
+    for path in sorted(folder().glob(f"{key}-*.so")):
+        if whole(path):
+            return path
+        say(f"cunet: a compiled library was damaged and is compiled again: {path.name[:12]}...")
+        path.unlink(missing_ok=True)
+    return None
+
+
+def whole(path: Path) -> bool:
+    """Tell whether a library is what was put there, and by this user."""
+    with contextlib.suppress(OSError):
+        return trusted(path) and path.stem.rpartition("-")[2] == _checksum(path)
+    return False
+
+
+def _checksum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:32]
+
+
+def verify() -> tuple[int, list[Path]]:
+    """Return how many libraries are kept, and those that are damaged; these are compiled again when they are needed.
+
+    Raises:
+        OSError: there is no place for libraries.
+    """
+    libraries = sorted(folder().glob("*.so"))
+    return len(libraries), [path for path in libraries if not whole(path)]
+
+
+def clear() -> int:
+    """Remove all libraries, and what was left of others; return how many files. Processes that run keep theirs.
+
+    Raises:
+        OSError: one cannot be removed.
+    """
+    found = [path for pattern in ("*.so", "new-*") for path in folder().glob(pattern)]
+    for path in found:
+        path.unlink(missing_ok=True)
+    return len(found)
+
+
+def keep(made: Path, key: str) -> None:
     """Put a new library into the folder, whole or not at all; choose another folder if this one is full.
 
     Raises:
         OSError: it cannot be kept anywhere.
     """
     global _chosen
+    name = f"{key}-{_checksum(made)}.so"
     try:
         _place(made, folder() / name)
     except OSError as error:

@@ -80,13 +80,9 @@ def _fingerprint() -> str:
     return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
-def path_of(text: str) -> Path:
-    """Return where the library of a text is or will be.
-
-    Raises:
-        OSError: there is no place for it.
-    """
-    return cache.folder() / (hashlib.sha256((_fingerprint() + text).encode()).hexdigest()[:40] + ".so")
+def _key(text: str) -> str:
+    """Return what the library of a text is found by."""
+    return hashlib.sha256((_fingerprint() + text).encode()).hexdigest()[:40]
 
 
 def compile_all(texts: Sequence[str]) -> list[CompileError | None]:
@@ -95,7 +91,7 @@ def compile_all(texts: Sequence[str]) -> list[CompileError | None]:
     errors: dict[str, CompileError | None] = {}
     missing = list(dict.fromkeys(texts))
     try:
-        missing = [text for text in missing if not path_of(text).exists()]
+        missing = [text for text in missing if cache.find(_key(text)) is None]
         if missing and _problem is not None:
             raise _problem
         for k in range(0, len(missing), cores()):
@@ -112,8 +108,10 @@ def _compile(texts: Sequence[str]) -> list[CompileError | None]:
     """Compile texts at the same time; whatever happens, no compiler stays behind."""
     global _waited
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="cunet-", ignore_cleanup_errors=True) as work:
-        stems = [Path(work, str(k)) for k in range(len(texts))]
+    # No TemporaryDirectory: a child that was forked meanwhile would remove it when it ends.
+    work = tempfile.mkdtemp(prefix="cunet-")
+    try:
+        stems = [Path(work, _key(text)) for text in texts]  # a name of its own: it gets into the library
         running: list[Any] = []
         try:
             for stem, text in zip(stems, texts, strict=True):
@@ -127,6 +125,8 @@ def _compile(texts: Sequence[str]) -> list[CompileError | None]:
             _result(text, stem, process.returncode, words)
             for text, stem, process, words in zip(texts, stems, running, said, strict=True)
         ]
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def _start(stem: Path, text: str) -> Any:
@@ -179,7 +179,7 @@ def _result(text: str, stem: Path, status: int, said: str) -> CompileError | Non
         except OSError as error:  # the disk is full: the text is not to blame
             raise CompilerProblem(f"{error} (in {tempfile.tempdir})") from error
         return CompileError(said[:2000] or f"{compiler()} returned {status} and no library")
-    cache.keep(made, path_of(text).name)
+    cache.keep(made, _key(text))
     return None
 
 
@@ -190,16 +190,19 @@ def load(text: str) -> Any:
         OSError: it cannot be loaded, not even when it is compiled again.
     """
     try:
-        return _open(path_of(text))
-    except OSError as problem:  # a crash may have left half a file
-        path_of(text).unlink(missing_ok=True)
+        return _open(text)
+    except OSError as problem:  # another process may have removed it; or it needs what is not here any more
+        path = cache.find(_key(text))
+        if path is not None:
+            path.unlink(missing_ok=True)
         (error,) = compile_all([text])
         if error is not None:
             raise OSError(f"{problem}; and when it was compiled again: {error}") from error
-    return _open(path_of(text))
+    return _open(text)
 
 
-def _open(path: Path) -> Any:
-    if not cache.trusted(path):
-        raise OSError(f"{path} is not this user's own file")
+def _open(text: str) -> Any:
+    path = cache.find(_key(text))
+    if path is None:
+        raise OSError("the library is gone")
     return ctypes.CDLL(str(path))

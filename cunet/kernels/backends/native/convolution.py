@@ -5,7 +5,6 @@ Each function returns NotImplemented where NumPy has to do it: no compiler, half
 
 from __future__ import annotations
 
-import math
 import struct
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 
 from . import functions
 from .backend import native
-from .functions import address, parallel, strides
+from .functions import address, admit, parallel
 
 _pack = struct.Struct("<8Q5q4q18qq").pack
 _FORWARD, _INPUT, _WEIGHT = range(3)
@@ -30,7 +29,7 @@ def input_gradient(gy: Any, weight: Any, windows: Any, groups: int) -> Any:
     """Return the gradient of the input (N, C, D, H, W)."""
     shape = (gy.shape[0], weight.shape[1] * groups, *windows.sizes)
     counts = (gy.shape[0], groups, weight.shape[1], weight.shape[0] // groups)
-    return _run(_INPUT, gy, gy, weight, None, shape, windows, counts)
+    return _run(_INPUT, gy, None, weight, None, shape, windows, counts)
 
 
 def weight_gradient(x: Any, gy: Any, windows: Any, groups: int, sums: Any = None) -> Any:
@@ -52,16 +51,17 @@ def _run(
     sums: Any = None,
 ) -> Any:
     """Return the result, of this `shape`; `read` is the array whose windows are taken, of any layout."""
-    if type(read) is not np.ndarray or not read.size or not math.prod(shape):
+    nothing = 0 in (*read.shape, *shape, *windows.out, *windows.stride)  # to compute, or to divide by
+    arrays = admit(read, gy, weight, bias, written=sums)
+    if nothing or arrays is None:
         return NotImplemented
     run = functions.function("cunet_convolve", read.dtype.char)
     if run is None:
         return NotImplemented
-    read, steps = strides(read)
-    if what == _WEIGHT:
-        gy = np.ascontiguousarray(gy)
-    weight, bias = (None if a is None else np.ascontiguousarray(a) for a in (weight, bias))
+    read, *others = arrays
+    steps = [s // read.itemsize for s in read.strides]
+    others = [None if a is None else np.ascontiguousarray(a) for a in others]
     result = np.empty(shape, read.dtype)
-    pointers = [address(a) for a in (read, gy, weight, bias, result, sums)]
+    pointers = [address(a) for a in (read, *others, result, sums)]
     call = _pack(what, *pointers, parallel(), *steps, *counts, *windows.numbers(), native.threads)
     return NotImplemented if run(call) else result

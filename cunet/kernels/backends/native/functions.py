@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import ctypes
-import threading
 from typing import Any
 
 import numpy as np
 
+from ....system.locks import ForkSafeLock
 from .backend import native
 
 _C = {"f": "float", "d": "double"}
-_lock = threading.Lock()
+_lock = ForkSafeLock()
 _functions: dict[tuple[str, str], Any] = {}
 
 #: The functions, and the files that make the text of each.
-SOURCES = {"cunet_convolve": ("conv.h", "conv_plan.h", "conv.cpp"), "cunet_pool": ("pool.cpp",)}
+SOURCES = {
+    "cunet_convolve": ("tuning.h", "conv.h", "conv_plan.h", "conv.cpp"),
+    "cunet_pool": ("tuning.h", "pool.cpp"),
+}
 
 
 def function(name: str, char: str) -> Any:
@@ -32,8 +35,9 @@ def function(name: str, char: str) -> Any:
 def _text(name: str, char: str) -> str:
     from . import compiler, text
 
-    files = [(text.SOURCES / file).read_text(encoding="utf-8") for file in SOURCES[name]]
-    return (compiler.SLOW if name == "cunet_convolve" else "") + f"typedef {_C[char]} T;\n" + "".join(files)
+    return (
+        (compiler.SLOW if name == "cunet_convolve" else "") + f"typedef {_C[char]} T;\n" + text.source(*SOURCES[name])
+    )
 
 
 def _load(name: str, char: str) -> Any:
@@ -62,8 +66,31 @@ def address(a: np.ndarray | None) -> int:
     return 0 if a is None else a.__array_interface__["data"][0]
 
 
-def strides(a: np.ndarray) -> tuple[np.ndarray, list[int]]:
-    """Return an array of the same elements whose strides are whole elements, and these strides."""
-    if not a.flags.aligned or any(s % a.itemsize for s in a.strides):
-        a = a.copy()
-    return a, [s // a.itemsize for s in a.strides]
+def admit(*arrays: Any, written: np.ndarray | None = None) -> list[Any] | None:
+    """Return arrays of the same elements that C++ can read, or None where NumPy has to do it: the door to all of it.
+
+    All must be of NumPy's own class and of one dtype in this machine's byte order. What is not aligned, or lies at
+    fractions of an element, is copied; strides are as they may be.
+
+    Args:
+        arrays: None among them stays None; the first must be an array.
+        written: what C++ writes into: contiguous, and in no memory of the others.
+    """
+    dtype = getattr(arrays[0], "dtype", None)
+    given = [a for a in (*arrays, written) if a is not None]
+    if any(type(a) is not np.ndarray or a.dtype is not dtype and a.dtype != dtype for a in given):
+        return None
+    if dtype is None or not dtype.isnative:
+        return None
+    if written is not None:
+        flags = written.flags
+        if not (flags.aligned and flags.c_contiguous and flags.writeable):
+            return None
+        if any(a is not None and np.may_share_memory(a, written) for a in arrays):
+            return None
+    return [a if a is None or lies_well(a) else a.copy() for a in arrays]
+
+
+def lies_well(a: np.ndarray) -> bool:
+    """Tell whether all elements lie where C++ may read them."""
+    return bool(a.flags.aligned) and not any(s % a.itemsize for s in a.strides)

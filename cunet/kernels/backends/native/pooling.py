@@ -11,7 +11,7 @@ import numpy as np
 
 from . import functions
 from .backend import native
-from .functions import address, parallel
+from .functions import address, admit, parallel
 
 _pack = struct.Struct("<6Qq18qqdq").pack
 _KINDS = {
@@ -39,18 +39,19 @@ def pool(
 
     Args:
         name: of the kernel.
-        arrays: contiguous; "x", "y" and "gy" as the kernel needs them, each (planes, D, H, W).
+        arrays: "x", "y" and "gy" as the kernel needs them, each (planes, D, H, W).
         numbers: 18, of the windows of a plane: lengths before and after, kernel, stride, padding, dilation.
         shape: of the result.
         padded, divisor: see the kernels of the mean.
     """
-    first = next(iter(arrays.values()))
+    first, *_ = found = admit(*arrays.values()) or [None]
     is_global = math.prod(numbers[3:6]) == 1 < math.prod(numbers[6:9])  # which NumPy folds at once
-    if type(first) is not np.ndarray or is_global or 0 in numbers[9:12] or not first.size or not math.prod(shape):
+    if first is None or is_global or 0 in numbers[9:12] or not first.size or not math.prod(shape):
         return NotImplemented
     run = functions.function("cunet_pool", first.dtype.char)
-    if run is None or any(not a.flags.aligned or a.dtype != first.dtype for a in arrays.values()):
+    if run is None:
         return NotImplemented
+    arrays = {key: np.ascontiguousarray(a) for key, a in zip(arrays, found, strict=True)}
     result = np.empty(shape, np.int64 if name == "max_pool_indices" else first.dtype)
     pointers = [address(arrays.get(key)) for key in ("x", "y", "gy")]
     call = _pack(

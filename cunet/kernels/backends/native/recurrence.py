@@ -11,21 +11,22 @@ import numpy as np
 from ...spec import Definition
 from . import products
 from .backend import native
+from .functions import admit, lies_well
 
 _MOST = 16  # operands of a kernel
 
 
 class _Place(c.Structure):
-    _fields_ = [("data", c.c_void_p), ("step", c.c_long), ("row", c.c_long)]
+    _fields_ = [("data", c.c_void_p), ("step", c.c_int64), ("row", c.c_int64)]
 
 
 class _Recurrence(c.Structure):
     _fields_ = [
         ("kernel", c.c_void_p), ("letter", c.c_int32), ("operands", c.c_int32),
         ("product_first", c.c_int32), ("threads", c.c_int32),
-        ("steps", c.c_long), ("batch", c.c_long), ("width", c.c_long), ("running", c.c_void_p),
+        ("steps", c.c_int64), ("batch", c.c_int64), ("width", c.c_int64), ("running", c.c_void_p),
         ("source", _Place), ("target", _Place), ("mask", _Place), ("extra", _Place), ("masked", _Place),
-        ("weight", c.c_void_p), ("inner", c.c_long), ("outer", c.c_long), ("operand", _Place * _MOST),
+        ("weight", c.c_void_p), ("inner", c.c_int64), ("outer", c.c_int64), ("operand", _Place * _MOST),
     ]  # fmt: skip
 
 
@@ -35,6 +36,11 @@ def _place(a: np.ndarray | None) -> Any:
         return _Place()
     step, row = (0,) * (3 - a.ndim) + a.strides[:-1]
     return _Place(a.ctypes.data, step, row)
+
+
+def _lies_in_rows(a: np.ndarray) -> bool:
+    """Tell whether the rows of an array can be read, and written, where they are."""
+    return lies_well(a) and (a.shape[-1] <= 1 or a.strides[-1] == a.itemsize)
 
 
 def run(
@@ -61,14 +67,13 @@ def run(
     """
     x, weight, y = factors
     arrays = [a for a in (*args, *factors, mask, extra) if a is not None]
-    usable = native.active and all(type(a) is np.ndarray and a.dtype == x.dtype for a in arrays)
-    launcher: Any = usable and native.prepare(kernel, x.dtype.char)
+    usable = native.active and all(map(_lies_in_rows, arrays)) and admit(*arrays) is not None
+    launcher: Any = usable and all(a.size for a in arrays) and native.prepare(kernel, x.dtype.char)
     if not launcher or not products.bound() or not weight.flags.c_contiguous or len(args) >= _MOST:
         return False
-    size = x.itemsize
-    if any(a.shape[-1] > 1 and a.strides[-1] != size or any(n % size for n in a.strides) for a in arrays):
+    if any(a.strides[-2] < a.shape[-1] * a.itemsize for a in (x, y)):  # BLAS wants rows one behind the other
         return False
-    width = c.c_long(weight.shape[not product_first])
+    width = c.c_int64(weight.shape[not product_first])
     places = [*map(_place, args), _Place(c.addressof(width), 0, 0)]
     masked = np.empty(x.shape[-2:], x.dtype) if mask is not None and product_first else None
     counts = np.array(running, np.int64)

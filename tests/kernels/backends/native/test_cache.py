@@ -8,7 +8,9 @@ import shutil
 import signal
 import stat
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
 from helpers import run_script
 from native_helpers import COMPILED, IMPORT_BUILD, SMALL, TRAIN, needs_compiler, once, said, start, wait_for, wrapper
@@ -119,6 +121,30 @@ def test_without_a_home_the_cache_ends_with_the_process(name, tmp_path, quick, m
     assert not list(tmp_path.iterdir())
 
 
+def cut(path):
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def flip(path):
+    """Flip a bit of every byte in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    middle = slice(len(content) // 3, len(content) // 2)
+    content[middle] = bytes(b ^ 4 for b in content[middle])
+    path.write_bytes(content)
+
+
+def replace(path):
+    """Put another library there, one of NumPy's."""
+    other = next(Path(np.__file__).parent.rglob("*.so"))
+    shutil.copyfile(other, path)
+
+
+DAMAGE = {
+    "cut in half": cut, "empty": lambda p: os.truncate(p, 0), "flipped bits": flip, "another library": replace,
+    "open to others": lambda p: p.chmod(0o666),
+}  # fmt: skip
+
+
 @needs_compiler
 def test_a_cache_that_cannot_be_made_is_done_without(tmp_path, home):
     (tmp_path / "cache").mkdir()
@@ -163,19 +189,34 @@ def test_with_no_room_anywhere_numpy_runs(room, tmp_path):
 
 
 @needs_compiler
-@pytest.mark.parametrize(
-    "damage",
-    [lambda p: os.truncate(p, 100), lambda p: os.truncate(p, 0), lambda p: p.chmod(0o666)],
-    ids=["cut", "empty", "open to others"],
-)
-def test_a_library_that_is_damaged_or_that_others_may_write_is_made_again(damage, home, made):
+@pytest.mark.parametrize("way", DAMAGE)
+def test_a_library_that_is_damaged_or_that_others_may_write_is_made_again(way, home, made):
     run_script(SMALL, home)
-    before = {p: p.stat().st_size for p in made.iterdir()}
+    before = {p: p.read_bytes() for p in made.iterdir()}
     for path in before:
-        damage(path)
-    assert said(run_script(SMALL, home)) == COMPILED
-    assert {p: p.stat().st_size for p in made.iterdir()} == before
+        DAMAGE[way](path)
+    log = "import logging\nlogging.basicConfig(level=logging.INFO)\n"
+    done = run_script(log + SMALL, home)
+    assert said(done) == COMPILED
+    assert done.stderr.count("was damaged and is compiled again") == len(before) == done.stderr.count("damaged")
+    assert {p: p.read_bytes() for p in made.iterdir()} == before
     assert {stat.S_IMODE(path.stat().st_mode) for path in before} == {0o600}
+
+
+@needs_compiler
+def test_the_cache_is_verified_and_cleared(home, made, monkeypatch):
+    run_script(SMALL, home)
+    monkeypatch.setattr(cache, "_chosen", made)
+    assert cache.verify() == (2, [])
+    bad = next(made.iterdir())
+    flip(bad)
+    (made / "new-left").touch()
+    (made / "note").touch()
+    assert cache.verify() == (2, [bad])
+    assert cache.clear() == 3
+    assert [p.name for p in made.iterdir()] == ["note"]
+    assert cache.verify() == (0, [])
+    assert said(run_script(SMALL, home)) == COMPILED
 
 
 @needs_compiler

@@ -2,33 +2,32 @@
 // belongs to a tap is a run of that image, shifted. Three products are made of such rows: forward, the gradient of
 // the input (a convolution of the output's gradient for each remainder of the stride), and that of the weight.
 //
-// What surrounds this text: the type T, conv.h and conv_plan.h, and the threads of runtime.cpp.
+// What stands before this text: the type T, tuning.h, conv.h and conv_plan.h. Threads are the runtime's.
 namespace {
 
-const long kGradients = 1 << 24;  // bytes of partial sums of a weight's gradient
-const long kBig = kSums / 3;      // channels of a full tile
+const int64_t kBig = tuning::kTileVectors / 3;  // channels of a full tile
 
-template <class Work> void spread(const Convolution& call, long count, long threads, const Work& work) {
-  call.parallel([](void* context, long k) { (*(const Work*)context)(k); }, (void*)&work, count, int(threads));
+template <class Work> void spread(const Convolution& call, int64_t count, int64_t threads, const Work& work) {
+  call.parallel([](void* context, int64_t k) { (*(const Work*)context)(k); }, (void*)&work, count, int(threads));
 }
 
-long block_of(long left) { return left >= kBig ? kBig : left >= 4 ? 4 : left >= 2 ? 2 : 1; }
+int64_t block_of(int64_t left) { return left >= kBig ? kBig : left >= 4 ? 4 : left >= 2 ? 2 : 1; }
 
 // weight (outputs of all groups, channels, taps) as the tiles read it; for a gradient outputs and channels change
 // places.
 void pack(const Convolution& c, const Plan& plan, Pass& pass, bool gradient) {
-  const long taps = c.kernel[0] * c.kernel[1] * c.kernel[2];
-  const long inner = plan.source.channels, per_output = gradient ? taps : c.channels * taps;
-  const long per_inner = gradient ? c.channels * taps : taps;
-  pass.weight.resize(c.groups * plan.outputs * long(pass.offsets.size()));
+  const int64_t taps = c.kernel[0] * c.kernel[1] * c.kernel[2];
+  const int64_t inner = plan.source.channels, per_output = gradient ? taps : c.channels * taps;
+  const int64_t per_inner = gradient ? c.channels * taps : taps;
+  pass.weight.resize(c.groups * plan.outputs * int64_t(pass.offsets.size()));
   T* to = pass.weight.data();
-  for (long g = 0; g < c.groups; g++)
-    for (long o = 0, block; o < plan.outputs; o += block) {
+  for (int64_t g = 0; g < c.groups; g++)
+    for (int64_t o = 0, block; o < plan.outputs; o += block) {
       block = block_of(plan.outputs - o);
       const T* from = c.weight + g * c.outputs * c.channels * taps + o * per_output;
-      for (long k = 0; k < inner; k++)
-        for (long tap : pass.taps)
-          for (long b = 0; b < block; b++) *to++ = from[b * per_output + k * per_inner + tap];
+      for (int64_t k = 0; k < inner; k++)
+        for (int64_t tap : pass.taps)
+          for (int64_t b = 0; b < block; b++) *to++ = from[b * per_output + k * per_inner + tap];
     }
 }
 
@@ -38,14 +37,14 @@ struct Area {
   const Grid& grid;
   const T *image, *weight, *bias;  // from the first channel on
   T* to;
-  long plane, dense;  // dense: elements of `to` that follow each other and may be written more than once
+  int64_t plane, dense;  // dense: elements of `to` that follow each other and may be written more than once
 };
 
 // Stores N vectors from v on of a channel. What is written behind a run belongs to the next, which comes later.
-template <int N> CUNET_ALWAYS void store(const Area& a, long v, long end, const Vec* sums, T* to) {
+template <int N> CUNET_ALWAYS void store(const Area& a, int64_t v, int64_t end, const Vec* sums, T* to) {
   const T* lanes = (const T*)sums;
-  for (long j = 0; j < N && v + j < end; j++, lanes += kLanes)
-    for (long r = a.grid.first[v + j]; r < a.grid.first[v + j + 1]; r++) {
+  for (int64_t j = 0; j < N && v + j < end; j++, lanes += kLanes)
+    for (int64_t r = a.grid.first[v + j]; r < a.grid.first[v + j + 1]; r++) {
       const Run& run = a.grid.runs[r];
       T* const at = to + run.to;
       if (run.to + kLanes <= a.dense) *(Loose*)at = load(lanes + run.lane);
@@ -56,12 +55,12 @@ template <int N> CUNET_ALWAYS void store(const Area& a, long v, long end, const 
 }
 
 // M channels from o on, N vectors from v on but none beyond `end`.
-template <int M, int N> void tile(const Area& a, long o, long v, long end) {
-  const long taps = long(a.pass.offsets.size());
+template <int M, int N> void tile(const Area& a, int64_t o, int64_t v, int64_t end) {
+  const int64_t taps = int64_t(a.pass.offsets.size());
   Vec sums[M * N + 1];  // a run of the last one may be read past its end
-  long at[N];
-  for (long j = 0; j < N; j++) {
-    const long vector = std::min(v + j, end - 1);
+  int64_t at[N];
+  for (int64_t j = 0; j < N; j++) {
+    const int64_t vector = std::min(v + j, end - 1);
     at[j] = a.grid.at[vector];
     const T* soon = a.to + o * a.plane + a.grid.runs[a.grid.first[vector]].to;
     for (int m = 0; m < M; m++) __builtin_prefetch(soon + m * a.plane, 1);
@@ -71,9 +70,9 @@ template <int M, int N> void tile(const Area& a, long o, long v, long end) {
 }
 
 // N vectors from v on, for all channels [first, end).
-template <int N> void column(const Area& a, long first, long end, long v, long stop) {
+template <int N> void column(const Area& a, int64_t first, int64_t end, int64_t v, int64_t stop) {
   const int wide = N == 2 ? 3 : N;  // where channels are few, a vector in vain costs little
-  for (long o = first, block; o < end; o += block) {
+  for (int64_t o = first, block; o < end; o += block) {
     block = block_of(end - o);
     if constexpr (N < 8) {
       if (block == kBig) tile<kBig, N>(a, o, v, stop);
@@ -84,22 +83,23 @@ template <int N> void column(const Area& a, long first, long end, long v, long s
   }
 }
 
-void unit(const Convolution& c, const Plan& plan, long sample, long group, long strip, long first, long end) {
+void unit(const Convolution& c, const Plan& plan, int64_t sample, int64_t group, int64_t strip, int64_t first,
+          int64_t end) {
   const Source& s = plan.source;
   const T* image = image_of(s, sample, group, strip);
-  const long channel = group * plan.outputs;
+  const int64_t channel = group * plan.outputs;
   for (const Pass& pass : plan.passes) {
     const Grid& grid = strip == s.strips - 1 ? pass.rest : pass.whole;
-    const long count = grid.count();
+    const int64_t count = grid.count();
     if (!count) continue;
     T* to = c.result + (sample * c.groups * plan.outputs + channel) * plan.plane + pass.base +
             strip * s.rows * pass.step[s.cut];
     const Run& last = grid.runs.back();
-    const long *step = pass.step, *n = pass.count;
+    const int64_t *step = pass.step, *n = pass.count;
     const bool dense = step[2] == 1 && step[1] == n[2] && step[0] == n[1] * n[2];
-    const Area area = {pass, grid, image, pass.weight.data() + channel * long(pass.offsets.size()),
+    const Area area = {pass, grid, image, pass.weight.data() + channel * int64_t(pass.offsets.size()),
                        c.bias ? c.bias + channel : nullptr, to, plan.plane, dense ? last.to + last.count : 0};
-    long v = 0;
+    int64_t v = 0;
     if (plan.outputs < 4)
       for (; v < count; v += 8) column<8>(area, first, end, v, count);
     for (; count - v > 4 || count - v == 3; v += 3) column<3>(area, first, end, v, count);
@@ -114,55 +114,55 @@ struct Sums {
   const Convolution* call;
   const Plan* plan;
   bool by_lanes;   // few channels: windows lie in the lanes of a vector, not channels
-  long shares, parts, taps, width;  // width: channels with padding, or lanes for each channel
-  long rows;  // of sums: one for each tap, then one for the bias
+  int64_t shares, parts, taps, width;  // width: channels with padding, or lanes for each channel
+  int64_t rows;  // of sums: one for each tap, then one for the bias
   std::vector<T> memory;
 
-  T* at(long share, long group) { return memory.data() + (share * call->groups + group) * rows * width; }
-  void put(long output, long row, T value) const {
+  T* at(int64_t share, int64_t group) { return memory.data() + (share * call->groups + group) * rows * width; }
+  void put(int64_t output, int64_t row, T value) const {
     if (row < taps) call->result[output * taps + row] = value;
     else if (call->sums) call->sums[output] = value;
   }
 };
 
-long blocks_of(long outputs) { return (outputs + 2 * kLanes - 1) / (2 * kLanes); }
+int64_t blocks_of(int64_t outputs) { return (outputs + 2 * kLanes - 1) / (2 * kLanes); }
 
 template <int K, int N>
-void accumulate_all(const Longs& offsets, const T* image, const Longs& starts, long width, const T* gy, T* to) {
-  const long count = long(offsets.size()), pitch = N * kLanes;
-  for (long k = 0; k < count; k += K) {
-    long few[K];
-    for (long j = 0; j < K; j++) few[j] = offsets[std::min(k + j, count - 1)];
-    accumulate<K, N>(image, few, starts.data(), long(starts.size()), width, gy, to + k * pitch, pitch,
-                     int(std::min(long(K), count - k)));
+void accumulate_all(const Longs& offsets, const T* image, const Longs& starts, int64_t width, const T* gy, T* to) {
+  const int64_t count = int64_t(offsets.size()), pitch = N * kLanes;
+  for (int64_t k = 0; k < count; k += K) {
+    int64_t few[K];
+    for (int64_t j = 0; j < K; j++) few[j] = offsets[std::min(k + j, count - 1)];
+    accumulate<K, N>(image, few, starts.data(), int64_t(starts.size()), width, gy, to + k * pitch, pitch,
+                     int(std::min(int64_t(K), count - k)));
   }
 }
 
 // As many taps at a time as there are registers for (addresses too), and few in vain.
 template <int N>
-void accumulate_any(const Longs& offsets, const T* image, const Longs& starts, long width, const T* gy, T* to) {
-  const long count = long(offsets.size());
+void accumulate_any(const Longs& offsets, const T* image, const Longs& starts, int64_t width, const T* gy, T* to) {
+  const int64_t count = int64_t(offsets.size());
   const bool nine = (count + 8) / 9 * 9 <= (count + 7) / 8 * 8;
-  if constexpr (9 * N > kSums) accumulate_all<6, N>(offsets, image, starts, width, gy, to);
+  if constexpr (9 * N > tuning::kTileVectors) accumulate_all<6, N>(offsets, image, starts, width, gy, to);
   else if (nine) accumulate_all<9, N>(offsets, image, starts, width, gy, to);
   else accumulate_all<8, N>(offsets, image, starts, width, gy, to);
 }
 
-void sum_in_channels(Sums& s, long sample, long group, long strip, long part, T* to) {
+void sum_in_channels(Sums& s, int64_t sample, int64_t group, int64_t strip, int64_t part, T* to) {
   const Convolution& c = *s.call;
   const Source& source = s.plan->source;
   const Pass& pass = s.plan->passes[0];
-  long begin[3] = {0, 0, 0}, n[3] = {pass.count[0], pass.count[1], pass.count[2]};
+  int64_t begin[3] = {0, 0, 0}, n[3] = {pass.count[0], pass.count[1], pass.count[2]};
   begin[source.cut] = strip * source.rows;
   n[source.cut] = std::min(source.rows, n[source.cut] - begin[source.cut]);
   const T* image = image_of(source, sample, group, strip);
   Longs starts;
-  for (long i = 0; i < n[0]; i++)
-    for (long j = 0; j < n[1]; j++) starts.push_back(i * source.pitch[0] + j * source.pitch[1]);
+  for (int64_t i = 0; i < n[0]; i++)
+    for (int64_t j = 0; j < n[1]; j++) starts.push_back(i * source.pitch[0] + j * source.pitch[1]);
   T* gy = scratch(1, n[0] * n[1] * n[2] * 2 * kLanes);
-  for (long block = part; block < blocks_of(c.outputs); block += s.parts) {
-    const long first = block * 2 * kLanes, wide = std::min(long(2 * kLanes), c.outputs - first);
-    const long pitch = wide > kLanes ? 2 * kLanes : kLanes;
+  for (int64_t block = part; block < blocks_of(c.outputs); block += s.parts) {
+    const int64_t first = block * 2 * kLanes, wide = std::min(int64_t(2 * kLanes), c.outputs - first);
+    const int64_t pitch = wide > kLanes ? 2 * kLanes : kLanes;
     const T* from = c.gy + ((sample * c.groups + group) * c.outputs + first) * s.plan->plane;
     turn(from, s.plan->plane, wide, begin, n, c.out, pitch, gy);
     T* sums = to + first * s.rows;
@@ -173,94 +173,98 @@ void sum_in_channels(Sums& s, long sample, long group, long strip, long part, T*
   }
 }
 
-void sum_in_lanes(Sums& s, long sample, long group, long strip, T* to) {
+void sum_in_lanes(Sums& s, int64_t sample, int64_t group, int64_t strip, T* to) {
   const Convolution& c = *s.call;
   const Source& source = s.plan->source;
   const Pass& pass = s.plan->passes[0];
   const Grid& grid = strip == source.strips - 1 ? pass.rest : pass.whole;
   const T* image = image_of(source, sample, group, strip);
-  const long count = grid.count();
+  const int64_t count = grid.count();
   Vec* rows = (Vec*)scratch(1, count * kLanes);
-  for (long o = 0; o < c.outputs; o++, to += s.rows * kLanes) {
+  for (int64_t o = 0; o < c.outputs; o++, to += s.rows * kLanes) {
     const T* plane = c.gy + ((sample * c.groups + group) * c.outputs + o) * s.plan->plane +
                      strip * source.rows * pass.step[source.cut];
-    for (long v = 0; v < count; v++) {
+    for (int64_t v = 0; v < count; v++) {
       T* const lanes = (T*)&rows[v];
       *(Loose*)lanes = Vec();
-      for (long r = grid.first[v]; r < grid.first[v + 1]; r++) {
+      for (int64_t r = grid.first[v]; r < grid.first[v + 1]; r++) {
         const Run& run = grid.runs[r];
         copy_row(lanes + run.lane, plane + run.to, run.count);
       }
     }
-    for (long k = 0; k < s.taps; k += 9) {
-      const long left = s.taps - k;
-      long few[9];
-      for (long j = 0; j < 9; j++) few[j] = pass.offsets[std::min(k + j, s.taps - 1)];
+    for (int64_t k = 0; k < s.taps; k += 9) {
+      const int64_t left = s.taps - k;
+      int64_t few[9];
+      for (int64_t j = 0; j < 9; j++) few[j] = pass.offsets[std::min(k + j, s.taps - 1)];
       const auto sum = left <= 3 ? correlate<3> : correlate<9>;
-      sum(image, few, grid.at.data(), count, grid.masks.data(), rows, to + k * kLanes, int(std::min(9l, left)));
+      sum(image, few, grid.at.data(), count, grid.masks.data(), rows, to + k * kLanes, int(std::min(int64_t(9), left)));
     }
     add_up<1>((const T*)rows, count, to + s.taps * kLanes);
   }
 }
 
 // Adds the shares up, always in the same order.
-void finish(Sums& s, long group, long block) {
+void finish(Sums& s, int64_t group, int64_t block) {
   const Convolution& c = *s.call;
   if (s.by_lanes) {
-    for (long o = group * c.outputs, k = 0; k < c.outputs * s.rows; k++) {
+    for (int64_t o = group * c.outputs, k = 0; k < c.outputs * s.rows; k++) {
       T sum = 0;
-      for (long share = 0; share < s.shares; share++) sum += total(load(s.at(share, group) + k * kLanes));
+      for (int64_t share = 0; share < s.shares; share++) sum += total(load(s.at(share, group) + k * kLanes));
       s.put(o + k / s.rows, k % s.rows, sum);
     }
     return;
   }
-  const long first = block * 2 * kLanes, wide = std::min(long(2 * kLanes), c.outputs - first);
-  const long pitch = wide > kLanes ? 2 * kLanes : kLanes;
-  for (long k = 0; k < s.rows; k++) {
+  const int64_t first = block * 2 * kLanes, wide = std::min(int64_t(2 * kLanes), c.outputs - first);
+  const int64_t pitch = wide > kLanes ? 2 * kLanes : kLanes;
+  for (int64_t k = 0; k < s.rows; k++) {
     T sums[2 * kLanes] = {};
-    for (long share = 0; share < s.shares; share++) {
+    for (int64_t share = 0; share < s.shares; share++) {
       const T* from = s.at(share, group) + first * s.rows + k * pitch;
-      for (long o = 0; o < pitch; o++) sums[o] += from[o];
+      for (int64_t o = 0; o < pitch; o++) sums[o] += from[o];
     }
-    for (long o = 0; o < wide; o++) s.put(group * c.outputs + first + o, k, sums[o]);
+    for (int64_t o = 0; o < wide; o++) s.put(group * c.outputs + first + o, k, sums[o]);
   }
 }
 
 void weight_gradient(const Convolution& c) {
   const Plan plan(c, false);
   Sums s = {&c, &plan};
-  s.taps = long(plan.passes[0].offsets.size());
+  s.taps = int64_t(plan.passes[0].offsets.size());
   s.rows = s.taps + 1;
   s.by_lanes = c.outputs <= kLanes / 2;
   s.width = s.by_lanes ? c.outputs * kLanes : (c.outputs + kLanes - 1) / kLanes * kLanes;
-  const long bytes = c.groups * s.rows * s.width * long(sizeof(T));
-  s.shares = std::max(1l, std::min(std::min(c.samples, kUnits / c.groups + 1), kGradients / bytes));
-  const long units = s.shares * c.groups;
-  s.parts = s.by_lanes ? 1 : std::min(blocks_of(c.outputs), (kUnits + units - 1) / units);
+  const int64_t bytes = c.groups * s.rows * s.width * int64_t(sizeof(T));
+  const int64_t shares = std::min(c.samples, tuning::kConvolutionUnits / c.groups + 1);
+  s.shares = std::max(int64_t(1), std::min(shares, tuning::kGradientBytes / bytes));
+  const int64_t units = s.shares * c.groups;
+  s.parts = s.by_lanes ? 1 : std::min(blocks_of(c.outputs), (tuning::kConvolutionUnits + units - 1) / units);
   s.memory.resize(s.shares * c.groups * s.rows * s.width);
-  spread(c, s.shares * c.groups * s.parts, c.threads, [&](long k) {
-    const long part = k % s.parts, group = k / s.parts % c.groups, share = k / s.parts / c.groups;
-    for (long sample = share * c.samples / s.shares; sample < (share + 1) * c.samples / s.shares; sample++)
-      for (long strip = 0; strip < plan.source.strips; strip++) {
+  spread(c, s.shares * c.groups * s.parts, c.threads, [&](int64_t k) {
+    const int64_t part = k % s.parts, group = k / s.parts % c.groups, share = k / s.parts / c.groups;
+    for (int64_t sample = share * c.samples / s.shares; sample < (share + 1) * c.samples / s.shares; sample++)
+      for (int64_t strip = 0; strip < plan.source.strips; strip++) {
         if (s.by_lanes) sum_in_lanes(s, sample, group, strip, s.at(share, group));
         else sum_in_channels(s, sample, group, strip, part, s.at(share, group));
       }
   });
-  const long blocks = s.by_lanes ? 1 : blocks_of(c.outputs);
-  spread(c, c.groups * blocks, c.threads, [&](long k) { finish(s, k / blocks, k % blocks); });
+  const int64_t blocks = s.by_lanes ? 1 : blocks_of(c.outputs);
+  spread(c, c.groups * blocks, c.threads, [&](int64_t k) { finish(s, k / blocks, k % blocks); });
 }
 
 void convolve(const Convolution& c, bool gradient) {
   Plan plan(c, gradient);
   for (Pass& pass : plan.passes) pack(c, plan, pass, gradient);
-  const long units = c.samples * c.groups * plan.source.strips;
-  const long blocks = (plan.outputs + kBig - 1) / kBig;
+  const int64_t units = c.samples * c.groups * plan.source.strips;
+  const int64_t blocks = (plan.outputs + kBig - 1) / kBig;
   // Weights beyond what stays close are gone through part by part.
-  const long bytes = c.groups * c.outputs * c.channels * c.kernel[0] * c.kernel[1] * c.kernel[2] * long(sizeof(T));
-  const long parts = std::min(blocks, std::max((kUnits + units - 1) / units, bytes / c.groups / (2 * kStrip)));
-  spread(c, units * parts, c.threads, [&](long k) {
-    const long part = k / units, strip = k % units % plan.source.strips, image = k % units / plan.source.strips;
-    const long first = part * blocks / parts * kBig, end = std::min(plan.outputs, (part + 1) * blocks / parts * kBig);
+  const int64_t taps = c.kernel[0] * c.kernel[1] * c.kernel[2];
+  const int64_t bytes = c.outputs * c.channels * taps * int64_t(sizeof(T));  // of a group
+  const int64_t wanted = (tuning::kConvolutionUnits + units - 1) / units;
+  const int64_t parts = std::min(blocks, std::max(wanted, bytes / (2 * tuning::kStripBytes)));
+  spread(c, units * parts, c.threads, [&](int64_t k) {
+    const int64_t part = k / units, strip = k % units % plan.source.strips, image = k % units / plan.source.strips;
+    const int64_t first = part * blocks / parts * kBig;
+    const int64_t end = std::min(plan.outputs, (part + 1) * blocks / parts * kBig);
     unit(c, plan, image / c.groups, image % c.groups, strip, first, end);
   });
 }

@@ -21,11 +21,6 @@ const int kBytes = 32;
 #else
 const int kBytes = 16;
 #endif
-#if defined(__AVX512F__) || defined(__aarch64__)
-const int kSums = 24;  // vectors that are summed up in registers
-#else
-const int kSums = 12;
-#endif
 const int kLanes = kBytes / sizeof(T);
 typedef T Vec __attribute__((vector_size(kBytes)));
 typedef T Loose __attribute__((vector_size(kBytes), aligned(sizeof(T)), may_alias));  // anywhere in memory
@@ -44,14 +39,14 @@ CUNET_ALWAYS T total(Vec v) {
 
 // out[o][v] = bias[o] + sum over k of weight[k][o] * image[offsets[k] + at[v]], for M channels o and N vectors v.
 template <int M, int N>
-void multiply(const T* image, const long* offsets, long count, const T* weight, const T* bias, const long* at,
+void multiply(const T* image, const int64_t* offsets, int64_t count, const T* weight, const T* bias, const int64_t* at,
               Vec* out) {
   Vec sums[M][N];
   for (int o = 0; o < M; o++)
     for (int v = 0; v < N; v++) sums[o][v] = bias ? splat(bias[o]) : Vec();
   const T* from[N];
   for (int v = 0; v < N; v++) from[v] = image + at[v];
-  for (long k = 0; k < count; k++, weight += M) {
+  for (int64_t k = 0; k < count; k++, weight += M) {
     Vec x[N];
     for (int v = 0; v < N; v++) x[v] = load(from[v] + offsets[k]);
     for (int o = 0; o < M; o++) {
@@ -66,15 +61,15 @@ void multiply(const T* image, const long* offsets, long count, const T* weight, 
 // to[k][o] += sum over rows r and windows l in them of image[offsets[k] + starts[r] + l] * gy[r, l][o], for K taps k
 // and N vectors of channels o; `pitch` is the distance between taps in `to`.
 template <int K, int N>
-void accumulate(const T* image, const long* offsets, const long* starts, long rows, long width, const T* gy, T* to,
-                long pitch, int wanted) {
+void accumulate(const T* image, const int64_t* offsets, const int64_t* starts, int64_t rows, int64_t width,
+                const T* gy, T* to, int64_t pitch, int wanted) {
   Vec sums[K][N] = {};
   for (int k = 0; k < wanted; k++)
     for (int v = 0; v < N; v++) __builtin_prefetch(to + k * pitch + v * kLanes, 1);
   const T* from[K];
   for (int k = 0; k < K; k++) from[k] = image + offsets[k];
-  for (long r = 0; r < rows; r++)
-    for (long l = starts[r], end = l + width; l < end; l++, gy += N * kLanes) {
+  for (int64_t r = 0; r < rows; r++)
+    for (int64_t l = starts[r], end = l + width; l < end; l++, gy += N * kLanes) {
       Vec g[N];
       for (int v = 0; v < N; v++) g[v] = load(gy + v * kLanes);
       for (int k = 0; k < K; k++) {
@@ -87,48 +82,48 @@ void accumulate(const T* image, const long* offsets, const long* starts, long ro
 }
 
 // to[o] += sum over windows of gy[window][o].
-template <int N> void add_up(const T* gy, long count, T* to) {
+template <int N> void add_up(const T* gy, int64_t count, T* to) {
   Vec sums[N] = {};
-  for (long l = 0; l < count; l++)
+  for (int64_t l = 0; l < count; l++)
     for (int v = 0; v < N; v++) sums[v] += load(gy + (l * N + v) * kLanes);
   for (int v = 0; v < N; v++) *(Loose*)(to + v * kLanes) += sums[v];
 }
 
 // to[k] += products of image[offsets[k] + at[v]] with gy[v], lane by lane, where the masks say that there is a window.
 template <int K>
-void correlate(const T* image, const long* offsets, const long* at, long count, const Mask* masks, const Vec* gy, T* to,
-               int wanted) {
+void correlate(const T* image, const int64_t* offsets, const int64_t* at, int64_t count, const Mask* masks,
+               const Vec* gy, T* to, int wanted) {
   Vec sums[K] = {};
-  for (long v = 0; v < count; v++)
+  for (int64_t v = 0; v < count; v++)
     for (int k = 0; k < K; k++)
       sums[k] += gy[v] * (Vec)(masks[v] & (Mask)load(image + at[v] + offsets[k]));
   for (int k = 0; k < wanted; k++) *(Loose*)(to + k * kLanes) += sums[k];
 }
 
 // Lays the gradient of `wide` channels out next to each other for each of `n` windows from `begin` on.
-void turn(const T* from, long plane, long wide, const long* begin, const long* n, const long* out, long pitch,
-          T* to) {
-  for (long i = begin[0]; i < begin[0] + n[0]; i++)
-    for (long j = begin[1]; j < begin[1] + n[1]; j++)
-      for (long l = 0; l < n[2]; l += kLanes) {
-        const long few = n[2] - l < kLanes ? n[2] - l : kLanes;
+void turn(const T* from, int64_t plane, int64_t wide, const int64_t* begin, const int64_t* n, const int64_t* out,
+          int64_t pitch, T* to) {
+  for (int64_t i = begin[0]; i < begin[0] + n[0]; i++)
+    for (int64_t j = begin[1]; j < begin[1] + n[1]; j++)
+      for (int64_t l = 0; l < n[2]; l += kLanes) {
+        const int64_t few = n[2] - l < kLanes ? n[2] - l : kLanes;
         const T* line = from + (i * out[1] + j) * out[2] + begin[2] + l;
-        for (long o = 0; o < wide; o++, line += plane)
-          for (long k = 0; k < few; k++) to[k * pitch + o] = line[k];
-        for (long o = wide; o < pitch; o++)
-          for (long k = 0; k < few; k++) to[k * pitch + o] = 0;
+        for (int64_t o = 0; o < wide; o++, line += plane)
+          for (int64_t k = 0; k < few; k++) to[k * pitch + o] = line[k];
+        for (int64_t o = wide; o < pitch; o++)
+          for (int64_t k = 0; k < few; k++) to[k * pitch + o] = 0;
         to += few * pitch;
       }
 }
 
 // Copies `count` elements, fewer than a vector has; no calls, few branches.
-template <int Bytes> CUNET_ALWAYS void both_ends(char* to, const char* from, long bytes) {
+template <int Bytes> CUNET_ALWAYS void both_ends(char* to, const char* from, int64_t bytes) {
   char head[Bytes], tail[Bytes];
   memcpy(head, from, Bytes), memcpy(tail, from + bytes - Bytes, Bytes);
   memcpy(to, head, Bytes), memcpy(to + bytes - Bytes, tail, Bytes);
 }
-CUNET_ALWAYS void copy_few(T* to, const T* from, long count) {
-  const long bytes = count * sizeof(T);
+CUNET_ALWAYS void copy_few(T* to, const T* from, int64_t count) {
+  const int64_t bytes = count * sizeof(T);
   char* const t = (char*)to;
   const char* const f = (const char*)from;
   if (bytes >= 32) both_ends<32>(t, f, bytes);
@@ -136,9 +131,9 @@ CUNET_ALWAYS void copy_few(T* to, const T* from, long count) {
   else if (bytes >= 8) both_ends<8>(t, f, bytes);
   else if (bytes) memcpy(t, f, 4);
 }
-CUNET_ALWAYS void copy_row(T* to, const T* from, long count) {
+CUNET_ALWAYS void copy_row(T* to, const T* from, int64_t count) {
   if (count < kLanes) return copy_few(to, from, count);
-  for (long k = 0; k < count - kLanes; k += kLanes) *(Loose*)(to + k) = load(from + k);
+  for (int64_t k = 0; k < count - kLanes; k += kLanes) *(Loose*)(to + k) = load(from + k);
   *(Loose*)(to + count - kLanes) = load(from + count - kLanes);
 }
 

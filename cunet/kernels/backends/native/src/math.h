@@ -121,7 +121,8 @@ template <> struct Format<double> {
   typedef uint64_t Bits;
   typedef int64_t Int;
   static constexpr int mantissa = 52;
-  static constexpr double log2e = 1.44269504088896340736, ln2_high = 0x1.62e42fefap-1, ln2_low = 1.6465949582897081281e-12;
+  static constexpr double log2e = 1.44269504088896340736;
+  static constexpr double ln2_high = 0x1.62e42fefap-1, ln2_low = 1.6465949582897081281e-12;
   static constexpr double round = 6755399441055744.0;
   static constexpr double low = -745.14, high = 710.0;
   static constexpr double minus_one = -40.0;

@@ -1,4 +1,4 @@
-// Matrix products by NumPy's own BLAS, each part of a large one in a thread of ours. The text follows runtime.cpp.
+// Matrix products by NumPy's own BLAS, each part of a large one in a thread of ours.
 //
 // BLAS threads wait for each other inside a product, and spin for long after it; ours share out what is independent.
 // How a product is cut depends on its shape alone, so its bits do not depend on the number of threads.
@@ -6,8 +6,11 @@
 namespace {
 
 enum { kRowMajor = 101, kPlain = 111, kTransposed = 112 };
-typedef void (*Gemm32)(int, int, int, long, long, long, float, const float*, long, const float*, long, float, float*, long);
-typedef void (*Gemm64)(int, int, int, long, long, long, double, const double*, long, const double*, long, double, double*, long);
+template <class T>
+using Gemm = void (*)(int, int, int, int64_t, int64_t, int64_t, T, const T*, int64_t, const T*, int64_t, T, T*,
+                      int64_t);
+typedef Gemm<float> Gemm32;
+typedef Gemm<double> Gemm64;
 
 struct Blas {
   Gemm32 gemm32;
@@ -47,7 +50,7 @@ void nobody_holds() {
 
 struct Matrix {
   char* data;
-  long rows, columns, pitch;  // from row to row, or of a transposed one from column to column, in elements
+  int64_t rows, columns, pitch;  // from row to row, or of a transposed one from column to column, in elements
   int kind;
 };
 
@@ -61,12 +64,12 @@ void gemm(char letter, const Matrix& x, const Matrix& y, const Matrix& z) {
 }
 
 // Rows [from, from + count) of a matrix, or columns.
-Matrix rows_of(Matrix m, long from, long count, int size) {
+Matrix rows_of(Matrix m, int64_t from, int64_t count, int size) {
   m.data += from * (m.kind == kPlain ? m.pitch : 1) * size;
   m.rows = count;
   return m;
 }
-Matrix columns_of(Matrix m, long from, long count, int size) {
+Matrix columns_of(Matrix m, int64_t from, int64_t count, int size) {
   m.data += from * (m.kind == kPlain ? 1 : m.pitch) * size;
   m.columns = count;
   return m;
@@ -84,26 +87,29 @@ bool read(const Array& a, Matrix& m) {
   return true;
 }
 
-const double kPart = 4e6;      // FLOPs that are worth waking a thread
-const double kMore = 2.5e7;    // of a part where there are more than two: small ones run at a lower rate
-const int kParts = 8;          // more copies of the smaller factor cost too much
-const long kLeast = 32;        // rows or columns of a part
-const long kGrain = 4;         // rows or columns of a part are a multiple of this
-
 struct Product {
   Matrix x, y, z;
   char letter;
-  long each;
+  int64_t each;
 };
 
-void run_part(void* context, long k) {
+// Into how many parts a product is cut whose result has `length` rows, or columns.
+int64_t parts_of(double flops, int64_t length) {
+  int64_t parts = 1;
+  while (parts < tuning::kProductParts && length / (2 * parts) >= tuning::kProductLeast &&
+         flops / (2 * parts) >= (parts == 1 ? tuning::kProductPart : tuning::kProductManyParts))
+    parts *= 2;
+  return parts;
+}
+
+void run_product(void* context, int64_t k) {
   const Product& p = *(const Product*)context;
   const int size = size_of(p.letter);
   if (p.z.rows >= p.z.columns) {
-    const long from = k * p.each, count = p.z.rows - from < p.each ? p.z.rows - from : p.each;
+    const int64_t from = k * p.each, count = p.z.rows - from < p.each ? p.z.rows - from : p.each;
     gemm(p.letter, rows_of(p.x, from, count, size), p.y, rows_of(p.z, from, count, size));
   } else {
-    const long from = k * p.each, count = p.z.columns - from < p.each ? p.z.columns - from : p.each;
+    const int64_t from = k * p.each, count = p.z.columns - from < p.each ? p.z.columns - from : p.each;
     gemm(p.letter, p.x, columns_of(p.y, from, count, size), columns_of(p.z, from, count, size));
   }
 }
@@ -130,16 +136,15 @@ int cunet_product(uint64_t x, uint64_t y, uint64_t z, int threads) {
   if (!p.x.rows || !p.x.columns || !p.y.columns) return kOtherShape;
   const OneBlasThread alone;
   const double flops = 2.0 * p.x.rows * p.x.columns * p.y.columns;
-  const long length = p.z.rows >= p.z.columns ? p.z.rows : p.z.columns;
-  long parts = 1;
-  while (parts < kParts && flops / (2 * parts) >= (parts == 1 ? kPart : kMore) && length / (2 * parts) >= kLeast)
-    parts *= 2;
+  const int64_t length = p.z.rows >= p.z.columns ? p.z.rows : p.z.columns;
+  const int64_t parts = parts_of(flops, length);
   if (parts == 1) {
     gemm(p.letter, p.x, p.y, p.z);
     return kDone;
   }
-  p.each = ((length + parts - 1) / parts + kGrain - 1) / kGrain * kGrain;
-  pool->run(run_part, &p, (length + p.each - 1) / p.each, threads);
+  const int64_t grain = tuning::kProductGrain;
+  p.each = ((length + parts - 1) / parts + grain - 1) / grain * grain;
+  pool->run(run_product, &p, (length + p.each - 1) / p.each, threads);
   return kDone;
 }
 }

@@ -1,64 +1,62 @@
-// The loop over time of recurrent layers: in every step a product with the same matrix, and a kernel. The text
-// follows products.cpp. Sequences of a batch know nothing of each other, so each thread goes through all steps
-// with rows of its own; how rows are shared out does not depend on the number of threads.
+// The loop over time of recurrent layers: in every step a product with the same matrix, and a kernel. Sequences of a
+// batch know nothing of each other, so each thread goes through all steps with rows of its own; how rows are shared out
+// does not depend on the number of threads.
 
 namespace {
 
 const int kStepOperands = 16;
-const long kRows = 32;  // of a thread: fewer make products slow
-const long kFewest = 8;
 
 // Where rows lie: `step` bytes from one step to the next, `row` bytes from one row to the next; 0 if it is the same.
 struct Place {
   char* data;
-  long step, row;
-  char* at(long s, long r) const { return data + s * step + r * row; }
+  int64_t step, row;
+  char* at(int64_t s, int64_t r) const { return data + s * step + r * row; }
 };
 
 struct Recurrence {
-  Piece kernel;
+  Body kernel;
   int32_t letter, operands;
   int32_t product_first, threads;
-  long steps, batch, width;    // elements of a kernel's row
+  int64_t steps, batch, width;    // elements of a kernel's row
   const int64_t* running;      // for each step how many rows there are
   Place from, to, mask, extra;  // to = from @ weight; (from, or to, * mask) if there is one; to += extra if there is
   Place masked;                // room for from * mask
   const char* weight;
-  long inner, outer;           // of the weight's shape
+  int64_t inner, outer;           // of the weight's shape
   Place operand[kStepOperands];
 };
 
-template <class T> void product_of(const Recurrence& r, long s, long first, long n) {
+template <class T> void product_of(const Recurrence& r, int64_t s, int64_t first, int64_t n) {
   Place from = r.from;
   if (r.mask.data && r.product_first) {
-    for (long row = first; row < first + n; row++) {
+    for (int64_t row = first; row < first + n; row++) {
       const T *x = (const T*)from.at(s, row), *m = (const T*)r.mask.at(s, row);
       T* y = (T*)r.masked.at(s, row);
-      for (long k = 0; k < r.inner; k++) y[k] = x[k] * m[k];
+      for (int64_t k = 0; k < r.inner; k++) y[k] = x[k] * m[k];
     }
     from = r.masked;
   }
-  const Matrix x = {from.at(s, first), n, r.inner, from.row / long(sizeof(T)), kPlain};
+  const Matrix x = {from.at(s, first), n, r.inner, from.row / int64_t(sizeof(T)), kPlain};
   const Matrix y = {(char*)r.weight, r.inner, r.outer, r.outer, kPlain};
-  const Matrix z = {r.to.at(s, first), n, r.outer, r.to.row / long(sizeof(T)), kPlain};
+  const Matrix z = {r.to.at(s, first), n, r.outer, r.to.row / int64_t(sizeof(T)), kPlain};
   gemm(char(r.letter), x, y, z);
-  for (long row = first; row < first + n; row++) {
+  for (int64_t row = first; row < first + n; row++) {
     T* out = (T*)r.to.at(s, row);
     if (r.mask.data && !r.product_first) {
       const T* m = (const T*)r.mask.at(s, row);
-      for (long k = 0; k < r.outer; k++) out[k] *= m[k];
+      for (int64_t k = 0; k < r.outer; k++) out[k] *= m[k];
     }
     if (r.extra.data) {
       const T* e = (const T*)r.extra.at(s, row);
-      for (long k = 0; k < r.outer; k++) out[k] += e[k];
+      for (int64_t k = 0; k < r.outer; k++) out[k] += e[k];
     }
   }
 }
 
-void kernel_of(const Recurrence& r, long s, long first, long n) {
-  for (long row = first; row < first + n; row++) {
+void kernel_of(const Recurrence& r, int64_t s, int64_t first, int64_t n) {
+  for (int64_t row = first; row < first + n; row++) {
     void* pointers[kStepOperands];
-    const long steps[kStepOperands] = {};
+    const int64_t steps[kStepOperands] = {};
     for (int k = 0; k < r.operands; k++) pointers[k] = r.operand[k].at(s, row);
     r.kernel(pointers, steps, 1, r.width, 0);
   }
@@ -66,15 +64,15 @@ void kernel_of(const Recurrence& r, long s, long first, long n) {
 
 struct RowShare {
   const Recurrence* recurrence;
-  long each;
+  int64_t each;
 };
 
-void run_rows(void* context, long k) {
+void run_rows(void* context, int64_t k) {
   const RowShare& rows = *(const RowShare*)context;
   const Recurrence& r = *rows.recurrence;
-  const long first = k * rows.each;
-  for (long s = 0; s < r.steps; s++) {
-    const long n = r.running[s] - first < rows.each ? r.running[s] - first : rows.each;
+  const int64_t first = k * rows.each;
+  for (int64_t s = 0; s < r.steps; s++) {
+    const int64_t n = r.running[s] - first < rows.each ? r.running[s] - first : rows.each;
     if (n <= 0) continue;
     if (!r.product_first) kernel_of(r, s, first, n);
     (r.letter == 'f' ? product_of<float> : product_of<double>)(r, s, first, n);
@@ -86,7 +84,8 @@ void run_rows(void* context, long k) {
 
 extern "C" void cunet_recur(const Recurrence* r) {
   const OneBlasThread alone;
-  const long halves = (r->batch + 1) / 2;
-  RowShare rows = {r, halves >= kRows ? kRows : halves >= kFewest ? halves : r->batch};
+  const int64_t halves = (r->batch + 1) / 2;
+  const int64_t most = tuning::kSequences;
+  RowShare rows = {r, halves >= most ? most : halves >= tuning::kFewestSequences ? halves : r->batch};
   pool->run(run_rows, &rows, (r->batch + rows.each - 1) / rows.each, r->threads);
 }

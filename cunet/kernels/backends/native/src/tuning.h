@@ -1,0 +1,78 @@
+// Numbers that were chosen, not given: they change how fast something is. What a sum is cut into follows from some of
+// them too, and with it the last bits of a result; so they depend on nothing that differs from run to run.
+//
+// "measured": alternatives were timed on two cores of an x86-64 server with AVX2; "reckoned": from the sizes of caches.
+#pragma once
+#include <stdint.h>
+
+namespace tuning {
+
+// ---- elementwise kernels and reductions
+
+// Elements of a copy of an operand that does not lie as a kernel wants it. Reckoned: at 8 bytes each, four operands
+// are in a level-1 cache of 32 KiB.
+const int64_t kBufferElements = 1024;
+// Elements of a unit of work that needs no copies. Reckoned: 64 KiB an operand, all of them in a level-2 cache; larger
+// units leave threads nothing to share.
+const int64_t kUnitElements = 8192;
+// Elements; shorter rows are copied next to each other first. Reckoned: a call of a loop costs as much as some 32
+// elements in vectors.
+const int64_t kShortRow = 32;
+// Rows of a reduction that are shorter, in elements, are folded next to each other, each in one lane. Reckoned: two
+// turns of the 64 lanes in which a long row is folded.
+const int64_t kShortFold = 128;
+// Elements of a block that several kernels work on, one after the other. Reckoned: 128 KiB of float32, which with its
+// result is in a level-2 cache.
+const int64_t kBlockElements = 32768;
+
+// ---- threads
+
+// Tenths of nanoseconds; less work is not shared. Measured: to wake a thread takes some 50 us, so 150 us in two threads
+// gain a little.
+const int64_t kWorthSharing = 1500000;
+// Shares for each thread, so that one that is late does not hold up the rest. Reckoned.
+const int64_t kSharesPerThread = 8;
+// Microseconds that a thread looks for more work before it sleeps. Measured: a step of a small net took 5.4 ms at 200,
+// 3.2 ms at 2000, because a thread that sleeps is woken too late for the next product.
+const int kSpinMicroseconds = 2000;
+
+// ---- matrix products
+
+// FLOPs that are worth a thread. Measured: some 100 us of a core, twice what waking a thread takes.
+const double kProductPart = 4e6;
+// FLOPs of a part where there are more than two. Measured: BLAS runs smaller ones at a lower rate.
+const double kProductManyParts = 2.5e7;
+// Parts at most. Reckoned: BLAS packs the smaller factor again for each.
+const int kProductParts = 8;
+// Rows or columns of a part at least, and what they are a multiple of. Reckoned: a few register tiles of BLAS.
+const int64_t kProductLeast = 32, kProductGrain = 4;
+
+// ---- recurrence
+
+// Sequences of a thread, and at least. Measured: with fewer rows products fall to a fraction of BLAS's rate.
+const int64_t kSequences = 32, kFewestSequences = 8;
+
+// ---- convolution
+
+// Bytes of the part of an image that is worked on at a time. Reckoned: half of a level-2 cache of 1 MiB.
+const int64_t kStripBytes = 1 << 19;
+// Units of work there should be for threads to share; shapes with fewer are cut further. Reckoned: two for each of
+// eight threads. Not the threads there are: bits would depend on them.
+const int64_t kConvolutionUnits = 16;
+// Bytes of partial sums of a weight's gradient. Reckoned: what is added up at the end takes little beside the sums.
+const int64_t kGradientBytes = 1 << 24;
+// Vectors that are summed up in registers. Given by the processor: 32 registers, or 16, less those for factors.
+#if defined(__AVX512F__) || defined(__aarch64__)
+const int kTileVectors = 24;
+#else
+const int kTileVectors = 12;
+#endif
+
+// ---- pooling
+
+// Elements of planes that are worth a unit of work. Reckoned: some 20 us, against a microsecond for handing it out.
+const int64_t kPoolElements = 1 << 15;
+// Bytes; rows of windows are lengthened to a multiple, so that loops have no rest. Given: the longest vector there is.
+const int64_t kPoolRowBytes = 64;
+
+}  // namespace tuning
