@@ -1,0 +1,36 @@
+"""The public face of a package: one statement of each name, `__all__` and `dir()` follow from it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+#: For each published function or class the module that defines it.
+_ORIGINS: dict[Any, str] = {}
+
+
+def publish(module: str, *others: str) -> tuple[list[str], Callable[[], list[str]]]:
+    """Return `__all__` and `__dir__` of a module of re-exports: ``__all__, __dir__ = publish(__name__)`` at its end.
+
+    Its public names are those of functions and classes that it imports (``from .adam import Adam as Adam``, which type
+    checkers too read as public). Each of these gets the module as its `__module__`, so that `repr`, `help` and pickles
+    name the place that users import it from; what an inner package published before keeps its own.
+
+    Args:
+        module: name of the module.
+        others: its public names that are neither: submodules, constants.
+    """
+    namespace = vars(sys.modules[module])
+    defined = {name: value for name, value in namespace.items() if callable(value) and not name.startswith("_")}
+    for value in defined.values():
+        if value not in _ORIGINS:
+            _ORIGINS[value] = value.__module__
+            value.__module__ = module
+    names = sorted({*defined, *others})
+    return names, lambda: [*names, *[name for name in namespace if name.startswith("__") and name not in names]]
+
+
+def origin(value: Any) -> str:
+    """Return the name of the module that defines a function or class, wherever it is published."""
+    return _ORIGINS[value] if callable(value) and value in _ORIGINS else getattr(value, "__module__", None) or ""
