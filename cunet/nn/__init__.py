@@ -61,7 +61,6 @@ from .loss import MSELoss as MSELoss
 from .loss import NLLLoss as NLLLoss
 from .loss import SmoothL1Loss as SmoothL1Loss
 from .module import Module as Module
-from .module import Parameter as Parameter
 from .norm import GroupNorm as GroupNorm
 from .norm import InstanceNorm as InstanceNorm
 from .norm import InstanceNorm1d as InstanceNorm1d
@@ -69,6 +68,7 @@ from .norm import InstanceNorm2d as InstanceNorm2d
 from .norm import InstanceNorm3d as InstanceNorm3d
 from .norm import LayerNorm as LayerNorm
 from .norm import RMSNorm as RMSNorm
+from .parameter import Parameter as Parameter
 from .pool import AdaptiveAvgPool1d as AdaptiveAvgPool1d
 from .pool import AdaptiveAvgPool2d as AdaptiveAvgPool2d
 from .pool import AdaptiveAvgPool3d as AdaptiveAvgPool3d

@@ -14,8 +14,8 @@ from ..ops.activation import gated, rectifier, squashing
 from ..ops.math import tanh
 from ..ops.norm.epilogue import as_function
 from ..random import Generator
-from .linear import _check_sizes, make_parameter
 from .module import Module
+from .parameter import check_sizes, make_parameter
 
 
 def bind_options(who: str, function: Callable[..., Any], args: Any, kwargs: Any) -> dict[str, Any]:
@@ -111,7 +111,7 @@ class PReLU(Module):
         generator: Generator | None = None,
         dtype: Any = np.float32,
     ) -> None:
-        _check_sizes("PReLU", num_parameters=num_parameters)
+        check_sizes("PReLU", num_parameters=num_parameters)
         self.axis = axis
         self.weight = make_parameter((num_parameters,), init, 0.25, generator, dtype)
 
