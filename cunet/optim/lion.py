@@ -9,7 +9,8 @@ import numpy as np
 
 from ..kernels.inplace import Update, update
 from .adaptive import average
-from .optimizer import Group, Optimizer
+from .optimizer import Optimizer
+from .rule import Group
 
 
 @update(
