@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 #: For each published function or class the module that defines it.
@@ -19,18 +20,19 @@ def publish(module: str, *others: str) -> tuple[list[str], Callable[[], list[str
 
     Args:
         module: name of the module.
-        others: its public names that are neither: submodules, constants.
+        others: its public names of anything else: submodules, constants.
     """
     namespace = vars(sys.modules[module])
-    defined = {name: value for name, value in namespace.items() if callable(value) and not name.startswith("_")}
-    for value in defined.values():
+    exports = {n: v for n, v in namespace.items() if isinstance(v, (FunctionType, type)) and not n.startswith("_")}
+    for value in exports.values():
         if value not in _ORIGINS:
             _ORIGINS[value] = value.__module__
             value.__module__ = module
-    names = sorted({*defined, *others})
+    names = sorted({*exports, *others})
     return names, lambda: [*names, *[name for name in namespace if name.startswith("__") and name not in names]]
 
 
 def origin(value: Any) -> str:
     """Return the name of the module that defines a function or class, wherever it is published."""
-    return _ORIGINS[value] if callable(value) and value in _ORIGINS else getattr(value, "__module__", None) or ""
+    published = isinstance(value, (FunctionType, type)) and value in _ORIGINS
+    return _ORIGINS[value] if published else getattr(value, "__module__", None) or ""

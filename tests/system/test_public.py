@@ -18,7 +18,7 @@ pytestmark = pytest.mark.cpu_only
 
 PACKAGE = Path(cunet.__file__).parent
 ROOMS = ["data", "init", "nn", "optim", "train"]
-FACES = ["cunet", *[f"cunet.{name}" for name in ["functional", "native", "rowwise", *ROOMS]]]
+FACES = ["cunet", *[f"cunet.{name}" for name in ["functional", *ROOMS]]]
 every_face = pytest.mark.parametrize("face", FACES)
 
 
@@ -45,7 +45,7 @@ def test_rooms_behind_the_face_are_hidden_and_can_be_imported():
 def test_what_is_public_names_a_public_place(face):
     for name, value in exports(face).items():
         home = value.__module__
-        assert home in [*FACES, "cunet.doctor", "cunet.random", "cunet.testing"], f"{face}.{name} says {home}"
+        assert home in [*FACES, "cunet.doctor", "cunet.random"], f"{face}.{name} says {home}"
         assert getattr(sys.modules[home], value.__qualname__) is value
 
 
