@@ -1,109 +1,76 @@
 """Functions at layer level, under PyTorch's names; import as ``from cunet import F``."""
 
-from .ops.activation.gated import gelu, glu, hard_swish, mish, silu
-from .ops.activation.rectifier import celu, elu, leaky_relu, prelu, relu, selu, threshold_relu
-from .ops.activation.squashing import hard_sigmoid, hard_tanh, identity, logsigmoid, relu6, sigmoid, softplus, softsign
-from .ops.attention import scaled_dot_product_attention, sinusoidal_positions
-from .ops.conv.convolution import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
-from .ops.dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, dropout_channel, feature_alpha_dropout
-from .ops.embedding import embedding, one_hot
-from .ops.linalg import linear
-from .ops.loss.cross_entropy import cross_entropy
-from .ops.loss.divergence import binary_cross_entropy_with_logits, kl_div
-from .ops.loss.nll import nll_loss
-from .ops.loss.regression import huber_loss, l1_loss, mse_loss, smooth_l1_loss
-from .ops.math import tanh
-from .ops.norm.batch_norm import batch_norm, batch_norm_inference
-from .ops.norm.group_norm import group_norm, instance_norm
-from .ops.norm.layer_norm import layer_norm, rms_norm
-from .ops.pool.pooling import (
-    adaptive_avg_pool1d,
-    adaptive_avg_pool2d,
-    adaptive_avg_pool3d,
-    adaptive_max_pool1d,
-    adaptive_max_pool2d,
-    adaptive_max_pool3d,
-    avg_pool1d,
-    avg_pool2d,
-    avg_pool3d,
-    max_pool1d,
-    max_pool2d,
-    max_pool3d,
-)
-from .ops.recurrent.dropout import drop_connect, variational_dropout
-from .ops.resize import interpolate, pad
-from .ops.softmax import log_softmax, softmax
+from .ops.activation.gated import gelu as gelu
+from .ops.activation.gated import glu as glu
+from .ops.activation.gated import hard_swish as hard_swish
+from .ops.activation.gated import mish as mish
+from .ops.activation.gated import silu as silu
+from .ops.activation.rectifier import celu as celu
+from .ops.activation.rectifier import elu as elu
+from .ops.activation.rectifier import leaky_relu as leaky_relu
+from .ops.activation.rectifier import prelu as prelu
+from .ops.activation.rectifier import relu as relu
+from .ops.activation.rectifier import selu as selu
+from .ops.activation.rectifier import threshold_relu as threshold_relu
+from .ops.activation.squashing import hard_sigmoid as hard_sigmoid
+from .ops.activation.squashing import hard_tanh as hard_tanh
+from .ops.activation.squashing import identity as identity
+from .ops.activation.squashing import logsigmoid as logsigmoid
+from .ops.activation.squashing import relu6 as relu6
+from .ops.activation.squashing import sigmoid as sigmoid
+from .ops.activation.squashing import softplus as softplus
+from .ops.activation.squashing import softsign as softsign
+from .ops.attention import scaled_dot_product_attention as scaled_dot_product_attention
+from .ops.attention import sinusoidal_positions as sinusoidal_positions
+from .ops.conv.convolution import conv1d as conv1d
+from .ops.conv.convolution import conv2d as conv2d
+from .ops.conv.convolution import conv3d as conv3d
+from .ops.conv.convolution import conv_transpose1d as conv_transpose1d
+from .ops.conv.convolution import conv_transpose2d as conv_transpose2d
+from .ops.conv.convolution import conv_transpose3d as conv_transpose3d
+from .ops.dropout import alpha_dropout as alpha_dropout
+from .ops.dropout import dropout as dropout
+from .ops.dropout import dropout1d as dropout1d
+from .ops.dropout import dropout2d as dropout2d
+from .ops.dropout import dropout3d as dropout3d
+from .ops.dropout import dropout_channel as dropout_channel
+from .ops.dropout import feature_alpha_dropout as feature_alpha_dropout
+from .ops.embedding import embedding as embedding
+from .ops.embedding import one_hot as one_hot
+from .ops.linalg import linear as linear
+from .ops.loss.cross_entropy import cross_entropy as cross_entropy
+from .ops.loss.divergence import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
+from .ops.loss.divergence import kl_div as kl_div
+from .ops.loss.nll import nll_loss as nll_loss
+from .ops.loss.regression import huber_loss as huber_loss
+from .ops.loss.regression import l1_loss as l1_loss
+from .ops.loss.regression import mse_loss as mse_loss
+from .ops.loss.regression import smooth_l1_loss as smooth_l1_loss
+from .ops.math import tanh as tanh
+from .ops.norm.batch_norm import batch_norm as batch_norm
+from .ops.norm.batch_norm import batch_norm_inference as batch_norm_inference
+from .ops.norm.group_norm import group_norm as group_norm
+from .ops.norm.group_norm import instance_norm as instance_norm
+from .ops.norm.layer_norm import layer_norm as layer_norm
+from .ops.norm.layer_norm import rms_norm as rms_norm
+from .ops.pool.pooling import adaptive_avg_pool1d as adaptive_avg_pool1d
+from .ops.pool.pooling import adaptive_avg_pool2d as adaptive_avg_pool2d
+from .ops.pool.pooling import adaptive_avg_pool3d as adaptive_avg_pool3d
+from .ops.pool.pooling import adaptive_max_pool1d as adaptive_max_pool1d
+from .ops.pool.pooling import adaptive_max_pool2d as adaptive_max_pool2d
+from .ops.pool.pooling import adaptive_max_pool3d as adaptive_max_pool3d
+from .ops.pool.pooling import avg_pool1d as avg_pool1d
+from .ops.pool.pooling import avg_pool2d as avg_pool2d
+from .ops.pool.pooling import avg_pool3d as avg_pool3d
+from .ops.pool.pooling import max_pool1d as max_pool1d
+from .ops.pool.pooling import max_pool2d as max_pool2d
+from .ops.pool.pooling import max_pool3d as max_pool3d
+from .ops.recurrent.dropout import drop_connect as drop_connect
+from .ops.recurrent.dropout import variational_dropout as variational_dropout
+from .ops.resize import interpolate as interpolate
+from .ops.resize import pad as pad
+from .ops.softmax import log_softmax as log_softmax
+from .ops.softmax import softmax as softmax
+from .system.public import publish as _publish
 
-__all__ = [
-    "adaptive_avg_pool1d",
-    "adaptive_avg_pool2d",
-    "adaptive_avg_pool3d",
-    "adaptive_max_pool1d",
-    "adaptive_max_pool2d",
-    "adaptive_max_pool3d",
-    "alpha_dropout",
-    "avg_pool1d",
-    "avg_pool2d",
-    "avg_pool3d",
-    "batch_norm",
-    "batch_norm_inference",
-    "binary_cross_entropy_with_logits",
-    "celu",
-    "conv1d",
-    "conv2d",
-    "conv3d",
-    "conv_transpose1d",
-    "conv_transpose2d",
-    "conv_transpose3d",
-    "cross_entropy",
-    "drop_connect",
-    "dropout",
-    "dropout1d",
-    "dropout2d",
-    "dropout3d",
-    "dropout_channel",
-    "elu",
-    "embedding",
-    "feature_alpha_dropout",
-    "gelu",
-    "glu",
-    "group_norm",
-    "hard_sigmoid",
-    "hard_swish",
-    "hard_tanh",
-    "huber_loss",
-    "identity",
-    "instance_norm",
-    "interpolate",
-    "kl_div",
-    "l1_loss",
-    "layer_norm",
-    "leaky_relu",
-    "linear",
-    "log_softmax",
-    "logsigmoid",
-    "max_pool1d",
-    "max_pool2d",
-    "max_pool3d",
-    "mish",
-    "mse_loss",
-    "nll_loss",
-    "one_hot",
-    "pad",
-    "prelu",
-    "relu",
-    "relu6",
-    "rms_norm",
-    "scaled_dot_product_attention",
-    "selu",
-    "sigmoid",
-    "silu",
-    "sinusoidal_positions",
-    "smooth_l1_loss",
-    "softmax",
-    "softplus",
-    "softsign",
-    "tanh",
-    "threshold_relu",
-    "variational_dropout",
-]
+__all__, __dir__ = _publish(__name__)

@@ -81,13 +81,12 @@ class Generator:
 
 def stream_id(name: str) -> int:
     """Return the 64-bit id of a stream's name (BLAKE2b: the same in every process)."""
-    found = _IDS.get(name)
-    if found is None:
+    if name not in _IDS:
         import hashlib
 
         digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
-        found = _IDS[name] = int.from_bytes(digest, "little")
-    return found
+        _IDS[name] = int.from_bytes(digest, "little")
+    return _IDS[name]
 
 
 _IDS: dict[str, int] = {}

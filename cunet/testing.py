@@ -22,9 +22,8 @@ def gradcheck(
 ) -> None:
     """Compare the gradients that backward gives with central differences, in float64.
 
-    All outputs are weighted at random and summed; the derivative of that sum is compared along one random
-    direction through all inputs together, and along up to three coordinates of each input. The difference
-    is ``(8 (f(x + eps) - f(x - eps)) - (f(x + 2 eps) - f(x - 2 eps))) / (12 eps)``.
+    The derivative of a random weighted sum of all outputs is compared along one random direction through all inputs
+    together, and along up to three coordinates of each: ``(8 (f(eps) - f(-eps)) - (f(2 eps) - f(-2 eps))) / (12 eps)``.
 
     Args:
         f: takes Tensors, returns a Tensor or a tuple of them; must give the same result every time (seed
@@ -32,8 +31,7 @@ def gradcheck(
         arrays: inputs of any shape, on any device; floating ones are converted to float64, others passed on.
         rng: generator of weights and directions; one with a fixed seed if not given.
         eps: step of the differences.
-        rtol: error allowed, relative to the sum of the absolute terms of the derivative.
-        atol: error allowed besides.
+        rtol, atol: error allowed, relative to the sum of the absolute terms of the derivative, and besides.
         differentiable: positions of the inputs to check; all floating arrays if not given.
 
     Raises:
@@ -47,24 +45,37 @@ def gradcheck(
         raise TypeError("gradcheck: at least one input must be an array of floating dtype")
     weights: list[Array | None] = []
     gradients = _weighted_gradients(f, inputs, which, rng, weights)
+    for where, directions in _directions(inputs, which, rng):
+        terms = [asnumpy(gradients[i] * d).ravel() for i, d in directions.items()]
+        numeric = _slope(f, inputs, directions, weights, eps)
+        allowed = atol + rtol * float(sum(np.abs(t).sum() for t in terms))
+        _compare(where, float(sum(t.sum() for t in terms)), numeric, allowed)
 
-    def total(step: float, directions: dict[int, Array]) -> float:
+
+def _slope(
+    f: Callable[..., Any],
+    inputs: Sequence[Any],
+    directions: dict[int, Array],
+    weights: Sequence[Array | None],
+    eps: float,
+) -> float:
+    """Return the derivative of the weighted sum of all outputs by central differences of fourth order."""
+
+    def total(step: float) -> float:
         moved = [_step(a, step * directions[i]) if i in directions else a for i, a in enumerate(inputs)]
         outputs = _outputs(f(*[Tensor(a) if is_array(a) else a for a in moved]))
         return sum(_dot(w, y.data) for w, y in zip(weights, outputs, strict=True) if w is not None)
 
-    for where, directions in _directions(inputs, which, rng):
-        terms = [asnumpy(gradients[i] * d).ravel() for i, d in directions.items()]
-        analytic = float(sum(t.sum() for t in terms))
-        near = total(eps, directions) - total(-eps, directions)
-        far = total(2 * eps, directions) - total(-2 * eps, directions)
-        numeric = (8 * near - far) / (12 * eps)
-        allowed = atol + rtol * float(sum(np.abs(t).sum() for t in terms))
-        if not abs(analytic - numeric) <= allowed:  # NaN must not pass
-            raise AssertionError(
-                f"gradcheck: {where}: backward gives {analytic!r}, central differences give {numeric!r}: "
-                f"{abs(analytic - numeric):.3g} apart, {allowed:.3g} allowed"
-            )
+    near, far = total(eps) - total(-eps), total(2 * eps) - total(-2 * eps)
+    return (8 * near - far) / (12 * eps)
+
+
+def _compare(where: str, analytic: float, numeric: float, allowed: float) -> None:
+    if not abs(analytic - numeric) <= allowed:  # NaN must not pass
+        raise AssertionError(
+            f"gradcheck: {where}: backward gives {analytic!r}, central differences give {numeric!r}: "
+            f"{abs(analytic - numeric):.3g} apart, {allowed:.3g} allowed"
+        )
 
 
 def parity(
@@ -88,28 +99,26 @@ def parity(
         distance in units in the last place of the CPU's result; ``relative`` the largest distance of all,
         relative to the largest element of its array.
     """
-    report = []
-    for dtype in dtypes:
-        inputs = [_to_dtype(a, dtype) for a in arrays]
-        which = [i for i, a in enumerate(inputs) if _is_floating(a)]
-        results = []
-        for place in ("cpu", device):
-            moved = [to_device(a, place) if is_array(a) else a for a in inputs]
-            values: list[Array] = []
-            gradients = _weighted_gradients(f, moved, which, np.random.default_rng(seed), [], values)
-            results.append(([asnumpy(v) for v in values], [asnumpy(gradients[i]) for i in which]))
-        (values_cpu, grads_cpu), (values_device, grads_device) = results
-        pairs = [*zip(values_device, values_cpu, strict=True), *zip(grads_device, grads_cpu, strict=True)]
-        ulps = [ulp_distance(a, b) for a, b in pairs]
-        report.append(
-            {
-                "dtype": np.dtype(dtype).name,
-                "value": max(ulps[: len(values_cpu)]),
-                "gradients": ulps[len(values_cpu) :],
-                "relative": max(_relative_distance(a, b) for a, b in pairs),
-            }
-        )
-    return report
+    return [_parity(f, [_to_dtype(a, dtype) for a in arrays], np.dtype(dtype), device, seed) for dtype in dtypes]
+
+
+def _parity(f: Callable[..., Any], inputs: list[Any], dtype: np.dtype, device: Device, seed: int) -> dict[str, Any]:
+    which = [i for i, a in enumerate(inputs) if _is_floating(a)]
+    results = []
+    for place in ("cpu", device):
+        moved = [to_device(a, place) if is_array(a) else a for a in inputs]
+        values: list[Array] = []
+        gradients = _weighted_gradients(f, moved, which, np.random.default_rng(seed), [], values)
+        results.append(([asnumpy(v) for v in values], [asnumpy(gradients[i]) for i in which]))
+    (values_cpu, grads_cpu), (values_device, grads_device) = results
+    pairs = [*zip(values_device, values_cpu, strict=True), *zip(grads_device, grads_cpu, strict=True)]
+    ulps = [ulp_distance(a, b) for a, b in pairs]
+    return {
+        "dtype": dtype.name,
+        "value": max(ulps[: len(values_cpu)]),
+        "gradients": ulps[len(values_cpu) :],
+        "relative": max(_relative_distance(a, b) for a, b in pairs),
+    }
 
 
 def ulp_distance(a: np.ndarray, reference: np.ndarray) -> float:
@@ -182,8 +191,8 @@ def _directions(
     yield "along a random direction through all inputs", random
     for i in which:
         shape, size = inputs[i].shape, inputs[i].size
-        for flat in rng.choice(size, min(size, 3), replace=False) if size else ():
-            at = tuple(int(k) for k in np.unravel_index(flat, shape))
+        for position in rng.choice(size, min(size, 3), replace=False) if size else ():
+            at = tuple(int(k) for k in np.unravel_index(position, shape))
             one = np.zeros(shape)
             one[at] = 1
             yield f"input {i} of shape {shape} at {at}", {i: like(one, inputs[i])}

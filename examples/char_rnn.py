@@ -131,10 +131,10 @@ def main():
     for epoch in range(1, args.epochs + 1):
         begin = time.perf_counter()
         learned = train_epoch(model, optimizer, train, args, device)
-        found = evaluate(model, test, args, device)
+        tested = evaluate(model, test, args, device)
         spent = time.perf_counter() - begin
         print(
-            f"epoch {epoch}: {learned:.3f} bits per character, {found:.3f} on the test text, {spent:.1f} s", flush=True
+            f"epoch {epoch}: {learned:.3f} bits per character, {tested:.3f} on the test text, {spent:.1f} s", flush=True
         )
     print(sample(model, "def ", 400, args.temperature, args.seed, device))
 

@@ -1,21 +1,15 @@
 """Datasets and loaders."""
 
-from .digits import Digits
-from .idx import CorruptFile, read_idx, write_idx
-from .images import DatasetUnavailable, Images
-from .load import load_images
-from .loader import Loader, collate
-from .mnist import MNIST
+from ..system.public import publish as _publish
+from .digits import Digits as Digits
+from .idx import CorruptFile as CorruptFile
+from .idx import read_idx as read_idx
+from .idx import write_idx as write_idx
+from .images import DatasetUnavailable as DatasetUnavailable
+from .images import Images as Images
+from .load import load_images as load_images
+from .loader import Loader as Loader
+from .loader import collate as collate
+from .mnist import MNIST as MNIST
 
-__all__ = [
-    "MNIST",
-    "CorruptFile",
-    "DatasetUnavailable",
-    "Digits",
-    "Images",
-    "Loader",
-    "collate",
-    "load_images",
-    "read_idx",
-    "write_idx",
-]
+__all__, __dir__ = _publish(__name__)

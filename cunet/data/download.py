@@ -46,32 +46,41 @@ def fetch(urls: Sequence[str], target: Path, sha256: str, *, max_bytes: int, tim
     Raises:
         DownloadFailed: no mirror gave the file.
     """
+    reasons: list[str] = []
+    for url in urls:
+        for _ in range(_TRIES):
+            reason, again = _attempt(url, target, sha256, max_bytes, timeout)
+            if reason is None:
+                return
+            reasons.append(f"{url}: {reason}")
+            if not again:
+                break
+    raise DownloadFailed("; ".join(reasons) or "no mirrors given")
+
+
+def _attempt(url: str, target: Path, sha256: str, max_bytes: int, timeout: float) -> tuple[str | None, bool]:
+    """Download one copy into place; return why that failed (None: it did not), and whether to ask once more."""
     # here, not at the top: these take longer to import than the rest of cunet
     import tempfile
     from http.client import HTTPException
     from urllib.error import HTTPError, URLError
 
-    reasons = []
-    for url in urls:
-        for _ in range(_TRIES):
-            handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-            os.close(handle)
-            part = Path(name)
-            try:
-                _transfer(url, part, max_bytes, timeout)
-                _check(part, url, sha256)
-                os.replace(part, target)
-                return
-            except (URLError, DownloadFailed) as error:  # refused, unknown, or not the file: no use asking again
-                reasons.append(f"{url}: {error}")
-                if isinstance(error, HTTPError):
-                    error.close()
-                break
-            except (OSError, HTTPException) as error:  # broke off: may work the next time
-                reasons.append(f"{url}: broke off ({error or type(error).__name__})")
-            finally:
-                part.unlink(missing_ok=True)
-    raise DownloadFailed("; ".join(reasons) or "no mirrors given")
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+    os.close(handle)
+    part = Path(name)
+    try:
+        _transfer(url, part, max_bytes, timeout)
+        _check(part, url, sha256)
+        os.replace(part, target)
+        return None, False
+    except (URLError, DownloadFailed) as error:  # refused, unknown, or not the file: no use asking again
+        if isinstance(error, HTTPError):
+            error.close()
+        return str(error), False
+    except (OSError, HTTPException) as error:  # broke off: may work the next time
+        return f"broke off ({error or type(error).__name__})", True
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _transfer(url: str, part: Path, max_bytes: int, timeout: float) -> None:
@@ -94,11 +103,11 @@ def _transfer(url: str, part: Path, max_bytes: int, timeout: float) -> None:
 
 def _check(part: Path, url: str, sha256: str) -> None:
     try:
-        found = content_sha256(part)
+        digest = content_sha256(part)
     except CorruptFile as error:
         raise DownloadFailed("sent a damaged file") from error
-    if found != sha256:
-        raise DownloadFailed(f"sent other content (SHA-256 {found[:12]}..., required {sha256[:12]}...)")
+    if digest != sha256:
+        raise DownloadFailed(f"sent other content (SHA-256 {digest[:12]}..., required {sha256[:12]}...)")
 
 
 def _progress(name: str, total: int | None) -> Any:

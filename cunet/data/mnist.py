@@ -105,8 +105,8 @@ class MNIST(Images):
 
 
 def _find_all(folder: Path, files: Sequence[IdxFile]) -> list[Path] | None:
-    found = [path for file in files if (path := file.find(folder))]
-    return found if len(found) == len(files) else None
+    paths = [path for file in files if (path := file.find(folder))]
+    return paths if len(paths) == len(files) else None
 
 
 def _in_root(root: Path, files: Sequence[IdxFile]) -> list[Path]:

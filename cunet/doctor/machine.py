@@ -111,9 +111,9 @@ def _gpu(cupy: Any, index: int) -> dict[str, Any]:
 
 def _advice(info: dict[str, Any]) -> str:
     """Return what to install or change, or "" if all is well."""
-    found = info["cupy"]
-    if len(found) > 1:
-        return f"Several CuPy packages are installed ({', '.join(found)}): uninstall all of them, then install one."
+    packages = info["cupy"]
+    if len(packages) > 1:
+        return f"Several CuPy packages are installed ({', '.join(packages)}): uninstall all of them, then install one."
     if not info["problem"]:
         return ""
     driver, devices = info["nvidia_driver"], info["nvidia_devices"]
@@ -127,10 +127,10 @@ def _advice(info: dict[str, Any]) -> str:
     major = min(int(version[1]), 13)
     if major < 12:
         return f"The driver {driver} at most: update it to one that supports CUDA 12 or later."
-    if found and found[0].startswith(f"cupy-cuda{major}x "):
+    if packages and packages[0].startswith(f"cupy-cuda{major}x "):
         return (
             f"CuPy fits the driver, but does not work: CUDA's libraries may be missing"
             f' (pip install "cupy-cuda{major}x[ctk]"), or CuPy broken (uninstall it, install it again).'
         )
-    remove = f"pip uninstall {found[0].split()[0]}, then " if found else ""
+    remove = f"pip uninstall {packages[0].split()[0]}, then " if packages else ""
     return f'The driver {driver}: {remove}pip install "cunet[cuda{major}]".'

@@ -1,190 +1,116 @@
 """Layers and containers, under PyTorch's names."""
 
-from .activation import (
-    CELU,
-    ELU,
-    GELU,
-    GLU,
-    SELU,
-    Hardsigmoid,
-    Hardswish,
-    Hardtanh,
-    LeakyReLU,
-    LogSigmoid,
-    LogSoftmax,
-    Mish,
-    PReLU,
-    ReLU,
-    ReLU6,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Softplus,
-    Softsign,
-    Tanh,
-    ThresholdedReLU,
-)
-from .attention import MultiheadAttention, PositionalEncoding
-from .batch_norm import BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, RunningStatistics, recompute_batch_norm
-from .container import ModuleDict, ModuleList, Sequential
-from .conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
-from .dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
-from .fold import fold_batch_norm
-from .linear import Bilinear, Embedding, Flatten, Identity, Linear
-from .loss import BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, KLDivLoss, L1Loss, MSELoss, NLLLoss, SmoothL1Loss
-from .module import Module, Parameter
-from .norm import GroupNorm, InstanceNorm, InstanceNorm1d, InstanceNorm2d, InstanceNorm3d, LayerNorm, RMSNorm
-from .pool import (
-    AdaptiveAvgPool1d,
-    AdaptiveAvgPool2d,
-    AdaptiveAvgPool3d,
-    AdaptiveMaxPool1d,
-    AdaptiveMaxPool2d,
-    AdaptiveMaxPool3d,
-    AvgPool1d,
-    AvgPool2d,
-    AvgPool3d,
-    CircularPad1d,
-    CircularPad2d,
-    CircularPad3d,
-    MaxPool1d,
-    MaxPool2d,
-    MaxPool3d,
-    ReflectionPad1d,
-    ReflectionPad2d,
-    ReflectionPad3d,
-    ReplicationPad1d,
-    ReplicationPad2d,
-    ReplicationPad3d,
-    Upsample,
-    ZeroPad1d,
-    ZeroPad2d,
-    ZeroPad3d,
-)
-from .recurrent import GRU, LSTM, RNN
-from .recurrent_cells import GRUCell, LSTMCell, RNNCell
-from .recurrent_dropout import DropConnect, VariationalDropout
-from .recurrent_norm import (
-    LayerNormGRU,
-    LayerNormGRUCell,
-    LayerNormLSTM,
-    LayerNormLSTMCell,
-    LayerNormRNN,
-    LayerNormRNNCell,
-)
-from .report import VarianceReport, variance_report
-from .transformer import TransformerEncoder, TransformerEncoderLayer
+from ..system.public import publish as _publish
+from .activation import CELU as CELU
+from .activation import ELU as ELU
+from .activation import GELU as GELU
+from .activation import GLU as GLU
+from .activation import SELU as SELU
+from .activation import Hardsigmoid as Hardsigmoid
+from .activation import Hardswish as Hardswish
+from .activation import Hardtanh as Hardtanh
+from .activation import LeakyReLU as LeakyReLU
+from .activation import LogSigmoid as LogSigmoid
+from .activation import LogSoftmax as LogSoftmax
+from .activation import Mish as Mish
+from .activation import PReLU as PReLU
+from .activation import ReLU as ReLU
+from .activation import ReLU6 as ReLU6
+from .activation import Sigmoid as Sigmoid
+from .activation import SiLU as SiLU
+from .activation import Softmax as Softmax
+from .activation import Softplus as Softplus
+from .activation import Softsign as Softsign
+from .activation import Tanh as Tanh
+from .activation import ThresholdedReLU as ThresholdedReLU
+from .attention import MultiheadAttention as MultiheadAttention
+from .attention import PositionalEncoding as PositionalEncoding
+from .batch_norm import BatchNorm as BatchNorm
+from .batch_norm import BatchNorm1d as BatchNorm1d
+from .batch_norm import BatchNorm2d as BatchNorm2d
+from .batch_norm import BatchNorm3d as BatchNorm3d
+from .batch_norm import RunningStatistics as RunningStatistics
+from .batch_norm import recompute_batch_norm as recompute_batch_norm
+from .container import ModuleDict as ModuleDict
+from .container import ModuleList as ModuleList
+from .container import Sequential as Sequential
+from .conv import Conv1d as Conv1d
+from .conv import Conv2d as Conv2d
+from .conv import Conv3d as Conv3d
+from .conv import ConvTranspose1d as ConvTranspose1d
+from .conv import ConvTranspose2d as ConvTranspose2d
+from .conv import ConvTranspose3d as ConvTranspose3d
+from .dropout import AlphaDropout as AlphaDropout
+from .dropout import Dropout as Dropout
+from .dropout import Dropout1d as Dropout1d
+from .dropout import Dropout2d as Dropout2d
+from .dropout import Dropout3d as Dropout3d
+from .dropout import FeatureAlphaDropout as FeatureAlphaDropout
+from .fold import fold_batch_norm as fold_batch_norm
+from .linear import Bilinear as Bilinear
+from .linear import Embedding as Embedding
+from .linear import Flatten as Flatten
+from .linear import Identity as Identity
+from .linear import Linear as Linear
+from .loss import BCEWithLogitsLoss as BCEWithLogitsLoss
+from .loss import CrossEntropyLoss as CrossEntropyLoss
+from .loss import HuberLoss as HuberLoss
+from .loss import KLDivLoss as KLDivLoss
+from .loss import L1Loss as L1Loss
+from .loss import MSELoss as MSELoss
+from .loss import NLLLoss as NLLLoss
+from .loss import SmoothL1Loss as SmoothL1Loss
+from .module import Module as Module
+from .norm import GroupNorm as GroupNorm
+from .norm import InstanceNorm as InstanceNorm
+from .norm import InstanceNorm1d as InstanceNorm1d
+from .norm import InstanceNorm2d as InstanceNorm2d
+from .norm import InstanceNorm3d as InstanceNorm3d
+from .norm import LayerNorm as LayerNorm
+from .norm import RMSNorm as RMSNorm
+from .parameter import Parameter as Parameter
+from .pool import AdaptiveAvgPool1d as AdaptiveAvgPool1d
+from .pool import AdaptiveAvgPool2d as AdaptiveAvgPool2d
+from .pool import AdaptiveAvgPool3d as AdaptiveAvgPool3d
+from .pool import AdaptiveMaxPool1d as AdaptiveMaxPool1d
+from .pool import AdaptiveMaxPool2d as AdaptiveMaxPool2d
+from .pool import AdaptiveMaxPool3d as AdaptiveMaxPool3d
+from .pool import AvgPool1d as AvgPool1d
+from .pool import AvgPool2d as AvgPool2d
+from .pool import AvgPool3d as AvgPool3d
+from .pool import CircularPad1d as CircularPad1d
+from .pool import CircularPad2d as CircularPad2d
+from .pool import CircularPad3d as CircularPad3d
+from .pool import MaxPool1d as MaxPool1d
+from .pool import MaxPool2d as MaxPool2d
+from .pool import MaxPool3d as MaxPool3d
+from .pool import ReflectionPad1d as ReflectionPad1d
+from .pool import ReflectionPad2d as ReflectionPad2d
+from .pool import ReflectionPad3d as ReflectionPad3d
+from .pool import ReplicationPad1d as ReplicationPad1d
+from .pool import ReplicationPad2d as ReplicationPad2d
+from .pool import ReplicationPad3d as ReplicationPad3d
+from .pool import Upsample as Upsample
+from .pool import ZeroPad1d as ZeroPad1d
+from .pool import ZeroPad2d as ZeroPad2d
+from .pool import ZeroPad3d as ZeroPad3d
+from .recurrent import GRU as GRU
+from .recurrent import LSTM as LSTM
+from .recurrent import RNN as RNN
+from .recurrent_cells import GRUCell as GRUCell
+from .recurrent_cells import LSTMCell as LSTMCell
+from .recurrent_cells import RNNCell as RNNCell
+from .recurrent_dropout import DropConnect as DropConnect
+from .recurrent_dropout import VariationalDropout as VariationalDropout
+from .recurrent_norm import LayerNormGRU as LayerNormGRU
+from .recurrent_norm import LayerNormGRUCell as LayerNormGRUCell
+from .recurrent_norm import LayerNormLSTM as LayerNormLSTM
+from .recurrent_norm import LayerNormLSTMCell as LayerNormLSTMCell
+from .recurrent_norm import LayerNormRNN as LayerNormRNN
+from .recurrent_norm import LayerNormRNNCell as LayerNormRNNCell
+from .report import VarianceReport as VarianceReport
+from .report import variance_report as variance_report
+from .transformer import TransformerEncoder as TransformerEncoder
+from .transformer import TransformerEncoderLayer as TransformerEncoderLayer
 
-__all__ = [
-    "AdaptiveAvgPool1d",
-    "AdaptiveAvgPool2d",
-    "AdaptiveAvgPool3d",
-    "AdaptiveMaxPool1d",
-    "AdaptiveMaxPool2d",
-    "AdaptiveMaxPool3d",
-    "AlphaDropout",
-    "AvgPool1d",
-    "AvgPool2d",
-    "AvgPool3d",
-    "BCEWithLogitsLoss",
-    "BatchNorm",
-    "BatchNorm1d",
-    "BatchNorm2d",
-    "BatchNorm3d",
-    "Bilinear",
-    "CELU",
-    "CircularPad1d",
-    "CircularPad2d",
-    "CircularPad3d",
-    "Conv1d",
-    "Conv2d",
-    "Conv3d",
-    "ConvTranspose1d",
-    "ConvTranspose2d",
-    "ConvTranspose3d",
-    "CrossEntropyLoss",
-    "DropConnect",
-    "Dropout",
-    "Dropout1d",
-    "Dropout2d",
-    "Dropout3d",
-    "ELU",
-    "Embedding",
-    "FeatureAlphaDropout",
-    "Flatten",
-    "GELU",
-    "GLU",
-    "GRU",
-    "GRUCell",
-    "GroupNorm",
-    "Hardsigmoid",
-    "Hardswish",
-    "Hardtanh",
-    "HuberLoss",
-    "Identity",
-    "InstanceNorm",
-    "InstanceNorm1d",
-    "InstanceNorm2d",
-    "InstanceNorm3d",
-    "KLDivLoss",
-    "L1Loss",
-    "LSTM",
-    "LSTMCell",
-    "LayerNorm",
-    "LayerNormGRU",
-    "LayerNormGRUCell",
-    "LayerNormLSTM",
-    "LayerNormLSTMCell",
-    "LayerNormRNN",
-    "LayerNormRNNCell",
-    "LeakyReLU",
-    "Linear",
-    "LogSigmoid",
-    "LogSoftmax",
-    "MSELoss",
-    "MaxPool1d",
-    "MaxPool2d",
-    "MaxPool3d",
-    "Mish",
-    "Module",
-    "ModuleDict",
-    "ModuleList",
-    "MultiheadAttention",
-    "NLLLoss",
-    "PReLU",
-    "Parameter",
-    "PositionalEncoding",
-    "RMSNorm",
-    "RNN",
-    "RNNCell",
-    "ReLU",
-    "ReLU6",
-    "ReflectionPad1d",
-    "ReflectionPad2d",
-    "ReflectionPad3d",
-    "ReplicationPad1d",
-    "ReplicationPad2d",
-    "ReplicationPad3d",
-    "RunningStatistics",
-    "SELU",
-    "Sequential",
-    "SiLU",
-    "Sigmoid",
-    "SmoothL1Loss",
-    "Softmax",
-    "Softplus",
-    "Softsign",
-    "Tanh",
-    "ThresholdedReLU",
-    "TransformerEncoder",
-    "TransformerEncoderLayer",
-    "Upsample",
-    "VarianceReport",
-    "VariationalDropout",
-    "ZeroPad1d",
-    "ZeroPad2d",
-    "ZeroPad3d",
-    "fold_batch_norm",
-    "recompute_batch_norm",
-    "variance_report",
-]
+__all__, __dir__ = _publish(__name__)

@@ -17,8 +17,8 @@ from ..ops.activation.registry import find
 from ..ops.math import tanh
 from ..random import Generator
 from .function_layer import Unary
-from .linear import _check_sizes, make_parameter
 from .module import Module
+from .parameter import check_sizes, make_parameter
 
 
 def as_activation(who: str, given: Any) -> Callable[..., Any] | None:
@@ -197,7 +197,7 @@ class PReLU(Module):
         generator: Generator | None = None,
         dtype: Any = np.float32,
     ) -> None:
-        _check_sizes("PReLU", num_parameters=num_parameters)
+        check_sizes("PReLU", num_parameters=num_parameters)
         self.axis = axis
         self.weight = make_parameter((num_parameters,), init, 0.25, generator, dtype)
 

@@ -16,8 +16,9 @@ from ..ops.linalg import linear
 from ..ops.math import add
 from ..ops.reduce import mean
 from ..random import Generator
-from .linear import Linear, _check_sizes, make_parameter
+from .linear import Linear
 from .module import Module
+from .parameter import check_sizes, make_parameter
 
 
 class MultiheadAttention(Module):
@@ -30,7 +31,7 @@ class MultiheadAttention(Module):
         bias: whether the projections have biases.
         kdim, vdim: lengths of keys and values; by default E.
         batch_first: whether inputs and outputs are (N, L, E), not (L, N, E).
-        generator: where the weights are drawn from: Xavier's uniform law for the input projections.
+        generator: where the weights are drawn from: `xavier_uniform` for the input projections.
         mask_generator: where dropout masks are drawn from; by default the stream "dropout" of `cunet.manual_seed`.
         dtype: floating dtype of the parameters.
 
@@ -57,20 +58,20 @@ class MultiheadAttention(Module):
         mask_generator: Generator | None = None,
         dtype: Any = np.float32,
     ) -> None:
-        _check_sizes("MultiheadAttention", embed_dim=embed_dim, num_heads=num_heads)
+        check_sizes("MultiheadAttention", embed_dim=embed_dim, num_heads=num_heads)
         if embed_dim % num_heads:
             raise ValueError(f"MultiheadAttention: num_heads must divide embed_dim = {embed_dim}, got {num_heads}")
         threshold_of("MultiheadAttention", dropout)
         self.embed_dim, self.num_heads, self.dropout, self.batch_first = embed_dim, num_heads, dropout, batch_first
         self.mask_generator = mask_generator
-        law = initialisers.xavier_uniform()
+        distribution = initialisers.xavier_uniform()
         self.in_proj_weight = None
         if {kdim, vdim} <= {None, embed_dim}:
-            self.in_proj_weight = make_parameter((3 * embed_dim, embed_dim), None, law, generator, dtype)
+            self.in_proj_weight = make_parameter((3 * embed_dim, embed_dim), None, distribution, generator, dtype)
         else:
-            self.q_proj_weight = make_parameter((embed_dim, embed_dim), None, law, generator, dtype)
-            self.k_proj_weight = make_parameter((embed_dim, kdim or embed_dim), None, law, generator, dtype)
-            self.v_proj_weight = make_parameter((embed_dim, vdim or embed_dim), None, law, generator, dtype)
+            self.q_proj_weight = make_parameter((embed_dim, embed_dim), None, distribution, generator, dtype)
+            self.k_proj_weight = make_parameter((embed_dim, kdim or embed_dim), None, distribution, generator, dtype)
+            self.v_proj_weight = make_parameter((embed_dim, vdim or embed_dim), None, distribution, generator, dtype)
         zeros = initialisers.zeros()
         self.in_proj_bias = make_parameter((3 * embed_dim,), None, zeros, generator, dtype) if bias else None
         self.out_proj = Linear(embed_dim, embed_dim, bias, bias_init=zeros, generator=generator, dtype=dtype)
@@ -88,18 +89,15 @@ class MultiheadAttention(Module):
     ) -> tuple[Tensor, Tensor | None]:
         """Attend from queries to keys.
 
-        Masks of bools say, as PyTorch's do here, what is left out: the contrary of
-        `cunet.functional.scaled_dot_product_attention`. A query that may attend to nothing gets the bias of
-        `out_proj`; PyTorch gives NaN.
+        Bool masks say, as PyTorch's do here, what is left out: the contrary of `F.scaled_dot_product_attention`.
+        A query that may attend to nothing gets the bias of `out_proj`; PyTorch gives NaN.
 
         Args:
             query: shape (L, N, E), or (N, L, E) with batch_first, or (L, E).
             key, value: shapes (S, N, kdim) and (S, N, vdim), or as the query.
             key_padding_mask: shape (N, S), or (S,): bool, True where a key is padding; or floating, added.
-            need_weights: whether to return the attention weights.
-            attn_mask: shape (L, S) or (N * num_heads, L, S): bool, True where a query may not attend; or floating,
-                added.
-            average_attn_weights: whether the weights are averaged over the heads.
+            attn_mask: shape (L, S) or (N * num_heads, L, S): True where a query may not attend; or floating, added.
+            need_weights, average_attn_weights: whether to return the attention weights, and their mean over the heads.
             is_causal: whether query i may attend to keys 0 to i only, besides all masks.
 
         Returns:
@@ -108,35 +106,29 @@ class MultiheadAttention(Module):
         Raises:
             ValueError: shapes do not fit together.
         """
+        q, k, v, single = self._projected(query, key, value)
+        mask = self._mask(attn_mask, key_padding_mask, q, k)
+        y, weights = attention(
+            q, k, v, mask, self.dropout, is_causal, training=self.training, generator=self.mask_generator
+        )
+        out = self.out_proj(self._merged(y, single))
+        if not need_weights:
+            return out, None
+        weights = mean(weights, axis=1) if average_attn_weights else weights
+        return out, reshape(weights, shape=weights.shape[1:]) if single else weights
+
+    def _projected(self, query: Any, key: Any, value: Any) -> tuple[Tensor, Tensor, Tensor, bool]:
+        """Return queries, keys and values of all heads, (N, heads, L, E / heads), and whether there was no batch."""
         same = key is query and value is query
         query, key, value = (x if isinstance(x, Tensor) else Tensor(as_array(x)) for x in (query, key, value))
-        single = query.ndim == 2
         if query.ndim not in (2, 3) or query.shape[-1] != self.embed_dim or not query.ndim == key.ndim == value.ndim:
             raise ValueError(
                 f"MultiheadAttention: query must have shape (L, N, {self.embed_dim}) or one axis less, and key and "
                 f"value as many axes, got {query.shape}, {key.shape} and {value.shape}"
             )
-        q, k, v = self._project(query, key, value, same)
-        q, k, v = (self._heads(x, single) for x in (q, k, v))
-        mask = self._mask(attn_mask, key_padding_mask, q, k)
-        y, weights = attention(
-            q,
-            k,
-            v,
-            mask,
-            self.dropout,
-            is_causal,
-            training=self.training,
-            generator=self.mask_generator,
-        )
-        length, batch = q.shape[2], q.shape[0]
-        y = transpose(y, axes=(0, 2, 1, 3) if self.batch_first or single else (2, 0, 1, 3))
-        outer = (length,) if single else (batch, length) if self.batch_first else (length, batch)
-        out = self.out_proj(reshape(y, shape=(*outer, self.embed_dim)))
-        if not need_weights:
-            return out, None
-        weights = mean(weights, axis=1) if average_attn_weights else weights
-        return out, reshape(weights, shape=weights.shape[1:]) if single else weights
+        single = query.ndim == 2
+        q, k, v = (self._heads(x, single) for x in self._project(query, key, value, same))
+        return q, k, v, single
 
     def _project(self, query: Tensor, key: Tensor, value: Tensor, same: bool) -> Any:
         """Return queries, keys and values as the heads want them, (..., E) each; one product if they are the same."""
@@ -154,6 +146,13 @@ class MultiheadAttention(Module):
         outer = (1, *x.shape[:1]) if single else x.shape[:2]
         parts = reshape(x, shape=(*outer, self.num_heads, self.embed_dim // self.num_heads))
         return transpose(parts, axes=(0, 2, 1, 3) if self.batch_first or single else (1, 2, 0, 3))
+
+    def _merged(self, y: Tensor, single: bool) -> Tensor:
+        """Return (N, heads, L, E / heads) as (L, N, E) in the module's layout: the inverse of `_heads`."""
+        batch, _, length, _ = y.shape
+        y = transpose(y, axes=(0, 2, 1, 3) if self.batch_first or single else (2, 0, 1, 3))
+        outer = (length,) if single else (batch, length) if self.batch_first else (length, batch)
+        return reshape(y, shape=(*outer, self.embed_dim))
 
     def _mask(self, attn_mask: Any, key_padding_mask: Any, q: Tensor, k: Tensor) -> Any:
         """Return one mask for `attention` from both of the module's, or None."""
@@ -211,7 +210,7 @@ class PositionalEncoding(Module):
     """
 
     def __init__(self, d_model: int, dropout: float = 0.1, batch_first: bool = False) -> None:
-        _check_sizes("PositionalEncoding", d_model=d_model)
+        check_sizes("PositionalEncoding", d_model=d_model)
         threshold_of("PositionalEncoding", dropout)
         self.d_model, self.dropout, self.batch_first = d_model, dropout, batch_first
         self._table = Tensor(sinusoidal_positions(0, d_model))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,8 +13,8 @@ from ..device import Array, accumulator, array_module, like
 from ..kernels import elementwise
 from ..ops.norm import batch_norm as ops
 from .activation import as_activation
-from .linear import _check_sizes, make_parameter
-from .module import Module, Parameter
+from .module import Module
+from .parameter import Parameter, check_sizes, make_parameter
 
 
 @elementwise(
@@ -26,6 +26,14 @@ from .module import Module, Parameter
 def blend_statistics(running_mean, running_var, mean, var, weight, keep, scale, cross):
     d = mean - running_mean
     return (1 - weight) * running_mean + weight * mean, keep * running_var + scale * var + cross * (d * d)
+
+
+class Statistics(NamedTuple):
+    """Values per channel that population statistics are of (else 0), and the running mean and variance."""
+
+    values: int
+    mean: Array
+    var: Array
 
 
 class RunningStatistics(Module):
@@ -48,7 +56,7 @@ class RunningStatistics(Module):
         dtype: Any,
     ) -> None:
         who = type(self).__name__
-        _check_sizes(who, num_features=num_features)
+        check_sizes(who, num_features=num_features)
         if momentum is not None and not 0 <= momentum <= 1:
             raise ValueError(f"{who}: momentum must be None or within [0, 1], the weight of the new, got {momentum}")
         self.num_features, self.eps, self.momentum, self.axis = num_features, eps, momentum, axis
@@ -62,16 +70,24 @@ class RunningStatistics(Module):
             self.running_mean = Tensor(np.zeros(num_features, wide))
             self.running_var = Tensor(np.ones(num_features, wide))
             self.num_batches_tracked = Tensor(np.zeros((), np.int64))
-        self._seen = 0  # values per channel in population statistics; those of a loaded state are not continued
+        self._count = 0  # values per channel in population statistics; those of a loaded state are not continued
 
     def reset_running_stats(self) -> None:
         """Go back to mean 0 and variance 1, with no batch seen."""
-        self._seen = 0
+        self._count = 0
         if self.running_mean is not None:
             xp = array_module(self.running_mean.data)
             self.running_mean.data = xp.zeros_like(self.running_mean.data)
             self.running_var.data = xp.ones_like(self.running_var.data)
             self.num_batches_tracked.data = xp.zeros_like(self.num_batches_tracked.data)
+
+    def statistics(self) -> Statistics:
+        """Return the running statistics as they are; updates put new arrays in their place."""
+        return Statistics(self._count, self.running_mean.data, self.running_var.data)
+
+    def restore(self, statistics: Statistics) -> None:
+        """Go back to what `statistics` returned."""
+        self._count, self.running_mean.data, self.running_var.data = statistics
 
     def _checked(self, x: Any) -> Any:
         """Return the input, a nested list as an array, if its shape fits."""
@@ -206,8 +222,8 @@ class BatchNorm(RunningStatistics):
 
     def _join(self, mean: Array, var: Array, count: int) -> None:
         """Join the statistics of a batch with those of all before it (Chan et al. 1983, equation 1.5)."""
-        before, lost = self._seen, int(self.unbiased)
-        self._seen = total = before + count
+        before, lost = self._count, int(self.unbiased)
+        self._count = total = before + count
         divisor = total - lost
         keep = max(before - lost, 0) / divisor
         self._blend(mean, var, count / total, keep, count / divisor, before * count / total / divisor)
@@ -250,9 +266,7 @@ def recompute_batch_norm(model: Module, batches: Iterable[Any], run: Callable[[A
     Source: Ioffe and Szegedy 2015, algorithm 2, lines 8-12; Wu and Johnson 2021, arXiv:2105.07576, section 3.
     """
     layers = [m for m in model.modules() if isinstance(m, BatchNorm) and m.running_mean is not None]
-    before = [
-        (m, m.stats, m._seen, m.running_mean.data, m.running_var.data, m.num_batches_tracked.data) for m in layers
-    ]
+    before = [(m, m.stats, m.num_batches_tracked.data, m.statistics()) for m in layers]
     done = False
     try:
         with no_grad(), model.evaluating():
@@ -268,10 +282,10 @@ def recompute_batch_norm(model: Module, batches: Iterable[Any], run: Callable[[A
         done = False
         raise
     finally:
-        for layer, stats, seen, mean, var, tracked in before:
+        for layer, stats, tracked, statistics in before:
             layer.stats, layer.num_batches_tracked.data = stats, tracked
-            if not done or not layer._seen:  # an error, or a layer that the model does not use
-                layer._seen, layer.running_mean.data, layer.running_var.data = seen, mean, var
+            if not done or not layer.statistics().values:  # an error, or a layer that the model does not use
+                layer.restore(statistics)
 
 
 def _run(model: Module, batch: Any) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from .module import Module, observed
+from .module import Module
+from .observe import observed
 
 Layer = Callable[..., Any]
 

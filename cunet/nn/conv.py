@@ -13,14 +13,14 @@ from ..ops.conv import convolution as ops
 from ..ops.resize import pad
 from ..ops.windows import per_axis
 from ..random import Generator
-from .linear import _check_sizes, _uniform_by_fan, make_parameter
 from .module import Module
+from .parameter import check_sizes, make_parameter, uniform_by_fan_in
 
 _PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
-class _Conv(Module):
-    """What convolution layers share: settings and parameters."""
+class ConvBase(Module):
+    """Base of the convolution layers: settings and parameters."""
 
     ndim: int
     transposed = False
@@ -37,7 +37,7 @@ class _Conv(Module):
         channels_last: bool,
     ) -> None:
         who = type(self).__name__
-        _check_sizes(who, in_channels=in_channels, out_channels=out_channels, groups=groups)
+        check_sizes(who, in_channels=in_channels, out_channels=out_channels, groups=groups)
         if in_channels % groups or out_channels % groups:
             raise ValueError(
                 f"{who}: groups must divide in_channels = {in_channels} and out_channels = {out_channels}, got {groups}"
@@ -55,10 +55,10 @@ class _Conv(Module):
         )
         shape = (first, second // self.groups, *self.kernel_size)
         fans = initialisers.fans(shape, transposed=self.transposed, groups=self.groups)
-        # PyTorch's law is that of kaiming_uniform(a=sqrt(5)), whose fan_in is this also where it is transposed.
-        law = _uniform_by_fan(math.prod(shape[1:]))
-        self.weight = make_parameter(shape, init, law, generator, dtype, fans)
-        self.bias = make_parameter((self.out_channels,), bias_init, law, generator, dtype) if bias else None
+        # PyTorch's is that of kaiming_uniform(a=sqrt(5)), whose fan_in is this also where it is transposed.
+        distribution = uniform_by_fan_in(math.prod(shape[1:]))
+        self.weight = make_parameter(shape, init, distribution, generator, dtype, fans)
+        self.bias = make_parameter((self.out_channels,), bias_init, distribution, generator, dtype) if bias else None
 
     def extra_repr(self) -> str:
         """Show the sizes, and what differs from the plainest layer."""
@@ -73,7 +73,7 @@ class _Conv(Module):
         return ", ".join(parts + ([] if self.bias is not None else ["bias=False"]))
 
 
-class _ConvNd(_Conv):
+class _ConvNd(ConvBase):
     """Convolution: ``y[n, o] = bias[o] + sum over c of weight[o, c] * x[n, c]``, kernel not flipped.
 
     Args:
@@ -87,8 +87,8 @@ class _ConvNd(_Conv):
         bias: whether to add a bias. Before a batch norm it can be left out: its gradient there is 0.
         padding_mode: "zeros", "reflect", "replicate" or "circular".
         channels_last: input and output are (N, *spatial, C); the weight's shape does not change.
-        init, bias_init, generator, dtype: see `Linear`; the default law is PyTorch's, U(-1/sqrt(n), 1/sqrt(n)) with
-            n = in_channels / groups * prod(kernel_size).
+        init, bias_init, generator, dtype: see `Linear`; the default distribution is PyTorch's,
+            U(-1/sqrt(n), 1/sqrt(n)) with n = in_channels / groups * prod(kernel_size).
 
     Attributes:
         weight: shape (out_channels, in_channels / groups, *kernel_size).
@@ -132,7 +132,7 @@ class _ConvNd(_Conv):
         return conv(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups, self.channels_last)
 
 
-class _ConvTransposeNd(_Conv):
+class _ConvTransposeNd(ConvBase):
     """Transposed convolution: the gradient of a convolution with respect to its input, which upsamples.
 
     Args:
@@ -142,8 +142,8 @@ class _ConvTransposeNd(_Conv):
         padding: how much is cut off both ends.
         output_padding: how much longer the output is at the end; less than stride or dilation.
         groups, bias, dilation, channels_last: see the convolution.
-        init, bias_init, generator, dtype: see `Linear`; the default law is PyTorch's, U(-1/sqrt(n), 1/sqrt(n)) with
-            n = out_channels / groups * prod(kernel_size).
+        init, bias_init, generator, dtype: see `Linear`; the default distribution is PyTorch's,
+            U(-1/sqrt(n), 1/sqrt(n)) with n = out_channels / groups * prod(kernel_size).
 
     Attributes:
         weight: shape (in_channels, out_channels / groups, *kernel_size).

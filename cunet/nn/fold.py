@@ -8,9 +8,10 @@ from typing import Any
 from ..device import Array, accumulator, array_module
 from .batch_norm import BatchNorm
 from .container import Sequential
-from .conv import _Conv
+from .conv import ConvBase
 from .linear import Identity, Linear
-from .module import Module, Parameter
+from .module import Module
+from .parameter import Parameter
 
 
 def fold_batch_norm(model: Module) -> Module:
@@ -65,7 +66,7 @@ def _inside(value: Any) -> list[Any]:
 def _fold_pairs(layers: Sequential, uses: dict[int, int]) -> None:
     for k in range(len(layers) - 1):
         layer, norm = layers[k], layers[k + 1]
-        if isinstance(layer, (Linear, _Conv)) and isinstance(norm, BatchNorm) and _fits(layer, norm, uses):
+        if isinstance(layer, (Linear, ConvBase)) and isinstance(norm, BatchNorm) and _fits(layer, norm, uses):
             _merge(layer, norm)
             layers[k + 1] = norm.activation or Identity().eval()
 

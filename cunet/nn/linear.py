@@ -14,31 +14,8 @@ from ..ops.embedding import embedding
 from ..ops.linalg import einsum, linear
 from ..ops.math import add
 from ..random import Generator
-from .module import Module, Parameter
-
-
-def _uniform_by_fan(fan_in: int) -> initialisers.Initializer:
-    """Return PyTorch's default law: U(-k, k) with ``k = 1 / sqrt(fan_in)``."""
-    bound = 1 / math.sqrt(max(fan_in, 1))
-    return initialisers.uniform(-bound, bound)
-
-
-def make_parameter(
-    shape: tuple[int, ...],
-    init: Any,
-    default: Any,
-    generator: Generator | None,
-    dtype: Any,
-    fans: tuple[int, int] | None = None,
-) -> Parameter:
-    """Return a Parameter drawn by `init`, or by `default` where that is None; `fans` where the shape does not tell."""
-    return Parameter(initialisers.get(default if init is None else init)(shape, generator, dtype, fans=fans))
-
-
-def _check_sizes(who: str, **sizes: int) -> None:
-    for name, size in sizes.items():
-        if not isinstance(size, (int, np.integer)) or isinstance(size, bool) or size < 1:
-            raise ValueError(f"{who}: {name} must be an int of at least 1, got {size!r}")
+from .module import Module
+from .parameter import check_sizes, make_parameter, uniform_by_fan_in
 
 
 class Linear(Module):
@@ -50,7 +27,7 @@ class Linear(Module):
         bias: whether to add a bias. Before a batch norm it can be left out: its gradient there is 0.
         init: initialiser of the weight (see `cunet.init.get`); by default PyTorch's,
             U(-1/sqrt(in_features), 1/sqrt(in_features)). For deep ReLU nets "kaiming_normal" keeps the variance.
-        bias_init: initialiser of the bias; by default the same law as PyTorch's.
+        bias_init: initialiser of the bias; by default the same distribution as PyTorch's.
         generator: where the values are drawn from.
         dtype: floating dtype of the parameters.
 
@@ -70,11 +47,11 @@ class Linear(Module):
         generator: Generator | None = None,
         dtype: Any = np.float32,
     ) -> None:
-        _check_sizes("Linear", in_features=in_features, out_features=out_features)
+        check_sizes("Linear", in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
-        law = _uniform_by_fan(in_features)
-        self.weight = make_parameter((out_features, in_features), init, law, generator, dtype)
-        self.bias = make_parameter((out_features,), bias_init, law, generator, dtype) if bias else None
+        distribution = uniform_by_fan_in(in_features)
+        self.weight = make_parameter((out_features, in_features), init, distribution, generator, dtype)
+        self.bias = make_parameter((out_features,), bias_init, distribution, generator, dtype) if bias else None
 
     def forward(self, x: Any) -> Tensor:
         """Return the map of `x` (..., in_features)."""
@@ -92,7 +69,7 @@ class Bilinear(Module):
         in1_features, in2_features: lengths of the last axes of the two inputs; their other axes are equal.
         out_features: length of the last axis of the output.
         bias: whether to add a bias.
-        init, bias_init, generator, dtype: see `Linear`; the default law has ``fan_in = in1_features``, as PyTorch's.
+        init, bias_init, generator, dtype: see `Linear`; here ``fan_in = in1_features``, as PyTorch has it.
 
     Attributes:
         weight: shape (out_features, in1_features, in2_features).
@@ -111,11 +88,11 @@ class Bilinear(Module):
         generator: Generator | None = None,
         dtype: Any = np.float32,
     ) -> None:
-        _check_sizes("Bilinear", in1_features=in1_features, in2_features=in2_features, out_features=out_features)
+        check_sizes("Bilinear", in1_features=in1_features, in2_features=in2_features, out_features=out_features)
         self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
-        law = _uniform_by_fan(in1_features)
-        self.weight = make_parameter((out_features, in1_features, in2_features), init, law, generator, dtype)
-        self.bias = make_parameter((out_features,), bias_init, law, generator, dtype) if bias else None
+        distribution = uniform_by_fan_in(in1_features)
+        self.weight = make_parameter((out_features, in1_features, in2_features), init, distribution, generator, dtype)
+        self.bias = make_parameter((out_features,), bias_init, distribution, generator, dtype) if bias else None
 
     def forward(self, x1: Any, x2: Any) -> Tensor:
         """Return the map of `x1` (..., in1_features) and `x2` (..., in2_features)."""
@@ -160,7 +137,7 @@ class Embedding(Module):
         generator: Generator | None = None,
         dtype: Any = np.float32,
     ) -> None:
-        _check_sizes("Embedding", num_embeddings=num_embeddings, embedding_dim=embedding_dim)
+        check_sizes("Embedding", num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
             raise ValueError(f"Embedding: padding_idx must be within {num_embeddings} embeddings, got {padding_idx}")
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim

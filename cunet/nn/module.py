@@ -1,4 +1,4 @@
-"""Module and Parameter: a model is an object; its parameters are found by walking its attributes."""
+"""Module: a model is an object; its parameters are found by walking its attributes."""
 
 from __future__ import annotations
 
@@ -14,50 +14,8 @@ import numpy as np
 from ..autograd.tensor import Tensor
 from ..device import Array, Device, is_array, is_floating, like, resolve_device, to_device
 from ..system import files
-
-
-class Parameter(Tensor):
-    """A tensor that training changes: ``requires_grad`` is True unless it is frozen.
-
-    Args:
-        data: array, or numbers, of floating dtype.
-        requires_grad: False makes it a frozen parameter: saved and moved, not trained.
-    """
-
-    __slots__ = ()
-
-    def __init__(self, data: Any, requires_grad: bool = True) -> None:
-        super().__init__(data.data if isinstance(data, Tensor) else data, requires_grad)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Copy and pickle values without gradients, as PyTorch does."""
-        return type(self), (self.data, self.requires_grad)
-
-
-Observer = Callable[[Any, Any, "Module | None", str], Any]
-_observer: Observer | None = None
-
-
-@contextmanager
-def observing(observer: Observer) -> Iterator[None]:
-    """Within a ``with`` block, hand every layer's output to ``observer(layer, output, owner, key)``.
-
-    What the observer returns goes on in the output's place. A plain function in a container comes with the
-    module that holds it and its key there; a module with None and "". For diagnostics; one observer at a time.
-    """
-    global _observer
-    if _observer is not None:
-        raise RuntimeError("observing: an observer is active already")
-    _observer = observer
-    try:
-        yield
-    finally:
-        _observer = None
-
-
-def observed(layer: Any, out: Any, owner: Module | None = None, key: str = "") -> Any:
-    """Show an output to the observer, if there is one; return what goes on in its place."""
-    return out if _observer is None else _observer(layer, out, owner, key)
+from .observe import observed
+from .parameter import Parameter
 
 
 class LoadReport(NamedTuple):
@@ -85,8 +43,7 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run `forward`."""
-        out = self.forward(*args, **kwargs)
-        return out if _observer is None else _observer(self, out, None, "")
+        return observed(self, self.forward(*args, **kwargs))
 
     def members(self) -> Iterable[tuple[str, Any]]:
         """Yield (name, value) of what belongs to this module, in order; containers override it."""
@@ -106,10 +63,10 @@ class Module:
         """Yield the modules directly below this one."""
         seen: set[int] = set()
         for name, value in self.members():
-            for _, found in _leaves(name, value):
-                if isinstance(found, Module) and id(found) not in seen:
-                    seen.add(id(found))
-                    yield found
+            for _, leaf in _leaves(name, value):
+                if isinstance(leaf, Module) and id(leaf) not in seen:
+                    seen.add(id(leaf))
+                    yield leaf
 
     def _walk(self, prefix: str, seen: set[int], state: bool = False) -> Iterator[tuple[str, Module | Tensor]]:
         """Yield (name, value) of this module and all modules and tensors below it, parents first.
@@ -122,15 +79,15 @@ class Module:
         seen.add(id(self))
         yield prefix, self
         for name, value in list(self.members()):
-            for path, found in _leaves(f"{prefix}.{name}" if prefix else name, value):
-                if isinstance(found, Module):
-                    yield from found._walk(path, seen, state)
+            for path, leaf in _leaves(f"{prefix}.{name}" if prefix else name, value):
+                if isinstance(leaf, Module):
+                    yield from leaf._walk(path, seen, state)
                 elif state:
-                    if isinstance(found, Parameter) or not name.startswith("_"):
-                        yield path, found
-                elif id(found) not in seen:
-                    seen.add(id(found))
-                    yield path, found
+                    if isinstance(leaf, Parameter) or not name.startswith("_"):
+                        yield path, leaf
+                elif id(leaf) not in seen:
+                    seen.add(id(leaf))
+                    yield path, leaf
         if state:
             seen.discard(id(self))
 
@@ -267,9 +224,9 @@ class Module:
         """Show the tree of modules."""
         lines = []
         for name, value in self.members():
-            for path, found in _leaves(name, value, functions=True):
-                if not isinstance(found, Tensor):
-                    shown = repr(found) if isinstance(found, Module) else _shown(found)
+            for path, leaf in _leaves(name, value, functions=True):
+                if not isinstance(leaf, Tensor):
+                    shown = repr(leaf) if isinstance(leaf, Module) else _shown(leaf)
                     lines.append(f"  ({path}): " + shown.replace("\n", "\n  "))
         if not lines:
             return f"{type(self).__name__}({self.extra_repr()})"

@@ -14,8 +14,8 @@ from ..ops.norm.group_norm import group_norm, instance_norm
 from ..ops.norm.layer_norm import as_shape, layer_norm, rms_norm
 from .activation import as_activation
 from .batch_norm import RunningStatistics, scale_and_shift
-from .linear import _check_sizes
 from .module import Module
+from .parameter import check_sizes
 
 
 class InstanceNorm(RunningStatistics):
@@ -196,7 +196,7 @@ class GroupNorm(Module):
         activation: Any = None,
         dtype: Any = np.float32,
     ) -> None:
-        _check_sizes("GroupNorm", num_groups=num_groups, num_channels=num_channels)
+        check_sizes("GroupNorm", num_groups=num_groups, num_channels=num_channels)
         if num_channels % num_groups:
             raise ValueError(f"GroupNorm: num_groups must divide num_channels = {num_channels}, got {num_groups}")
         self.num_groups, self.num_channels, self.eps, self.axis = num_groups, num_channels, eps, axis

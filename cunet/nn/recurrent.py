@@ -14,9 +14,9 @@ from ..ops.dropout import dropout, threshold_of
 from ..ops.recurrent.dropout import drop_connect, state_mask, variational_dropout
 from ..ops.recurrent.layers import Sizes, gru_layer, lstm_layer, reorder, rnn_layer, sizes_of
 from ..random import Generator
-from .linear import _check_sizes, make_parameter
 from .module import Module
-from .recurrent_cells import recurrent_law, states_of
+from .parameter import check_sizes, make_parameter
+from .recurrent_cells import recurrent_distribution, states_of
 from .recurrent_dropout import rates_of
 
 
@@ -69,7 +69,7 @@ class RNNBase(Module):
         dtype: Any = np.float32,
     ) -> None:
         who = type(self).__name__
-        _check_sizes(who, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
+        check_sizes(who, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
         for p in (dropout, weight_drop):
             threshold_of(who, p)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
@@ -84,13 +84,13 @@ class RNNBase(Module):
 
     def _make(self, layer: int, direction: int, width: int, init: Any, generator: Any, dtype: Any) -> None:
         """Make the parameters of one layer in one direction."""
-        rows, law = self.gates * self.hidden_size, recurrent_law(self.hidden_size)
+        rows, distribution = self.gates * self.hidden_size, recurrent_distribution(self.hidden_size)
         end = _suffix(layer, direction)
         shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, width), "weight_hh": (rows, self.hidden_size)}
         shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)} if self.bias else {}
         for name, shape in shapes.items():
             start = init if name.startswith("weight") else None
-            setattr(self, name + end, make_parameter(shape, start, law, generator, dtype))
+            setattr(self, name + end, make_parameter(shape, start, distribution, generator, dtype))
 
     def _run(
         self, layer: int, direction: int, x: Tensor, states: tuple[Any, ...], mask: Any, sizes: Sizes | None
@@ -186,8 +186,8 @@ class RNNBase(Module):
                 first = tuple(None if s is None else s[at] for s in states)
                 y, *after = self._run(layer, direction, x, first, mask, sizes)
                 outputs.append(y)
-                for found, state in zip(last, after, strict=True):
-                    found.append(state)
+                for states_so_far, state in zip(last, after, strict=True):
+                    states_so_far.append(state)
             x = outputs[0] if directions == 1 else concatenate(outputs, axis=2)
             if layer < self.num_layers - 1:
                 x = dropout(x, self.dropout, self.training, draw)

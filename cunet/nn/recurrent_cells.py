@@ -13,12 +13,12 @@ from ..autograd.tensor import Tensor, as_array
 from ..ops.array import expand_dims, squeeze
 from ..ops.recurrent.layers import gru_layer, lstm_layer, rnn_layer
 from ..random import Generator
-from .linear import _check_sizes, make_parameter
 from .module import Module
+from .parameter import check_sizes, make_parameter
 
 
-def recurrent_law(hidden_size: int) -> initialisers.Initializer:
-    """Return PyTorch's law for all weights and biases: U(-k, k) with ``k = 1 / sqrt(hidden_size)``."""
+def recurrent_distribution(hidden_size: int) -> initialisers.Initializer:
+    """Return PyTorch's distribution for all weights and biases: U(-k, k) with ``k = 1 / sqrt(hidden_size)``."""
     bound = 1 / math.sqrt(hidden_size)
     return initialisers.uniform(-bound, bound)
 
@@ -51,13 +51,13 @@ class _Cell(Module):
         generator: Generator | None = None,
         dtype: Any = np.float32,
     ) -> None:
-        _check_sizes(type(self).__name__, input_size=input_size, hidden_size=hidden_size)
+        check_sizes(type(self).__name__, input_size=input_size, hidden_size=hidden_size)
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
-        rows, law = self.gates * hidden_size, recurrent_law(hidden_size)
-        self.weight_ih = make_parameter((rows, input_size), init, law, generator, dtype)
-        self.weight_hh = make_parameter((rows, hidden_size), init, law, generator, dtype)
-        self.bias_ih = make_parameter((rows,), None, law, generator, dtype) if bias else None
-        self.bias_hh = make_parameter((rows,), None, law, generator, dtype) if bias else None
+        rows, distribution = self.gates * hidden_size, recurrent_distribution(hidden_size)
+        self.weight_ih = make_parameter((rows, input_size), init, distribution, generator, dtype)
+        self.weight_hh = make_parameter((rows, hidden_size), init, distribution, generator, dtype)
+        self.bias_ih = make_parameter((rows,), None, distribution, generator, dtype) if bias else None
+        self.bias_hh = make_parameter((rows,), None, distribution, generator, dtype) if bias else None
 
     def _step(self, x: Any, hx: Any, **static: Any) -> tuple[Tensor, ...]:
         """Return the states after one step."""

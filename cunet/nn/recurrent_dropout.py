@@ -85,7 +85,7 @@ class VariationalRates(NamedTuple):
 
 def rates_of(who: str, rates: float | tuple[float, float, float]) -> VariationalRates:
     """Return three rates given as one number or three, checked."""
-    found = VariationalRates(*rates) if isinstance(rates, tuple) else VariationalRates(rates, rates, rates)
-    for p in found:
+    three = VariationalRates(*rates) if isinstance(rates, tuple) else VariationalRates(rates, rates, rates)
+    for p in three:
         ops.threshold_of(who, p)
-    return found
+    return three

@@ -21,11 +21,11 @@ from ..ops.math import add, multiply, subtract, tanh, where
 from ..ops.recurrent.dropout import drop_connect
 from ..ops.recurrent.layers import Sizes
 from ..random import Generator
-from .linear import _check_sizes, make_parameter
 from .module import Module
 from .norm import LayerNorm
+from .parameter import check_sizes, make_parameter
 from .recurrent import RNNBase
-from .recurrent_cells import recurrent_law, states_of
+from .recurrent_cells import recurrent_distribution, states_of
 
 States = tuple[Any, ...]
 
@@ -46,11 +46,11 @@ class _LayerNormCell(Module):
         generator: Generator | None = None,
         dtype: Any = np.float32,
     ) -> None:
-        _check_sizes(type(self).__name__, input_size=input_size, hidden_size=hidden_size)
+        check_sizes(type(self).__name__, input_size=input_size, hidden_size=hidden_size)
         self.input_size, self.hidden_size = input_size, hidden_size
-        rows, law = self.gates * hidden_size, recurrent_law(hidden_size)
-        self.weight_ih = make_parameter((rows, input_size), init, law, generator, dtype)
-        self.weight_hh = make_parameter((rows, hidden_size), init, law, generator, dtype)
+        rows, distribution = self.gates * hidden_size, recurrent_distribution(hidden_size)
+        self.weight_ih = make_parameter((rows, input_size), init, distribution, generator, dtype)
+        self.weight_hh = make_parameter((rows, hidden_size), init, distribution, generator, dtype)
         self._make_norms(eps, dtype)
 
     def _make_norms(self, eps: float, dtype: Any) -> None:

@@ -15,7 +15,8 @@ from ..device import asnumpy, is_floating, like
 from ..ops.math import multiply
 from ..ops.reduce import sum as sum_op
 from ..random import Generator
-from .module import Module, observing
+from .module import Module
+from .observe import observing
 
 _WIDTH = 80
 
@@ -80,20 +81,9 @@ def variance_report(
         Rows for modules that hold no others, and for plain functions in a Sequential. The gradient norm
         is the Euclidean norm of the gradient with respect to the layer's output (0 if none reached it).
     """
-    names = {id(module): name for name, module in model.named_modules()}
-    rows: list[tuple[str, str, Tensor, list[Any]]] = []
-
-    def observe(layer: Any, out: Any, owner: Module | None, key: str) -> Any:
-        if not isinstance(out, Tensor) or (isinstance(layer, Module) and next(layer.children(), None) is not None):
-            return out
-        name = names.get(id(layer), "") if owner is None else f"{names.get(id(owner), '')}.{key}".lstrip(".")
-        kind = type(layer).__name__ if isinstance(layer, Module) else getattr(layer, "__name__", type(layer).__name__)
-        seen: list[Any] = []
-        rows.append((name, kind, out, seen))
-        return _watch(out, seen=seen)
-
+    rows: list[_Seen] = []
     *inputs, target = batch if loss is not None else (*(batch if isinstance(batch, tuple) else (batch,)), None)
-    with _unchanged(model), observing(observe), grad_enabled():
+    with _unchanged(model), observing(_recorder(model, rows)), grad_enabled():
         output = model(*[_input(x, model) for x in inputs])
         if loss is None:
             noise = (generator or Generator(0, "variance_report")).rng().standard_normal(output.shape)
@@ -102,13 +92,37 @@ def variance_report(
             scalar = loss(output, _input(target, model).data)
         if scalar.requires_grad:
             scalar.backward()
-    return VarianceReport(_statistics(*row) for row in rows)
+    return VarianceReport(_statistics(row) for row in rows)
 
 
-def _statistics(name: str, kind: str, out: Tensor, seen: list[Any]) -> LayerStatistics:
-    values = asnumpy(out.data).astype(np.float64)
-    squares = sum(float((asnumpy(g).astype(np.float64) ** 2).sum()) for g in seen)
-    return LayerStatistics(name, kind, out.shape, float(values.mean()), float(values.var()), squares**0.5)
+class _Seen(NamedTuple):
+    """One layer's output, and the gradients that reach it."""
+
+    name: str
+    kind: str
+    out: Tensor
+    gradients: list[Any]
+
+
+def _recorder(model: Module, rows: list[_Seen]) -> Callable[..., Any]:
+    """Return the observer that appends a row for every layer without layers of its own."""
+    names = {id(module): name for name, module in model.named_modules()}
+
+    def observe(layer: Any, out: Any, owner: Module | None, key: str) -> Any:
+        if not isinstance(out, Tensor) or (isinstance(layer, Module) and next(layer.children(), None) is not None):
+            return out
+        name = names.get(id(layer), "") if owner is None else f"{names.get(id(owner), '')}.{key}".lstrip(".")
+        kind = type(layer).__name__ if isinstance(layer, Module) else getattr(layer, "__name__", type(layer).__name__)
+        rows.append(_Seen(name, kind, out, []))
+        return _watch(out, seen=rows[-1].gradients)
+
+    return observe
+
+
+def _statistics(row: _Seen) -> LayerStatistics:
+    values = asnumpy(row.out.data).astype(np.float64)
+    squares = sum(float((asnumpy(g).astype(np.float64) ** 2).sum()) for g in row.gradients)
+    return LayerStatistics(row.name, row.kind, row.out.shape, float(values.mean()), float(values.var()), squares**0.5)
 
 
 def _input(x: Any, model: Module) -> Tensor:

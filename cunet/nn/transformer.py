@@ -16,9 +16,10 @@ from ..random import Generator
 from .attention import MultiheadAttention
 from .container import ModuleList
 from .dropout import Dropout
-from .linear import Linear, _check_sizes
+from .linear import Linear
 from .module import Module
 from .norm import LayerNorm
+from .parameter import check_sizes
 
 _ACTIVATIONS: dict[str, Callable[..., Any]] = {"relu": relu, "gelu": gelu}
 
@@ -126,7 +127,7 @@ class TransformerEncoder(Module):
     def __init__(
         self, encoder_layer: Module | Callable[[], Module], num_layers: int, norm: Module | None = None
     ) -> None:
-        _check_sizes("TransformerEncoder", num_layers=num_layers)
+        check_sizes("TransformerEncoder", num_layers=num_layers)
 
         def make() -> Module:
             return copy.deepcopy(encoder_layer) if isinstance(encoder_layer, Module) else encoder_layer()

@@ -1,48 +1,28 @@
 """Optimisers, clipping of gradients, and learning rate schedules, under PyTorch's names."""
 
-from .adam import Adam, AdamW, NAdam
-from .adaptive import Adadelta, Adagrad, RMSprop
-from .clip import clip_grad_norm_, clip_grad_value_
-from .groups import no_decay_groups
-from .lion import Lion
-from .onecycle import OneCycleLR
-from .optimizer import Optimizer
-from .plateau import ReduceLROnPlateau
-from .schedules import (
-    CosineAnnealingLR,
-    CosineAnnealingWarmRestarts,
-    ExponentialLR,
-    LambdaLR,
-    LinearLR,
-    LRScheduler,
-    MultiStepLR,
-    SequentialLR,
-    StepLR,
-)
-from .sgd import SGD
+from ..system.public import publish as _publish
+from .adam import Adam as Adam
+from .adam import AdamW as AdamW
+from .adam import NAdam as NAdam
+from .adaptive import Adadelta as Adadelta
+from .adaptive import Adagrad as Adagrad
+from .adaptive import RMSprop as RMSprop
+from .clip import clip_grad_norm_ as clip_grad_norm_
+from .clip import clip_grad_value_ as clip_grad_value_
+from .groups import no_decay_groups as no_decay_groups
+from .lion import Lion as Lion
+from .onecycle import OneCycleLR as OneCycleLR
+from .optimizer import Optimizer as Optimizer
+from .plateau import ReduceLROnPlateau as ReduceLROnPlateau
+from .schedules import CosineAnnealingLR as CosineAnnealingLR
+from .schedules import CosineAnnealingWarmRestarts as CosineAnnealingWarmRestarts
+from .schedules import ExponentialLR as ExponentialLR
+from .schedules import LambdaLR as LambdaLR
+from .schedules import LinearLR as LinearLR
+from .schedules import LRScheduler as LRScheduler
+from .schedules import MultiStepLR as MultiStepLR
+from .schedules import SequentialLR as SequentialLR
+from .schedules import StepLR as StepLR
+from .sgd import SGD as SGD
 
-__all__ = [
-    "SGD",
-    "Adadelta",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "CosineAnnealingLR",
-    "CosineAnnealingWarmRestarts",
-    "ExponentialLR",
-    "LRScheduler",
-    "LambdaLR",
-    "LinearLR",
-    "Lion",
-    "MultiStepLR",
-    "NAdam",
-    "OneCycleLR",
-    "Optimizer",
-    "RMSprop",
-    "ReduceLROnPlateau",
-    "SequentialLR",
-    "StepLR",
-    "clip_grad_norm_",
-    "clip_grad_value_",
-    "no_decay_groups",
-]
+__all__, __dir__ = _publish(__name__)

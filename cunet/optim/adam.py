@@ -10,7 +10,8 @@ import numpy as np
 from ..device import Array
 from ..kernels import Kernel, inplace
 from .adaptive import average
-from .optimizer import Group, Optimizer
+from .optimizer import Optimizer
+from .rule import Group
 from .sgd import decayed
 
 
@@ -98,8 +99,8 @@ class _Moments(Optimizer):
     def _shared(self, group: Group) -> tuple[Any, ...]:
         """Return the first six scalars of the kernels."""
         lr, decay, (beta1, beta2) = group["lr"], group["weight_decay"], group["betas"]
-        apart = group["decoupled_weight_decay"] and decay
-        return 0.0 if apart else decay, 1 - lr * decay if apart else 1.0, beta1, 1 - beta1, beta2, 1 - beta2
+        decoupled = group["decoupled_weight_decay"] and decay
+        return 0.0 if decoupled else decay, 1 - lr * decay if decoupled else 1.0, beta1, 1 - beta1, beta2, 1 - beta2
 
 
 class Adam(_Moments):

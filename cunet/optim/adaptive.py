@@ -9,7 +9,8 @@ import numpy as np
 
 from ..device import Array
 from ..kernels import Kernel, inplace
-from .optimizer import Group, Optimizer
+from .optimizer import Optimizer
+from .rule import Group
 from .sgd import decayed
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..autograd.tensor import Tensor
 from ..device import Array, accumulator, array_module, like
-from .flat import by_kind, gather
+from .flat_buffer import by_dtype_and_device, gather
 
 
 def clip_grad_norm_(
@@ -21,18 +21,16 @@ def clip_grad_norm_(
     taken over ``g / max|g|``, so it neither overflows nor underflows; half types are summed in float32. Each
     ``p.grad`` becomes a new array; the old one is not written.
 
-    A norm of nan makes every gradient nan. A norm of inf makes finite gradients 0 and infinite ones nan: test
-    the returned norm where you look at the loss anyway, or pass `error_if_nonfinite`.
+    A norm of nan makes every gradient nan, one of inf finite gradients 0 and infinite ones nan: test the returned
+    norm where you look at the loss anyway, or pass `error_if_nonfinite`.
 
     Args:
         parameters: tensors; those without a gradient are passed over.
-        max_norm: largest norm allowed, > 0.
-        norm_type: > 0; ``math.inf`` for the largest absolute value.
+        max_norm, norm_type: largest norm allowed, and its order, > 0; ``math.inf``: the largest absolute value.
         error_if_nonfinite: raise instead of scaling by a norm of inf or nan; waits for the GPU.
 
     Returns:
-        The norm before clipping, an array of no axes on the device of the gradients: no synchronisation
-        happens until you look at it. A 0-d float32 array if there are no gradients.
+        The norm before clipping, 0-d, on the device of the gradients, not waited for; a float32 0 without gradients.
 
     Raises:
         ValueError: `max_norm` or `norm_type` is not positive.
@@ -40,24 +38,29 @@ def clip_grad_norm_(
 
     Source: Pascanu, Mikolov, Bengio 2013, arXiv:1211.5063, algorithm 1.
     """
-    if not max_norm > 0:
-        raise ValueError(f"clip_grad_norm_: max_norm must be positive, got {max_norm}")
-    if not norm_type > 0:
-        raise ValueError(f"clip_grad_norm_: norm_type must be positive, got {norm_type}")
+    for name, value in (("max_norm", max_norm), ("norm_type", norm_type)):
+        if not value > 0:
+            raise ValueError(f"clip_grad_norm_: {name} must be positive, got {value}")
     params = _with_grad(parameters)
     if not params:
         return np.zeros((), np.float32)
     with np.errstate(all="ignore"):
-        flats = _flat_grads(params)
-        norms = [_norm(flat, norm_type) for _, flat in flats]
-        total = norms[0] if len(norms) == 1 else _norm(_joined(norms), norm_type)
+        gradients = _flat_grads(params)
+        total = _total_norm([flat for _, flat in gradients], norm_type)
         if error_if_nonfinite and not math.isfinite(float(total)):
             raise RuntimeError(f"clip_grad_norm_: the norm of the gradients is {float(total)}; they were not changed")
-        for positions, flat in flats:
-            xp = array_module(flat)
-            scale = xp.minimum(max_norm / (like(total, flat) + 1e-6), 1.0).astype(flat.dtype)
-            _assign([params[i] for i in positions], flat * scale)
+        for positions, flat in gradients:
+            _assign([params[i] for i in positions], flat * _factor(max_norm, total, flat))
     return total
+
+
+def _total_norm(parts: list[Array], norm_type: float) -> Array:
+    norms = [_norm(part, norm_type) for part in parts]
+    return norms[0] if len(norms) == 1 else _norm(_joined(norms), norm_type)
+
+
+def _factor(max_norm: float, norm: Array, flat: Array) -> Array:
+    return array_module(flat).minimum(max_norm / (like(norm, flat) + 1e-6), 1.0).astype(flat.dtype)
 
 
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
@@ -86,7 +89,7 @@ def _with_grad(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
 def _flat_grads(params: list[Tensor]) -> list[tuple[list[int], Array]]:
     """Return (positions, all their gradients in one 1-D array) per dtype and device; half types as float32."""
     out = []
-    for positions in by_kind(params):
+    for positions in by_dtype_and_device(params):
         some: list[Array] = [params[i].grad for i in positions]
         xp = array_module(some[0])
         flat = xp.empty(sum(g.size for g in some), accumulator(some[0].dtype))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..autograd.tensor import Tensor
-
-if TYPE_CHECKING:
-    from ..nn import Module
+from ..nn.module import Module
 
 
 def no_decay_groups(

@@ -9,7 +9,8 @@ import numpy as np
 
 from ..kernels import Kernel, inplace
 from .adaptive import average
-from .optimizer import Group, Optimizer
+from .optimizer import Optimizer
+from .rule import Group
 
 
 @inplace(

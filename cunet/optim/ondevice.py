@@ -8,15 +8,13 @@ where they lie, and leaves the scalars of the step in an array of which the upda
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..device import Array, is_array, is_gpu_array
-from .flat import Flat
-
-if TYPE_CHECKING:
-    from .optimizer import Group, Optimizer
+from .flat_buffer import FlatBuffer
+from .rule import Group, State, UpdateRule
 
 
 class Formula:
@@ -76,36 +74,36 @@ class Formula:
     __radd__, __rmul__ = __add__, __mul__
 
 
-def wanted(group: Group, flat: Flat) -> bool:
+def has_rate_on_device(group: Group, buffer: FlatBuffer) -> bool:
     """Tell whether the rate of a group lies on the device of its parameters."""
-    return flat.device == "gpu" and is_gpu_array(group["lr"])
+    return buffer.device == "gpu" and is_gpu_array(group["lr"])
 
 
-def step(optimizer: Optimizer, group: Group, flat: Flat) -> None:
+def step(rule: UpdateRule, group: Group, buffer: FlatBuffer) -> None:
     """Update a flat buffer; looks at no number, and from the second step on makes no array for one."""
-    names, slots, kernel = tuple(optimizer.numbers), optimizer.slots(group), optimizer.kernel(group)
-    keys = [[_known(state.get(name)) for name in names] for state in flat.states]
-    for first, last, _ in list(flat.runs(keys)):
-        numbers = [_own(flat, first, last, name, optimizer.numbers[name]) for name in names]
-        scalars = _advance(optimizer, group, flat, (first, last), numbers)
-        span = flat.span(first, last)
-        arrays = [flat.weights, *[flat.slots[name] for name in slots]]
-        kernel(flat.gradient(first, last), *scalars, *[a[span] for a in arrays])
-        flat.updated(first, last)
+    names, slots, kernel = tuple(rule.numbers), rule.slots(group), rule.kernel(group)
+    keys = [[_identity(state.get(name)) for name in names] for state in buffer.states]
+    for first, last, _ in list(buffer.runs(keys)):
+        numbers = [_shared_number(buffer, first, last, name, rule.numbers[name]) for name in names]
+        scalars = _advance(rule, group, buffer, (first, last), numbers)
+        span = buffer.span(first, last)
+        arrays = [buffer.weights, *[buffer.slots[name] for name in slots]]
+        kernel(buffer.gradient(first, last), *scalars, *[a[span] for a in arrays])
+        buffer.updated(first, last)
 
 
-def _known(value: Any) -> tuple[str, Any]:
+def _identity(value: Any) -> tuple[str, Any]:
     """Return what tells a number of one run from that of another, without a look at what lies on the device."""
     return ("array", id(value)) if is_array(value) else ("number", value)
 
 
-def _own(flat: Flat, first: int, last: int, name: str, initial: float) -> Array:
+def _shared_number(buffer: FlatBuffer, first: int, last: int, name: str, initial: float) -> Array:
     """Return the number `name` of a run as a 0-d array in float64 that the states of this run share, and no other."""
-    states = flat.states[first:last]
+    states: list[State] = buffer.states[first:last]
     value = states[0].get(name, initial)
     if not is_gpu_array(value):
-        value = flat.xp.full((), value, np.float64)
-    elif value.dtype != np.float64 or sum(state.get(name) is value for state in flat.states) != last - first:
+        value = buffer.xp.full((), value, np.float64)
+    elif value.dtype != np.float64 or sum(state.get(name) is value for state in buffer.states) != last - first:
         value = value.astype(np.float64)  # a copy: others count on
     for state in states:
         state[name] = value
@@ -113,26 +111,26 @@ def _own(flat: Flat, first: int, last: int, name: str, initial: float) -> Array:
 
 
 def _advance(
-    optimizer: Optimizer, group: Group, flat: Flat, run: tuple[int, int], numbers: list[Array]
+    rule: UpdateRule, group: Group, buffer: FlatBuffer, run: tuple[int, int], numbers: list[Array]
 ) -> tuple[Any, ...]:
-    """Count the numbers up in place; return the scalars of this step: numbers, or views of an array that is kept."""
+    """Count the numbers up in place; return the scalars of this step: numbers, or views of an array of the buffer."""
     constants: list[float] = []
     names = tuple([Formula(f"number{k}", constants) for k in range(len(numbers))])
-    after, scalars = optimizer.advance({**group, "lr": Formula("rate", constants)}, names)
-    known = [k for k, scalar in enumerate(scalars) if isinstance(scalar, Formula)]
+    after, scalars = rule.advance({**group, "lr": Formula("rate", constants)}, names)
+    symbolic = [k for k, scalar in enumerate(scalars) if isinstance(scalar, Formula)]
     kernel = _kernel(
-        flat.xp,
+        buffer.xp,
         len(constants),
         tuple([n.text for n in after]),
-        tuple([scalars[k].text for k in known]),
-        optimizer._name,
+        tuple([scalars[k].text for k in symbolic]),
+        type(rule).__name__,
     )
-    kept = flat.scalars.get(run)
-    if kept is None or kept.size != len(known):
-        kept = flat.scalars[run] = flat.xp.empty(len(known), flat.wide)
-    kernel(group["lr"], *constants, *numbers, kept, size=1)
-    views = iter([kept[k : k + 1] for k in range(len(known))])
-    return tuple([next(views) if k in known else scalar for k, scalar in enumerate(scalars)])
+    values = buffer.scalars.get(run)
+    if values is None or values.size != len(symbolic):
+        values = buffer.scalars[run] = buffer.xp.empty(len(symbolic), buffer.wide)
+    kernel(group["lr"], *constants, *numbers, values, size=1)
+    views = iter([values[k : k + 1] for k in range(len(symbolic))])
+    return tuple([next(views) if k in symbolic else scalar for k, scalar in enumerate(scalars)])
 
 
 @functools.cache

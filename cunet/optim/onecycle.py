@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .optimizer import Group, Optimizer
+from .optimizer import Optimizer
+from .rule import Group
 from .schedules import LRScheduler, between, per_group
 
 
@@ -46,12 +47,7 @@ class OneCycleLR(LRScheduler):
         final_div_factor: float = 1e4,
         three_phase: bool = False,
     ) -> None:
-        if total_steps is None:
-            if epochs is None or steps_per_epoch is None:
-                raise ValueError("OneCycleLR: needs total_steps, or epochs and steps_per_epoch")
-            total_steps = epochs * steps_per_epoch
-        if total_steps < 1:
-            raise ValueError(f"OneCycleLR: total_steps must be positive, got {total_steps}")
+        self.total_steps = _total_steps(total_steps, epochs, steps_per_epoch)
         if not 0 < pct_start < 1:
             raise ValueError(f"OneCycleLR: pct_start must be in (0, 1), got {pct_start}")
         if anneal_strategy not in ("cos", "linear"):
@@ -60,24 +56,14 @@ class OneCycleLR(LRScheduler):
             raise ValueError(
                 "OneCycleLR: cycle_momentum needs an optimiser with momentum > 0 or betas; pass cycle_momentum=False"
             )
-        self.total_steps = total_steps
         self.curve = between if anneal_strategy == "cos" else _line
         self.max_lrs = per_group("OneCycleLR", "max_lr", max_lr, optimizer)
-        self.momenta = list(
-            zip(
-                per_group("OneCycleLR", "max_momentum", max_momentum, optimizer),
-                per_group("OneCycleLR", "base_momentum", base_momentum, optimizer),
-                strict=True,
-            )
-        )
+        self.base_momenta = per_group("OneCycleLR", "base_momentum", base_momentum, optimizer)
+        self.max_momenta = per_group("OneCycleLR", "max_momentum", max_momentum, optimizer)
         self.cycle_momentum = cycle_momentum
+        top = pct_start * self.total_steps - 1
         low, final = 1 / div_factor, 1 / (div_factor * final_div_factor)
-        top, end = pct_start * total_steps - 1, total_steps - 1.0
-        # (last step of the phase, part of max_lr, momentum: 0 the largest, 1 the smallest)
-        self.phases: list[tuple[float, float, float]] = [(0.0, low, 0.0), (top, 1.0, 1.0)]
-        if three_phase:
-            self.phases.append((2 * top, low, 0.0))
-        self.phases.append((end, final, 0.0))
+        self.phases = _phases(top, self.total_steps - 1.0, low, final, three_phase)
         super().__init__(optimizer)
 
     def _at(self, step: int) -> tuple[float, float]:
@@ -99,8 +85,24 @@ class OneCycleLR(LRScheduler):
         super()._apply(step)
         if self.cycle_momentum:
             place = self._at(step)[1]
-            for group, (high, low) in zip(self.optimizer.param_groups, self.momenta, strict=True):
+            for group, low, high in zip(self.optimizer.param_groups, self.base_momenta, self.max_momenta, strict=True):
                 _set_momentum(group, high + (low - high) * place)
+
+
+def _total_steps(total: int | None, epochs: int | None, per_epoch: int | None) -> int:
+    if total is None:
+        if epochs is None or per_epoch is None:
+            raise ValueError("OneCycleLR: needs total_steps, or epochs and steps_per_epoch")
+        total = epochs * per_epoch
+    if total < 1:
+        raise ValueError(f"OneCycleLR: total_steps must be positive, got {total}")
+    return total
+
+
+def _phases(top: float, end: float, low: float, final: float, three_phase: bool) -> list[tuple[float, float, float]]:
+    """Return (last step, part of max_lr, momentum: 0 the largest, 1 the smallest) of the start and of each phase."""
+    back = [(2 * top, low, 0.0)] if three_phase else []
+    return [(0.0, low, 0.0), (top, 1.0, 1.0), *back, (end, final, 0.0)]
 
 
 def _line(start: float, end: float, part: float) -> float:

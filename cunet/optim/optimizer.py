@@ -12,9 +12,8 @@ from ..autograd.tensor import Tensor
 from ..device import is_array, is_floating, is_gpu_array
 from ..kernels import Kernel
 from . import ondevice
-from .flat import Flat, State, by_kind
-
-Group = dict[str, Any]
+from .flat_buffer import FlatBuffer, by_dtype_and_device
+from .rule import Group, State
 
 #: Keys that a group may have beside the settings of its optimiser.
 _EXTRA = {"params", "param_names", "name", "initial_lr"}
@@ -62,7 +61,7 @@ class Optimizer:
         self.defaults = defaults
         self.param_groups: list[Group] = []
         self.state: list[State] = []
-        self._flats: list[list[Flat]] = []
+        self._buffers: list[list[FlatBuffer]] = []
         if isinstance(params, Tensor | set | frozenset) or hasattr(params, "parameters"):
             raise TypeError(
                 f"{self._name}: params must be a list or the like, such as model.parameters(),"
@@ -109,7 +108,7 @@ class Optimizer:
         self._check(full)
         self.param_groups.append(full)
         self.state += [{} for _ in params]
-        self._flats.append([])
+        self._buffers.append([])
 
     def _check_params(self, named: Sequence[tuple[str | None, Any]]) -> None:
         if not named:
@@ -176,40 +175,43 @@ class Optimizer:
         """Update every parameter that has a gradient. Gradients are only read."""
         with np.errstate(all="ignore"):
             for i, group in enumerate(self.param_groups):
-                for flat in self._bound(i):
-                    self._step(group, flat)
+                for buffer in self._bound(i):
+                    self._step(group, buffer)
 
-    def _bound(self, index: int) -> list[Flat]:
+    def _bound(self, index: int) -> list[FlatBuffer]:
         """Return the flat buffers of a group, with all parameters in place."""
-        flats = self._flats[index]
-        if not flats or not all([flat.bind() for flat in flats]):
+        buffers = self._buffers[index]
+        if not buffers or not all([buffer.bind() for buffer in buffers]):
             params = self.param_groups[index]["params"]
             states = self._states(index)
-            flats = [Flat([params[i] for i in kind], [states[i] for i in kind]) for kind in by_kind(params)]
-            self._flats[index] = flats
-        return flats
+            buffers = [
+                FlatBuffer([params[i] for i in alike], [states[i] for i in alike])
+                for alike in by_dtype_and_device(params)
+            ]
+            self._buffers[index] = buffers
+        return buffers
 
     def _states(self, index: int) -> list[State]:
         start = sum(len(group["params"]) for group in self.param_groups[:index])
         return self.state[start : start + len(self.param_groups[index]["params"])]
 
-    def _step(self, group: Group, flat: Flat) -> None:
+    def _step(self, group: Group, buffer: FlatBuffer) -> None:
         names, slots, kernel = tuple(self.numbers), self.slots(group), self.kernel(group)
         for name, fill in slots.items():
-            if name not in flat.slots:
-                flat.add_slot(name, fill)
-        if ondevice.wanted(group, flat):
-            return ondevice.step(self, group, flat)
-        for first, last, numbers in list(flat.runs(flat.numbers(self.numbers))):
+            if name not in buffer.slots:
+                buffer.add_slot(name, fill)
+        if ondevice.has_rate_on_device(group, buffer):
+            return ondevice.step(self, group, buffer)
+        for first, last, numbers in list(buffer.runs(buffer.numbers(self.numbers))):
             after, scalars = self.advance(group, numbers)
-            arrays = [flat.weights, *[flat.slots[name] for name in slots]]
-            for i, j in flat.parts(first, last):
-                span = flat.span(i, j)
-                kernel(flat.gradient(i, j), *scalars, *[a[span] for a in arrays])
+            arrays = [buffer.weights, *[buffer.slots[name] for name in slots]]
+            for i, j in buffer.parts(first, last):
+                span = buffer.span(i, j)
+                kernel(buffer.gradient(i, j), *scalars, *[a[span] for a in arrays])
             for name, value in zip(names, after, strict=True):
-                for state in flat.states[first:last]:
+                for state in buffer.states[first:last]:
                     state[name] = value
-            flat.updated(first, last)
+            buffer.updated(first, last)
 
     # -- saving
 
@@ -251,7 +253,7 @@ class Optimizer:
             group.update({k: v for k, v in saved.items() if k not in ("lr", "params", "param_names")})
             set_rate(group, saved["lr"])
         self.state = [{k: v.copy() if is_array(v) else v for k, v in s.items()} for s in states]
-        self._flats = [[] for _ in self.param_groups]
+        self._buffers = [[] for _ in self.param_groups]
 
     def _check_groups(self, groups: list[Group]) -> None:
         if len(groups) != len(self.param_groups):

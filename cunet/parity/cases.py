@@ -16,6 +16,7 @@ import cunet
 from .. import functional
 from ..autograd.methods import OPS
 from ..ops.activation.registry import ACTIVATIONS
+from ..system.public import origin
 
 Inputs = Callable[[np.random.Generator], tuple[Any, ...]]
 
@@ -58,8 +59,8 @@ NO_OPS = {"to_device", "sinusoidal_positions"}
 
 def public_ops() -> list[str]:
     """Return the names of all ops that users get; ``F.pad`` for what `cunet` has under the same name and is another."""
-    own = {n for n in cunet.__all__ if getattr(getattr(cunet, n), "__module__", "").startswith("cunet.ops.")}
-    names = own | {n for n, f in OPS.items() if not n.startswith("_") and (f.__module__ or "").startswith("cunet.ops.")}
+    own = {n for n in cunet.__all__ if origin(getattr(cunet, n)).startswith("cunet.ops.")}
+    names = own | {n for n, f in OPS.items() if not n.startswith("_") and origin(f).startswith("cunet.ops.")}
     for name in functional.__all__:
         names.add(name if getattr(cunet, name, None) in (None, getattr(functional, name)) else f"F.{name}")
     return sorted(names - NO_OPS)

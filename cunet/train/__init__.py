@@ -1,7 +1,11 @@
 """Training: Trainer, callbacks, metrics."""
 
-from .callbacks import Callback, Checkpoint, EarlyStopping, Schedule
-from .metrics import accuracy
-from .trainer import Trainer
+from ..system.public import publish as _publish
+from .callbacks import Checkpoint as Checkpoint
+from .callbacks import EarlyStopping as EarlyStopping
+from .callbacks import Schedule as Schedule
+from .metrics import accuracy as accuracy
+from .trainer import Callback as Callback
+from .trainer import Trainer as Trainer
 
-__all__ = ["Callback", "Checkpoint", "EarlyStopping", "Schedule", "Trainer", "accuracy"]
+__all__, __dir__ = _publish(__name__)

@@ -1,34 +1,12 @@
-"""Callbacks: what happens around the epochs of a `Trainer.fit`."""
+"""Callbacks that stop training early, save weights, and step schedules."""
 
 from __future__ import annotations
 
 import math
 import os
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-if TYPE_CHECKING:
-    from .trainer import Trainer
-
-Logs = dict[str, Any]
-
-
-class Callback:
-    """Base of callbacks; define the hooks you need. Set ``trainer.stop = True`` to end training."""
-
-    def on_fit_begin(self, trainer: Trainer) -> None:
-        """Run before the first epoch, with the model in training mode: the place to keep a part in another."""
-
-    def on_epoch_begin(self, trainer: Trainer) -> None:
-        """Run before every epoch; its number is ``trainer.epoch``."""
-
-    def on_batch_end(self, trainer: Trainer) -> None:
-        """Run after every training step."""
-
-    def on_epoch_end(self, trainer: Trainer, logs: Logs) -> None:
-        """Run after every epoch, unless Ctrl-C cut it short, with its logs, which may be added to."""
-
-    def on_fit_end(self, trainer: Trainer) -> None:
-        """Run after the last epoch, also when training was interrupted."""
+from .trainer import Callback, Logs, Trainer
 
 
 class _Best(Callback):

@@ -1,4 +1,4 @@
-"""Trainer: the training loop, written once."""
+"""Trainer: the training loop, written once, and Callback: what is called around its epochs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,30 @@ from ..autograd.tensor import Tensor, as_array
 from ..data import Loader
 from ..device import Device, array_module, asnumpy, is_array, resolve_device, to_device
 from ..nn.module import Module
-from .callbacks import Callback, Logs
 from .interrupt import Interrupt
 from .metrics import Means, named_metrics
 from .progress import Progress
+
+Logs = dict[str, Any]
+
+
+class Callback:
+    """Base of callbacks; define the hooks you need. Set ``trainer.stop = True`` to end training."""
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        """Run before the first epoch, with the model in training mode: the place to keep a part in another."""
+
+    def on_epoch_begin(self, trainer: Trainer) -> None:
+        """Run before every epoch; its number is ``trainer.epoch``."""
+
+    def on_batch_end(self, trainer: Trainer) -> None:
+        """Run after every training step."""
+
+    def on_epoch_end(self, trainer: Trainer, logs: Logs) -> None:
+        """Run after every epoch, unless Ctrl-C cut it short, with its logs, which may be added to."""
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        """Run after the last epoch, also when training was interrupted."""
 
 
 class Trainer:
@@ -28,7 +48,7 @@ class Trainer:
         optimizer: one of `cunet.optim`; may be None for a trainer that only evaluates.
         metrics: names ("accuracy"), functions ``metric(prediction, target)`` that return the batch's mean,
             or a dict of functions by name.
-        callbacks: see `cunet.train.callbacks`; called in this order.
+        callbacks: see `Callback`; called in this order.
         device: "auto" (the GPU if there is one), "cpu" or "gpu".
         progress: "auto" (a bar where somebody looks, else one row an epoch), True or False.
         unit: what a sample is called in the display.
@@ -109,17 +129,13 @@ class Trainer:
         if epochs < 0:
             raise ValueError(f"Trainer.fit: epochs must not be negative, got {epochs}")
         train, valid = self._loader(train, shuffle=True), self._loader(valid)
-        self.stop = self.interrupted = False
         display = Progress(self.progress, self.unit)
         last = self.epoch + epochs
+        self.stop = self.interrupted = False
         self.model.train()
         self._call("on_fit_begin")
         try:
-            with Interrupt() as interrupt:
-                while self.epoch < last and not self.stop:
-                    display.row(self._run_epoch(train, valid, last, display, interrupt), last)
-                    if interrupt.requested:
-                        self.stop = self.interrupted = True
+            self._run_epochs(train, valid, last, display)
         except KeyboardInterrupt:
             self.interrupted = True
             raise
@@ -129,6 +145,13 @@ class Trainer:
         if self.stop:
             display.say(f"stopped {'by Ctrl-C ' if self.interrupted else ''}in epoch {self.epoch} of {last}")
         return self.history
+
+    def _run_epochs(self, train: Any, valid: Any, last: int, display: Progress) -> None:
+        with Interrupt() as interrupt:
+            while self.epoch < last and not self.stop:
+                display.row(self._run_epoch(train, valid, last, display, interrupt), last)
+                if interrupt.requested:
+                    self.stop = self.interrupted = True
 
     def _run_epoch(self, train: Any, valid: Any, last: int, display: Progress, interrupt: Interrupt) -> Logs:
         """Train one epoch, validate, and append its logs."""

@@ -11,7 +11,7 @@ import cunet
 from cunet import nn
 from cunet.autograd.tensor import Tensor
 from cunet.nn import Module, Parameter
-from cunet.nn.module import observing
+from cunet.nn.observe import observing
 from cunet.ops.math import exp
 
 

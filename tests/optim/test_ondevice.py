@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from helpers import host
+from optimizer_rows import ROWS, row_id
 
 import sim
 from cunet import optim
@@ -14,20 +15,7 @@ from cunet.kernels import inplace
 xp = sim.namespace_or_skip()
 stats = xp._stats
 
-OPTIMIZERS = {
-    "SGD": (optim.SGD, {}),
-    "SGD momentum": (optim.SGD, {"momentum": 0.9, "dampening": 0.25, "weight_decay": 0.01}),
-    "SGD nesterov": (optim.SGD, {"momentum": 0.9, "nesterov": True}),
-    "RMSprop": (optim.RMSprop, {}),
-    "RMSprop centered": (optim.RMSprop, {"centered": True, "momentum": 0.5}),
-    "Adagrad": (optim.Adagrad, {"lr_decay": 0.5}),
-    "Adadelta": (optim.Adadelta, {}),
-    "Adam": (optim.Adam, {"weight_decay": 0.01}),
-    "Adam amsgrad": (optim.Adam, {"amsgrad": True}),
-    "AdamW": (optim.AdamW, {}),
-    "NAdam": (optim.NAdam, {"decoupled_weight_decay": True, "weight_decay": 0.1}),
-    "Lion": (optim.Lion, {"weight_decay": 0.1}),
-}
+OPTIMIZERS = {row_id(row): (row[0], {k: v for k, v in row[1].items() if k != "lr"}) for row in ROWS}
 every_optimizer = pytest.mark.parametrize("name", OPTIMIZERS)
 SHAPES = [(3, 5), (5,), (), (2, 2)]
 

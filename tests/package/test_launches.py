@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from optimizer_rows import ROWS, row_id
 
 import cunet
 import sim
@@ -206,23 +207,9 @@ def test_no_network_waits_or_uploads(name, rng):
         step(model, optimizer, x, target)
 
 
-OPTIMIZERS = {
-    "SGD": lambda p: optim.SGD(p, lr=0.1),
-    "SGD momentum": lambda p: optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-4),
-    "RMSprop": lambda p: optim.RMSprop(p, lr=1e-3),
-    "Adagrad": lambda p: optim.Adagrad(p, lr=1e-3),
-    "Adadelta": optim.Adadelta,
-    "Adam": optim.Adam,
-    "Adam amsgrad": lambda p: optim.Adam(p, amsgrad=True),
-    "AdamW": optim.AdamW,
-    "NAdam": optim.NAdam,
-    "Lion": optim.Lion,
-}
-
-
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_no_optimizer_waits_or_uploads(name, rng):
-    quiet_step(rng, mlp(), OPTIMIZERS[name])
+@pytest.mark.parametrize(("cls", "settings"), ROWS, ids=map(row_id, ROWS))
+def test_no_optimizer_waits_or_uploads(cls, settings, rng):
+    quiet_step(rng, mlp(), lambda parameters: cls(parameters, **settings))
 
 
 @pytest.mark.parametrize(

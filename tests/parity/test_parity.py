@@ -9,7 +9,7 @@ import pytest
 import sim
 from cunet import device, parity
 from cunet.kernels import KERNELS
-from cunet.parity import cases
+from cunet.parity import cases, target, training
 from sim.state import options
 
 no_sim = sim.unavailable_reason()
@@ -35,7 +35,7 @@ def test_every_exception_from_the_bounds_is_of_an_op_and_has_a_reason():
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
 @on_sim
 def test_all_ops_are_within_bounds_on_the_simulated_device(dtype):
-    with parity.found_device("sim"):
+    with parity.target_device("sim"):
         (found,) = [d for d in parity.dtypes() if d.name == dtype]
         off = [r for r in (parity.compare(row, found) for row in cases.ROWS) if not r["holds"]]
     assert not off
@@ -110,16 +110,16 @@ def test_an_op_that_fails_does_not_hide_the_others(monkeypatch, capsys):
 def test_other_masks_are_noticed(monkeypatch):
     plain = parity.train_mlp
     monkeypatch.setattr(
-        parity, "train_mlp", lambda device, *args: (plain(device, *args)[0], ["other"] * (device == "gpu"))
+        training, "train_mlp", lambda device, *args: (plain(device, *args)[0], ["other"] * (device == "gpu"))
     )
-    with parity.found_device("sim"):
+    with parity.target_device("sim"):
         found = parity.compare_training("float32", 2)
     assert not found["masks_identical"]
     assert not found["holds"]
 
 
 def test_nothing_to_compare_with_is_said(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(parity, "__file__", str(tmp_path / "site-packages" / "cunet" / "parity" / "__init__.py"))
+    monkeypatch.setattr(target, "__file__", str(tmp_path / "site-packages" / "cunet" / "parity" / "target.py"))
     assert parity.main(["--device", "sim"]) == 2
     assert "source tree only (sim/), not in the installed package" in capsys.readouterr().err
     monkeypatch.setattr(device, "_gpu", None)

@@ -11,12 +11,10 @@ from ..autograd.tape import clock
 from ..autograd.tensor import Tensor
 from ..device import Array, accumulator, array_module, device_of, is_half, to_device
 from ..kernels import inplace
+from .rule import State
 
-#: Elements from which on a gradient is read where it lies: to copy it beside others takes longer than a kernel call.
-APART = 32768
-
-#: What an optimiser keeps for one parameter: numbers such as "step", and arrays of the parameter's shape.
-State = dict[str, Any]
+#: Elements from which on a gradient is read in its own array: copying it beside others takes longer than a kernel call.
+LARGE = 32768
 
 
 @inplace("T g", "T out", "out = g", scratch=0)
@@ -41,15 +39,15 @@ def gather(arrays: Sequence[Array], out: Array) -> Array:
     return out
 
 
-def by_kind(params: Sequence[Tensor]) -> list[list[int]]:
+def by_dtype_and_device(params: Sequence[Tensor]) -> list[list[int]]:
     """Return the positions of `params` in lists of one dtype and device each, in order."""
-    kinds: dict[Any, list[int]] = {}
+    positions: dict[Any, list[int]] = {}
     for i, p in enumerate(params):
-        kinds.setdefault((p.data.dtype, device_of(p.data)), []).append(i)
-    return list(kinds.values())
+        positions.setdefault((p.data.dtype, device_of(p.data)), []).append(i)
+    return list(positions.values())
 
 
-class Flat:
+class FlatBuffer:
     """Parameters of one dtype and device in one buffer, with their optimiser state in others beside it.
 
     ``p.data`` of each parameter becomes a view of the buffer, the arrays in its state views of the slots.
@@ -80,15 +78,15 @@ class Flat:
         for p, view in zip(params, self.views, strict=True):
             p.data = view
 
-    def _views(self, flat: Array) -> list[Array]:
-        return [flat[a:b].reshape(shape) for (a, b), shape in zip(self.spans, self.shapes, strict=True)]
+    def _views(self, buffer: Array) -> list[Array]:
+        return [buffer[a:b].reshape(shape) for (a, b), shape in zip(self.spans, self.shapes, strict=True)]
 
     def _master(self) -> Array:
         """Return the float32 weights: those in the states where they round to the parameters, else the latter."""
         master = self.data.astype(self.wide)
-        kept = self.add_slot("master", 0.0)
-        kept[...] = self.xp.where(kept.astype(self.dtype) == self.data, kept, master)
-        return kept
+        saved = self.add_slot("master", 0.0)
+        saved[...] = self.xp.where(saved.astype(self.dtype) == self.data, saved, master)
+        return saved
 
     def add_slot(self, name: str, fill: float) -> Array:
         """Make the flat state array `name` of what the states hold under that name, or else of `fill`."""
@@ -116,9 +114,9 @@ class Flat:
             self.weights = self._master()
         return True
 
-    def numbers(self, wanted: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
-        """Return for each parameter the numbers of these names in its state, or the values given where it has none."""
-        return zip(*[[state.get(name, value) for state in self.states] for name, value in wanted.items()], strict=True)
+    def numbers(self, initial: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+        """Return for each parameter the numbers of these names in its state, or the initial ones where it has none."""
+        return zip(*[[state.get(name, value) for state in self.states] for name, value in initial.items()], strict=True)
 
     def runs(self, keys: Iterable[Any]) -> Iterator[tuple[int, int, Any]]:
         """Yield (first, last + 1, key) for neighbouring parameters that have a gradient and equal keys, of one each."""
@@ -135,7 +133,7 @@ class Flat:
     def parts(self, first: int, last: int) -> Iterator[tuple[int, int]]:
         """Yield (first, last + 1) of what one kernel call shall update of a run: on the CPU large parameters alone."""
         for i in range(first, last if self.device == "cpu" else first):
-            if self.spans[i][1] - self.spans[i][0] >= APART:
+            if self.spans[i][1] - self.spans[i][0] >= LARGE:
                 if i > first:
                     yield first, i
                 yield i, i + 1

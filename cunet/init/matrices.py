@@ -1,0 +1,64 @@
+"""Weights that keep what passes them: orthogonal matrices, the identity, and its form for convolutions."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .initializer import Initializer, Request
+
+
+def orthogonal(gain: float = 1.0) -> Initializer:
+    """Draw ``gain * Q``, Q uniform (Haar) among matrices with orthonormal rows, or columns if rows > columns.
+
+    Axes after the first are flattened to columns. The last bits depend on the machine's LAPACK.
+
+    Source: Saxe et al. 2013, arXiv:1312.6120; Mezzadri 2006, arXiv:math-ph/0609050, section 5 (sign of R).
+    """
+
+    def fill(r: Request) -> np.ndarray:
+        r.need_axes(2)
+        rows, columns = r.shape[0], math.prod(r.shape[1:])
+        q, triangle = np.linalg.qr(r.rng().standard_normal((max(rows, columns), min(rows, columns))))
+        q *= gain * np.copysign(1.0, np.diagonal(triangle))
+        return (q.T if rows < columns else q).reshape(r.shape)
+
+    return Initializer("orthogonal", fill, gain=gain)
+
+
+def eye(gain: float = 1.0) -> Initializer:
+    """Fill with ``gain`` on the main diagonal of a matrix ``(out, in)`` and 0 elsewhere."""
+
+    def fill(r: Request) -> np.ndarray:
+        r.need_axes(2, 2, "(out, in)")
+        return gain * np.eye(r.shape[0], r.shape[1])
+
+    return Initializer("eye", fill, gain=gain)
+
+
+def dirac(groups: int = 1) -> Initializer:
+    """Fill a convolution's weight so that it passes as many channels of each group as it can unchanged.
+
+    ``w[g * out/groups + c, c, centre] = 1``; centre is ``k // 2``, right for odd kernels with "same" padding.
+
+    Args:
+        groups: of the convolution; divides the first axis.
+    """
+
+    def fill(r: Request) -> np.ndarray:
+        r.need_axes(3, 5, "(out, in/groups, *kernel)")
+        out, channels, *kernel = r.shape
+        if groups < 1 or out % groups:
+            raise ValueError(f"dirac: groups must be >= 1 and divide the first axis {out}, got {groups}")
+        weight = np.zeros(r.shape)
+        passed = np.arange(min(out // groups, channels))
+        if 0 not in kernel:
+            centre = tuple(k // 2 for k in kernel)
+            for start in range(0, out, out // groups or 1):
+                index: tuple[Any, ...] = (start + passed, passed, *centre)
+                weight[index] = 1.0
+        return weight
+
+    return Initializer("dirac", fill, groups=groups)

@@ -1,0 +1,39 @@
+"""The public face of a package: one statement of each name, `__all__` and `dir()` follow from it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any
+
+#: For each published function the module that defines it.
+_ORIGINS: dict[Any, str] = {}
+
+
+def publish(module: str, *others: str) -> tuple[list[str], Callable[[], list[str]]]:
+    """Return `__all__` and `__dir__` of a module of re-exports: ``__all__, __dir__ = publish(__name__)`` at its end.
+
+    Its public names are those of functions and classes that it imports (``from .adam import Adam as Adam``, which type
+    checkers too read as public). Each function gets the module as its `__module__`, so that `help` and pickles name the
+    place that users import it from; what an inner package published before keeps its own. Classes keep the module that
+    defines them: `inspect.getsource` looks there for them.
+
+    Args:
+        module: name of the module.
+        others: its public names of anything else: submodules, constants.
+    """
+    namespace = vars(sys.modules[module])
+    exports = {n: v for n, v in namespace.items() if isinstance(v, (FunctionType, type)) and not n.startswith("_")}
+    for value in exports.values():
+        if isinstance(value, FunctionType) and value not in _ORIGINS:
+            _ORIGINS[value] = value.__module__
+            value.__module__ = module
+    names = sorted({*exports, *others})
+    return names, lambda: [*names, *[name for name in namespace if name.startswith("__") and name not in names]]
+
+
+def origin(value: Any) -> str:
+    """Return the name of the module that defines something, wherever it is published."""
+    published = isinstance(value, FunctionType) and value in _ORIGINS
+    return _ORIGINS[value] if published else getattr(value, "__module__", None) or ""
