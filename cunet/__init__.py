@@ -2,8 +2,9 @@
 
 from . import data, functional, init, native, nn, optim, random, rowwise, train
 from . import functional as F  # noqa: N812 (the name its users know)
+from .autograd.op import op
 from .autograd.tape import is_recording, no_grad
-from .autograd.tensor import Tensor, op, tensor
+from .autograd.tensor import Tensor, tensor
 from .autograd.transforms import grad, value_and_grad
 from .device import synchronize
 from .doctor.machine import device_info

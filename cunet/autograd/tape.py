@@ -13,15 +13,12 @@ import sys
 from collections.abc import Sequence
 from contextlib import ContextDecorator
 from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from ..device import Array, clearer_error
 from ..kernels import sum_to
-
-if TYPE_CHECKING:
-    from .tensor import Tensor
 
 recording: ContextVar[bool] = ContextVar("cunet_recording", default=True)
 clock = itertools.count(1)  # numbers nodes, and in-place changes of leaves, in one order
@@ -58,12 +55,28 @@ def is_recording() -> bool:
     return recording.get()
 
 
+class Leaf(Protocol):
+    """What the tape sees of a tensor that no recorded op made."""
+
+    data: Array
+    _grad: Array | None
+    _modified: int  # reading of the clock at the last change in place
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of the axes of `data`."""
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of the elements of `data`."""
+
+
 class Node:
     """One recorded call: what to run on the way back, and where its results go."""
 
     __slots__ = ("dtype", "grad", "index", "keeps_grad", "name", "order", "parents", "shape", "vjp")
 
-    def __init__(self, name: str, parents: Sequence[Node | Tensor | None], vjp: Any, y: Any) -> None:
+    def __init__(self, name: str, parents: Sequence[Node | Leaf | None], vjp: Any, y: Any) -> None:
         self.order = next(clock)
         self.name = name
         self.parents = parents
@@ -77,11 +90,11 @@ class Node:
             self.shape, self.dtype = y.shape, y.dtype
 
 
-def backpropagate(root: Node, seed: Array, retain_graph: bool) -> dict[int, tuple[Tensor, Array]]:
+def backpropagate(root: Node, seed: Array, retain_graph: bool) -> dict[int, tuple[Leaf, Array]]:
     """Run the vjps from `root` back; return the gradient of every leaf reached, by the leaf's id."""
     grads: dict[Node, Any] = {root: seed}
     kept: list[tuple[Node, Array]] = []
-    leaves: dict[int, tuple[Tensor, Array]] = {}
+    leaves: dict[int, tuple[Leaf, Array]] = {}
     heap = [(-root.order, root)]
     with np.errstate(all="ignore"):  # inf and nan are results here, on the GPU as on the CPU
         while heap:

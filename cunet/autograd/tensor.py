@@ -1,20 +1,17 @@
-"""Tensor, and the @op decorator that lifts functions of arrays to Tensors."""
+"""Tensor: an array of NumPy or CuPy, and where its gradient comes from."""
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..device import Array, Device, array_module, clearer_error, is_array, is_floating, to_device
-from .methods import OPS, ArrayMethods
-from .tape import Node, add, backpropagate, clock, owned, recording
+from ..device import Array, Device, array_module, is_array, is_floating, to_device
+from .methods import ArrayMethods
+from .tape import Leaf, Node, add, backpropagate, clock, owned
 
 
-class Tensor(ArrayMethods):
+class Tensor(ArrayMethods["Tensor"]):
     """An array that remembers how it was computed.
 
     Args:
@@ -73,7 +70,7 @@ class Tensor(ArrayMethods):
 
     def detach(self) -> Tensor:
         """Return a tensor on the same array without history."""
-        return _wrap(self.data)
+        return wrap(self.data)
 
     def mark_modified(self) -> None:
         """Say that `data` was written in place: a backward that needs the old values then raises."""
@@ -93,7 +90,9 @@ class Tensor(ArrayMethods):
             ValueError: `gradient` is missing for more than one element, or has the wrong shape.
         """
         seed = self._seed(gradient)
-        leaves = {id(self): (self, seed)} if self._node is None else backpropagate(self._node, seed, retain_graph)
+        leaves: dict[int, tuple[Leaf, Array]] = (
+            {id(self): (self, seed)} if self._node is None else backpropagate(self._node, seed, retain_graph)
+        )
         taken = {id(gradient), id(seed)}
         for leaf, g in leaves.values():  # only now: an error above leaves every grad as it was
             leaf._grad = owned(g, taken) if leaf._grad is None else add(leaf._grad, g)
@@ -162,7 +161,7 @@ def _holds_float64(data: Any) -> bool:
     return isinstance(data, (np.ndarray, np.generic))
 
 
-def _wrap(data: Array) -> Tensor:
+def wrap(data: Array) -> Tensor:
     """Make a Tensor without history of an array, quickly."""
     out = object.__new__(Tensor)
     out.data = data
@@ -170,109 +169,3 @@ def _wrap(data: Array) -> Tensor:
     out._node = out._grad = None
     out._modified = 0
     return out
-
-
-def _recorded(data: Array, node: Node) -> Tensor:
-    out = _wrap(data)
-    if is_floating(data.dtype):
-        out.requires_grad = True
-        out._node = node
-    return out
-
-
-def op(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """Lift ``fn(*arrays, **static) -> (y, vjp)`` to a differentiable function of Tensors.
-
-    Positional parameters of `fn` are arrays (or Python scalars, or None where it has such a default);
-    keyword-only ones are static. The lifted function also takes plain arrays and nested lists, arrays by
-    name, and static arguments by position after the arrays (``reshape(x, (2, 3))``).
-
-    `fn` returns the result, an array or a tuple of arrays, and ``vjp(gy)``, which returns one entry per
-    positional argument: the gradient array, None, or a function of no arguments that computes it, called
-    only if that input needs it. For a tuple of results `gy` is a tuple, None where no gradient came.
-    Gradients may have any shape that broadcasting made of the input's: the engine sums them back.
-    vjp must not write into `gy` or into arrays it saved.
-    """
-    name = fn.__name__
-    code = fn.__code__
-    count = code.co_argcount
-    names = code.co_varnames[:count]
-    static_names = code.co_varnames[count : count + code.co_kwonlyargcount]
-    variadic = bool(code.co_flags & inspect.CO_VARARGS)
-    defaults = dict(zip(names[len(names) - len(fn.__defaults__ or ()) :], fn.__defaults__ or (), strict=True))
-
-    @functools.wraps(fn)
-    def apply(*args: Any, **static: Any) -> Any:
-        if static and not static.keys().isdisjoint(names):
-            args = _bind(name, names, defaults, args, static)
-        elif len(args) > count and not variadic:
-            static = _bind_static(name, static_names, args[count:], static)
-            args = args[:count]
-        arrays: list[Any] = []
-        parents: list[Any] = []  # for each input the node that made it, or itself if it is a leaf
-        needed = False
-        for a in args:
-            parent = None
-            if isinstance(a, Tensor):
-                arrays.append(a.data)
-                if a.requires_grad:
-                    parent = a._node or a
-                    needed = True
-            else:
-                lone = len(args) == 1 and not is_array(a)  # beside an array, a scalar stays one
-                arrays.append(as_array(a) if lone or type(a) is list else a)
-            parents.append(parent)
-        try:
-            y, vjp = fn(*arrays, **static)
-        except Exception as error:
-            clearer = clearer_error(name, error, arrays)
-            if clearer is None:
-                raise
-            raise clearer from error
-        several = type(y) is tuple
-        if type(y) is not np.ndarray and isinstance(y, np.generic):
-            y = np.asarray(y)
-        if not (needed and recording.get()):
-            return tuple([_wrap(part) for part in y]) if several else _wrap(y)
-        node = Node(name, parents, vjp, y)
-        return _recorded_parts(y, node) if several else _recorded(y, node)
-
-    OPS[name] = apply
-    return apply
-
-
-def _bind(
-    name: str, names: Sequence[str], defaults: dict[str, Any], args: tuple[Any, ...], static: dict[str, Any]
-) -> tuple[Any, ...]:
-    """Move array arguments that were given by name to their positions."""
-    bound = list(args)
-    for i, key in enumerate(names):
-        if i < len(args):
-            if key in static:
-                raise TypeError(f"{name}() got multiple values for argument {key!r}")
-        elif key in static:
-            bound.append(static.pop(key))
-        elif key in defaults:
-            bound.append(defaults[key])
-        else:
-            raise TypeError(f"{name}() missing required argument {key!r}")
-    return tuple(bound)
-
-
-def _bind_static(name: str, names: Sequence[str], values: tuple[Any, ...], static: dict[str, Any]) -> dict[str, Any]:
-    """Give the arguments that follow the arrays their names."""
-    if len(values) > len(names):
-        raise TypeError(f"{name}() takes {len(values) - len(names)} positional arguments fewer than were given")
-    given = dict(zip(names, values, strict=False))
-    if not given.keys().isdisjoint(static):
-        raise TypeError(f"{name}() got multiple values for {', '.join(sorted(given.keys() & static.keys()))}")
-    return given | static
-
-
-def _recorded_parts(parts: tuple[Array, ...], node: Node) -> tuple[Tensor, ...]:
-    out = []
-    for i, part in enumerate(parts):
-        leaf = Node(node.name, (node,), len(parts), part)
-        leaf.index = i
-        out.append(_recorded(part, leaf))
-    return tuple(out)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autograd.op import static_parameters
 from ..ops import softmax
 from ..ops.activation import gated, rectifier, squashing
 from ..ops.math import tanh
@@ -19,9 +20,8 @@ from .module import Module
 
 
 def bind_options(who: str, function: Callable[..., Any], args: Any, kwargs: Any) -> dict[str, Any]:
-    """Return by name the options of a function (its keyword-only arguments) that were given, also by position."""
-    parameters = inspect.signature(function).parameters.values()
-    options = [p.replace(kind=p.POSITIONAL_OR_KEYWORD) for p in parameters if p.kind is p.KEYWORD_ONLY]
+    """Return by name the options of an op (its static parameters) that were given, also by position."""
+    options = [p.replace(kind=p.POSITIONAL_OR_KEYWORD) for p in static_parameters(function)]
     try:
         return inspect.Signature([p.replace(default=None) for p in options]).bind(*args, **kwargs).arguments
     except TypeError as error:

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from ..autograd.op import static_parameters
 from ..autograd.tensor import Tensor, as_array
 from ..ops.loss import cross_entropy as cross_entropy_ops
 from ..ops.loss import divergence, nll, regression
@@ -21,8 +22,7 @@ class Loss(Module):
     function: Callable[..., Tensor]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        parameters = inspect.signature(self.function).parameters.values()
-        options = [p.replace(kind=p.POSITIONAL_OR_KEYWORD) for p in parameters if p.kind is p.KEYWORD_ONLY]
+        options = [p.replace(kind=p.POSITIONAL_OR_KEYWORD) for p in static_parameters(self.function)]
         try:
             given = inspect.Signature(options).bind(*args, **kwargs).arguments
         except TypeError as error:

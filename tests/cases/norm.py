@@ -7,6 +7,7 @@ from collections import defaultdict
 
 import numpy as np
 
+from cunet.autograd.op import static_parameters
 from cunet.ops.norm import epilogue, norms
 
 from . import Case, activation, gated, rectifier
@@ -100,7 +101,7 @@ def activated(op, reference, name, **options):
     """Return a norm, and its oracle, with an activation behind it."""
     function = epilogue.FUSABLE[name][0]
     given = functools.partial(function, **options) if options else name
-    all_options = {**(function.__wrapped__.__kwdefaults__ or {}), **options}
+    all_options = {**{p.name: p.default for p in static_parameters(function)}, **options}
 
     def behind(*args, **kw):
         y = op(*args, **kw, activation=given)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...autograd.tensor import op
+from ...autograd.op import Result, op
 from ...device import Array, accumulator
 from ...kernels import elementwise, sum_to
 from .squashing import above, below, keep
@@ -25,7 +25,7 @@ def relu_backward(gy, y):
 
 
 @op
-def relu(x):
+def relu(x) -> Result:
     """Return ``max(x, 0)``; derivative 1 for x > 0, else 0 (also at 0).
 
     Source: Nair & Hinton 2010, section 2.
@@ -44,8 +44,8 @@ def threshold_relu_backward(gy, x, theta):
     return keep(gy, ~(x <= theta))
 
 
-@op
-def threshold_relu(x, *, theta: float = 1.0):
+@op(arrays=1)
+def threshold_relu(x, theta: float = 1.0) -> Result:
     """Return `x` where ``x > theta``, else 0; the derivative is 1 and 0.
 
     Args:
@@ -73,8 +73,8 @@ def leaky_relu_backward(gy, x, slope):
     return gy * _pick(x, 1, slope)
 
 
-@op
-def leaky_relu(x, *, negative_slope: float = 0.01):
+@op(arrays=1)
+def leaky_relu(x, negative_slope: float = 0.01) -> Result:
     """Return `x` where ``x > 0``, else ``negative_slope * x``; the derivative at 0 is negative_slope.
 
     Args:
@@ -91,8 +91,8 @@ def prelu_weight_terms(gy, x):
     return keep(gy * x, ~(x > 0))
 
 
-@op
-def prelu(x, weight, *, axis: int = 1):
+@op(arrays=2)
+def prelu(x, weight, axis: int = 1) -> Result:
     """Return `x` where ``x > 0``, else ``weight * x``, with a learned weight, one for all or one per channel.
 
     The derivative by `x` at 0 is the weight; the derivative by the weight is ``min(x, 0)``, summed. The source
@@ -140,8 +140,8 @@ def elu_backward(gy, x, alpha):
     return gy * (np.exp(below(x)) * _pick(x, 1, alpha))
 
 
-@op
-def elu(x, *, alpha: float = 1.0):
+@op(arrays=1)
+def elu(x, alpha: float = 1.0) -> Result:
     """Return `x` where ``x > 0``, else ``alpha * (exp(x) - 1)``; the derivative at 0 is alpha.
 
     Saturates at -alpha for x towards -inf.
@@ -165,8 +165,8 @@ def celu_backward(gy, x, alpha):
     return gy * np.exp(below(x) / alpha)
 
 
-@op
-def celu(x, *, alpha: float = 1.0):
+@op(arrays=1)
+def celu(x, alpha: float = 1.0) -> Result:
     """Return `x` where ``x > 0``, else ``alpha * (exp(x / alpha) - 1)``; the derivative is 1 at 0 for every alpha.
 
     Args:
@@ -200,7 +200,7 @@ def selu_backward(gy, x):
 
 
 @op
-def selu(x):
+def selu(x) -> Result:
     """Return ``scale * elu(x, alpha)`` with the scale 1.0507009873554805 and the alpha 1.6732632423543772.
 
     Keeps mean 0 and variance 1 through depth if the inputs have them and weights are drawn by `lecun_normal`;

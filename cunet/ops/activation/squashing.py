@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...autograd.tensor import op
+from ...autograd.op import Result, op
 from ...kernels import elementwise
 
 
@@ -34,7 +34,7 @@ def below(x: np.ndarray) -> np.ndarray:
 
 
 @op
-def identity(x):
+def identity(x) -> Result:
     """Return `x` itself: the linear activation."""
     return x, lambda gy: (gy,)
 
@@ -51,7 +51,7 @@ def sigmoid_backward(gy, x):
 
 
 @op
-def sigmoid(x):
+def sigmoid(x) -> Result:
     """Squash into (0, 1): ``1 / (1 + exp(-x))``.
 
     The derivative ``y * (1 - y)``, at most 1/4, is computed as ``e / (1 + e)**2`` with ``e = exp(-|x|)``. In
@@ -71,7 +71,7 @@ def logsigmoid_backward(gy, x):
 
 
 @op
-def logsigmoid(x):
+def logsigmoid(x) -> Result:
     """Return ``log(sigmoid(x))``, computed as ``min(x, 0) - log1p(exp(-|x|))``; derivative ``sigmoid(-x)``."""
     return logsigmoid_forward(x), lambda gy: (logsigmoid_backward(gy, x),)
 
@@ -86,8 +86,8 @@ def softplus_backward(gy, x, beta):
     return gy / (1 + np.exp(-(beta * x)))
 
 
-@op
-def softplus(x, *, beta: float = 1.0):
+@op(arrays=1)
+def softplus(x, beta: float = 1.0) -> Result:
     """Smooth a ReLU: ``log(1 + exp(beta * x)) / beta``; derivative ``sigmoid(beta * x)``.
 
     Computed as ``max(x, 0) + log1p(exp(-|beta * x|)) / beta``, which is exact to rounding everywhere: there is
@@ -119,7 +119,7 @@ def softsign_backward(gy, x):
 
 
 @op
-def softsign(x):
+def softsign(x) -> Result:
     """Squash into (-1, 1): ``x / (1 + |x|)``; derivative ``1 / (1 + |x|)**2``.
 
     It saturates, polynomially where tanh does exponentially.
@@ -140,8 +140,8 @@ def hard_tanh_backward(gy, x, low, high):
     return keep(gy, ~((x <= low) | (x >= high)))
 
 
-@op
-def hard_tanh(x, *, min_val: float = -1.0, max_val: float = 1.0):
+@op(arrays=1)
+def hard_tanh(x, min_val: float = -1.0, max_val: float = 1.0) -> Result:
     """Clip to [min_val, max_val]; derivative 1 inside, 0 outside and on the two ends.
 
     Args:
@@ -157,7 +157,7 @@ def hard_tanh(x, *, min_val: float = -1.0, max_val: float = 1.0):
 
 
 @op
-def relu6(x):
+def relu6(x) -> Result:
     """Return ``min(max(x, 0), 6)``; derivative 1 for 0 < x < 6, else 0.
 
     Source: Krizhevsky 2010, "Convolutional deep belief networks on CIFAR-10".
@@ -176,8 +176,8 @@ def hard_sigmoid_backward(gy, x, slope, end):
     return keep(gy * slope, ~(np.abs(x) >= end))
 
 
-@op
-def hard_sigmoid(x, *, slope: float = 1 / 6):
+@op(arrays=1)
+def hard_sigmoid(x, slope: float = 1 / 6) -> Result:
     """Approximate the sigmoid by a line: ``clip(slope * x + 0.5, 0, 1)``.
 
     The derivative is `slope` for ``|x| < 0.5 / slope``, else 0.

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from ...autograd.tensor import Tensor, op
+from ...autograd.op import Result, op
+from ...autograd.tensor import Tensor
 from ...device import Array, accumulator, array_module, is_gpu_array
 from ...kernels import sum_to
 from ...kernels.backends.native import convolution as compiled
@@ -214,7 +215,7 @@ def paddings(who: str, padding: Any, stride: tuple[int, ...], reach: tuple[int, 
 
 
 @op
-def _convolution(x, weight, bias=None, *, who, ndim, stride, padding, dilation, groups, channels_last):
+def _convolution(x, weight, bias=None, *, who, ndim, stride, padding, dilation, groups, channels_last) -> Result:
     sizes = check_input(who, x, ndim, channels_last)
     _check_weight(who, x, weight, bias, groups, channels_last, False)
     kernel = weight.shape[2:]
@@ -251,7 +252,7 @@ def _convolution(x, weight, bias=None, *, who, ndim, stride, padding, dilation, 
 @op
 def _transposed_convolution(
     x, weight, bias=None, *, who, ndim, stride, padding, output_padding, groups, dilation, channels_last
-):
+) -> Result:
     sizes = check_input(who, x, ndim, channels_last)
     _check_weight(who, x, weight, bias, groups, channels_last, True)
     kernel = weight.shape[2:]

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ...autograd.tensor import as_array, op
+from ...autograd.op import Result, op
+from ...autograd.tensor import as_array
 from ...device import Array, is_array, is_floating
 from ...kernels import elementwise, reduction
 from ...kernels.rowwise import rowwise
@@ -159,17 +160,16 @@ def soft_backward(x, q, top, rest, weight, keep, spread, mass, g):
     return g / (1 + rest) * ((np.exp(x - top) * mass - share) - share * rest)
 
 
-@op
+@op(arrays=2)
 def cross_entropy(
     logits,
     target,
-    *,
     weight: Any = None,
     ignore_index: int = -100,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
     axis: int = 1,
-):
+) -> Result:
     """Return the cross-entropy of softmax(logits) against `target`: ``-sum(q * log_softmax(logits))``.
 
     Scores go in as they are: no softmax before. `q` is 1 for the class `target` names, or `target` itself if

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ...autograd.tensor import Tensor, op
+from ...autograd.op import Result, Results, op
+from ...autograd.tensor import Tensor
 from ...device import Array, array_module, is_floating
 from .epilogue import fused
 from .kernels import normalize
@@ -39,7 +40,7 @@ def _channel_groups(who: str, x: Array, axis: int) -> tuple[Groups, tuple[int, .
 
 
 @op
-def batch_norm(x, weight=None, bias=None, *, axis: int = 1, eps: float = 1e-5, activation=None):
+def batch_norm(x, weight=None, bias=None, *, axis: int = 1, eps: float = 1e-5, activation=None) -> Results:
     """Normalise each channel by the mean and variance of the batch: training form.
 
     ``y = (x - mean) / sqrt(var + eps) * weight + bias`` with mean and var over all axes but `axis`, var
@@ -92,7 +93,9 @@ def _statistics_backward(x: Array, mean: Array, gmean: Any, gvar: Any, groups: G
 
 
 @op
-def batch_norm_inference(x, mean, var, weight=None, bias=None, *, axis: int = 1, eps: float = 1e-5, activation=None):
+def batch_norm_inference(
+    x, mean, var, weight=None, bias=None, *, axis: int = 1, eps: float = 1e-5, activation=None
+) -> Result:
     """Normalise each channel by given statistics: a fixed linear map of x.
 
     ``y = (x - mean) / sqrt(var + eps) * weight + bias``. No gradient goes to `mean` and `var`.
@@ -151,7 +154,7 @@ def as_shape(shape: int | Sequence[int]) -> tuple[int, ...]:
 
 
 @op
-def _layer_norm(x, weight=None, bias=None, *, normalized_shape, eps, activation):
+def _layer_norm(x, weight=None, bias=None, *, normalized_shape, eps, activation) -> Result:
     groups = _trailing_groups("layer_norm", x, normalized_shape)
     _check("layer_norm", x, {"weight": weight, "bias": bias}, normalized_shape, "normalized_shape")
     out = normalize_groups(x, weight, bias, groups, eps, activated=fused("layer_norm", activation))
@@ -187,7 +190,7 @@ def layer_norm(
 
 
 @op
-def _rms_norm(x, weight=None, *, normalized_shape, eps, activation):
+def _rms_norm(x, weight=None, *, normalized_shape, eps, activation) -> Result:
     groups = _trailing_groups("rms_norm", x, normalized_shape)
     _check("rms_norm", x, {"weight": weight}, normalized_shape, "normalized_shape")
     if eps is None:
@@ -246,7 +249,7 @@ def _split_channels(who: str, x: Array, num_groups: int | None, axis: int) -> tu
 
 
 @op
-def _group_norm(x, weight=None, bias=None, *, num_groups, eps, axis, activation):
+def _group_norm(x, weight=None, bias=None, *, num_groups, eps, axis, activation) -> Result:
     groups, shape = _split_channels("group_norm", x, num_groups, axis)
     _check("group_norm", x, {"weight": weight, "bias": bias}, shape, "(C,)")
     out = normalize_groups(x, weight, bias, groups, eps, activated=fused("group_norm", activation))
@@ -282,7 +285,7 @@ def group_norm(
 
 
 @op
-def instance_norm(x, weight=None, bias=None, *, axis: int = 1, eps: float = 1e-5, activation=None):
+def instance_norm(x, weight=None, bias=None, *, axis: int = 1, eps: float = 1e-5, activation=None) -> Result:
     """Normalise each channel of each sample over its positions.
 
     Args:

@@ -1,0 +1,161 @@
+"""The decorator `op`: it lifts a function of arrays to a differentiable function of Tensors."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, ParamSpec, Protocol, overload
+
+import numpy as np
+
+from ..device import Array, clearer_error, is_array, is_floating
+from .tape import Node, recording
+from .tensor import Tensor, as_array, wrap
+
+P = ParamSpec("P")
+Vjp = Callable[[Any], Sequence[Any]]
+# For type checkers: a function with one result, and one with several. (They see CuPy's arrays as NumPy's.)
+Result = tuple[np.ndarray, Vjp]
+Results = tuple[tuple[np.ndarray, ...], Vjp]
+
+
+class Lift(Protocol):
+    """What ``op(arrays=...)`` returns: a decorator."""
+
+    @overload
+    def __call__(self, fn: Callable[P, Results], /) -> Callable[P, tuple[Tensor, ...]]: ...
+    @overload
+    def __call__(self, fn: Callable[P, Result], /) -> Callable[P, Tensor]: ...
+
+
+@overload
+def op(fn: Callable[P, Results], /) -> Callable[P, tuple[Tensor, ...]]: ...
+@overload
+def op(fn: Callable[P, Result], /) -> Callable[P, Tensor]: ...
+@overload
+def op(*, arrays: int) -> Lift: ...
+def op(fn: Callable[..., Any] | None = None, /, *, arrays: int | None = None) -> Any:
+    """Lift ``fn(*arrays, **static) -> (y, vjp)`` to a differentiable function of Tensors.
+
+    Positional parameters of `fn` are arrays (or Python scalars, or None where it has such a default);
+    keyword-only ones are static. With ``@op(arrays=1)`` the first parameter alone is an array and all others are
+    static. The lifted function also takes plain arrays and nested lists, arrays by name, and static arguments by
+    position after the arrays (``reshape(x, (2, 3))``).
+
+    `fn` returns the result, an array or a tuple of arrays, and ``vjp(gy)``, which returns one entry per
+    array argument: the gradient array, None, or a function of no arguments that computes it, called
+    only if that input needs it. For a tuple of results `gy` is a tuple, None where no gradient came.
+    Gradients may have any shape that broadcasting made of the input's: the engine sums them back.
+    vjp must not write into `gy` or into arrays it saved.
+    """
+    return functools.partial(_lift, arrays=arrays) if fn is None else _lift(fn, arrays)
+
+
+def is_op(f: object) -> bool:
+    """Tell whether `op` made this function."""
+    return "static" in getattr(f, "__dict__", ())
+
+
+def static_parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """Return the parameters of an op that are no arrays: its options."""
+    names = vars(function)["static"]
+    return [p for p in inspect.signature(function).parameters.values() if p.name in names]
+
+
+def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
+    name = fn.__name__
+    parameters = _Parameters(fn, arrays)
+    count, named = parameters.most, frozenset(parameters.arrays)
+
+    @functools.wraps(fn)
+    def apply(*args: Any, **static: Any) -> Any:
+        if len(args) > count or not named.isdisjoint(static):
+            args, static = parameters.bind(args, static)
+        inputs: list[Any] = []
+        parents: list[Any] = []  # for each input the node that made it, or itself if it is a leaf
+        needed = False
+        for a in args:
+            parent = None
+            if isinstance(a, Tensor):
+                inputs.append(a.data)
+                if a.requires_grad:
+                    parent = a._node or a
+                    needed = True
+            else:
+                lone = len(args) == 1 and not is_array(a)  # beside an array, a scalar stays one
+                inputs.append(as_array(a) if lone or type(a) is list else a)
+            parents.append(parent)
+        try:
+            y, vjp = fn(*inputs, **static)
+        except Exception as error:
+            clearer = clearer_error(name, error, inputs)
+            if clearer is None:
+                raise
+            raise clearer from error
+        several = type(y) is tuple
+        if type(y) is not np.ndarray and isinstance(y, np.generic):
+            y = np.asarray(y)
+        if not (needed and recording.get()):
+            return tuple([wrap(part) for part in y]) if several else wrap(y)
+        node = Node(name, parents, vjp, y)
+        return _recorded_parts(y, node) if several else _recorded(y, node)
+
+    vars(apply)["static"] = parameters.static
+    return apply
+
+
+class _Parameters:
+    """The parameters of a function of arrays, and which of them are the arrays."""
+
+    def __init__(self, fn: Callable[..., Any], arrays: int | None) -> None:
+        code = fn.__code__
+        names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        positional = names[: code.co_argcount]
+        count = code.co_argcount if arrays is None else arrays
+        defaults = fn.__defaults__ or ()
+        self.name = fn.__name__
+        self.arrays, self.static = names[:count], names[count:]
+        self.defaults = dict(zip(positional[len(positional) - len(defaults) :], defaults, strict=True))
+        self.most = sys.maxsize if code.co_flags & inspect.CO_VARARGS else count  # arrays that can be given
+
+    def bind(self, args: tuple[Any, ...], static: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Move arrays that were given by name to their positions, and give static arguments by position a name."""
+        extra = args[self.most :]
+        bound = list(args[: self.most])
+        if len(extra) > len(self.static):
+            raise TypeError(
+                f"{self.name}() takes {len(extra) - len(self.static)} positional arguments fewer than were given"
+            )
+        for i, key in enumerate(self.arrays):
+            if i < len(bound):
+                if key in static:
+                    raise TypeError(f"{self.name}() got multiple values for argument {key!r}")
+            elif key in static:
+                bound.append(static.pop(key))
+            elif key in self.defaults:
+                bound.append(self.defaults[key])
+            else:
+                raise TypeError(f"{self.name}() missing required argument {key!r}")
+        given = dict(zip(self.static, extra, strict=False))
+        if not given.keys().isdisjoint(static):
+            raise TypeError(f"{self.name}() got multiple values for {', '.join(sorted(given.keys() & static.keys()))}")
+        return tuple(bound), given | static
+
+
+def _recorded(data: Array, node: Node) -> Tensor:
+    out = wrap(data)
+    if is_floating(data.dtype):
+        out.requires_grad = True
+        out._node = node
+    return out
+
+
+def _recorded_parts(parts: tuple[Array, ...], node: Node) -> tuple[Tensor, ...]:
+    out = []
+    for i, part in enumerate(parts):
+        leaf = Node(node.name, (node,), len(parts), part)
+        leaf.index = i
+        out.append(_recorded(part, leaf))
+    return tuple(out)
