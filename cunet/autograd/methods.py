@@ -22,27 +22,27 @@ class ArrayMethods(Operators[TensorT]):
     @property
     def shape(self) -> tuple[int, ...]:
         """Lengths of the axes."""
-        return self.data.shape
+        return self._data.shape
 
     @property
     def ndim(self) -> int:
         """Number of axes."""
-        return self.data.ndim
+        return self._data.ndim
 
     @property
     def size(self) -> int:
         """Number of elements."""
-        return self.data.size
+        return self._data.size
 
     @property
     def dtype(self) -> np.dtype:
         """Type of the elements."""
-        return self.data.dtype
+        return self._data.dtype
 
     @property
     def device(self) -> str:
         """Where the data is: "cpu" or "gpu"."""
-        return device_of(self.data)
+        return device_of(self._data)
 
     @property
     def T(self) -> TensorT:  # noqa: N802 (NumPy's name)
@@ -51,19 +51,19 @@ class ArrayMethods(Operators[TensorT]):
 
     def __len__(self) -> int:
         """Return the length of the first axis."""
-        if not self.data.ndim:
+        if not self._data.ndim:
             raise TypeError("len() of a 0-d tensor")
-        return self.data.shape[0]
+        return self._data.shape[0]
 
     def __iter__(self) -> Iterator[TensorT]:
         """Go over the first axis."""
-        if not self.data.ndim:
+        if not self._data.ndim:
             raise TypeError("iteration over a 0-d tensor")
-        return (self[i] for i in range(self.data.shape[0]))
+        return (self[i] for i in range(self._data.shape[0]))
 
     def __bool__(self) -> bool:
         """Return the truth of the only element."""
-        return bool(self.data)
+        return bool(self._data)
 
     def __float__(self) -> float:
         """Return the only element as a float."""
@@ -92,11 +92,11 @@ class ArrayMethods(Operators[TensorT]):
         """Let NumPy read a tensor on the CPU; one on the GPU must be fetched with `numpy()`."""
         if self.device != "cpu":
             raise TypeError("a Tensor on the GPU is not converted silently; use .numpy()")
-        return np.array(self.data, dtype=dtype, copy=copy)
+        return np.array(self._data, dtype=dtype, copy=copy)
 
     def __repr__(self) -> str:
         """Show values, dtype where it is not float32, device and whether gradients are wanted."""
-        text = np.array2string(asnumpy(self.data), separator=", ", prefix="Tensor(", threshold=200)
+        text = np.array2string(asnumpy(self._data), separator=", ", prefix="Tensor(", threshold=200)
         notes = [f"shape={self.shape}"] if self.size == 0 or self.size > 200 else []
         notes += [] if self.dtype == np.float32 else [f"dtype={self.dtype}"]
         notes += [] if self.device == "cpu" else [f"device={self.device!r}"]
@@ -105,11 +105,11 @@ class ArrayMethods(Operators[TensorT]):
 
     def item(self) -> Any:
         """Return the only element as a Python number; waits for the GPU."""
-        return self.data.item()
+        return self._data.item()
 
     def numpy(self) -> np.ndarray:
         """Return the values as a NumPy array: `data` itself on the CPU, a copy from the GPU."""
-        return asnumpy(self.data)
+        return asnumpy(self._data)
 
     def astype(self, dtype: Any) -> TensorT:
         """Return the tensor converted to `dtype`."""
@@ -157,11 +157,11 @@ class ArrayMethods(Operators[TensorT]):
 
     def argmax(self, axis: int | None = None) -> Any:
         """Return the index of the largest element along `axis`, as a plain array."""
-        return self.data.argmax(axis=axis)
+        return self._data.argmax(axis=axis)
 
     def argmin(self, axis: int | None = None) -> Any:
         """Return the index of the smallest element along `axis`, as a plain array."""
-        return self.data.argmin(axis=axis)
+        return self._data.argmin(axis=axis)
 
     def clip(self, low: Any = None, high: Any = None) -> TensorT:
         """See `cunet.clip`."""

@@ -71,7 +71,7 @@ def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
 
     @functools.wraps(fn)
     def apply(*args: Any, **static: Any) -> Any:
-        if len(args) > count or not named.isdisjoint(static):
+        if len(args) > count or (static and not named.isdisjoint(static)):
             args, static = parameters.bind(args, static)
         inputs: list[Any] = []
         parents: list[Any] = []  # for each input the node that made it, or itself if it is a leaf
@@ -79,8 +79,8 @@ def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
         for a in args:
             parent = None
             if isinstance(a, Tensor):
-                inputs.append(a.data)
-                if a.requires_grad:
+                inputs.append(a._data)
+                if a._requires_grad:
                     parent = a._node or a
                     needed = True
             else:
@@ -147,7 +147,7 @@ class _Parameters:
 def _recorded(data: Array, node: Node) -> Tensor:
     out = wrap(data)
     if is_floating(data.dtype):
-        out.requires_grad = True
+        out._requires_grad = True
         out._node = node
     return out
 

@@ -25,7 +25,7 @@ def bind(**own: Callable[..., Any]) -> None:
 
 def plain(x: Any) -> Any:
     """Return the array of a Tensor; anything else as it is."""
-    return x.data if isinstance(x, Operators) else x
+    return x._data if isinstance(x, Operators) else x
 
 
 class Operators(Generic[TensorT]):
@@ -35,7 +35,7 @@ class Operators(Generic[TensorT]):
     __array_ufunc__ = None  # NumPy and CuPy then leave `array + tensor` to us
     __array_priority__ = 1000
     __hash__ = object.__hash__  # by identity: tensors are keys of optimiser state
-    data: Array
+    _data: Array
 
     def __add__(self, other: Any) -> TensorT:
         """See `cunet.add`."""
@@ -95,24 +95,24 @@ class Operators(Generic[TensorT]):
 
     def __lt__(self, other: Any) -> Array:
         """Compare element by element."""
-        return self.data < plain(other)
+        return self._data < plain(other)
 
     def __le__(self, other: Any) -> Array:
         """Compare element by element."""
-        return self.data <= plain(other)
+        return self._data <= plain(other)
 
     def __gt__(self, other: Any) -> Array:
         """Compare element by element."""
-        return self.data > plain(other)
+        return self._data > plain(other)
 
     def __ge__(self, other: Any) -> Array:
         """Compare element by element."""
-        return self.data >= plain(other)
+        return self._data >= plain(other)
 
     def __eq__(self, other: object) -> Array:
         """Compare element by element."""
-        return self.data == plain(other)
+        return self._data == plain(other)
 
     def __ne__(self, other: object) -> Array:
         """Compare element by element."""
-        return self.data != plain(other)
+        return self._data != plain(other)

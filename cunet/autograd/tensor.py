@@ -25,18 +25,41 @@ class Tensor(ArrayMethods["Tensor"]):
         grad: gradient of the same shape, dtype and device as `data`, or None.
     """
 
-    __slots__ = ("_grad", "_modified", "_node", "data", "requires_grad")
+    __slots__ = ("_data", "_grad", "_modified", "_node", "_requires_grad")
 
     def __init__(self, data: Any, requires_grad: bool = False) -> None:
         if isinstance(data, Tensor):
             raise TypeError("Tensor: data is a Tensor already; use detach() for one without history")
-        self.data = as_array(data)
-        if requires_grad and not is_floating(self.data.dtype):
-            raise TypeError(f"Tensor: requires_grad needs a floating dtype, got {self.data.dtype}")
-        self.requires_grad = requires_grad
+        self._data = as_array(data)
         self._node: Node | None = None
         self._grad: Array | None = None
         self._modified = 0
+        self.requires_grad = requires_grad
+
+    @property
+    def data(self) -> Array:
+        """The NumPy or CuPy array itself."""
+        return self._data
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        if isinstance(value, Tensor):
+            raise TypeError("data must be an array, got a Tensor; assign its .data")
+        array = value if type(value) is np.ndarray else as_array(value)
+        if self._requires_grad:
+            _check_differentiable(array)
+        self._data = array
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether ops on this tensor are recorded, and `backward` leaves a gradient in `grad`."""
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if value:
+            _check_differentiable(self._data)
+        self._requires_grad = bool(value)
 
     @property
     def grad(self) -> Array | None:
@@ -48,8 +71,8 @@ class Tensor(ArrayMethods["Tensor"]):
         if value is not None:
             if isinstance(value, Tensor) or not is_array(value):
                 raise TypeError(f"grad must be an array or None, got {type(value).__name__}")
-            if value.shape != self.data.shape:
-                raise ValueError(f"grad must have the shape of data {self.data.shape}, got {value.shape}")
+            if value.shape != self._data.shape:
+                raise ValueError(f"grad must have the shape of data {self._data.shape}, got {value.shape}")
         if self._node is None:
             self._grad = value
         else:
@@ -70,7 +93,7 @@ class Tensor(ArrayMethods["Tensor"]):
 
     def detach(self) -> Tensor:
         """Return a tensor on the same array without history."""
-        return wrap(self.data)
+        return wrap(self._data)
 
     def mark_modified(self) -> None:
         """Say that `data` was written in place: a backward that needs the old values then raises."""
@@ -109,16 +132,16 @@ class Tensor(ArrayMethods["Tensor"]):
                 "backward: nothing was recorded for this tensor: no input has requires_grad=True, "
                 "or it was computed under no_grad()"
             )
-        xp = array_module(self.data)
+        xp = array_module(self._data)
         if gradient is None:
-            if self.data.size != 1:
+            if self._data.size != 1:
                 raise ValueError(
-                    f"backward: a gradient is needed for shape {self.data.shape}; only one element does without"
+                    f"backward: a gradient is needed for shape {self._data.shape}; only one element does without"
                 )
-            return xp.ones(self.data.shape, self.data.dtype)
-        seed = xp.asarray(gradient.data if isinstance(gradient, Tensor) else gradient, dtype=self.data.dtype)
-        if seed.shape != self.data.shape:
-            raise ValueError(f"backward: gradient must have shape {self.data.shape}, got {seed.shape}")
+            return xp.ones(self._data.shape, self._data.dtype)
+        seed = xp.asarray(gradient.data if isinstance(gradient, Tensor) else gradient, dtype=self._data.dtype)
+        if seed.shape != self._data.shape:
+            raise ValueError(f"backward: gradient must have shape {self._data.shape}, got {seed.shape}")
         return seed
 
 
@@ -154,18 +177,23 @@ def as_array(data: Any, dtype: Any = None) -> Array:
     return array
 
 
+def _check_differentiable(data: Array) -> None:
+    if not is_floating(data.dtype):
+        raise TypeError(f"Tensor: requires_grad needs a floating dtype, got {data.dtype}")
+
+
 def _holds_float64(data: Any) -> bool:
-    """Tell whether a nested list holds NumPy values of its own dtype, which then decides."""
+    """Tell whether a nested list holds values with a dtype of their own, which then decides."""
     while isinstance(data, (list, tuple)) and data:
         data = data[0]
-    return isinstance(data, (np.ndarray, np.generic))
+    return isinstance(data, (np.ndarray, np.generic, Tensor))
 
 
 def wrap(data: Array) -> Tensor:
     """Make a Tensor without history of an array, quickly."""
     out = object.__new__(Tensor)
-    out.data = data
-    out.requires_grad = False
+    out._data = data
+    out._requires_grad = False
     out._node = out._grad = None
     out._modified = 0
     return out

@@ -9,7 +9,7 @@ import pytest
 from helpers import host
 
 import cunet
-from cunet import Tensor, tensor
+from cunet import Tensor, nn, tensor
 from cunet import device as backend
 
 
@@ -252,3 +252,39 @@ def test_methods_are_the_functions_of_that_name(x):
     np.testing.assert_array_equal(host(-x), -a)
     assert host(x[:1, :1].squeeze()).shape == ()
     assert cunet.log(x * x).requires_grad
+
+
+def test_integers_get_no_gradient_by_any_door(dev):
+    whole, real = dev([1, 2]), dev([1.0, 2.0], np.float32)
+    with pytest.raises(TypeError, match="requires_grad needs a floating dtype, got int64"):
+        Tensor(whole, requires_grad=True)
+    with pytest.raises(TypeError, match="requires_grad needs a floating dtype, got int64"):
+        nn.Parameter(whole)
+    t = Tensor(whole)
+    with pytest.raises(TypeError, match="requires_grad needs a floating dtype, got int64"):
+        t.requires_grad = True
+    assert t.requires_grad is False
+    for x in (Tensor(real, requires_grad=True), nn.Parameter(real)):
+        with pytest.raises(TypeError, match="requires_grad needs a floating dtype, got int64"):
+            x.data = whole
+        assert x.data is real
+    frozen = nn.Parameter(whole, requires_grad=False)
+    frozen.data = dev([3, 4])
+    with pytest.raises(TypeError):
+        frozen.requires_grad = True
+
+
+def test_data_is_an_array_whatever_is_assigned(dev):
+    x = Tensor(dev(2.0, np.float32), requires_grad=True)
+    x.data = x.data - 0.5  # a NumPy scalar, on the CPU
+    assert backend.is_array(x.data) and x.dtype == np.float32 and x.item() == 1.5
+    x.data = [1.0, 2.0]
+    assert x.shape == (2,) and x.dtype == np.float32
+    a = dev([[1.0, 2.0]])
+    x.data = a[:, :1]
+    assert x.data.base is not None and x.shape == (1, 1)
+    with pytest.raises(TypeError, match="got a Tensor; assign its .data"):
+        x.data = Tensor(a)
+    with pytest.raises(TypeError, match="expected an array"):
+        x.data = "text"
+    assert x.shape == (1, 1)
