@@ -12,13 +12,19 @@ import numpy as np
 
 from ..device import Array, clearer_error, is_array, is_floating
 from .tape import Node, recording
-from .tensor import Tensor, as_array, wrap
+from .tensor import Tensor, as_array, has_dtype, wrap
 
 P = ParamSpec("P")
 Vjp = Callable[[Any], Sequence[Any]]
 # For type checkers: a function with one result, and one with several. (They see CuPy's arrays as NumPy's.)
 Result = tuple[np.ndarray, Vjp]
 Results = tuple[tuple[np.ndarray, ...], Vjp]
+
+
+#: Types that a function of arrays takes as they are.
+FIT = frozenset({np.ndarray, float, int, bool, str, type(None)})
+#: Types of static arguments that need no look.
+STATIC = FIT | {tuple, type}
 
 
 class Lift(Protocol):
@@ -73,9 +79,11 @@ def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
     def apply(*args: Any, **static: Any) -> Any:
         if len(args) > count or (static and not named.isdisjoint(static)):
             args, static = parameters.bind(args, static)
+        if static and not STATIC.issuperset(map(type, static.values())):
+            static = _fit_static(name, static)
         inputs: list[Any] = []
         parents: list[Any] = []  # for each input the node that made it, or itself if it is a leaf
-        needed = False
+        needed = loose = False
         for a in args:
             parent = None
             if isinstance(a, Tensor):
@@ -84,26 +92,59 @@ def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
                     parent = a._node or a
                     needed = True
             else:
-                lone = len(args) == 1 and not is_array(a)  # beside an array, a scalar stays one
-                inputs.append(as_array(a) if lone or type(a) is list else a)
+                inputs.append(a)
+                loose = loose or type(a) not in FIT or (len(args) == 1 and type(a) is not np.ndarray)
             parents.append(parent)
+        if loose:
+            inputs = _fit(name, inputs)
         try:
             y, vjp = fn(*inputs, **static)
         except Exception as error:
-            clearer = clearer_error(name, error, inputs)
-            if clearer is None:
+            if (clearer := clearer_error(name, error, inputs)) is None:
                 raise
             raise clearer from error
-        several = type(y) is tuple
         if type(y) is not np.ndarray and isinstance(y, np.generic):
             y = np.asarray(y)
-        if not (needed and recording.get()):
-            return tuple([wrap(part) for part in y]) if several else wrap(y)
-        node = Node(name, parents, vjp, y)
-        return _recorded_parts(y, node) if several else _recorded(y, node)
+        if needed and recording.get():
+            return _recorded(y, Node(name, parents, vjp, y))
+        return tuple([wrap(part) for part in y]) if type(y) is tuple else wrap(y)
 
     vars(apply)["static"] = parameters.static
     return apply
+
+
+def _fit(name: str, inputs: list[Any]) -> list[Any]:
+    """Make arrays of lists, of tuples and of a lone number; give NumPy's scalars the dtype of floating arrays."""
+    if len(inputs) == 1 and not is_array(inputs[0]):
+        return [_listed(name, inputs[0], None)]
+    dtypes = [a.dtype for a in inputs if is_array(a) and is_floating(a.dtype)]
+    dtype = functools.reduce(np.promote_types, dtypes) if dtypes else None
+    fit = []
+    for a in inputs:
+        if isinstance(a, (list, tuple)):
+            a = _listed(name, a, dtype)
+        elif dtype is not None and isinstance(a, np.generic) and a.dtype.kind in "fiu":
+            a = a.item()  # a Python number has no dtype of its own
+        fit.append(a)
+    return fit
+
+
+def _listed(name: str, a: Any, dtype: np.dtype | None) -> Array:
+    try:
+        array = as_array(a)
+        return as_array(a, dtype) if dtype is not None and array.dtype == np.float32 and not has_dtype(a) else array
+    except TypeError as error:
+        raise TypeError(f"{name}: {error}") from None
+
+
+def _fit_static(name: str, static: dict[str, Any]) -> dict[str, Any]:
+    """Make Python numbers of NumPy's; refuse a Tensor that would get no gradient."""
+    for key, value in static.items():
+        if isinstance(value, Tensor) and value._requires_grad and recording.get():
+            raise TypeError(f"{name}: {key} gets no gradient, but a Tensor that requires one came; pass {key}.detach()")
+    return {
+        key: value.item() if isinstance(value, (np.floating, np.integer)) else value for key, value in static.items()
+    }
 
 
 class _Parameters:
@@ -144,18 +185,21 @@ class _Parameters:
         return tuple(bound), given | static
 
 
-def _recorded(data: Array, node: Node) -> Tensor:
-    out = wrap(data)
-    if is_floating(data.dtype):
+def _recorded(y: Any, node: Node) -> Any:
+    if type(y) is tuple:
+        parts = []
+        for i, part in enumerate(y):
+            leaf = Node(node.name, (node,), len(y), part)
+            leaf.index = i
+            parts.append(_recorded(part, leaf))
+        return tuple(parts)
+    out = wrap(y)
+    if is_floating(y.dtype):
         out._requires_grad = True
         out._node = node
+    elif y.dtype.kind == "c":
+        raise TypeError(
+            f"{node.name}: the result is complex and would lose its gradient, which only real numbers have here; "
+            "compute the real and the imaginary part apart"
+        )
     return out
-
-
-def _recorded_parts(parts: tuple[Array, ...], node: Node) -> tuple[Tensor, ...]:
-    out = []
-    for i, part in enumerate(parts):
-        leaf = Node(node.name, (node,), len(parts), part)
-        leaf.index = i
-        out.append(_recorded(part, leaf))
-    return tuple(out)

@@ -172,7 +172,7 @@ def as_array(data: Any, dtype: Any = None) -> Array:
     array = np.asarray(data, dtype)
     if array.dtype.kind in "OSUMm":
         raise TypeError(f"expected an array, a number or a nested list of numbers, got {type(data).__name__}")
-    if dtype is None and array.dtype == np.float64 and not _holds_float64(data):
+    if dtype is None and array.dtype == np.float64 and not has_dtype(data):
         array = array.astype(np.float32)
     return array
 
@@ -182,7 +182,7 @@ def _check_differentiable(data: Array) -> None:
         raise TypeError(f"Tensor: requires_grad needs a floating dtype, got {data.dtype}")
 
 
-def _holds_float64(data: Any) -> bool:
+def has_dtype(data: Any) -> bool:
     """Tell whether a nested list holds values with a dtype of their own, which then decides."""
     while isinstance(data, (list, tuple)) and data:
         data = data[0]

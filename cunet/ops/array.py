@@ -162,7 +162,10 @@ def concatenate(tensors: Sequence[Any], axis: int | None = 0) -> Tensor:
 @op
 def _stack(*arrays, axis) -> Result:
     xp = array_module(*arrays)
-    return xp.stack(arrays, axis=axis), lambda gy: tuple(xp.moveaxis(gy, axis, 0))
+    dtype = xp.result_type(*arrays)  # in which a number has no dtype of its own
+    return xp.stack([a if is_array(a) else xp.asarray(a, dtype) for a in arrays], axis=axis), lambda gy: tuple(
+        xp.moveaxis(gy, axis, 0)
+    )
 
 
 def stack(tensors: Sequence[Any], axis: int = 0) -> Tensor:

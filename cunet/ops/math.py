@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from ..autograd.op import Result, op
-from ..autograd.tensor import Tensor
+from ..autograd.tape import is_recording
+from ..autograd.tensor import Tensor, as_array
 from ..device import Array, array_module, is_array
 from ..kernels import elementwise
 from ..kernels.backends.numpy import special
@@ -281,6 +282,8 @@ def where(condition, x, y) -> Result:
     xp = array_module(condition, x, y)
     if not is_array(condition):
         condition = xp.asarray(condition)
+    if not is_array(x) and not is_array(y):
+        x, y = xp.asarray(as_array([x, y]))  # two numbers: float32, as in a Tensor of them
     return xp.where(condition, x, y), lambda gy: (
         None,
         lambda: xp.where(condition, gy, 0),
@@ -310,5 +313,14 @@ def clip(x: Any, low: Any = None, high: Any = None) -> Tensor:
         low, high: numbers, or arrays that broadcast to the shape of `x`, or None for no limit. They get no
             gradient; use `maximum` and `minimum` for limits that are learned.
     """
-    low, high = (b.data if isinstance(b, Tensor) else b for b in (low, high))
-    return _clip(x, low=low, high=high)
+    return _clip(x, low=_limit(low), high=_limit(high))
+
+
+def _limit(limit: Any) -> Any:
+    if isinstance(limit, Tensor):
+        if limit.requires_grad and is_recording():
+            raise TypeError(
+                "clip: limits get no gradient, but a Tensor that requires one came; use maximum and minimum"
+            )
+        return limit.data
+    return limit
