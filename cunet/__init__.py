@@ -64,6 +64,7 @@ from .ops.math import (
     tanh,
     where,
 )
+from .ops.products import dot, inner, outer, tensordot
 from .ops.reduce import cumsum, max, mean, min, prod, std, sum, var
 from .ops.softmax import logsumexp
 from .random import Generator, manual_seed
@@ -96,6 +97,7 @@ __all__ = [
     "device_info",
     "diagonal",
     "divide",
+    "dot",
     "einsum",
     "elementwise",
     "erf",
@@ -108,6 +110,7 @@ __all__ = [
     "getitem",
     "grad",
     "init",
+    "inner",
     "is_recording",
     "log",
     "log10",
@@ -128,6 +131,7 @@ __all__ = [
     "no_grad",
     "op",
     "optim",
+    "outer",
     "pad",
     "power",
     "prod",
@@ -152,6 +156,7 @@ __all__ = [
     "tan",
     "tanh",
     "tensor",
+    "tensordot",
     "tile",
     "train",
     "transpose",
