@@ -9,10 +9,10 @@ from . import optim as optim
 from . import random as random
 from . import rowwise as rowwise
 from . import train as train
+from .autograd.op import op as op
 from .autograd.tape import is_recording as is_recording
 from .autograd.tape import no_grad as no_grad
 from .autograd.tensor import Tensor as Tensor
-from .autograd.tensor import op as op
 from .autograd.tensor import tensor as tensor
 from .autograd.transforms import grad as grad
 from .autograd.transforms import value_and_grad as value_and_grad
@@ -72,6 +72,10 @@ from .ops.math import subtract as subtract
 from .ops.math import tan as tan
 from .ops.math import tanh as tanh
 from .ops.math import where as where
+from .ops.products import dot as dot
+from .ops.products import inner as inner
+from .ops.products import outer as outer
+from .ops.products import tensordot as tensordot
 from .ops.reduce import cumsum as cumsum
 from .ops.reduce import max as max
 from .ops.reduce import mean as mean

@@ -7,21 +7,22 @@ Nodes refer to nodes, and to leaf tensors, never back: no reference cycles.
 
 from __future__ import annotations
 
+import functools
 import heapq
+import inspect
 import itertools
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
 from contextlib import ContextDecorator
 from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 
 from ..device import Array, clearer_error
 from ..kernels.sum_to import sum_over
 
-if TYPE_CHECKING:
-    from .tensor import Tensor
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 recording: ContextVar[bool] = ContextVar("cunet_recording", default=True)
 clock = itertools.count(1)  # numbers nodes, and in-place changes of leaves, in one order
@@ -30,10 +31,21 @@ clock = itertools.count(1)  # numbers nodes, and in-place changes of leaves, in 
 class no_grad(ContextDecorator):  # noqa: N801 (lower case, as users know it)
     """Switch recording off: ``with no_grad():`` or ``@no_grad()``.
 
-    Holds for the current thread or async task only.
+    Holds for the current thread or async task only. A decorated generator does not record while it runs; what
+    its caller does between two values is recorded.
     """
 
     _value = False
+
+    def __call__(self, function: Function) -> Function:
+        """Return `function`, run with recording switched; it may be async, or a generator."""
+        if inspect.isgeneratorfunction(function):
+            return cast(Function, _generator(type(self), function))
+        if inspect.isasyncgenfunction(function):
+            return cast(Function, _async_generator(type(self), function))
+        if inspect.iscoroutinefunction(function):
+            return cast(Function, _coroutine(type(self), function))
+        return super().__call__(function)
 
     def __enter__(self) -> None:
         """Stop recording."""
@@ -47,6 +59,61 @@ class no_grad(ContextDecorator):  # noqa: N801 (lower case, as users know it)
         return type(self)()  # a decorated function may run in several threads at once
 
 
+def _generator(switch: type[no_grad], function: Callable[..., Generator[Any, Any, Any]]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        steps = function(*args, **kwargs)
+        go_on, value = steps.send, None
+        while True:
+            try:
+                with switch():
+                    made = go_on(value)
+            except StopIteration as end:
+                return end.value
+            try:
+                go_on, value = steps.send, (yield made)
+            except GeneratorExit:
+                with switch():
+                    steps.close()
+                raise
+            except BaseException as error:
+                go_on, value = steps.throw, error
+
+    return wrapped
+
+
+def _async_generator(switch: type[no_grad], function: Callable[..., AsyncGenerator[Any, Any]]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def wrapped(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        steps = function(*args, **kwargs)
+        go_on, value = steps.asend, None
+        while True:
+            try:
+                with switch():
+                    made = await go_on(value)
+            except StopAsyncIteration:
+                return
+            try:
+                go_on, value = steps.asend, (yield made)
+            except GeneratorExit:
+                with switch():
+                    await steps.aclose()
+                raise
+            except BaseException as error:
+                go_on, value = steps.athrow, error
+
+    return wrapped
+
+
+def _coroutine(switch: type[no_grad], function: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def wrapped(*args: Any, **kwargs: Any) -> Any:
+        with switch():
+            return await function(*args, **kwargs)
+
+    return wrapped
+
+
 class grad_enabled(no_grad):
     """Switch recording on inside `value_and_grad`, whose result would else be nothing."""
 
@@ -58,12 +125,31 @@ def is_recording() -> bool:
     return recording.get()
 
 
+class Leaf(Protocol):
+    """What the tape sees of a tensor that no recorded op made."""
+
+    _grad: Array | None
+    _modified: int  # reading of the clock at the last change in place
+
+    @property
+    def data(self) -> Array:
+        """The values."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of the axes of `data`."""
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of the elements of `data`."""
+
+
 class Node:
     """One recorded call: what to run on the way back, and where its results go."""
 
     __slots__ = ("dtype", "grad", "index", "keeps_grad", "name", "order", "parents", "shape", "vjp")
 
-    def __init__(self, name: str, parents: Sequence[Node | Tensor | None], vjp: Any, y: Any) -> None:
+    def __init__(self, name: str, parents: Sequence[Node | Leaf | None], vjp: Any, y: Any) -> None:
         self.order = next(clock)
         self.name = name
         self.parents = parents
@@ -77,11 +163,11 @@ class Node:
             self.shape, self.dtype = y.shape, y.dtype
 
 
-def backpropagate(root: Node, seed: Array, retain_graph: bool) -> dict[int, tuple[Tensor, Array]]:
+def backpropagate(root: Node, seed: Array, retain_graph: bool) -> dict[int, tuple[Leaf, Array]]:
     """Run the vjps from `root` back; return the gradient of every leaf reached, by the leaf's id."""
     grads: dict[Node, Any] = {root: seed}
     kept: list[tuple[Node, Array]] = []
-    leaves: dict[int, tuple[Tensor, Array]] = {}
+    leaves: dict[int, tuple[Leaf, Array]] = {}
     heap = [(-root.order, root)]
     with np.errstate(all="ignore"):  # inf and nan are results here, on the GPU as on the CPU
         while heap:

@@ -1,20 +1,17 @@
-"""Tensor, and the @op decorator that lifts functions of arrays to Tensors."""
+"""Tensor: an array of NumPy or CuPy, and where its gradient comes from."""
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..device import Array, Device, array_module, clearer_error, is_array, is_floating, to_device
-from .methods import OPS, ArrayMethods
-from .tape import Node, add, backpropagate, clock, owned, recording
+from ..device import Array, Device, array_module, is_array, is_floating, to_device
+from .methods import ArrayMethods
+from .tape import Leaf, Node, add, backpropagate, clock, owned
 
 
-class Tensor(ArrayMethods):
+class Tensor(ArrayMethods["Tensor"]):
     """An array that remembers how it was computed.
 
     Args:
@@ -28,18 +25,41 @@ class Tensor(ArrayMethods):
         grad: gradient of the same shape, dtype and device as `data`, or None.
     """
 
-    __slots__ = ("_grad", "_modified", "_node", "data", "requires_grad")
+    __slots__ = ("_data", "_grad", "_modified", "_node", "_requires_grad")
 
     def __init__(self, data: Any, requires_grad: bool = False) -> None:
         if isinstance(data, Tensor):
             raise TypeError("Tensor: data is a Tensor already; use detach() for one without history")
-        self.data = as_array(data)
-        if requires_grad and not is_floating(self.data.dtype):
-            raise TypeError(f"Tensor: requires_grad needs a floating dtype, got {self.data.dtype}")
-        self.requires_grad = requires_grad
+        self._data = as_array(data)
         self._node: Node | None = None
         self._grad: Array | None = None
         self._modified = 0
+        self.requires_grad = requires_grad
+
+    @property
+    def data(self) -> Array:
+        """The NumPy or CuPy array itself."""
+        return self._data
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        if isinstance(value, Tensor):
+            raise TypeError("data must be an array, got a Tensor; assign its .data")
+        array = value if type(value) is np.ndarray else as_array(value)
+        if self._requires_grad:
+            _check_differentiable(array)
+        self._data = array
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether ops on this tensor are recorded, and `backward` leaves a gradient in `grad`."""
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if value:
+            _check_differentiable(self._data)
+        self._requires_grad = bool(value)
 
     @property
     def grad(self) -> Array | None:
@@ -51,8 +71,8 @@ class Tensor(ArrayMethods):
         if value is not None:
             if isinstance(value, Tensor) or not is_array(value):
                 raise TypeError(f"grad must be an array or None, got {type(value).__name__}")
-            if value.shape != self.data.shape:
-                raise ValueError(f"grad must have the shape of data {self.data.shape}, got {value.shape}")
+            if value.shape != self._data.shape:
+                raise ValueError(f"grad must have the shape of data {self._data.shape}, got {value.shape}")
         if self._node is None:
             self._grad = value
         else:
@@ -73,7 +93,7 @@ class Tensor(ArrayMethods):
 
     def detach(self) -> Tensor:
         """Return a tensor on the same array without history."""
-        return _wrap(self.data)
+        return wrap(self._data)
 
     def mark_modified(self) -> None:
         """Say that `data` was written in place: a backward that needs the old values then raises."""
@@ -93,7 +113,9 @@ class Tensor(ArrayMethods):
             ValueError: `gradient` is missing for more than one element, or has the wrong shape.
         """
         seed = self._seed(gradient)
-        leaves = {id(self): (self, seed)} if self._node is None else backpropagate(self._node, seed, retain_graph)
+        leaves: dict[int, tuple[Leaf, Array]] = (
+            {id(self): (self, seed)} if self._node is None else backpropagate(self._node, seed, retain_graph)
+        )
         taken = {id(gradient), id(seed)}
         for leaf, g in leaves.values():  # only now: an error above leaves every grad as it was
             leaf._grad = owned(g, taken) if leaf._grad is None else add(leaf._grad, g)
@@ -110,16 +132,16 @@ class Tensor(ArrayMethods):
                 "backward: nothing was recorded for this tensor: no input has requires_grad=True, "
                 "or it was computed under no_grad()"
             )
-        xp = array_module(self.data)
+        xp = array_module(self._data)
         if gradient is None:
-            if self.data.size != 1:
+            if self._data.size != 1:
                 raise ValueError(
-                    f"backward: a gradient is needed for shape {self.data.shape}; only one element does without"
+                    f"backward: a gradient is needed for shape {self._data.shape}; only one element does without"
                 )
-            return xp.ones(self.data.shape, self.data.dtype)
-        seed = xp.asarray(gradient.data if isinstance(gradient, Tensor) else gradient, dtype=self.data.dtype)
-        if seed.shape != self.data.shape:
-            raise ValueError(f"backward: gradient must have shape {self.data.shape}, got {seed.shape}")
+            return xp.ones(self._data.shape, self._data.dtype)
+        seed = xp.asarray(gradient.data if isinstance(gradient, Tensor) else gradient, dtype=self._data.dtype)
+        if seed.shape != self._data.shape:
+            raise ValueError(f"backward: gradient must have shape {self._data.shape}, got {seed.shape}")
         return seed
 
 
@@ -150,129 +172,28 @@ def as_array(data: Any, dtype: Any = None) -> Array:
     array = np.asarray(data, dtype)
     if array.dtype.kind in "OSUMm":
         raise TypeError(f"expected an array, a number or a nested list of numbers, got {type(data).__name__}")
-    if dtype is None and array.dtype == np.float64 and not _holds_float64(data):
+    if dtype is None and array.dtype == np.float64 and not has_dtype(data):
         array = array.astype(np.float32)
     return array
 
 
-def _holds_float64(data: Any) -> bool:
-    """Tell whether a nested list holds NumPy values of its own dtype, which then decides."""
+def _check_differentiable(data: Array) -> None:
+    if not is_floating(data.dtype):
+        raise TypeError(f"Tensor: requires_grad needs a floating dtype, got {data.dtype}")
+
+
+def has_dtype(data: Any) -> bool:
+    """Tell whether a nested list holds values with a dtype of their own, which then decides."""
     while isinstance(data, (list, tuple)) and data:
         data = data[0]
-    return isinstance(data, (np.ndarray, np.generic))
+    return isinstance(data, (np.ndarray, np.generic, Tensor))
 
 
-def _wrap(data: Array) -> Tensor:
+def wrap(data: Array) -> Tensor:
     """Make a Tensor without history of an array, quickly."""
     out = object.__new__(Tensor)
-    out.data = data
-    out.requires_grad = False
+    out._data = data
+    out._requires_grad = False
     out._node = out._grad = None
     out._modified = 0
     return out
-
-
-def _recorded(data: Array, node: Node) -> Tensor:
-    out = _wrap(data)
-    if is_floating(data.dtype):
-        out.requires_grad = True
-        out._node = node
-    return out
-
-
-def op(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """Lift ``fn(*arrays, **static) -> (y, vjp)`` to a differentiable function of Tensors.
-
-    Positional parameters of `fn` are arrays (or Python scalars, or None where it has such a default);
-    keyword-only ones are static. The lifted function also takes plain arrays and nested lists, arrays by
-    name, and static arguments by position after the arrays (``reshape(x, (2, 3))``).
-
-    `fn` returns the result, an array or a tuple of arrays, and ``vjp(gy)``, which returns one entry per
-    positional argument: the gradient array, None, or a function of no arguments that computes it, called
-    only if that input needs it. For a tuple of results `gy` is a tuple, None where no gradient came.
-    Gradients may have any shape that broadcasting made of the input's: the engine sums them back.
-    vjp must not write into `gy` or into arrays it saved.
-    """
-    name = fn.__name__
-    code = fn.__code__
-    count = code.co_argcount
-    names = code.co_varnames[:count]
-    static_names = code.co_varnames[count : count + code.co_kwonlyargcount]
-    variadic = bool(code.co_flags & inspect.CO_VARARGS)
-    defaults = dict(zip(names[len(names) - len(fn.__defaults__ or ()) :], fn.__defaults__ or (), strict=True))
-
-    @functools.wraps(fn)
-    def apply(*args: Any, **static: Any) -> Any:
-        if static and not static.keys().isdisjoint(names):
-            args = _bind(name, names, defaults, args, static)
-        elif len(args) > count and not variadic:
-            static = _bind_static(name, static_names, args[count:], static)
-            args = args[:count]
-        arrays: list[Any] = []
-        parents: list[Any] = []  # for each input the node that made it, or itself if it is a leaf
-        needed = False
-        for a in args:
-            parent = None
-            if isinstance(a, Tensor):
-                arrays.append(a.data)
-                if a.requires_grad:
-                    parent = a._node or a
-                    needed = True
-            else:
-                lone = len(args) == 1 and not is_array(a)  # beside an array, a scalar stays one
-                arrays.append(as_array(a) if lone or type(a) is list else a)
-            parents.append(parent)
-        try:
-            y, vjp = fn(*arrays, **static)
-        except Exception as error:
-            clearer = clearer_error(name, error, arrays)
-            if clearer is None:
-                raise
-            raise clearer from error
-        several = type(y) is tuple
-        if type(y) is not np.ndarray and isinstance(y, np.generic):
-            y = np.asarray(y)
-        if not (needed and recording.get()):
-            return tuple([_wrap(part) for part in y]) if several else _wrap(y)
-        node = Node(name, parents, vjp, y)
-        return _recorded_parts(y, node) if several else _recorded(y, node)
-
-    OPS[name] = apply
-    return apply
-
-
-def _bind(
-    name: str, names: Sequence[str], defaults: dict[str, Any], args: tuple[Any, ...], static: dict[str, Any]
-) -> tuple[Any, ...]:
-    """Move array arguments that were given by name to their positions."""
-    bound = list(args)
-    for i, key in enumerate(names):
-        if i < len(args):
-            if key in static:
-                raise TypeError(f"{name}() got multiple values for argument {key!r}")
-        elif key in static:
-            bound.append(static.pop(key))
-        elif key in defaults:
-            bound.append(defaults[key])
-        else:
-            raise TypeError(f"{name}() missing required argument {key!r}")
-    return tuple(bound)
-
-
-def _bind_static(name: str, names: Sequence[str], values: tuple[Any, ...], static: dict[str, Any]) -> dict[str, Any]:
-    """Give the arguments that follow the arrays their names."""
-    if len(values) > len(names):
-        raise TypeError(f"{name}() takes {len(values) - len(names)} positional arguments fewer than were given")
-    given = dict(zip(names, values, strict=False))
-    if not given.keys().isdisjoint(static):
-        raise TypeError(f"{name}() got multiple values for {', '.join(sorted(given.keys() & static.keys()))}")
-    return given | static
-
-
-def _recorded_parts(parts: tuple[Array, ...], node: Node) -> tuple[Tensor, ...]:
-    out = []
-    for i, part in enumerate(parts):
-        leaf = Node(node.name, (node,), len(parts), part)
-        leaf.index = i
-        out.append(_recorded(part, leaf))
-    return tuple(out)

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import random
+from ..autograd.op import Result, op
 from ..autograd.tape import grad_enabled
-from ..autograd.tensor import Tensor, as_array, op
+from ..autograd.tensor import Tensor, as_array
 from ..device import asnumpy, is_floating, like
 from ..ops.math import multiply
 from ..ops.reduce import sum as sum_op
@@ -54,7 +55,7 @@ class VarianceReport(list[LayerStatistics]):
 
 
 @op
-def _watch(x, *, seen):
+def _watch(x, *, seen) -> Result:
     def vjp(gy):
         seen.append(gy)
         return (gy,)

@@ -8,21 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd.methods import OPS
-from ..autograd.tensor import Tensor, op
+from ..autograd.op import Result, Results, op
+from ..autograd.tensor import Tensor
 from ..device import Array, accumulator, array_module, is_array, like
 from ..device import to_device as moved
 from .embedding import add_rows
 
 
-@op
-def reshape(x, *, shape: Any):
+@op(arrays=1)
+def reshape(x, shape: Any) -> Result:
     """Return the elements in another shape; one length may be -1."""
     return x.reshape(shape), lambda gy: (gy.reshape(x.shape),)
 
 
-@op
-def transpose(x, *, axes: Sequence[int] | None = None):
+@op(arrays=1)
+def transpose(x, axes: Sequence[int] | None = None) -> Result:
     """Permute the axes; reverse them if `axes` is None."""
     if axes is None:
         return x.transpose(), lambda gy: (gy.transpose(),)
@@ -32,45 +32,45 @@ def transpose(x, *, axes: Sequence[int] | None = None):
     return x.transpose(axes), lambda gy: (gy.transpose(inverse),)
 
 
-@op
-def swapaxes(x, *, axis1: int, axis2: int):
+@op(arrays=1)
+def swapaxes(x, axis1: int, axis2: int) -> Result:
     """Swap two axes."""
     return x.swapaxes(axis1, axis2), lambda gy: (gy.swapaxes(axis1, axis2),)
 
 
-@op
-def squeeze(x, *, axis: int | Sequence[int] | None = None):
+@op(arrays=1)
+def squeeze(x, axis: int | Sequence[int] | None = None) -> Result:
     """Drop axes of length 1: all of them, or those in `axis`."""
     y = x.squeeze() if axis is None else x.squeeze(axis if isinstance(axis, int) else tuple(axis))
     return y, lambda gy: (gy.reshape(x.shape),)
 
 
-@op
-def expand_dims(x, *, axis: int | Sequence[int]):
+@op(arrays=1)
+def expand_dims(x, axis: int | Sequence[int]) -> Result:
     """Insert axes of length 1 at the positions `axis` of the result."""
     return array_module(x).expand_dims(x, axis), lambda gy: (gy.reshape(x.shape),)
 
 
-@op
-def broadcast_to(x, *, shape: int | Sequence[int]):
+@op(arrays=1)
+def broadcast_to(x, shape: int | Sequence[int]) -> Result:
     """Return a read-only view of `x` stretched to `shape`."""
     return array_module(x).broadcast_to(x, tuple(shape) if isinstance(shape, Sequence) else (shape,)), lambda gy: (gy,)
 
 
-@op
-def astype(x, *, dtype: Any):
+@op(arrays=1)
+def astype(x, dtype: Any) -> Result:
     """Return `x` converted to `dtype`; the gradient is converted back."""
     return x.astype(dtype), lambda gy: (gy,)
 
 
-@op
-def to_device(x, *, device: str):
+@op(arrays=1)
+def to_device(x, device: str) -> Result:
     """Return `x` on `device` ("cpu", "gpu", "auto"); the gradient goes back."""
     return moved(x, device), lambda gy: (like(gy, x),)
 
 
 @op
-def _getitem(x, *, index: Any):
+def _getitem(x, *, index: Any) -> Result:
     xp = array_module(x)
     if xp is not np:
         index = tuple(xp.asarray(p) if isinstance(p, np.ndarray) else p for p in index)
@@ -122,9 +122,6 @@ def getitem(x: Any, index: Any) -> Tensor:
     return _getitem(x, index=tuple(_plain_index(p) for p in (index if isinstance(index, tuple) else (index,))))
 
 
-OPS["getitem"] = getitem
-
-
 def _plain_index(part: Any) -> Any:
     if isinstance(part, Tensor):
         return part.data
@@ -141,7 +138,7 @@ def _plain_index(part: Any) -> Any:
 
 
 @op
-def _concatenate(*arrays, axis):
+def _concatenate(*arrays, axis) -> Result:
     xp = array_module(*arrays)
     y = xp.concatenate(arrays, axis=axis)
 
@@ -163,9 +160,12 @@ def concatenate(tensors: Sequence[Any], axis: int | None = 0) -> Tensor:
 
 
 @op
-def _stack(*arrays, axis):
+def _stack(*arrays, axis) -> Result:
     xp = array_module(*arrays)
-    return xp.stack(arrays, axis=axis), lambda gy: tuple(xp.moveaxis(gy, axis, 0))
+    dtype = xp.result_type(*arrays)  # in which a number has no dtype of its own
+    return xp.stack([a if is_array(a) else xp.asarray(a, dtype) for a in arrays], axis=axis), lambda gy: tuple(
+        xp.moveaxis(gy, axis, 0)
+    )
 
 
 def stack(tensors: Sequence[Any], axis: int = 0) -> Tensor:
@@ -179,8 +179,8 @@ def _not_empty(name: str, tensors: Sequence[Any]) -> Sequence[Any]:
     return tensors
 
 
-@op
-def split(x, *, sections: int | Sequence[int], axis: int = 0):
+@op(arrays=1)
+def split(x, sections: int | Sequence[int], axis: int = 0) -> Results:
     """Cut a tensor along `axis` into a tuple of tensors.
 
     Args:
@@ -198,8 +198,8 @@ def split(x, *, sections: int | Sequence[int], axis: int = 0):
     return parts, vjp
 
 
-@op
-def pad(x, *, pad_width: Any, value: float = 0.0):
+@op(arrays=1)
+def pad(x, pad_width: Any, value: float = 0.0) -> Result:
     """Add a border of `value`.
 
     Args:
@@ -213,15 +213,15 @@ def pad(x, *, pad_width: Any, value: float = 0.0):
     return xp.pad(x, widths, constant_values=value), lambda gy: (gy[inner],)
 
 
-@op
-def flip(x, *, axis: int | Sequence[int] | None = None):
+@op(arrays=1)
+def flip(x, axis: int | Sequence[int] | None = None) -> Result:
     """Reverse the order of elements along `axis` (None: all)."""
     xp = array_module(x)
     return xp.flip(x, axis), lambda gy: (xp.flip(gy, axis),)
 
 
-@op
-def tile(x, *, reps: int | Sequence[int]):
+@op(arrays=1)
+def tile(x, reps: int | Sequence[int]) -> Result:
     """Repeat the whole tensor `reps` times along each axis, as `numpy.tile`."""
     xp = array_module(x)
     counts = tuple(reps) if isinstance(reps, Sequence) else (int(reps),)
@@ -237,8 +237,8 @@ def tile(x, *, reps: int | Sequence[int]):
     return xp.tile(x, counts), vjp
 
 
-@op
-def repeat(x, *, repeats: int | Sequence[int], axis: int | None = None):
+@op(arrays=1)
+def repeat(x, repeats: int | Sequence[int], axis: int | None = None) -> Result:
     """Repeat each element along `axis` (None: of the flattened tensor), as `numpy.repeat`."""
     xp = array_module(x)
     k = 0 if axis is None else axis % x.ndim
@@ -260,8 +260,8 @@ def repeat(x, *, repeats: int | Sequence[int], axis: int | None = None):
     return x.repeat(counts, axis=axis), vjp
 
 
-@op
-def diagonal(x, *, axis1: int = 0, axis2: int = 1):
+@op(arrays=1)
+def diagonal(x, axis1: int = 0, axis2: int = 1) -> Result:
     """Return the main diagonal over two axes, placed last."""
     xp = array_module(x)
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd.tensor import Tensor, op
+from ..autograd.op import Results, op
+from ..autograd.tensor import Tensor
 from ..device import Array, array_module, is_floating
 from ..kernels import elementwise
 from ..random import Generator, default_generator
@@ -34,7 +35,7 @@ def attention_weights(x, top, rest):
 
 
 @op
-def _attention(query, key, value, attn_mask=None, *, is_causal, scale, draw, threshold):
+def _attention(query, key, value, attn_mask=None, *, is_causal, scale, draw, threshold) -> Results:
     xp = array_module(query)
     allowed = attn_mask if attn_mask is not None and attn_mask.dtype.kind == "b" else None
     bias = attn_mask if attn_mask is not None and allowed is None else None
@@ -102,7 +103,9 @@ def attention(
     threshold = threshold_of(who, dropout_p) if training else 0
     draw = (generator or default_generator("dropout")).next() if threshold else None
     factor = 1 / math.sqrt(max(1, arrays[0].shape[-1])) if scale is None else scale
-    return _attention(query, key, value, attn_mask, is_causal=is_causal, scale=factor, draw=draw, threshold=threshold)
+    options: dict[str, Any] = {"is_causal": is_causal, "scale": factor, "draw": draw, "threshold": threshold}
+    y, weights = _attention(query, key, value, attn_mask, **options)
+    return y, weights
 
 
 def scaled_dot_product_attention(

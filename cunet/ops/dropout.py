@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd.tensor import Tensor, op
+from ..autograd.op import Result, op
+from ..autograd.tensor import Tensor
 from ..device import Array, array_module, is_floating
 from ..kernels import Warps, elementwise, grid
 from ..kernels.philox import PHILOX_CUDA
@@ -152,13 +153,13 @@ def _draw_elements(x: Array, draw: Draw, threshold: int, factors: tuple[float, f
 
 
 @op
-def _dropout(x, *, draw, threshold, factors):
+def _dropout(x, *, draw, threshold, factors) -> Result:
     y = _draw_elements(x, draw, threshold, factors)
     return y, lambda gy: (_draw_elements(gy, draw, threshold, (factors[0], 0.0, 0.0)),)
 
 
 @op
-def _channel_dropout(x, *, draw, threshold, factors, axis):
+def _channel_dropout(x, *, draw, threshold, factors, axis) -> Result:
     xp = array_module(x)
     shape = [n if k in (0, axis) else 1 for k, n in enumerate(x.shape)]
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd.tensor import Tensor, as_array, op
+from ..autograd.op import Result, op
+from ..autograd.tensor import Tensor, as_array
 from ..device import Array, array_module, is_gpu_array
 from ..kernels import elementwise
 from .softmax import check_floating
@@ -37,8 +38,8 @@ def embedding_backward(gy, order, start, stop, column, width):
     return gw
 
 
-@op
-def embedding(indices, weight, *, padding_idx: int | None = None):
+@op(arrays=2)
+def embedding(indices, weight, padding_idx: int | None = None) -> Result:
     """Return the rows of `weight` that `indices` name.
 
     The gradient adds up over repeated indices in the order of the lookups, so that two runs give the same bits.

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd.tensor import Tensor, as_array, op
+from ..autograd.op import Result, op
+from ..autograd.tensor import Tensor, as_array
 from ..device import Array, accumulator, array_module, is_half
 from ..kernels import primitive
 from ..kernels.backends.native.products import product as native_product
@@ -53,7 +54,7 @@ def column_sums(x: Array) -> Array:
 
 
 @op
-def matmul(x, y):
+def matmul(x, y) -> Result:
     """Return the matrix product ``x @ y`` as `numpy.matmul`: batch dimensions broadcast, 1-D allowed."""
     if not getattr(x, "ndim", 0) or not getattr(y, "ndim", 0):
         raise ValueError("matmul: both arguments must have at least 1 axis; use * for scalars")
@@ -81,7 +82,7 @@ def matmul(x, y):
 
 
 @op
-def linear(x, weight, bias=None):
+def linear(x, weight, bias=None) -> Result:
     """Apply an affine map: ``x @ weight.T + bias``.
 
     Args:
@@ -119,7 +120,7 @@ def linear(x, weight, bias=None):
 
 
 @op
-def _einsum(*operands, inputs, output):
+def _einsum(*operands, inputs, output) -> Result:
     xp = array_module(*operands)
     dtype = xp.result_type(*operands)
     operands = tuple(a.astype(accumulator(a.dtype), copy=False) for a in operands)

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd.methods import OPS
-from ..autograd.tensor import Tensor, op
+from ..autograd.op import Result, op
+from ..autograd.tape import is_recording
+from ..autograd.tensor import Tensor, as_array
 from ..device import Array, array_module, is_array
 from ..kernels import elementwise
 from ..kernels.backends.numpy import special
@@ -20,25 +21,25 @@ from .activation.registry import activation
 
 
 @op
-def add(x, y):
+def add(x, y) -> Result:
     """Return ``x + y``."""
     return x + y, lambda gy: (gy, gy)
 
 
 @op
-def subtract(x, y):
+def subtract(x, y) -> Result:
     """Return ``x - y``."""
     return x - y, lambda gy: (gy, lambda: -gy)
 
 
 @op
-def multiply(x, y):
+def multiply(x, y) -> Result:
     """Return ``x * y``."""
     return x * y, lambda gy: (lambda: gy * y, lambda: gy * x)
 
 
 @op
-def divide(x, y):
+def divide(x, y) -> Result:
     """Return ``x / y``."""
     z = x / y
     # -(gy / y) * z rather than -gy * x / y**2: the square leaves the range first.
@@ -46,13 +47,13 @@ def divide(x, y):
 
 
 @op
-def negative(x):
+def negative(x) -> Result:
     """Return ``-x``."""
     return -x, lambda gy: (-gy,)
 
 
 @op
-def power(x, y):
+def power(x, y) -> Result:
     """Return ``x ** y``.
 
     At x = 0 the gradient for y is 0 where y >= 0 (the limit), and the gradient for x is 0 where y = 0.
@@ -74,34 +75,34 @@ def power(x, y):
 
 
 @op
-def square(x):
+def square(x) -> Result:
     """Return ``x * x``."""
     return x * x, lambda gy: (gy * (2 * x),)
 
 
 @op
-def sqrt(x):
+def sqrt(x) -> Result:
     """Return the square root; its gradient at 0 is inf."""
     y = array_module(x).sqrt(x)
     return y, lambda gy: (gy * (0.5 / y),)
 
 
 @op
-def reciprocal(x):
+def reciprocal(x) -> Result:
     """Return ``1 / x``."""
     y = 1 / x
     return y, lambda gy: (-gy * (y * y),)
 
 
 @op
-def exp(x):
+def exp(x) -> Result:
     """Return ``e ** x``."""
     y = array_module(x).exp(x)
     return y, lambda gy: (gy * y,)
 
 
 @op
-def expm1(x):
+def expm1(x) -> Result:
     """Return ``exp(x) - 1``, exact near 0."""
     xp = array_module(x)
     # exp(x), not expm1(x) + 1: the latter is 0 for x below about -17 in float32.
@@ -109,86 +110,86 @@ def expm1(x):
 
 
 @op
-def exp2(x):
+def exp2(x) -> Result:
     """Return ``2 ** x``."""
     y = array_module(x).exp2(x)
     return y, lambda gy: (gy * (y * math.log(2)),)
 
 
 @op
-def log(x):
+def log(x) -> Result:
     """Return the natural logarithm."""
     return array_module(x).log(x), lambda gy: (gy / x,)
 
 
 @op
-def log1p(x):
+def log1p(x) -> Result:
     """Return ``log(1 + x)``, exact near 0."""
     return array_module(x).log1p(x), lambda gy: (gy / (1 + x),)
 
 
 @op
-def log2(x):
+def log2(x) -> Result:
     """Return the logarithm to base 2."""
     return array_module(x).log2(x), lambda gy: (gy / (x * math.log(2)),)
 
 
 @op
-def log10(x):
+def log10(x) -> Result:
     """Return the logarithm to base 10."""
     return array_module(x).log10(x), lambda gy: (gy / (x * math.log(10)),)
 
 
 @op
-def sin(x):
+def sin(x) -> Result:
     """Return the sine of `x` in radians."""
     xp = array_module(x)
     return xp.sin(x), lambda gy: (gy * xp.cos(x),)
 
 
 @op
-def cos(x):
+def cos(x) -> Result:
     """Return the cosine of `x` in radians."""
     xp = array_module(x)
     return xp.cos(x), lambda gy: (gy * -xp.sin(x),)
 
 
 @op
-def tan(x):
+def tan(x) -> Result:
     """Return the tangent of `x` in radians."""
     y = array_module(x).tan(x)
     return y, lambda gy: (gy * (1 + y * y),)
 
 
 @op
-def arcsin(x):
+def arcsin(x) -> Result:
     """Return the inverse sine, in radians."""
     xp = array_module(x)
     return xp.arcsin(x), lambda gy: (gy / xp.sqrt((1 - x) * (1 + x)),)
 
 
 @op
-def arccos(x):
+def arccos(x) -> Result:
     """Return the inverse cosine, in radians."""
     xp = array_module(x)
     return xp.arccos(x), lambda gy: (-gy / xp.sqrt((1 - x) * (1 + x)),)
 
 
 @op
-def arctan(x):
+def arctan(x) -> Result:
     """Return the inverse tangent, in radians."""
     return array_module(x).arctan(x), lambda gy: (gy / (1 + x * x),)
 
 
 @op
-def sinh(x):
+def sinh(x) -> Result:
     """Return the hyperbolic sine."""
     xp = array_module(x)
     return xp.sinh(x), lambda gy: (gy * xp.cosh(x),)
 
 
 @op
-def cosh(x):
+def cosh(x) -> Result:
     """Return the hyperbolic cosine."""
     xp = array_module(x)
     return xp.cosh(x), lambda gy: (gy * xp.sinh(x),)
@@ -207,7 +208,7 @@ def tanh_backward(gy, x):  # from x, not 1 - y*y: that is 0 from about x = 9 in 
 
 @activation(tanh_forward, tanh_backward, layer="Tanh", gain=5 / 3)
 @op
-def tanh(x):
+def tanh(x) -> Result:
     """Return the hyperbolic tangent.
 
     The gradient is ``4 e / (1 + e)**2`` with ``e = exp(-2 |x|)``, which is sech(x)**2 without cancellation.
@@ -216,21 +217,21 @@ def tanh(x):
 
 
 @op
-def arcsinh(x):
+def arcsinh(x) -> Result:
     """Return the inverse hyperbolic sine."""
     xp = array_module(x)
     return xp.arcsinh(x), lambda gy: (gy / xp.hypot(1, x),)
 
 
 @op
-def arccosh(x):
+def arccosh(x) -> Result:
     """Return the inverse hyperbolic cosine."""
     xp = array_module(x)
     return xp.arccosh(x), lambda gy: (gy / (xp.sqrt(x - 1) * xp.sqrt(x + 1)),)
 
 
 @op
-def arctanh(x):
+def arctanh(x) -> Result:
     """Return the inverse hyperbolic tangent."""
     return array_module(x).arctanh(x), lambda gy: (gy / ((1 - x) * (1 + x)),)
 
@@ -246,27 +247,27 @@ def erf_backward(gy, x):
 
 
 @op
-def erf(x):
+def erf(x) -> Result:
     """Return the error function ``2 / sqrt(pi) * integral of exp(-t**2) from 0 to x``."""
     return erf_forward(x), lambda gy: (erf_backward(gy, x),)
 
 
 @op
-def abs(x):
+def abs(x) -> Result:
     """Return the absolute value; its gradient at 0 is 0."""
     xp = array_module(x)
     return xp.abs(x), lambda gy: (gy * xp.sign(x),)
 
 
 @op
-def maximum(x, y):
+def maximum(x, y) -> Result:
     """Return the larger of two, NaN if either is; where they are equal each gets half the gradient."""
     xp = array_module(x, y)
     return xp.maximum(x, y), lambda gy: (lambda: _share(xp, gy, x > y, x == y), lambda: _share(xp, gy, y > x, x == y))
 
 
 @op
-def minimum(x, y):
+def minimum(x, y) -> Result:
     """Return the smaller of two, NaN if either is; where they are equal each gets half the gradient."""
     xp = array_module(x, y)
     return xp.minimum(x, y), lambda gy: (lambda: _share(xp, gy, x < y, x == y), lambda: _share(xp, gy, y < x, x == y))
@@ -278,11 +279,13 @@ def _share(xp: Any, gy: Array, won: Array, tied: Array) -> Array:
 
 
 @op
-def where(condition, x, y):
+def where(condition, x, y) -> Result:
     """Return `x` where `condition` holds, else `y`; no gradient crosses from the side not taken."""
     xp = array_module(condition, x, y)
     if not is_array(condition):
         condition = xp.asarray(condition)
+    if not is_array(x) and not is_array(y):
+        x, y = xp.asarray(as_array([x, y]))  # two numbers: float32, as in a Tensor of them
     return xp.where(condition, x, y), lambda gy: (
         None,
         lambda: xp.where(condition, gy, 0),
@@ -291,7 +294,7 @@ def where(condition, x, y):
 
 
 @op
-def _clip(x, *, low, high):
+def _clip(x, *, low, high) -> Result:
     if low is None and high is None:
         return x, lambda gy: (gy,)
     xp = array_module(x)
@@ -312,8 +315,14 @@ def clip(x: Any, low: Any = None, high: Any = None) -> Tensor:
         low, high: numbers, or arrays that broadcast to the shape of `x`, or None for no limit. They get no
             gradient; use `maximum` and `minimum` for limits that are learned.
     """
-    low, high = (b.data if isinstance(b, Tensor) else b for b in (low, high))
-    return _clip(x, low=low, high=high)
+    return _clip(x, low=_limit(low), high=_limit(high))
 
 
-OPS["clip"] = clip
+def _limit(limit: Any) -> Any:
+    if isinstance(limit, Tensor):
+        if limit.requires_grad and is_recording():
+            raise TypeError(
+                "clip: limits get no gradient, but a Tensor that requires one came; use maximum and minimum"
+            )
+        return limit.data
+    return limit

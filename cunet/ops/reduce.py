@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..autograd.methods import Axis
-from ..autograd.tensor import op
+from ..autograd.op import Result, op
 from ..device import Array, accumulator, array_module, is_floating
 from ..kernels.axes import folded_axes, reduced_shape
 from ..kernels.sum_to import sum_over
@@ -51,16 +51,16 @@ def _count(shape: tuple[int, ...], axis: Axis) -> int:
     return n
 
 
-@op
-def sum(x, *, axis: Axis = None, keepdims: bool = False):
+@op(arrays=1)
+def sum(x, axis: Axis = None, keepdims: bool = False) -> Result:
     """Return the sum over `axis`."""
     xp = array_module(x)
     y = _narrow(_total(x, axis, keepdims), x.dtype)
     return y, lambda gy: (xp.broadcast_to(_expand(gy, x.shape, axis), x.shape),)
 
 
-@op
-def mean(x, *, axis: Axis = None, keepdims: bool = False):
+@op(arrays=1)
+def mean(x, axis: Axis = None, keepdims: bool = False) -> Result:
     """Return the mean over `axis`."""
     xp = array_module(x)
     y = _narrow(_mean(x, axis, keepdims), x.dtype)
@@ -84,15 +84,15 @@ def _variance(x: Array, axis: Axis, ddof: int, keepdims: bool, name: str) -> tup
     return _total(d * d, axis, keepdims) / n, d, n
 
 
-@op
-def var(x, *, axis: Axis = None, ddof: int = 0, keepdims: bool = False):
+@op(arrays=1)
+def var(x, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Result:
     """Return the variance over `axis`: ``sum((x - mean)**2) / (count - ddof)``, by two passes."""
     v, d, n = _variance(x, axis, ddof, keepdims, "var")
     return _narrow(v, x.dtype), lambda gy: (_expand(gy, x.shape, axis) * (d * (2 / n)),)
 
 
-@op
-def std(x, *, axis: Axis = None, ddof: int = 0, keepdims: bool = False):
+@op(arrays=1)
+def std(x, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Result:
     """Return the standard deviation over `axis`; where it is 0 its gradient is taken as 0."""
     xp = array_module(x)
     v, d, n = _variance(x, axis, ddof, keepdims, "std")
@@ -114,22 +114,22 @@ def _share_among_ties(x: Array, y: Array, gy: Array, axis: Axis) -> Array:
     return xp.where(ties, _expand(gy, x.shape, axis) / count.astype(accumulator(gy.dtype)), 0)
 
 
-@op
-def max(x, *, axis: Axis = None, keepdims: bool = False):
+@op(arrays=1)
+def max(x, axis: Axis = None, keepdims: bool = False) -> Result:
     """Return the largest element over `axis`, NaN if there is one; equal ones share the gradient evenly."""
     y = x.max(axis=axis, keepdims=keepdims)
     return y, lambda gy: (_share_among_ties(x, y, gy, axis),)
 
 
-@op
-def min(x, *, axis: Axis = None, keepdims: bool = False):
+@op(arrays=1)
+def min(x, axis: Axis = None, keepdims: bool = False) -> Result:
     """Return the smallest element over `axis`, NaN if there is one; equal ones share the gradient evenly."""
     y = x.min(axis=axis, keepdims=keepdims)
     return y, lambda gy: (_share_among_ties(x, y, gy, axis),)
 
 
-@op
-def prod(x, *, axis: Axis = None, keepdims: bool = False):
+@op(arrays=1)
+def prod(x, axis: Axis = None, keepdims: bool = False) -> Result:
     """Return the product over `axis`. The gradient is right with any number of zeros."""
     xp = array_module(x)
     wide = x.astype(accumulator(x.dtype), copy=False)
@@ -152,8 +152,8 @@ def prod(x, *, axis: Axis = None, keepdims: bool = False):
     return _narrow(wide.prod(axis=axis, keepdims=keepdims), x.dtype), vjp
 
 
-@op
-def cumsum(x, *, axis: int | None = None):
+@op(arrays=1)
+def cumsum(x, axis: int | None = None) -> Result:
     """Return the running sum along `axis` (None: over the flattened tensor)."""
     xp = array_module(x)
 

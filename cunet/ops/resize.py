@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd.tensor import Tensor, op
+from ..autograd.op import Result, op
+from ..autograd.tensor import Tensor
 from ..device import Array, accumulator, array_module
 from .array import pad as constant_pad
 
@@ -52,7 +53,7 @@ def _interpolated_backward(gy: Array, axis: int, before: np.ndarray, part: np.nd
 
 
 @op
-def _interpolate(x, *, who, size, scale_factor, mode, align_corners, channels_last):
+def _interpolate(x, *, who, size, scale_factor, mode, align_corners, channels_last) -> Result:
     ndim = x.ndim - 2
     if not 1 <= ndim <= 3:
         raise ValueError(f"{who}: x must have 3 to 5 axes (N, C, *spatial), got shape {x.shape}")
@@ -147,7 +148,7 @@ def _border(who: str, mode: str, length: int, before: int, after: int) -> np.nda
 
 
 @op
-def _pad_border(x, *, widths, mode):
+def _pad_border(x, *, widths, mode) -> Result:
     xp = array_module(x)
     plan = [
         (axis, before, _border("pad", mode, x.shape[axis], before, after))

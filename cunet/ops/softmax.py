@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.methods import Axis
-from ..autograd.tensor import op
+from ..autograd.op import Result, op
 from ..device import Array, accumulator, is_array, is_floating
 from ..kernels import TwoPass, elementwise, reduction, rowwise
 from ..kernels.axes import folded_axes, reduced_shape
@@ -139,8 +139,8 @@ def logsumexp_backward(gy, x, top, rest):
     return gx
 
 
-@op
-def logsumexp(x, *, axis: Axis = None, keepdims: bool = False):
+@op(arrays=1)
+def logsumexp(x, axis: Axis = None, keepdims: bool = False) -> Result:
     """Return ``log(sum(exp(x)))`` over `axis`, without overflow.
 
     Args:
@@ -216,8 +216,8 @@ def _softmax_gradient(gy: Array, y: Array, axis: int) -> Array:
 
 
 @activation(layer="Softmax")
-@op
-def softmax(x, *, axis: int = -1):
+@op(arrays=1)
+def softmax(x, axis: int = -1) -> Result:
     """Return ``exp(x) / sum(exp(x))`` along `axis`: positive numbers that sum to 1.
 
     Adding a constant to a row changes nothing. Scores for a loss belong into `cross_entropy` as they are, not here.
@@ -283,8 +283,8 @@ def log_softmax_rows_backward(gy, y):
 
 
 @activation(layer="LogSoftmax")
-@op
-def log_softmax(x, *, axis: int = -1):
+@op(arrays=1)
+def log_softmax(x, axis: int = -1) -> Result:
     """Return ``x - logsumexp(x)`` along `axis`: logarithms of probabilities.
 
     Args:

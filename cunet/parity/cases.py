@@ -6,6 +6,8 @@ A new op adds a row here; a test names the op that has none.
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -13,8 +15,8 @@ import numpy as np
 
 import cunet
 
-from .. import functional
-from ..autograd.methods import OPS
+from .. import functional, ops
+from ..autograd.op import is_op
 from ..ops.activation.registry import ACTIVATIONS
 from ..system.public import origin
 
@@ -57,10 +59,16 @@ class Row(NamedTuple):
 NO_OPS = {"to_device", "sinusoidal_positions"}
 
 
+def library_ops() -> dict[str, Callable[..., Any]]:
+    """Return every op that a module of `cunet.ops` defines, by the name it has there."""
+    modules = [importlib.import_module(m.name) for m in pkgutil.walk_packages(ops.__path__, f"{ops.__name__}.")]
+    return {n: f for m in modules for n, f in vars(m).items() if is_op(f) and origin(f) == m.__name__}
+
+
 def public_ops() -> list[str]:
     """Return the names of all ops that users get; ``F.pad`` for what `cunet` has under the same name and is another."""
     own = {n for n in cunet.__all__ if origin(getattr(cunet, n)).startswith("cunet.ops.")}
-    names = own | {n for n, f in OPS.items() if not n.startswith("_") and origin(f).startswith("cunet.ops.")}
+    names = own | {n for n in library_ops() if not n.startswith("_")}
     for name in functional.__all__:
         names.add(name if getattr(cunet, name, None) in (None, getattr(functional, name)) else f"F.{name}")
     return sorted(names - NO_OPS)
@@ -70,7 +78,7 @@ def function_of(name: str) -> Callable[..., Any]:
     """Return a public op by name."""
     if name.startswith("F."):
         return getattr(functional, name[2:])
-    return getattr(cunet, name, None) or getattr(functional, name, None) or OPS[name]
+    return getattr(cunet, name, None) or getattr(functional, name, None) or library_ops()[name]
 
 
 def between(low: float, high: float, *shapes: tuple[int, ...]) -> Inputs:
@@ -185,6 +193,10 @@ ROWS: list[Row] = [
     *_rows("logsumexp", _LONG, *_REDUCTIONS),
     *_rows("matmul", between(-2, 2, (33, 40), (40, 17))),
     *_rows("matmul", between(-2, 2, (3, 9, 20), (20, 7)), label="batched"),
+    *_rows("dot", between(-2, 2, (3, 9, 20), (5, 20, 7))),
+    *_rows("inner", between(-2, 2, (3, 9, 20), (7, 20))),
+    *_rows("outer", between(-2, 2, (33,), (40,))),
+    *_rows("tensordot", between(-2, 2, (5, 9, 20), (9, 5, 7)), {"axes": ((0, 1), (1, 0))}),
     *_rows("linear", between(-2, 2, (33, 40), (17, 40), (17,))),
     *_rows("linear", between(-2, 2, (1009, 5), (7, 5), (7,)), label="many rows"),
     *_rows("einsum", between(-2, 2, (3, 9, 20), (3, 20, 7)), {"subscripts": "bij,bjk->bik"}, call=_einsum),

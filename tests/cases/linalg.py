@@ -59,7 +59,41 @@ def einsum_row(subscripts, *shapes):
     return Case(einsum, {"subscripts": subscripts}, reference=einstein, inputs=normal(*shapes))
 
 
+def contracted(x, y, of_x, of_y):
+    """Sum over pairs of axes, one element of the result at a time."""
+    left = [a for a in range(x.ndim) if a not in of_x]
+    right = [b for b in range(y.ndim) if b not in of_y]
+    out = np.zeros([x.shape[a] for a in left] + [y.shape[b] for b in right])
+    for at in np.ndindex(*out.shape):
+        terms = []
+        for k in np.ndindex(*[x.shape[a] for a in of_x]):
+            i = dict(zip([*left, *of_x], [*at[: len(left)], *k], strict=True))
+            j = dict(zip([*right, *of_y], [*at[len(left) :], *k], strict=True))
+            terms.append(x[tuple(i[a] for a in range(x.ndim))] * y[tuple(j[b] for b in range(y.ndim))])
+        out[at] = math.fsum(terms)
+    return out
+
+
+def contracted_row(op, of_x, of_y, *shapes, **kwargs):
+    def reference(x, y, **_):
+        return contracted(x, y, of_x, of_y)
+
+    label = "@".join(map(str, shapes))
+    return Case(op, kwargs, reference=reference, inputs=normal(*shapes), label=label)
+
+
 CASES = [
+    contracted_row(cunet.dot, [0], [0], (3,), (3,)),
+    contracted_row(cunet.dot, [1], [0], (2, 3), (3, 4)),
+    contracted_row(cunet.dot, [2], [0], (2, 4, 3), (3,)),
+    contracted_row(cunet.dot, [2], [1], (2, 4, 3), (2, 3, 2)),
+    contracted_row(cunet.inner, [0], [0], (3,), (3,)),
+    contracted_row(cunet.inner, [2], [1], (2, 4, 3), (2, 3)),
+    contracted_row(cunet.outer, [], [], (3,), (4,)),
+    contracted_row(cunet.tensordot, [1, 2], [0, 1], (2, 3, 4), (3, 4, 2)),
+    contracted_row(cunet.tensordot, [0], [2], (3, 2), (2, 2, 3), axes=(0, -1)),
+    contracted_row(cunet.tensordot, [2, 0], [0, 1], (3, 2, 4), (4, 3), axes=((2, 0), (0, 1))),
+    contracted_row(cunet.tensordot, [], [], (2,), (3,), axes=0),
     product_row((2, 3), (3, 4)),
     product_row((3,), (3,)),
     product_row((2, 3), (3,)),

@@ -7,6 +7,7 @@ from collections import defaultdict
 
 import numpy as np
 
+from cunet.autograd.op import static_parameters
 from cunet.ops.activation import registry
 from cunet.ops.norm import batch_norm as batch_norms
 from cunet.ops.norm import group_norm as group_norms
@@ -106,7 +107,7 @@ def activated(op, reference, name, **options):
     """Return a norm, and its oracle, with an activation behind it."""
     function = registry.ACTIVATIONS[name].function
     given = functools.partial(function, **options) if options else name
-    all_options = {**(function.__wrapped__.__kwdefaults__ or {}), **options}
+    all_options = {**{p.name: p.default for p in static_parameters(function)}, **options}
 
     def behind(*args, **kw):
         y = op(*args, **kw, activation=given)

@@ -76,6 +76,6 @@ def test_the_way_from_elu_to_its_text_gradient_tests_and_docs():
     text = (ROOT / block).read_text()
     for kernel in ("forward", "backward"):
         assert re.search(rf'^@elementwise\(.*"[^"]*exp.*\)\ndef elu_{kernel}\(', text, re.MULTILINE)
-    assert re.search(r'^@op\ndef elu\(.*\n    """.*Source: Clevert', text, re.MULTILINE | re.DOTALL)
+    assert re.search(r'^@op\(arrays=1\)\ndef elu\(.*\n    """.*Source: Clevert', text, re.MULTILINE | re.DOTALL)
     assert re.search(r"^        \w+\.elu,$", (ROOT / rows).read_text(), re.MULTILINE)
     assert "import cases" in (ROOT / runner).read_text()

@@ -1,6 +1,5 @@
 """Linear, Bilinear, Embedding, Flatten, Identity and the activation layers: values, names, layouts, messages."""
 
-import inspect
 import math
 import pickle
 
@@ -10,6 +9,7 @@ from helpers import host
 
 import cunet
 from cunet import F, nn
+from cunet.autograd.op import static_parameters
 from cunet.autograd.tensor import Tensor
 from cunet.ops.activation.registry import ACTIVATIONS as REGISTRY
 
@@ -155,8 +155,7 @@ def test_activation_layers_apply_their_function(name, rng, dev):
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_options_of_activation_layers_reach_the_function(name, rng):
-    parameters = inspect.signature(ACTIVATIONS[name].function).parameters.values()
-    options = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+    options = {p.name: p.default for p in static_parameters(ACTIVATIONS[name].function)}
     changed = {k: v * 0.5 if isinstance(v, float) else v for k, v in options.items()}
     layer, by_position = ACTIVATIONS[name](**changed), ACTIVATIONS[name](*changed.values())
     x = rng.normal(size=(4, 6)) * 3

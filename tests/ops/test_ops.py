@@ -16,10 +16,9 @@ from helpers import assert_ulp, host, ulp_distance
 import cunet
 from cunet import device as backend
 from cunet.autograd import tape
-from cunet.autograd.methods import OPS
 from cunet.autograd.tensor import Tensor
 from cunet.kernels import KERNELS, listening
-from cunet.system.public import origin
+from cunet.parity.cases import library_ops
 from cunet.testing import gradcheck
 
 TABLE = [
@@ -321,7 +320,7 @@ def exercised(dev):
                 ops.add(name)
                 super().__init__(name, *rest)
 
-        patch.setattr(importlib.import_module("cunet.autograd.tensor"), "Node", SpyNode)
+        patch.setattr(importlib.import_module("cunet.autograd.op"), "Node", SpyNode)
 
         def note(kernel, args, options, proceed):
             kernels.update(kernel.name.split("+"))
@@ -341,22 +340,20 @@ def exercised(dev):
     return ops, kernels
 
 
-def ours(table):
-    return sorted(name for name, f in table.items() if origin(f).startswith("cunet.ops."))
-
-
-def made_on_demand(kernel):
-    """Tell whether a kernel is one of a norm with an activation, which is made when somebody asks for it."""
-    return kernel.spec.module.startswith("cunet.ops.norm.epilogue.")
+#: Norms with an activation have kernels that are made when somebody asks for them: they have a test of their own.
+OURS = sorted(
+    name
+    for name, k in KERNELS.items()
+    if k.spec.module.startswith("cunet.ops.") and not k.spec.module.startswith("cunet.ops.norm.epilogue.")
+)
 
 
 def test_every_op_has_a_case(exercised):
-    composed = {"clip", "getitem"}  # public functions that prepare arguments for a private op of that name
-    missing = {name for name in ours(OPS) if name not in exercised[0]} - composed
+    missing = set(library_ops()) - exercised[0]
     assert not missing, f"no case in tests/cases runs {sorted(missing)}"
 
 
-@pytest.mark.parametrize("name", [n for n in ours(KERNELS) if not made_on_demand(KERNELS[n])])
+@pytest.mark.parametrize("name", OURS)
 def test_every_kernel_has_a_case(name, exercised):
     assert name in exercised[1], f"no case in tests/cases runs the kernel {name}"
 

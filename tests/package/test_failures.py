@@ -306,7 +306,7 @@ def test_a_kernel_that_does_not_compile_names_the_op(device, monkeypatch):
         with pytest.raises(RuntimeError) as caught:
             half(backend.to_device(x, "gpu"))
     finally:
-        del cunet.kernels.KERNELS["half_forward"], cunet.autograd.methods.OPS["half"]
+        del cunet.kernels.KERNELS["half_forward"]
     assert str(caught.value).startswith("half: its CUDA kernel does not compile on this machine")
     assert "no_such_function" in str(caught.value)
 

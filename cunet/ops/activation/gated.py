@@ -11,8 +11,8 @@ import math
 
 import numpy as np
 
+from ...autograd.op import Result, op
 from ...autograd.tape import is_recording
-from ...autograd.tensor import op
 from ...device import array_module
 from ...kernels import elementwise, primitive
 from ...kernels.backends.numpy import blocks, special
@@ -117,8 +117,8 @@ def _gelu_gain(approximate: str = "none") -> float:
     cancels=True,
     variants={("approximate", "tanh"): (gelu_tanh_forward, gelu_tanh_backward)},
 )
-@op
-def gelu(x, *, approximate: str = "none"):
+@op(arrays=1)
+def gelu(x, approximate: str = "none") -> Result:
     """Return ``x * Phi(x)``, Phi the distribution function of the standard normal.
 
     Not monotone, and so not just a smooth ReLU: it falls to its least value, -0.170, at x = -0.752. The
@@ -161,7 +161,7 @@ def silu_backward(gy, x):
 
 @activation(silu_forward, silu_backward, layer="SiLU", gain=1.6765324703310912, cancels=True)
 @op
-def silu(x):
+def silu(x) -> Result:
     """Return ``x * sigmoid(x)``, also called swish; derivative ``sigmoid(x) * (1 + x * sigmoid(-x))``.
 
     Source: Elfwing, Uchibe & Doya 2017, arXiv:1702.03118; Ramachandran et al. 2017, arXiv:1710.05941.
@@ -198,7 +198,7 @@ def mish_backward(gy, x):
 
 @activation(mish_forward, mish_backward, layer="Mish", gain=1.4868475812732081, cancels=True)
 @op
-def mish(x):
+def mish(x) -> Result:
     """Return ``x * tanh(log(1 + exp(x)))``.
 
     With ``e = exp(x)`` and ``d = (1 + e)**2 + 1`` the gate is ``(d - 2) / d``, its derivative
@@ -222,7 +222,7 @@ def hard_swish_backward(gy, x):
 
 @activation(hard_swish_forward, hard_swish_backward, layer="Hardswish", gain=1.7366572127665416, cancels=True)
 @op
-def hard_swish(x):
+def hard_swish(x) -> Result:
     """Approximate `silu` by pieces: ``x * clip((x + 3) / 6, 0, 1)``.
 
     The derivative is 0 for x <= -3, 1 for x >= 3 and ``(2 * x + 3) / 6`` between.
@@ -248,8 +248,8 @@ def glu_backward(gy, value, gate):
 
 
 @activation(layer="GLU")
-@op
-def glu(x, *, axis: int = -1):
+@op(arrays=1)
+def glu(x, axis: int = -1) -> Result:
     """Split `x` into two halves along `axis` and return ``first * sigmoid(second)``.
 
     Args:

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from ...autograd.tensor import op
+from ...autograd.op import Result, op
 from ...device import Array, accumulator
 from ...kernels import elementwise
 from ...kernels.sum_to import sum_over
@@ -30,7 +30,7 @@ def relu_backward(gy, y):
 
 @activation(relu_forward, relu_backward, layer="ReLU", gain=math.sqrt(2))
 @op
-def relu(x):
+def relu(x) -> Result:
     """Return ``max(x, 0)``; derivative 1 for x > 0, else 0 (also at 0).
 
     Source: Nair & Hinton 2010, section 2.
@@ -50,8 +50,8 @@ def threshold_relu_backward(gy, x, theta):
 
 
 @activation(threshold_relu_forward, threshold_relu_backward, layer="ThresholdedReLU")
-@op
-def threshold_relu(x, *, theta: float = 1.0):
+@op(arrays=1)
+def threshold_relu(x, theta: float = 1.0) -> Result:
     """Return `x` where ``x > theta``, else 0; the derivative is 1 and 0.
 
     Args:
@@ -84,8 +84,8 @@ def _slope_gain(negative_slope: float = 0.01) -> float:
 
 
 @activation(leaky_relu_forward, leaky_relu_backward, layer="LeakyReLU", gain=_slope_gain)
-@op
-def leaky_relu(x, *, negative_slope: float = 0.01):
+@op(arrays=1)
+def leaky_relu(x, negative_slope: float = 0.01) -> Result:
     """Return `x` where ``x > 0``, else ``negative_slope * x``; the derivative at 0 is negative_slope.
 
     Args:
@@ -103,8 +103,8 @@ def prelu_weight_terms(gy, x):
 
 
 @activation(layer="PReLU", gain=lambda weight=0.25: _slope_gain(weight))
-@op
-def prelu(x, weight, *, axis: int = 1):
+@op(arrays=2)
+def prelu(x, weight, axis: int = 1) -> Result:
     """Return `x` where ``x > 0``, else ``weight * x``, with a learned weight, one for all or one per channel.
 
     The derivative by `x` at 0 is the weight; the derivative by the weight is ``min(x, 0)``, summed. The source
@@ -159,8 +159,8 @@ def _elu_gain(alpha: float = 1.0) -> float:
 
 
 @activation(elu_forward, elu_backward, layer="ELU", gain=_elu_gain)
-@op
-def elu(x, *, alpha: float = 1.0):
+@op(arrays=1)
+def elu(x, alpha: float = 1.0) -> Result:
     """Return `x` where ``x > 0``, else ``alpha * (exp(x) - 1)``; the derivative at 0 is alpha.
 
     Saturates at -alpha for x towards -inf.
@@ -185,8 +185,8 @@ def celu_backward(gy, x, alpha):
 
 
 @activation(celu_forward, celu_backward, layer="CELU", gain=1.2451983007007066)
-@op
-def celu(x, *, alpha: float = 1.0):
+@op(arrays=1)
+def celu(x, alpha: float = 1.0) -> Result:
     """Return `x` where ``x > 0``, else ``alpha * (exp(x / alpha) - 1)``; the derivative is 1 at 0 for every alpha.
 
     Args:
@@ -221,7 +221,7 @@ def selu_backward(gy, x):
 
 @activation(selu_forward, selu_backward, layer="SELU", gain=1.0)
 @op
-def selu(x):
+def selu(x) -> Result:
     """Return ``scale * elu(x, alpha)`` with the scale 1.0507009873554805 and the alpha 1.6732632423543772.
 
     Keeps mean 0 and variance 1 through depth if the inputs have them and weights are drawn by `lecun_normal`;

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ...autograd.op import static_parameters
 from ...kernels import Kernel
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -108,9 +109,8 @@ def activation(
 
 
 def option_signature(function: Callable[..., Any]) -> inspect.Signature:
-    """Return the signature of the options of an op: its keyword-only arguments."""
-    given = inspect.signature(function).parameters.values()
-    return inspect.Signature([p for p in given if p.kind is p.KEYWORD_ONLY])
+    """Return the signature of the options of an op, by name."""
+    return inspect.Signature([p.replace(kind=p.KEYWORD_ONLY) for p in static_parameters(function)])
 
 
 def _all_options(signature: inspect.Signature, **options: float) -> tuple[float, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...autograd.tensor import op
+from ...autograd.op import Result, op
 from ...kernels import elementwise
 from .registry import activation
 
@@ -36,7 +36,7 @@ def below(x: np.ndarray) -> np.ndarray:
 
 @activation(layer="Identity", gain=1.0)
 @op
-def identity(x):
+def identity(x) -> Result:
     """Return `x` itself: the linear activation."""
     return x, lambda gy: (gy,)
 
@@ -54,7 +54,7 @@ def sigmoid_backward(gy, x):
 
 @activation(sigmoid_forward, sigmoid_backward, layer="Sigmoid", gain=1.0)
 @op
-def sigmoid(x):
+def sigmoid(x) -> Result:
     """Squash into (0, 1): ``1 / (1 + exp(-x))``.
 
     The derivative ``y * (1 - y)``, at most 1/4, is computed as ``e / (1 + e)**2`` with ``e = exp(-|x|)``. In
@@ -75,7 +75,7 @@ def logsigmoid_backward(gy, x):
 
 @activation(logsigmoid_forward, logsigmoid_backward, layer="LogSigmoid")
 @op
-def logsigmoid(x):
+def logsigmoid(x) -> Result:
     """Return ``log(sigmoid(x))``, computed as ``min(x, 0) - log1p(exp(-|x|))``; derivative ``sigmoid(-x)``."""
     return logsigmoid_forward(x), lambda gy: (logsigmoid_backward(gy, x),)
 
@@ -91,8 +91,8 @@ def softplus_backward(gy, x, beta):
 
 
 @activation(softplus_forward, softplus_backward, layer="Softplus", gain=1.0418668355353017)
-@op
-def softplus(x, *, beta: float = 1.0):
+@op(arrays=1)
+def softplus(x, beta: float = 1.0) -> Result:
     """Smooth a ReLU: ``log(1 + exp(beta * x)) / beta``; derivative ``sigmoid(beta * x)``.
 
     Computed as ``max(x, 0) + log1p(exp(-|beta * x|)) / beta``, which is exact to rounding everywhere: there is
@@ -125,7 +125,7 @@ def softsign_backward(gy, x):
 
 @activation(softsign_forward, softsign_backward, layer="Softsign", gain=2.3375333631085396)
 @op
-def softsign(x):
+def softsign(x) -> Result:
     """Squash into (-1, 1): ``x / (1 + |x|)``; derivative ``1 / (1 + |x|)**2``.
 
     It saturates, polynomially where tanh does exponentially.
@@ -147,8 +147,8 @@ def hard_tanh_backward(gy, x, low, high):
 
 
 @activation(hard_tanh_forward, hard_tanh_backward, layer="Hardtanh")
-@op
-def hard_tanh(x, *, min_val: float = -1.0, max_val: float = 1.0):
+@op(arrays=1)
+def hard_tanh(x, min_val: float = -1.0, max_val: float = 1.0) -> Result:
     """Clip to [min_val, max_val]; derivative 1 inside, 0 outside and on the two ends.
 
     Args:
@@ -165,7 +165,7 @@ def hard_tanh(x, *, min_val: float = -1.0, max_val: float = 1.0):
 
 @activation(hard_tanh_forward, hard_tanh_backward, layer="ReLU6", gain=1.4142135650950737, parameters=lambda: (0, 6))
 @op
-def relu6(x):
+def relu6(x) -> Result:
     """Return ``min(max(x, 0), 6)``; derivative 1 for 0 < x < 6, else 0.
 
     Source: Krizhevsky 2010, "Convolutional deep belief networks on CIFAR-10".
@@ -190,8 +190,8 @@ def hard_sigmoid_backward(gy, x, slope, end):
     layer="Hardsigmoid",
     parameters=lambda slope=1 / 6: (slope, 0.5 / slope),
 )
-@op
-def hard_sigmoid(x, *, slope: float = 1 / 6):
+@op(arrays=1)
+def hard_sigmoid(x, slope: float = 1 / 6) -> Result:
     """Approximate the sigmoid by a line: ``clip(slope * x + 0.5, 0, 1)``.
 
     The derivative is `slope` for ``|x| < 0.5 / slope``, else 0.

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ...autograd.tensor import Tensor, op
+from ...autograd.op import Result, op
+from ...autograd.tensor import Tensor
 from ...device import Array, accumulator, array_module
 from ...kernels.sum_to import sum_over
 from ..windows import Windows, check_fit, check_input, described, from_planes, per_axis, three, to_planes
@@ -71,7 +72,7 @@ def paddings(who: str, padding: Any, stride: tuple[int, ...], reach: tuple[int, 
 
 
 @op
-def _convolution(x, weight, bias=None, *, who, ndim, stride, padding, dilation, groups, channels_last):
+def _convolution(x, weight, bias=None, *, who, ndim, stride, padding, dilation, groups, channels_last) -> Result:
     sizes = check_input(who, x, ndim, channels_last)
     _check_weight(who, x, weight, bias, groups, channels_last, False)
     kernel = weight.shape[2:]
@@ -114,7 +115,7 @@ def _convolution(x, weight, bias=None, *, who, ndim, stride, padding, dilation, 
 @op
 def _transposed_convolution(
     x, weight, bias=None, *, who, ndim, stride, padding, output_padding, groups, dilation, channels_last
-):
+) -> Result:
     sizes = check_input(who, x, ndim, channels_last)
     _check_weight(who, x, weight, bias, groups, channels_last, True)
     kernel = weight.shape[2:]

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ...autograd.tensor import as_array, op
+from ...autograd.op import Result, op
+from ...autograd.tensor import as_array
 from ...device import Array, is_array, is_floating
 from ...kernels.tiled import Tiled
 from ..softmax import check_floating, is_last, log_softmax_forward, softmax_stats
@@ -29,17 +30,16 @@ from .nll import class_axis, class_numbers, class_weight, expand, labels, reduce
 from .regression import check_reduction, reduce_loss, spread_gradient
 
 
-@op
+@op(arrays=2)
 def cross_entropy(
     logits,
     target,
-    *,
     weight: Any = None,
     ignore_index: int = -100,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
     axis: int = 1,
-):
+) -> Result:
     """Return the cross-entropy of softmax(logits) against `target`: ``-sum(q * log_softmax(logits))``.
 
     Scores go in as they are: no softmax before. `q` is 1 for the class `target` names, or `target` itself if

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...autograd.tensor import op
+from ...autograd.op import Result, op
 from ...device import Array
 from ...kernels import elementwise
 from .regression import REDUCTIONS, as_pair, check_reduction, constant, divisor_of, reduce_loss, spread_gradient
@@ -48,10 +48,10 @@ def bce_target_backward(g, z, positive, weight):
     return g * weight * (positive * (np.maximum(-z, 0) + tail) - (np.maximum(z, 0) + tail))
 
 
-@op
+@op(arrays=2)
 def binary_cross_entropy_with_logits(
-    logits, target, *, weight: Any = None, reduction: str = "mean", pos_weight: Any = None
-):
+    logits, target, weight: Any = None, reduction: str = "mean", pos_weight: Any = None
+) -> Result:
     """Return ``-(p * t * log(sigmoid(z)) + (1 - t) * log(1 - sigmoid(z)))`` for logits z and targets t.
 
     Computed from the logits as ``max(z, 0) - z * t + log1p(exp(-|z|))`` (for p = 1): there is no probability form
@@ -123,8 +123,8 @@ def kl_log_target_backward(g, x, t):
     return np.where(p == 0, 0, g * p * (t - x + 1))
 
 
-@op
-def kl_div(log_input, target, *, reduction: str = "mean", log_target: bool = False):
+@op(arrays=2)
+def kl_div(log_input, target, reduction: str = "mean", log_target: bool = False) -> Result:
     """Return the Kullback-Leibler divergence ``t * (log(t) - log_input)`` of each element; 0 where t = 0.
 
     Args:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ...autograd.tensor import as_array, op
+from ...autograd.op import Result, op
+from ...autograd.tensor import as_array
 from ...device import Array, array_module, is_array, is_gpu_array
 from ...kernels import elementwise, reduction
 from ..softmax import check_floating
@@ -135,16 +136,15 @@ def expand(a: Array, axis: int) -> Array:
     return a.reshape(*a.shape[:axis], 1, *a.shape[axis:]) if a.ndim else a
 
 
-@op
+@op(arrays=2)
 def nll_loss(
     log_probs,
     target,
-    *,
     weight: Any = None,
     ignore_index: int = -100,
     reduction: str = "mean",
     axis: int = 1,
-):
+) -> Result:
     """Return minus the log-probability of the class that `target` names.
 
     Args:

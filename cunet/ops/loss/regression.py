@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ...autograd.tensor import Tensor, as_array, op
+from ...autograd.op import Result, op
+from ...autograd.tensor import Tensor, as_array
 from ...device import Array, accumulator, device_of, is_array, is_floating, like
 from ...kernels import Kernel, elementwise
 
@@ -94,8 +95,8 @@ def mse_backward(g, x, y):
     return d
 
 
-@op
-def mse_loss(x, y, *, reduction: str = "mean"):
+@op(arrays=2)
+def mse_loss(x, y, reduction: str = "mean") -> Result:
     """Return the squared error ``(x - y)**2``.
 
     Args:
@@ -119,8 +120,8 @@ def l1_backward(g, x, y):
     return g * np.sign(x - y)
 
 
-@op
-def l1_loss(x, y, *, reduction: str = "mean"):
+@op(arrays=2)
+def l1_loss(x, y, reduction: str = "mean") -> Result:
     """Return the absolute error ``|x - y|``; its gradient where they are equal is 0. Arguments as in `mse_loss`."""
     return _compare("l1_loss", x, y, reduction, l1_forward, l1_backward)
 
@@ -146,8 +147,8 @@ def huber_backward(g, x, y, delta, scale):
     return g * scale * np.clip(x - y, -delta, delta)
 
 
-@op
-def huber_loss(x, y, *, reduction: str = "mean", delta: float = 1.0):
+@op(arrays=2)
+def huber_loss(x, y, reduction: str = "mean", delta: float = 1.0) -> Result:
     """Return ``d**2 / 2`` where ``d = |x - y|`` is at most `delta`, else ``delta * (d - delta / 2)``.
 
     Args:
@@ -165,8 +166,8 @@ def huber_loss(x, y, *, reduction: str = "mean", delta: float = 1.0):
     return _compare("huber_loss", x, y, reduction, huber_forward, huber_backward, float(delta), 1.0)
 
 
-@op
-def smooth_l1_loss(x, y, *, reduction: str = "mean", beta: float = 1.0):
+@op(arrays=2)
+def smooth_l1_loss(x, y, reduction: str = "mean", beta: float = 1.0) -> Result:
     """Return ``d**2 / (2 * beta)`` where ``d = |x - y|`` is below `beta`, else ``d - beta / 2``.
 
     It is ``huber_loss(delta=beta) / beta``, and `l1_loss` for beta = 0.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from ...autograd.tensor import op
+from ...autograd.op import Result, Results, op
 from ...device import Array, array_module
 from . import kernels
 from .epilogue import PLAIN, activated
@@ -14,7 +14,7 @@ from .normalize import apply, as_factor, before_activation, check, normalize_gro
 
 
 @op
-def batch_norm(x, weight=None, bias=None, *, axis: int = 1, eps: float = 1e-5, activation=None):
+def batch_norm(x, weight=None, bias=None, *, axis: int = 1, eps: float = 1e-5, activation=None) -> Results:
     """Normalise each channel by the mean and variance of the batch: training form.
 
     ``y = (x - mean) / sqrt(var + eps) * weight + bias`` with mean and var over all axes but `axis`, var
@@ -67,7 +67,9 @@ def _statistics_backward(x: Array, mean: Array, gmean: Any, gvar: Any, groups: G
 
 
 @op
-def batch_norm_inference(x, mean, var, weight=None, bias=None, *, axis: int = 1, eps: float = 1e-5, activation=None):
+def batch_norm_inference(
+    x, mean, var, weight=None, bias=None, *, axis: int = 1, eps: float = 1e-5, activation=None
+) -> Result:
     """Normalise each channel by given statistics: a fixed linear map of x.
 
     ``y = (x - mean) / sqrt(var + eps) * weight + bias``. No gradient goes to `mean` and `var`.

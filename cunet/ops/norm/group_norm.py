@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...autograd.tensor import Tensor, op
+from ...autograd.op import Result, op
+from ...autograd.tensor import Tensor
 from .epilogue import activated
 from .groups import by_channel_group
 from .normalize import check, normalize_groups
 
 
 @op
-def _group_norm(x, weight=None, bias=None, *, num_groups, eps, axis, activation):
+def _group_norm(x, weight=None, bias=None, *, num_groups, eps, axis, activation) -> Result:
     groups, shape = by_channel_group("group_norm", x, num_groups, axis)
     check("group_norm", x, {"weight": weight, "bias": bias}, shape, "(C,)")
     out = normalize_groups(x, weight, bias, groups, eps, activated=activated("group_norm", activation))
@@ -47,7 +48,7 @@ def group_norm(
 
 
 @op
-def instance_norm(x, weight=None, bias=None, *, axis: int = 1, eps: float = 1e-5, activation=None):
+def instance_norm(x, weight=None, bias=None, *, axis: int = 1, eps: float = 1e-5, activation=None) -> Result:
     """Normalise each channel of each sample over its positions.
 
     Args:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ...autograd.tensor import Tensor, op
+from ...autograd.op import Result, op
+from ...autograd.tensor import Tensor
 from .epilogue import activated
 from .groups import by_sample
 from .normalize import check, normalize_groups
@@ -19,7 +20,7 @@ def as_shape(shape: int | Sequence[int]) -> tuple[int, ...]:
 
 
 @op
-def _layer_norm(x, weight=None, bias=None, *, normalized_shape, eps, activation):
+def _layer_norm(x, weight=None, bias=None, *, normalized_shape, eps, activation) -> Result:
     groups = by_sample("layer_norm", x, normalized_shape)
     check("layer_norm", x, {"weight": weight, "bias": bias}, normalized_shape, "normalized_shape")
     out = normalize_groups(x, weight, bias, groups, eps, activated=activated("layer_norm", activation))
@@ -55,7 +56,7 @@ def layer_norm(
 
 
 @op
-def _rms_norm(x, weight=None, *, normalized_shape, eps, activation):
+def _rms_norm(x, weight=None, *, normalized_shape, eps, activation) -> Result:
     groups = by_sample("rms_norm", x, normalized_shape)
     check("rms_norm", x, {"weight": weight}, normalized_shape, "normalized_shape")
     if eps is None:

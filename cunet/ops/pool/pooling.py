@@ -7,7 +7,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from ...autograd.tensor import Tensor, op
+from ...autograd.op import Result, op
+from ...autograd.tensor import Tensor
 from ...device import Array, array_module
 from ..windows import Windows, check_fit, check_input, described, from_planes, per_axis, three, to_planes
 from . import kernels as kernels
@@ -65,7 +66,7 @@ def _planes(x: Array, channels_last: bool) -> Array:
 
 
 @op
-def _max_pool(x, *, who, ndim, plan, channels_last, return_indices):
+def _max_pool(x, *, who, ndim, plan, channels_last, return_indices) -> Any:
     windows = plan(check_input(who, x, ndim, channels_last))
     planes = _planes(x, channels_last)
     shape = (len(planes), *windows.out)
@@ -85,7 +86,7 @@ def _max_pool(x, *, who, ndim, plan, channels_last, return_indices):
 
 
 @op
-def _avg_pool(x, *, who, ndim, plan, channels_last, count_include_pad=False, divisor=0.0):
+def _avg_pool(x, *, who, ndim, plan, channels_last, count_include_pad=False, divisor=0.0) -> Result:
     windows = plan(check_input(who, x, ndim, channels_last))
     numbers = (int(count_include_pad), divisor, *windows.numbers())
     lead = (x.shape[0], x.shape[-1 if channels_last else 1])

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...autograd.tensor import op
+from ...autograd.op import Result, Results, op
 from ...device import Array, array_module
 from ..softmax import check_floating
 from .loop import GRU, LSTM, RNN, Layer, ReluRNN, Sizes
@@ -52,7 +52,7 @@ def rnn_layer(
     nonlinearity: str = "tanh",
     sizes: Sizes | None = None,
     reverse: bool = False,
-):
+) -> Results:
     """Run a simple recurrent layer: ``h = tanh(weight_ih @ x + bias_ih + weight_hh @ h + bias_hh)``.
 
     Args:
@@ -96,7 +96,7 @@ def lstm_layer(
     *,
     sizes: Sizes | None = None,
     reverse: bool = False,
-):
+) -> Results:
     """Run an LSTM layer: ``c = f * c + i * g`` and ``h = o * tanh(c)``.
 
     With ``i, f, g, o`` the four parts of ``weight_ih @ x + bias_ih + weight_hh @ h + bias_hh``, of which g goes
@@ -134,7 +134,7 @@ def gru_layer(
     *,
     sizes: Sizes | None = None,
     reverse: bool = False,
-):
+) -> Results:
     """Run a GRU layer: ``h = (1 - z) * n + z * h``.
 
     With ``r, z = sigmoid(weight_ih @ x + bias_ih + weight_hh @ h + bias_hh)`` for the first two of three parts,
@@ -168,7 +168,7 @@ def sizes_of(lengths: Any, steps: int) -> tuple[np.ndarray, Sizes]:
 
 
 @op
-def reorder(x, *, order: np.ndarray, axis: int):
+def reorder(x, *, order: np.ndarray, axis: int) -> Result:
     """Put the entries along `axis` into another order: a permutation, on the CPU."""
     xp = array_module(x)
     return xp.take(x, xp.asarray(order), axis=axis), lambda gy: (xp.take(gy, xp.asarray(np.argsort(order)), axis=axis),)

@@ -1,0 +1,205 @@
+"""The decorator `op`: it lifts a function of arrays to a differentiable function of Tensors."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, ParamSpec, Protocol, overload
+
+import numpy as np
+
+from ..device import Array, clearer_error, is_array, is_floating
+from .tape import Node, recording
+from .tensor import Tensor, as_array, has_dtype, wrap
+
+P = ParamSpec("P")
+Vjp = Callable[[Any], Sequence[Any]]
+# For type checkers: a function with one result, and one with several. (They see CuPy's arrays as NumPy's.)
+Result = tuple[np.ndarray, Vjp]
+Results = tuple[tuple[np.ndarray, ...], Vjp]
+
+
+#: Types that a function of arrays takes as they are.
+FIT = frozenset({np.ndarray, float, int, bool, str, type(None)})
+#: Types of static arguments that need no look.
+STATIC = FIT | {tuple, type}
+
+
+class Lift(Protocol):
+    """What ``op(arrays=...)`` returns: a decorator."""
+
+    @overload
+    def __call__(self, fn: Callable[P, Results], /) -> Callable[P, tuple[Tensor, ...]]: ...
+    @overload
+    def __call__(self, fn: Callable[P, Result], /) -> Callable[P, Tensor]: ...
+
+
+@overload
+def op(fn: Callable[P, Results], /) -> Callable[P, tuple[Tensor, ...]]: ...
+@overload
+def op(fn: Callable[P, Result], /) -> Callable[P, Tensor]: ...
+@overload
+def op(*, arrays: int) -> Lift: ...
+def op(fn: Callable[..., Any] | None = None, /, *, arrays: int | None = None) -> Any:
+    """Lift ``fn(*arrays, **static) -> (y, vjp)`` to a differentiable function of Tensors.
+
+    Positional parameters of `fn` are arrays (or Python scalars, or None where it has such a default);
+    keyword-only ones are static. With ``@op(arrays=1)`` the first parameter alone is an array and all others are
+    static. The lifted function also takes plain arrays and nested lists, arrays by name, and static arguments by
+    position after the arrays (``reshape(x, (2, 3))``).
+
+    `fn` returns the result, an array or a tuple of arrays, and ``vjp(gy)``, which returns one entry per
+    array argument: the gradient array, None, or a function of no arguments that computes it, called
+    only if that input needs it. For a tuple of results `gy` is a tuple, None where no gradient came.
+    Gradients may have any shape that broadcasting made of the input's: the engine sums them back.
+    vjp must not write into `gy` or into arrays it saved.
+    """
+    return functools.partial(_lift, arrays=arrays) if fn is None else _lift(fn, arrays)
+
+
+def is_op(f: object) -> bool:
+    """Tell whether `op` made this function."""
+    return "static" in getattr(f, "__dict__", ())
+
+
+def static_parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """Return the parameters of an op that are no arrays: its options."""
+    names = vars(function)["static"]
+    return [p for p in inspect.signature(function).parameters.values() if p.name in names]
+
+
+def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
+    name = fn.__name__
+    parameters = _Parameters(fn, arrays)
+    count, named = parameters.most, frozenset(parameters.arrays)
+
+    @functools.wraps(fn)
+    def apply(*args: Any, **static: Any) -> Any:
+        if len(args) > count or (static and not named.isdisjoint(static)):
+            args, static = parameters.bind(args, static)
+        if static and not STATIC.issuperset(map(type, static.values())):
+            static = _fit_static(name, static)
+        inputs: list[Any] = []
+        parents: list[Any] = []  # for each input the node that made it, or itself if it is a leaf
+        needed = loose = False
+        for a in args:
+            parent = None
+            if isinstance(a, Tensor):
+                inputs.append(a._data)
+                if a._requires_grad:
+                    parent = a._node or a
+                    needed = True
+            else:
+                inputs.append(a)
+                loose = loose or type(a) not in FIT or (len(args) == 1 and type(a) is not np.ndarray)
+            parents.append(parent)
+        if loose:
+            inputs = _fit(name, inputs)
+        try:
+            y, vjp = fn(*inputs, **static)
+        except Exception as error:
+            if (clearer := clearer_error(name, error, inputs)) is None:
+                raise
+            raise clearer from error
+        if type(y) is not np.ndarray and isinstance(y, np.generic):
+            y = np.asarray(y)
+        if needed and recording.get():
+            return _recorded(y, Node(name, parents, vjp, y))
+        return tuple([wrap(part) for part in y]) if type(y) is tuple else wrap(y)
+
+    vars(apply)["static"] = parameters.static
+    return apply
+
+
+def _fit(name: str, inputs: list[Any]) -> list[Any]:
+    """Make arrays of lists, of tuples and of a lone number; give NumPy's scalars the dtype of floating arrays."""
+    if len(inputs) == 1 and not is_array(inputs[0]):
+        return [_listed(name, inputs[0], None)]
+    dtypes = [a.dtype for a in inputs if is_array(a) and is_floating(a.dtype)]
+    dtype = functools.reduce(np.promote_types, dtypes) if dtypes else None
+    fit = []
+    for a in inputs:
+        if isinstance(a, (list, tuple)):
+            a = _listed(name, a, dtype)
+        elif dtype is not None and isinstance(a, np.generic) and a.dtype.kind in "fiu":
+            a = a.item()  # a Python number has no dtype of its own
+        fit.append(a)
+    return fit
+
+
+def _listed(name: str, a: Any, dtype: np.dtype | None) -> Array:
+    try:
+        array = as_array(a)
+        return as_array(a, dtype) if dtype is not None and array.dtype == np.float32 and not has_dtype(a) else array
+    except TypeError as error:
+        raise TypeError(f"{name}: {error}") from None
+
+
+def _fit_static(name: str, static: dict[str, Any]) -> dict[str, Any]:
+    """Make Python numbers of NumPy's; refuse a Tensor that would get no gradient."""
+    for key, value in static.items():
+        if isinstance(value, Tensor) and value._requires_grad and recording.get():
+            raise TypeError(f"{name}: {key} gets no gradient, but a Tensor that requires one came; pass {key}.detach()")
+    return {
+        key: value.item() if isinstance(value, (np.floating, np.integer)) else value for key, value in static.items()
+    }
+
+
+class _Parameters:
+    """The parameters of a function of arrays, and which of them are the arrays."""
+
+    def __init__(self, fn: Callable[..., Any], arrays: int | None) -> None:
+        code = fn.__code__
+        names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        positional = names[: code.co_argcount]
+        count = code.co_argcount if arrays is None else arrays
+        defaults = fn.__defaults__ or ()
+        self.name = fn.__name__
+        self.arrays, self.static = names[:count], names[count:]
+        self.defaults = dict(zip(positional[len(positional) - len(defaults) :], defaults, strict=True))
+        self.most = sys.maxsize if code.co_flags & inspect.CO_VARARGS else count  # arrays that can be given
+
+    def bind(self, args: tuple[Any, ...], static: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Move arrays that were given by name to their positions, and give static arguments by position a name."""
+        extra = args[self.most :]
+        bound = list(args[: self.most])
+        if len(extra) > len(self.static):
+            raise TypeError(
+                f"{self.name}() takes {len(extra) - len(self.static)} positional arguments fewer than were given"
+            )
+        for i, key in enumerate(self.arrays):
+            if i < len(bound):
+                if key in static:
+                    raise TypeError(f"{self.name}() got multiple values for argument {key!r}")
+            elif key in static:
+                bound.append(static.pop(key))
+            elif key in self.defaults:
+                bound.append(self.defaults[key])
+            else:
+                raise TypeError(f"{self.name}() missing required argument {key!r}")
+        given = dict(zip(self.static, extra, strict=False))
+        if not given.keys().isdisjoint(static):
+            raise TypeError(f"{self.name}() got multiple values for {', '.join(sorted(given.keys() & static.keys()))}")
+        return tuple(bound), given | static
+
+
+def _recorded(y: Any, node: Node) -> Any:
+    if type(y) is tuple:
+        parts = []
+        for i, part in enumerate(y):
+            leaf = Node(node.name, (node,), len(y), part)
+            leaf.index = i
+            parts.append(_recorded(part, leaf))
+        return tuple(parts)
+    out = wrap(y)
+    if is_floating(y.dtype):
+        out._requires_grad = True
+        out._node = node
+    elif y.dtype.kind == "c":
+        raise TypeError(
+            f"{node.name}: the result is complex and would lose its gradient, which only real numbers have here; "
+            "compute the real and the imaginary part apart"
+        )
+    return out

@@ -1,0 +1,80 @@
+"""Products that NumPy has beside matmul: dot, inner, outer, tensordot."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from ..autograd.tensor import Tensor, as_array
+from .array import reshape, transpose
+from .linalg import matmul
+from .math import multiply
+
+Axes = int | tuple[int | Sequence[int], int | Sequence[int]]
+
+
+def dot(x: Any, y: Any) -> Tensor:
+    """Return the sum over the last axis of `x` times the second last of `y` (the only one, if it has one).
+
+    For matrices this is ``x @ y``; a number multiplies. With more axes, all those that are left of `x` come before
+    those of `y`, as in `numpy.dot`; `matmul` broadcasts them instead.
+    """
+    x, y = _lifted(x), _lifted(y)
+    if not x.ndim or not y.ndim:
+        return multiply(x, y)
+    if x.ndim <= 2 and y.ndim <= 2:
+        return matmul(x, y)
+    return _contracted("dot", x, y, (-1,), (-1 if y.ndim == 1 else -2,))
+
+
+def inner(x: Any, y: Any) -> Tensor:
+    """Return the sum over the last axis of both; a number multiplies."""
+    x, y = _lifted(x), _lifted(y)
+    return _contracted("inner", x, y, (-1,), (-1,)) if x.ndim and y.ndim else multiply(x, y)
+
+
+def outer(x: Any, y: Any) -> Tensor:
+    """Return all products of an element of `x` and one of `y`, both flattened: shape (x.size, y.size)."""
+    return multiply(reshape(x, (-1, 1)), reshape(y, (1, -1)))
+
+
+def tensordot(x: Any, y: Any, axes: Axes = 2) -> Tensor:
+    """Return the sum of products over pairs of axes; the axes left of `x` come before those left of `y`.
+
+    Args:
+        x, y: tensors or arrays.
+        axes: how many of the last axes of `x` go with the first of `y`; or the axes of `x` and those of `y`.
+
+    Raises:
+        ValueError: the axes do not exist, or differ in number or in length.
+    """
+    x, y = _lifted(x), _lifted(y)
+    if isinstance(axes, int):
+        return _contracted("tensordot", x, y, range(-axes, 0), range(axes))
+    of_x, of_y = ((a,) if isinstance(a, int) else tuple(a) for a in axes)
+    return _contracted("tensordot", x, y, of_x, of_y)
+
+
+def _lifted(x: Any) -> Tensor:
+    return x if isinstance(x, Tensor) else Tensor(as_array(x))
+
+
+def _contracted(who: str, x: Tensor, y: Tensor, of_x: Sequence[int], of_y: Sequence[int]) -> Tensor:
+    """Sum over pairs of axes, as a product of two matrices."""
+    fit = (
+        len(of_x) == len(of_y) and all(-x.ndim <= a < x.ndim for a in of_x) and all(-y.ndim <= b < y.ndim for b in of_y)
+    )
+    if not fit or any(x.shape[a] != y.shape[b] for a, b in zip(of_x, of_y, strict=True)):
+        raise ValueError(
+            f"{who}: axes must be pairs of equal length, got {tuple(of_x)} and {tuple(of_y)} "
+            f"for shapes {x.shape} and {y.shape}"
+        )
+    summed_x, summed_y = [a % x.ndim for a in of_x], [b % y.ndim for b in of_y]
+    left = [a for a in range(x.ndim) if a not in summed_x]
+    right = [b for b in range(y.ndim) if b not in summed_y]
+    length = math.prod(x.shape[a] for a in summed_x)
+    rows, columns = [x.shape[a] for a in left], [y.shape[b] for b in right]
+    a = reshape(transpose(x, (*left, *summed_x)), (math.prod(rows), length))
+    b = reshape(transpose(y, (*summed_y, *right)), (length, math.prod(columns)))
+    return reshape(matmul(a, b), (*rows, *columns))
