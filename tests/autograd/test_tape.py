@@ -1,18 +1,14 @@
-"""The tape: accumulation, graphs of every form, errors that change nothing."""
+"""The tape: accumulation, and graphs of every form."""
 
-import asyncio
 import math
-import threading
 
 import numpy as np
 import pytest
 from helpers import host
 
 import cunet
-from cunet import Tensor, elementwise, no_grad, op
+from cunet import Tensor, op
 from cunet import device as backend
-from cunet.autograd.tape import is_recording
-from cunet.testing import gradcheck
 
 
 @pytest.fixture
@@ -103,56 +99,6 @@ def test_retain_graph_allows_a_second_pass(leaf):
     y.backward(retain_graph=True)
     y.backward()
     assert host(x.grad) == 24
-
-
-def test_a_second_backward_is_an_error_that_says_what_to_do(leaf):
-    x = leaf([2.0])
-    y = (x * x) * 3
-    y.backward()
-    with pytest.raises(RuntimeError, match=r"'multiply' was freed .*retain_graph=True"):
-        y.backward()
-    assert host(x.grad) == 12
-
-
-def test_a_graph_that_was_freed_below_is_an_error_and_no_gradient_changes(leaf):
-    x, w = leaf([2.0]), leaf([5.0])
-    shared = x * x
-    (shared * 3).backward()
-    with pytest.raises(RuntimeError, match="freed"):
-        (shared * w).backward()
-    assert host(x.grad) == 12
-    assert w.grad is None
-
-
-def test_an_error_in_a_gradient_leaves_all_gradients_unchanged(leaf):
-    @op
-    def broken(z):
-        def vjp(gz):
-            raise ZeroDivisionError
-
-        return z + 0, vjp
-
-    x, w = leaf([2.0]), leaf([5.0])
-    x.grad = x.data * 7
-    y = (w * 2).retain_grad()
-    with pytest.raises(ZeroDivisionError):
-        (broken(x * 2) * y).backward()
-    assert host(x.grad) == 14
-    assert w.grad is None
-    assert y.grad is None
-
-
-def test_a_leaf_changed_in_place_after_its_use_is_detected(leaf):
-    x, w = leaf([2.0]), leaf([5.0])
-    y = x * w
-    w.data[...] = 1
-    w.mark_modified()
-    with pytest.raises(RuntimeError, match=r"shape \(1,\) was modified in place .* 'multiply'"):
-        y.backward()
-    assert x.grad is None
-    z = x * w
-    z.backward()
-    assert host(x.grad) == 1
 
 
 def test_augmented_assignment_makes_a_new_tensor(leaf):
@@ -253,211 +199,11 @@ def test_an_output_of_integers_takes_no_part(leaf):
     assert host(x.grad).tolist() == [0, 1, 0]
 
 
-def test_backward_needs_something_recorded(leaf, dev):
-    with pytest.raises(RuntimeError, match="nothing was recorded"):
-        (Tensor(dev([1.0])) * 2).backward()
-    x = leaf([1.0])
-    with no_grad():
-        y = x * 2
-    with pytest.raises(RuntimeError, match="nothing was recorded"):
-        y.backward()
-
-
-def test_backward_checks_the_gradient_it_is_given(leaf, dev):
-    x = leaf([1.0, 2.0])
-    with pytest.raises(ValueError, match=r"a gradient is needed for shape \(2,\)"):
-        (x * 2).backward()
-    with pytest.raises(ValueError, match=r"must have shape \(2,\), got \(3,\)"):
-        (x * 2).backward(dev([1.0, 2.0, 3.0]))
-    (x * 2).backward(dev([1.0, 10.0], np.float64))
-    assert host(x.grad).tolist() == [2, 20]
-    assert x.grad.dtype == np.float32
-
-
 def test_backward_of_a_leaf_adds_to_its_own_gradient(leaf):
     x = leaf(3.0)
     x.backward()
     x.backward()
     assert host(x.grad) == 2
-
-
-def test_integers_take_no_gradient(leaf, dev):
-    with pytest.raises(TypeError, match="floating dtype, got int64"):
-        Tensor(dev([1, 2]), requires_grad=True)
-    x, k = leaf([1.0, 2.0]), Tensor(dev([3, 4]))
-    (x * k).sum().backward()
-    assert host(x.grad).tolist() == [3, 4]
-    assert k.grad is None
-    assert not x.astype(np.int64).requires_grad
-
-
-def test_a_gradient_of_the_wrong_shape_or_kind_is_refused(leaf, dev):
-    x = leaf([1.0, 2.0])
-    with pytest.raises(ValueError, match=r"shape of data \(2,\), got \(3,\)"):
-        x.grad = dev(np.zeros(3, np.float32))
-    with pytest.raises(TypeError, match="array or None, got list"):
-        x.grad = [1.0, 2.0]
-    assert x.grad is None
-
-
-def test_detach_cuts(leaf):
-    x = leaf([3.0])
-    (x * x.detach()).backward()
-    assert host(x.grad) == 3
-    assert x.detach().data is x.data
-
-
-def test_only_inputs_that_need_a_gradient_cost_one(leaf, dev):
-    ran = []
-
-    @op
-    def either(a, b):
-        return a + b, lambda gy: (lambda: ran.append("a") or gy, lambda: ran.append("b") or gy)
-
-    either(leaf([1.0]), Tensor(dev([2.0], np.float32))).backward()
-    assert ran == ["a"]
-
-
-def test_no_grad_nests_decorates_and_ends_after_errors(leaf):
-    x = leaf([1.0])
-
-    @no_grad()
-    def double(t):
-        assert not is_recording()
-        return t * 2
-
-    assert not double(x).requires_grad
-    with pytest.raises(KeyError), no_grad():
-        raise KeyError
-    guard = no_grad()
-    with guard:
-        with guard:
-            assert not is_recording()
-        assert not is_recording()
-    assert is_recording()
-    assert (x * 2).requires_grad
-
-
-def test_no_grad_stays_in_its_thread():
-    inside, done, seen = threading.Event(), threading.Event(), []
-
-    def quiet():
-        with no_grad():
-            inside.set()
-            done.wait(10)
-
-    thread = threading.Thread(target=quiet)
-    thread.start()
-    inside.wait(10)
-    seen.append(is_recording())
-    done.set()
-    thread.join()
-    with no_grad():
-        other = threading.Thread(target=lambda: seen.append(is_recording()))
-        other.start()
-        other.join()
-    assert seen == [True, True]
-
-
-def test_no_grad_stays_in_its_task():
-    async def quiet(pause):
-        with no_grad():
-            await pause.wait()
-            return is_recording()
-
-    async def main():
-        pause = asyncio.Event()
-        task = asyncio.create_task(quiet(pause))
-        await asyncio.sleep(0)
-        outside = is_recording()
-        pause.set()
-        return outside, await task
-
-    assert asyncio.run(main()) == (True, False)
-
-
-def test_a_users_own_kernel_and_op(leaf, dev):
-    @elementwise("T x, A k", "T y", "y = x * x * k")
-    def my_forward(x, k):
-        return x * x * k
-
-    @elementwise("T gy, T x, A k", "T gx", "gx = gy * 2 * x * k")
-    def my_backward(gy, x, k):
-        return gy * 2 * x * k
-
-    @op
-    def scaled_square(x, *, k=1.0):
-        """Return ``k * x * x``."""
-        return my_forward(x, k), lambda gy: (my_backward(gy, x, k),)
-
-    x = leaf([[1.0], [2.0]])
-    y = scaled_square(x + cunet.tensor(dev([0.0, 1.0], np.float32)), k=0.5)
-    assert host(y).tolist() == [[0.5, 2], [2, 4.5]]
-    y.sum().backward()
-    assert host(x.grad).tolist() == [[3], [5]]
-    assert scaled_square.__doc__.startswith("Return")
-    half = leaf([3.0], np.float16)
-    z = scaled_square(half)
-    z.backward()
-    assert z.dtype == half.grad.dtype == np.float16
-    gradcheck(lambda t: scaled_square(t, k=3.0), dev([0.3, -2.0]))
-
-
-def test_an_op_takes_arrays_by_name_and_static_arguments_by_position(leaf):
-    x = leaf([[1.0, 2.0], [3.0, 4.0]])
-    assert host(cunet.sum(x, 0)).tolist() == [4, 6]
-    assert host(cunet.sum(x, 0, True)).tolist() == [[4, 6]]
-    assert host(cunet.add(y=x, x=1)).tolist() == [[2, 3], [4, 5]]
-    assert host(cunet.reshape(x, (1, 4))).tolist() == [[1, 2, 3, 4]]
-    with pytest.raises(TypeError, match=r"add\(\) got multiple values for argument 'x'"):
-        cunet.add(x, x=1)
-    with pytest.raises(TypeError, match=r"add\(\) missing required argument 'x'"):
-        cunet.add(y=x)
-    with pytest.raises(TypeError, match=r"sum\(\) got multiple values for axis"):
-        cunet.sum(x, 0, axis=1)
-    with pytest.raises(TypeError, match=r"sum\(\) takes"):
-        cunet.sum(x, 0, True, 5)
-
-
-@pytest.mark.parametrize(
-    ("vjp", "words"),
-    [
-        (lambda gy: gy, "vjp must return a tuple"),
-        (lambda gy: (), "one entry for each array"),
-        (lambda gy: (gy[:1],), r"of shape \(1,\) for an input of shape \(2,\)"),
-        (lambda gy: (gy.sum(),), r"of shape \(\) for an input of shape \(2,\)"),
-    ],
-)
-def test_a_wrong_vjp_is_named(vjp, words, leaf):
-    @op
-    def careless(x):
-        return x * 1, vjp
-
-    with pytest.raises((TypeError, ValueError), match=f"careless: .*{words}"):
-        careless(leaf([1.0, 2.0])).sum().backward()
-
-
-class Elsewhere:
-    """Stands for an array of another device: refuses to mix with NumPy's, as CuPy's do."""
-
-    def __init__(self, array):
-        self.array = array
-        self.ndim, self.shape, self.dtype, self.size = array.ndim, array.shape, array.dtype, array.size
-
-    __array_ufunc__ = None
-
-    def __radd__(self, other):
-        raise TypeError("Unsupported type <class 'numpy.ndarray'>")
-
-
-@pytest.mark.cpu_only
-def test_mixed_devices_are_named(monkeypatch):
-    monkeypatch.setattr(backend, "is_gpu_array", lambda x: isinstance(x, Elsewhere))
-    x, y = Tensor(np.ones(2, np.float32)), Tensor(Elsewhere(np.ones(2, np.float32)))
-    with pytest.raises(
-        TypeError, match=r"add: all arrays must be on one device, got \(cpu, gpu\); move them with \.to"
-    ):
-        x + y
 
 
 @pytest.mark.cpu_only

@@ -12,7 +12,7 @@ from pathlib import Path
 import bench
 import numpy as np
 import pytest
-from benchmarks import check, jobs, libraries, measure, report, startup, worker
+from benchmarks import check, jobs, libraries, library, measure, report, startup, worker
 
 pytestmark = pytest.mark.cpu_only
 
@@ -51,7 +51,7 @@ def test_every_job_runs_on_cunet_alone(key):
 def test_every_job_agrees_with_its_peer(key, peer):
     try:
         libraries.library(peer).require({**TINY, **ACTIVATIONS}[key])
-    except libraries.Missing as reason:
+    except library.Missing as reason:
         pytest.skip(str(reason))
     answer = worker.run(order("time", key, [peer, "numpy"]))
     assert "differs" not in answer
@@ -67,7 +67,7 @@ def test_a_library_that_is_missing_is_left_out_with_a_note(monkeypatch):
 
 def test_a_layer_that_is_missing_is_named():
     job = jobs.Training("x", "x", "x", layers=("Linear", "Conv9d"), build=None, shape=(), batch=1)
-    with pytest.raises(libraries.Missing, match=r"numpy has no nn\.Conv9d"):
+    with pytest.raises(library.Missing, match=r"numpy has no nn\.Conv9d"):
         libraries.library("numpy").require(job)
 
 

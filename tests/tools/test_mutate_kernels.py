@@ -1,4 +1,4 @@
-"""tools/mutations.py and tools/mutate_kernels.py: what is planted, and that the tests find it."""
+"""tools/mutate_kernels.py and tools/mutation: what is planted, and that the tests find it."""
 
 import argparse
 import io
@@ -8,10 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import mutate_kernels
-import mutations
 import pytest
-from mutations import Names
+from mutation import hunt as hunting
+from mutation import mutants, report, text, units
+from mutation.mutants import Names
 from native_helpers import once
 
 import sim
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.cpu_only
 
 def planted(text, **scope):
     """All texts that are made of one."""
-    return {m.text for m in mutations.mutants("operation", text, Names({k: (v, 0) for k, v in scope.items()}))}
+    return {m.text for m in mutants.mutants("operation", text, Names({k: (v, 0) for k, v in scope.items()}))}
 
 
 @pytest.mark.parametrize(
@@ -70,10 +70,10 @@ def test_a_minus_is_planted_before_a_real_right_side_only():
 
 
 def test_members_of_a_struct_stand_in_for_each_other():
-    assert mutations.struct_members("struct S { A top; A rest; };\nS f() {}") == {"top": "rest", "rest": "top"}
+    assert text.struct_members("struct S { A top; A rest; };\nS f() {}") == {"top": "rest", "rest": "top"}
 
 
-@pytest.mark.parametrize("unit", mutate_kernels.units(KERNELS), ids=lambda unit: unit.name)
+@pytest.mark.parametrize("unit", units.units(KERNELS), ids=lambda unit: unit.name)
 def test_every_kernel_has_mutants_that_differ(unit):
     original = {
         part: getattr(unit.kernels[0], part, None)
@@ -86,7 +86,7 @@ def test_every_kernel_has_mutants_that_differ(unit):
 
 
 def test_a_template_keeps_its_places_and_is_put_back():
-    unit = next(u for u in mutate_kernels.templates(KERNELS) if u.name == "reduction_COLUMNS")
+    unit = next(u for u in units.templates(KERNELS) if u.name == "reduction_COLUMNS")
     (template,) = unit.kernels
     before = template.text
     places = {name: "0" for _, name, _, _ in string.Formatter().parse(before) if name}
@@ -97,10 +97,10 @@ def test_a_template_keeps_its_places_and_is_put_back():
 
 
 def test_what_is_listed_as_equivalent_has_a_kernel_and_a_reason():
-    for name in mutate_kernels.FUSED:
+    for name in units.FUSED:
         epilogue.fused("test", name)
-    templates = {unit.name for unit in mutate_kernels.templates(KERNELS)}
-    for mutant, reason in mutate_kernels.known_equivalents().items():
+    templates = {unit.name for unit in units.templates(KERNELS)}
+    for mutant, reason in report.known_equivalents().items():
         assert mutant.split(".")[0] in KERNELS or mutant.split(".")[0] in templates
         assert reason.endswith(".")
 
@@ -108,13 +108,13 @@ def test_what_is_listed_as_equivalent_has_a_kernel_and_a_reason():
 def test_what_is_listed_as_equivalent_but_did_not_survive_is_named():
     entry = {"killed": 1, "survived": ["k.operation: a"], "not viable": []}
     listed = {"k.operation: a": "same", "k.operation: b": "same", "k.preamble: c": "same", "other.map: d": "same"}
-    assert mutate_kernels.stale({"k": entry}, listed) == ["k.operation: b"]
-    assert mutate_kernels.stale({"k preamble": {**entry, "survived": []}}, listed) == ["k.preamble: c"]
+    assert report.stale({"k": entry}, listed) == ["k.operation: b"]
+    assert report.stale({"k preamble": {**entry, "survived": []}}, listed) == ["k.preamble: c"]
 
 
 def test_the_share_counts_no_equivalents():
     entry = {"killed": 8, "survived": ["k.operation: a", "k.operation: b"], "not viable": ["k.operation: c"]}
-    text, share = mutate_kernels.summary({"k": entry}, {"k.operation: a": "the same"})
+    text, share = report.summary({"k": entry}, {"k.operation: a": "the same"})
     assert share == pytest.approx(100 * 8 / 9)
     assert "| k | 10 | 8 | 1 | 1 | 1 |" in text
     assert text.endswith("k.operation: b")
@@ -136,7 +136,7 @@ def test_a_child_that_only_waits_is_ended_and_one_that_works_is_not(tmp_path):
         ("S", ["1 1 0 0"], "77 ", False),  # a compiler works for it
     ]:
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-        watch = mutate_kernels.Watch(Proc())
+        watch = hunting.Watch(Proc())
         for k in range(watch.PATIENCE + 2):
             head = f"{child.pid} (a) b) {state} " + "0 " * 10
             watch.proc |= {"stat": head + times[k % len(times)] + " 0", f"task/{child.pid}/children": children}
@@ -149,11 +149,11 @@ def test_a_child_that_only_waits_is_ended_and_one_that_works_is_not(tmp_path):
         child.wait()
 
 
-@pytest.mark.parametrize("found", [mutate_kernels.KILLED, mutate_kernels.SURVIVED, mutate_kernels.NOT_VIABLE])
+@pytest.mark.parametrize("found", [report.KILLED, report.SURVIVED, report.NOT_VIABLE])
 def test_nothing_is_believed_if_the_unchanged_text_is_killed(found, monkeypatch):
-    unit = next(u for u in mutate_kernels.units(KERNELS) if u.name == "gelu_backward")
-    report = io.StringIO()
-    hunt = mutate_kernels.Hunt(argparse.Namespace(verbose=False), report)
+    unit = next(u for u in units.units(KERNELS) if u.name == "gelu_backward")
+    said = io.StringIO()
+    hunt = hunting.Hunt(argparse.Namespace(verbose=False), said)
     hunt.results = {unit.name: {"killed": 0, "survived": [], "not viable": []}}
 
     def run(jobs):
@@ -163,7 +163,7 @@ def test_nothing_is_believed_if_the_unchanged_text_is_killed(found, monkeypatch)
 
     monkeypatch.setattr(hunt, "hunt", run)
     jobs = [(unit, m) for m in unit.mutants]
-    if found == mutate_kernels.SURVIVED:
+    if found == report.SURVIVED:
         hunt.control(jobs)
         assert hunt.results[unit.name]["survived"] == []
     else:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .jobs import Function, Job, Step, Training
-from .libraries import Library
+from .library import Library
 
 STEPS = 10  # training steps whose losses must follow each other
 LOSS_TOLERANCE = 2e-3  # relative, after STEPS steps in float32, where rounding differences have grown

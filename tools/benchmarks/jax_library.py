@@ -11,7 +11,7 @@ import numpy as np
 
 from . import jax_nn
 from .jobs import Function, Step, Training
-from .libraries import ADAM_RATE, Call, Library, State
+from .library import ADAM_RATE, Call, Library, State
 
 Arrays = dict[str, Any]
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from . import check, measure
 from .jobs import Job, activation, all_jobs, wide_mlp
-from .libraries import Library, Missing, library
+from .libraries import library
+from .library import Library, Missing
 
 
 def find(key: str, tiny: bool) -> Job:

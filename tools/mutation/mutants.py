@@ -1,4 +1,4 @@
-"""One small change at a time in a CUDA text: what `mutate_kernels` plants to see whether the tests notice.
+"""One small change at a time in a CUDA text: what is planted to see whether the tests notice it.
 
 The changes, one per mutant:
 
@@ -21,13 +21,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-_TOKEN = re.compile(
-    r"(?P<skip>//[^\n]*|/\*.*?\*/|#[^\n]*|\"[^\"\n]*\"|\s+)"
-    r"|(?P<number>0[xX][0-9a-fA-F]+[uUlL]*|(?:\d+\.\d*|\.\d+|\d+)(?:[eE][+-]?\d+)?[fFuUlL]*)"
-    r"|(?P<name>[A-Za-z_]\w*)"
-    r"|(?P<op><<=|>>=|->|\+\+|--|<<|>>|<=|>=|==|!=|&&|\|\||[-+*/%&|^]=|[-+*/%<>=!&|^~?:;,.(){}\[\]])",
-    re.DOTALL,
-)
+from .text import Token, changed_number, scan, struct_members, ternary, tokens, unary
+
 _PAIRS = (("+", "-"), ("*", "/"), ("<", "<="), (">", ">="), ("==", "!="), ("&&", "||"), ("++", "--"), ("+=", "-="))
 _PAIRS += (("*=", "/="), (">>", "<<"), ("&", "|"))
 OPERATORS = dict(_PAIRS) | {b: a for a, b in _PAIRS} | {"^": "|", "%": "/"}
@@ -38,22 +33,6 @@ REAL, WHOLE, TRUTH = "real", "whole", "truth"
 KINDS = {"A": REAL, "T": REAL, "float": REAL, "double": REAL, "bool": TRUTH}
 KINDS |= {t: WHOLE for t in ("int", "long", "unsigned", "short", "int32", "uint32", "int64", "uint64", "size_t")}
 _ASSIGN = {"=", "+=", "-=", "*=", "/=", "++", "--"}
-_ENDS = {")", ";", ",", "}", "]"}
-_OPENING, _CLOSING = "([{", ")]}"
-
-
-@dataclass(frozen=True)
-class Token:
-    """A piece of CUDA text: its kind (number, name or op), its text and where it begins."""
-
-    kind: str
-    text: str
-    start: int
-
-    @property
-    def end(self) -> int:
-        """Where it ends."""
-        return self.start + len(self.text)
 
 
 @dataclass(frozen=True)
@@ -98,62 +77,6 @@ class Names:
         return None if found == name else found
 
 
-def tokens(text: str) -> list[Token]:
-    """Cut CUDA text into tokens; comments, preprocessor lines and blanks are left out."""
-    result, at = [], 0
-    while at < len(text):
-        found = _TOKEN.match(text, at)
-        if not found:
-            raise ValueError(f"not CUDA text that this tool knows: {text[at : at + 20]!r}")
-        if found.lastgroup != "skip":
-            result.append(Token(str(found.lastgroup), found.group(), at))
-        at = found.end()
-    return result
-
-
-def struct_members(preamble: str) -> dict[str, str]:
-    """Return for each member of the structs in a preamble the next one of its struct."""
-    members = {}
-    for body in re.findall(r"struct\s+\w+\s*\{(.*?)\n?\};?", preamble, re.DOTALL):
-        names = [n.strip() for group in re.findall(r"\b(?:A|T|int)\s+([\w, ]+);", body) for n in group.split(",")]
-        members.update({n: names[(k + 1) % len(names)] for k, n in enumerate(names) if len(names) > 1})
-    return members
-
-
-def _unary(previous: Token | None) -> bool:
-    """Tell whether a minus after `previous` is a sign."""
-    return previous is None or (previous.kind == "op" and previous.text not in (")", "]")) or previous.text == "return"
-
-
-def _scan(parts: list[Token], start: int, stops: set[str]) -> int:
-    """Return the index of the first token of `stops` from `start` on that stands outside brackets; the end if none."""
-    depth = 0
-    for k in range(start, len(parts)):
-        text = parts[k].text
-        if depth == 0 and text in stops:
-            return k
-        depth += (text in _OPENING) - (text in _CLOSING)
-        if depth < 0:
-            return k
-    return len(parts)
-
-
-def _ternary(parts: list[Token], at: int) -> tuple[int, int]:
-    """Return the indices of the ``:`` and of the end that belong to the ``?`` at `at`."""
-
-    def stop(start: int, nested: int) -> int:
-        k = start
-        while True:
-            k = _scan(parts, k, {"?", ":", *_ENDS})
-            if k >= len(parts) or parts[k].text not in "?:" or (parts[k].text == ":" and nested == 0):
-                return k
-            nested += 1 if parts[k].text == "?" else -1
-            k += 1
-
-    colon = stop(at + 1, 0)
-    return colon, stop(colon + 1, 0)
-
-
 def _declare(parts: list[Token], k: int, depth: int, names: Names) -> None:
     """Add what a declaration whose last word of type stands at `k` declares."""
     kind = names.kinds[parts[k].text]
@@ -164,7 +87,7 @@ def _declare(parts: list[Token], k: int, depth: int, names: Names) -> None:
         if parts[at].text in names.kinds:  # another word of the type, or a cast
             return
         names.declared.add(at)
-        stop = _scan(parts, at + 1, {",", ";"})
+        stop = scan(parts, at + 1, {",", ";"})
         names.scope[parts[at].text] = (kind, depth)
         names.unread.add(parts[at].text)
         names.begins[stop] = parts[at].text
@@ -172,14 +95,6 @@ def _declare(parts: list[Token], k: int, depth: int, names: Names) -> None:
         if at >= len(parts) or parts[at].text != ",":
             return
         at += 1
-
-
-def _changed_number(text: str) -> str:
-    digits = text.rstrip("uUlL") if text[:2].lower() == "0x" else text.rstrip("fFuUlL")
-    suffix = text[len(digits) :]
-    if digits[:2].lower() == "0x":
-        return hex(int(digits, 16) + 1) + suffix
-    return f"{int(digits) + 1}{suffix}" if digits.isdigit() else f"{float(digits) * 1.01!r}{suffix}"
 
 
 def changes(text: str, names: Names) -> Iterator[tuple[int, int, str, str]]:
@@ -195,7 +110,7 @@ def changes(text: str, names: Names) -> Iterator[tuple[int, int, str, str]]:
             depth -= 1
             names.scope = {n: v for n, v in names.scope.items() if v[1] <= depth}
         if token.kind == "number":
-            yield token.start, token.end, _changed_number(token.text), "constant"
+            yield token.start, token.end, changed_number(token.text), "constant"
         elif token.kind == "op":
             yield from _of_operator(parts, k, text)
         elif token.text in names.kinds and after and after.text not in ("(", "{"):
@@ -204,19 +119,19 @@ def changes(text: str, names: Names) -> Iterator[tuple[int, int, str, str]]:
         else:
             yield from _of_name(parts, k, names)
         if token.text == "=" and before and names.scope.get(before.text, ("", 0))[0] == REAL:
-            stop = _scan(parts, k + 1, {",", ";"})
+            stop = scan(parts, k + 1, {",", ";"})
             end = parts[stop - 1].end
             yield token.end, end, f" -({text[token.end : end].strip()})", "minus added"
 
 
 def _of_operator(parts: list[Token], k: int, text: str) -> Iterator[tuple[int, int, str, str]]:
     token = parts[k]
-    if token.text == "-" and _unary(parts[k - 1] if k else None):
+    if token.text == "-" and unary(parts[k - 1] if k else None):
         yield token.start, token.end, "", "minus dropped"
     elif token.text == "!":
         yield token.start, token.end, "", "not dropped"
     elif token.text == "?":
-        colon, stop = _ternary(parts, k)
+        colon, stop = ternary(parts, k)
         end = parts[stop - 1].end
         first, second = text[token.end : parts[colon].start].strip(), text[parts[colon].end : end].strip()
         yield token.start, end, f"? ({second}) : ({first})", "branches"
@@ -230,7 +145,7 @@ def _of_name(parts: list[Token], k: int, names: Names) -> Iterator[tuple[int, in
     if token.text in ("true", "false"):
         yield token.start, token.end, "false" if token.text == "true" else "true", "constant"
     elif token.text in ("if", "while") and after == "(":
-        stop = _scan(parts, k + 2, {")"})
+        stop = scan(parts, k + 2, {")"})
         yield parts[k + 1].start, parts[k + 1].end, "(!(", f"negated:{parts[stop].start}"
     elif after == "(":
         if token.text in FUNCTIONS:
@@ -269,10 +184,11 @@ def mutants(part: str, text: str, names: Names) -> list[Mutant]:
 
 def kernel_mutants(kernel: Any) -> list[Mutant]:
     """Return all mutants of the texts that a kernel alone owns; those of its preamble by `preamble_mutants`."""
+    kernel = kernel.spec
     members = struct_members(kernel.preamble)
-    if not hasattr(kernel, "map"):
+    if kernel.kind != "reduction":
         names = Names({p.name: (_kind(p), 0) for p in (*kernel.ins, *kernel.outs)}, members=members)
-        names.unread = set() if kernel.in_place else {p.name for p in kernel.outs}
+        names.unread = set() if kernel.kind == "inplace" else {p.name for p in kernel.outs}
         return mutants("operation", kernel.operation, names)
     result = []
     for part in ("map", "reduce", "post", "identity"):
@@ -282,7 +198,7 @@ def kernel_mutants(kernel: Any) -> list[Mutant]:
         known |= {p.name: (REAL, 0) for p in kernel.outs if part == "post"}
         known |= {name: ("state", 0) for name in "ab" if part == "reduce"}
         result += mutants(part, text, Names(known, {p.name for p in kernel.outs}, members))
-        if part == "map" and kernel.reduce_type == "A":
+        if part == "map" and kernel.state == "A":
             result.append(Mutant(part, f"-({text})", f"-({text})", f"{text} -> -({text})", "minus added"))
     return result
 

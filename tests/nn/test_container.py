@@ -1,0 +1,66 @@
+"""Containers: Sequential, ModuleList, ModuleDict."""
+
+import numpy as np
+import pytest
+from helpers import host
+from module_helpers import Scale, keys
+
+from cunet import nn
+from cunet.nn import Parameter
+from cunet.ops.math import exp
+
+
+def test_sequential_applies_in_order_and_takes_functions_and_names():
+    model = nn.Sequential({"double": lambda x: x * 2, "scale": Scale(3.0)})
+    np.testing.assert_array_equal(model(np.ones(3, np.float32)).data, [6, 6, 6])
+    assert keys(model) == ["scale.factor", "scale.total"]
+    assert nn.Sequential()("unchanged") == "unchanged"
+    with pytest.raises(TypeError, match="layer '1' must be callable, got int"):
+        nn.Sequential(exp, 3)
+    with pytest.raises(ValueError, match=r"string without dots, got 'a\.b'"):
+        nn.Sequential({"a.b": exp})
+
+
+def test_sequential_as_a_list():
+    model = nn.Sequential(Scale(1.0), exp, Scale(2.0))
+    assert len(model) == 3 and list(model) == [model[0], exp, model[-1]]
+    assert keys(model[1:]) == ["2.factor", "2.total"]  # shared, under their keys, as PyTorch's
+    assert model[1:][-1] is model[2]
+    model[-1] = Scale(5.0)
+    model.append(Scale(6.0))
+    assert [host(layer.factor)[0] for layer in (model[2], model[3])] == [5, 6]
+    assert keys(model)[-2:] == ["3.factor", "3.total"]
+    with pytest.raises(IndexError):
+        model[4]
+
+
+def test_what_a_subclass_of_a_container_adds_is_state_too():
+    class Residual(nn.Sequential):
+        def __init__(self):
+            super().__init__(Scale())
+            self.gain = Parameter(np.ones(1, np.float32))
+
+        def forward(self, x):
+            return x + self.gain * super().forward(x)
+
+    model = Residual()
+    assert keys(model) == ["0.factor", "0.total", "gain"]
+    assert model.eval()[0].training is False
+
+
+def test_module_list_and_dict():
+    scales = nn.ModuleList(Scale(float(i)) for i in range(3))
+    scales.append(Scale(3.0))
+    assert len(scales) == 4 and [s.factor.data[0] for s in scales] == [0, 1, 2, 3]
+    assert keys(scales[1:3]) == ["0.factor", "0.total", "1.factor", "1.total"]
+    scales[0] = scales[3]
+    assert scales[0] is scales[-1]
+    named = nn.ModuleDict({"a": Scale()})
+    named["b"] = Scale()
+    assert list(named) == list(named.keys()) == ["a", "b"] and "b" in named and len(named) == 2
+    assert keys(named) == ["a.factor", "a.total", "b.factor", "b.total"]
+    assert dict(named.items())["a"] is named["a"] is next(iter(named.values()))
+    with pytest.raises(TypeError, match="ModuleList: item '0' must be a Module, got function"):
+        nn.ModuleList([lambda x: x])
+    with pytest.raises(TypeError, match="ModuleDict: item 'c' must be a Module, got int"):
+        named["c"] = 3

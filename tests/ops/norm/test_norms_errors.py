@@ -1,0 +1,58 @@
+"""Norms: what they refuse, and inputs without values."""
+
+import numpy as np
+import pytest
+from helpers import host
+
+from cunet import F, Tensor
+from cunet.ops.norm.kernels import moments
+
+
+def test_empty_batches_pass_through_what_needs_no_batch(dev):
+    for function in (lambda x: F.layer_norm(x, 4), lambda x: F.rms_norm(x, 4), lambda x: F.group_norm(x, 2)):
+        x = Tensor(dev(np.zeros((0, 4), np.float32)), requires_grad=True)
+        y = function(x)
+        assert y.shape == (0, 4)
+        y.backward(dev(np.zeros((0, 4), np.float32)))
+        assert x.grad.shape == (0, 4)
+
+
+ERRORS = [
+    (lambda z: F.batch_norm(z(1, 3)), "batch_norm: training needs more than one value per channel; .* has 1"),
+    (lambda z: F.batch_norm(z(0, 3)), "batch_norm: training needs more than one value per channel; .* has 0"),
+    (lambda z: F.batch_norm(z(4)), r"batch_norm: x must have 2 to 5 axes, got shape \(4,\)"),
+    (lambda z: F.batch_norm(z(2, 2, 2, 2, 2, 2)), "batch_norm: x must have 2 to 5 axes"),
+    (lambda z: F.batch_norm(z(4, 3), axis=2), r"batch_norm: axis 2 does not exist for shape \(4, 3\)"),
+    (lambda z: F.batch_norm(z(4, 3), z(4)), r"batch_norm: weight must have shape \(C,\) = \(3,\), got \(4,\)"),
+    (lambda z: F.batch_norm(z(4, 3, 2, 2), z(3), z(12)), r"batch_norm: bias must have shape \(C,\) = \(3,\)"),
+    (lambda z: F.batch_norm_inference(z(4, 3), z(3), z(2)), r"var must have shape \(C,\) = \(3,\), got \(2,\)"),
+    (lambda z: F.layer_norm(z(4, 3), 4), r"layer_norm: x must end with the axes normalized_shape = \(4,\), got shape"),
+    (lambda z: F.layer_norm(z(4, 3), ()), "layer_norm: x must end with"),
+    (lambda z: F.layer_norm(z(4, 0), 0), "layer_norm: x must end with"),
+    (lambda z: F.layer_norm(z(4, 3), 3, z(4)), r"layer_norm: weight must have shape normalized_shape = \(3,\)"),
+    (lambda z: F.rms_norm(z(4, 3), (4, 3), z(3)), r"rms_norm: weight must have shape normalized_shape = \(4, 3\)"),
+    (lambda z: F.group_norm(z(4, 6), 4), r"group_norm: num_groups must divide the 6 channels of shape \(4, 6\), got 4"),
+    (lambda z: F.group_norm(z(4, 6), 0), "group_norm: num_groups must divide"),
+    (lambda z: F.group_norm(z(4, 6), 2, axis=0), "group_norm: x must be"),
+    (lambda z: F.group_norm(z(4, 6), 2, z(2)), r"group_norm: weight must have shape \(C,\) = \(6,\), got \(2,\)"),
+    (lambda z: F.instance_norm(z(4, 6)), "instance_norm: x needs more than one position per channel"),
+    (lambda z: F.instance_norm(z(4, 6, 2), z(4)), r"instance_norm: weight must have shape \(C,\) = \(6,\)"),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), ERRORS, ids=[str(i) for i in range(len(ERRORS))])
+def test_errors_say_who_what_was_required_and_what_came(call, message, dev):
+    with pytest.raises(ValueError, match=message):
+        call(lambda *shape: dev(np.zeros(shape, np.float32)))
+
+
+def test_integers_are_refused(dev):
+    with pytest.raises(TypeError, match="layer_norm: x must have a floating dtype, got int64"):
+        F.layer_norm(dev(np.ones((2, 3), np.int64)), 3)
+
+
+def test_the_statistics_of_nothing(dev):
+    mean, var, rstd = moments(dev(np.zeros((2, 0), np.float32)), 0.5, axis=(1,), keepdims=True)
+    assert (host(mean) == 0).all()
+    assert np.isnan(host(var)).all()
+    assert np.isnan(host(rstd)).all()

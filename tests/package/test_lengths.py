@@ -1,0 +1,67 @@
+"""No long files, no long functions. The lists of those that are too long today may only shrink."""
+
+import ast
+
+import pytest
+from sources import ROOT, parse
+
+pytestmark = pytest.mark.cpu_only
+
+FILES = {
+    path.relative_to(ROOT).as_posix(): path
+    for folder in ("cunet", "examples", "sim", "tests", "tools")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+}
+LONGEST_FILE, LONGEST_FUNCTION = 300, 40
+
+LONG_FILES = {
+    "cunet/init/__init__.py",
+    "cunet/kernels/backends/numpy/special.py",
+    "cunet/kernels/kernel.py",
+    "cunet/nn/module.py",
+    "cunet/ops/conv/convolution.py",
+    "cunet/ops/math.py",
+    "cunet/ops/norm/norms.py",
+    "cunet/parity/cases.py",
+    "tests/kernels/backends/native/test_convolution.py",
+    "tests/kernels/backends/native/test_native.py",
+    "tests/kernels/test_rowwise.py",
+    "tests/ops/test_ops.py",
+    "tests/optim/test_optim.py",
+    "tests/package/test_launches.py",
+}
+
+LONG_FUNCTIONS = {
+    "cunet/autograd/tensor.py::op",
+    "cunet/ops/attention.py::_attention",
+    "cunet/ops/norm/epilogue.py::_kernels",
+    "cunet/optim/onecycle.py::__init__",
+    "tools/benchmarks/worker.py::parts",
+}
+
+
+def functions(path):
+    """Yield (name, lines) of each function of a file; decorators and docstring are not counted."""
+    for node in ast.walk(parse(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = node.end_lineno - node.lineno + 1
+            if ast.get_docstring(node) is not None:
+                lines -= node.body[0].end_lineno - node.body[0].lineno + 1
+            yield node.name, lines
+
+
+def test_no_file_is_longer_than_300_lines():
+    found = {name for name, path in FILES.items() if path.read_text(encoding="utf-8").count("\n") > LONGEST_FILE}
+    assert found - LONG_FILES == set(), "split them"
+    assert LONG_FILES - found == set(), "no longer too long: take them from the list"
+
+
+def test_no_function_is_longer_than_40_lines():
+    found = {
+        f"{name}::{function}"
+        for name, path in FILES.items()
+        for function, lines in functions(path)
+        if lines > LONGEST_FUNCTION
+    }
+    assert found - LONG_FUNCTIONS == set(), "split them"
+    assert LONG_FUNCTIONS - found == set(), "no longer too long: take them from the list"

@@ -1,0 +1,198 @@
+"""What training shows: rows in a log, a bar on a terminal."""
+
+import contextlib
+import os
+import re
+import signal
+import sys
+import threading
+import types
+import warnings
+
+import pytest
+from trainer_helpers import At, classes, line, press_ctrl_c, regression
+
+from cunet import F, nn, optim
+from cunet.data import Loader
+from cunet.train import Trainer, accuracy
+from cunet.train.progress import Progress, number
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c_is_heard():
+    """A shell's background job is started with SIGINT ignored; the tests press Ctrl-C all the same."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
+
+
+LOGS = {"epoch": 1, "loss": 2.3472, "accuracy": 0.1019, "valid_loss": 2.3005, "valid_accuracy": 0.1192}
+REST = {"lr": 0.001, "seconds": 22.61, "samples_per_second": 12653.4, "complete": True}
+
+
+def test_rows_are_aligned_and_fit_80_columns(capsys):
+    display = Progress("auto", "samples")
+    display.row(LOGS | REST, 10)
+    display.row(LOGS | REST | {"epoch": 2, "loss": 1.5e10, "valid_loss": 123456.789, "lr": 9.87654e-05}, 10)
+    display.row(LOGS | REST | {"epoch": 10, "loss": float("nan"), "valid_loss": -1e-300, "samples_per_second": 1e6}, 10)
+    display.row({k: v for k, v in (LOGS | REST).items() if "valid" not in k}, 10)  # cut short
+    out = capsys.readouterr().out
+    lines = out.splitlines()
+    assert lines[0].split() == ["epoch", "loss", "acc", "valid_loss", "valid_acc", "lr", "seconds", "samples/s"]
+    assert lines[1].split() == ["1/10", "2.3472", "0.1019", "2.3005", "0.1192", "0.001", "22.6", "12,653"]
+    assert lines[2].split() == ["2/10", "1.5e+10", "0.1019", "123457", "0.1192", "9.88e-05", "22.6", "12,653"]
+    assert lines[3].split() == ["10/10", "nan", "0.1019", "-1e-300", "0.1192", "0.001", "22.6", "1,000,000"]
+    assert lines[4].split() == ["1/10", "2.3472", "0.1019", "-", "-", "0.001", "22.6", "12,653"]
+    assert {len(text) for text in lines} == {len(lines[0])} and len(lines[0]) <= 80
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0.0000"),
+        (0.12345, "0.1235"),
+        (999.99999, "1000"),
+        (-12.5, "-12.5000"),
+        (1e-4, "0.0001"),
+        (0.00186123, "0.001861"),
+    ]
+    + [
+        (1.23456e-5, "1.23e-05"),
+        (123456.7, "123457"),
+        (-1e100, "-1e+100"),
+        (float("inf"), "inf"),
+        (1234567.8, "1.23e+06"),
+    ],
+)
+def test_numbers_take_at_most_8_characters(value, text):
+    shown = number(value)
+    assert shown == text and len(shown) <= 8
+
+
+def test_a_log_file_gets_rows_and_no_bar(rng, capsys):
+    trainer = regression()
+    trainer.progress = "auto"
+    trainer.fit(line(rng), epochs=2)
+    captured = capsys.readouterr()
+    assert captured.err == "" and "\r" not in captured.out
+    assert [text.split()[0] for text in captured.out.splitlines()] == ["epoch", "1/2", "2/2"]
+    trainer.callbacks = [At(1, press_ctrl_c)] if threading.current_thread() is threading.main_thread() else []
+    trainer.fit(line(rng), epochs=2)
+    assert capsys.readouterr().out.splitlines()[-1] == "stopped by Ctrl-C in epoch 3 of 4"
+    trainer.progress, trainer.callbacks = False, []
+    trainer.fit(line(rng))
+    assert capsys.readouterr() == ("", "")
+
+
+class Terminal:
+    """A pseudo-terminal of 80 columns as stdout and stderr, and what was written to it."""
+
+    def __init__(self, columns=80):
+        import fcntl
+        import struct
+        import termios
+
+        self.master, slave = os.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        self.file = os.fdopen(slave, "w", encoding="utf-8")
+        self.written = b""
+        self.reader = threading.Thread(target=self.read)
+        self.reader.start()
+
+    def read(self):
+        while True:
+            try:
+                chunk = os.read(self.master, 65536)
+            except OSError:  # the other end is closed
+                return
+            self.written += chunk
+
+    def close(self):
+        """Return what the screen held at each carriage return, and its lines at the end."""
+        self.file.close()
+        self.reader.join()
+        os.close(self.master)
+        text = self.written.decode()
+        lines, column = [[]], 0
+        for character in text:
+            if character == "\r":
+                column = 0
+            elif character == "\n":
+                lines.append([])
+            else:
+                lines[-1][column : column + 1] = character
+                column += 1
+        return [part for line in text.split("\n") for part in line.split("\r")], ["".join(x).rstrip() for x in lines]
+
+
+@contextlib.contextmanager
+def terminal():
+    """Let stdout and stderr be a terminal; give what it showed, when the block has ended."""
+    pytest.importorskip("termios")
+    screen, seen = Terminal(), []
+    try:
+        with contextlib.redirect_stdout(screen.file), contextlib.redirect_stderr(screen.file):
+            yield seen
+    finally:
+        seen += screen.close()
+
+
+@pytest.mark.cpu_only
+def test_a_terminal_shows_a_bar_that_never_wraps_and_leaves_rows(rng, monkeypatch):
+    monkeypatch.setattr("cunet.train.progress._REFRESH", 0.0)
+    x, labels = classes(rng)
+    model = nn.Linear(3, 3)
+    trainer = Trainer(
+        model,
+        F.cross_entropy,
+        optim.SGD(model.parameters(), lr=0.1),
+        metrics={"accuracy": accuracy, "a_metric_with_a_long_name": accuracy},
+        unit="images",
+    )
+    with terminal() as seen:
+        trainer.fit(Loader(x, labels, batch_size=8), (x, labels), epochs=2)
+        trainer.fit([(x, labels)], epochs=1)  # of a length that is not known
+    shown, lines = seen
+    bars = [text for text in shown if text.startswith(("epoch 1/2 ", "valid 2/2", "epoch 3/3: "))]
+    assert len(bars) > 6 and max(map(len, bars)) <= 80
+    assert {text[:9] for text in bars} == {"epoch 1/2", "valid 2/2", "epoch 3/3"}
+    assert any(re.search(r"epoch 1/2 +\d+%\|.*\| .* left, .*images/s, loss \d\.\d{4} acc 0\.\d{4} ", t) for t in bars)
+    assert [text.split()[0] for text in lines if text] == ["epoch", "1/2", "2/2", "epoch", "3/3"]
+    assert not any("|" in text for text in lines)
+
+
+@pytest.mark.cpu_only
+def test_an_error_in_a_step_takes_the_bar_away(rng):
+    def fails(prediction, target):
+        if trainer.epoch == 1 and calls.append(1) is None and len(calls) == 3:
+            raise ZeroDivisionError
+        return F.mse_loss(prediction, target)
+
+    calls = []
+    x, y = line(rng)
+    trainer = regression(loss=fails)
+    trainer.progress = "auto"
+    with terminal() as seen, pytest.raises(ZeroDivisionError):
+        trainer.fit(Loader(x, y, batch_size=16))
+    shown, lines = seen
+    assert any("epoch 1/1" in text for text in shown) and not any(lines)
+
+
+def test_a_notebook_is_somebody_who_looks(monkeypatch):
+    shell = types.SimpleNamespace(kernel=object())
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))
+    assert Progress("auto", "samples").bar
+    del shell.kernel  # IPython in a terminal that is no terminal
+    assert not Progress("auto", "samples").bar
+    monkeypatch.setattr(sys, "stderr", None)  # as under pythonw
+    assert not Progress("auto", "samples").bar
+
+
+@pytest.mark.cpu_only
+def test_progress_true_shows_a_bar_anywhere_and_tqdm_warns_of_nothing(rng, capsys):
+    trainer = regression()
+    trainer.progress = True
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        trainer.fit(line(rng))
+    assert "epoch 1/1" in capsys.readouterr().err

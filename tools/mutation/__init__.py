@@ -1,0 +1,1 @@
+"""What `mutate_kernels` is made of."""
