@@ -10,7 +10,7 @@ from optimizer_rows import ROWS, row_id
 import sim
 from cunet import optim
 from cunet.autograd.tensor import Tensor
-from cunet.kernels import inplace
+from cunet.kernels.backends.cuda import inplace
 
 xp = sim.namespace_or_skip()
 stats = xp._stats

@@ -11,7 +11,8 @@ from optimizer_rows import FULL_ROWS, ORACLES, ROWS, adam_oracle, adamw_oracle, 
 
 from cunet import kernels, optim
 from cunet.autograd.tensor import Tensor
-from cunet.kernels import inplace
+from cunet.kernels import listening
+from cunet.kernels.backends.numpy import tuning
 from cunet.nn.module import Module, Parameter
 
 SHAPES = [(3, 4), (4,), (), (2, 1, 5)]
@@ -167,7 +168,7 @@ def test_buffers_longer_than_a_block(cls, kw, dev, rng, monkeypatch):
     weights, grads = draw(rng, shapes=[(50,)], steps=3)
     whole, cut = leaves(dev, weights), leaves(dev, weights)
     train(cls(whole, **kw), whole, dev, grads)
-    monkeypatch.setattr(inplace.Update, "block", 16)
+    monkeypatch.setattr(tuning, "tuning", tuning.Tuning(inplace=16))
     train(cls(cut, **kw), cut, dev, grads)
     np.testing.assert_array_equal(host(whole[0]), host(cut[0]))
 
@@ -296,7 +297,7 @@ def test_every_optimizer_is_published_and_in_the_table():
 def test_every_kernel_of_this_package_is_in_a_row():
     used = {cls([leaf()], **kw) for cls, kw in ROWS}
     used = {opt.kernel(opt.param_groups[0]).name for opt in used}
-    steps = {name for name, k in kernels.KERNELS.items() if isinstance(k, inplace.Update)} - {"gather_arrays"}
+    steps = {name for name, k in kernels.KERNELS.items() if k.spec.kind == "inplace"} - {"gather_arrays"}
     assert used == steps
 
 
@@ -304,17 +305,16 @@ def test_every_kernel_of_this_package_is_in_a_row():
 
 
 @pytest.fixture
-def calls(monkeypatch):
+def calls():
     """The kernels that were called, one entry per call; without that which makes flat buffers."""
     made = []
-    call = inplace.Update.__call__
 
-    def spy(self, *args):
-        made.extend([self.name] if self.name != "gather_arrays" else [])
-        return call(self, *args)
+    def note(kernel, args, options, proceed):
+        made.extend([kernel.name] if kernel.spec.kind == "inplace" and kernel.name != "gather_arrays" else [])
+        return proceed()
 
-    monkeypatch.setattr(inplace.Update, "__call__", spy)
-    return made
+    with listening(note):
+        yield made
 
 
 @pytest.mark.parametrize("count", [1, 3, 40])

@@ -16,7 +16,7 @@ from native_helpers import once
 
 import sim
 from cunet.kernels import KERNELS
-from cunet.kernels.backends.cuda import reduction
+from cunet.kernels.backends.cuda import reduction_text
 from cunet.ops.norm import epilogue
 
 ROOT = Path(__file__).parents[2]
@@ -76,7 +76,7 @@ def test_members_of_a_struct_stand_in_for_each_other():
 @pytest.mark.parametrize("unit", units.units(KERNELS), ids=lambda unit: unit.name)
 def test_every_kernel_has_mutants_that_differ(unit):
     original = {
-        part: getattr(unit.kernels[0], part, None)
+        part: getattr(getattr(unit.kernels[0], "spec", unit.kernels[0]), part, None)
         for part in ("operation", "map", "reduce", "post", "preamble", "text")
     }
     texts = [(m.part, m.text) for m in unit.mutants]
@@ -86,19 +86,19 @@ def test_every_kernel_has_mutants_that_differ(unit):
 
 
 def test_a_template_keeps_its_places_and_is_put_back():
-    unit = next(u for u in units.templates(KERNELS) if u.name == "reduction_COLUMNS")
+    unit = next(u for u in units.templates(KERNELS) if u.name == "reduction_text_COLUMNS")
     (template,) = unit.kernels
     before = template.text
     places = {name: "0" for _, name, _, _ in string.Formatter().parse(before) if name}
     assert len({m.text.format(**places) for m in unit.mutants} - {before.format(**places)}) == len(unit.mutants) > 30
     template.text = unit.mutants[0].text
-    assert before != template.text == reduction._COLUMNS
+    assert before != template.text == reduction_text._COLUMNS
     template.text = before
 
 
 def test_what_is_listed_as_equivalent_has_a_kernel_and_a_reason():
     for name in units.FUSED:
-        epilogue.fused("test", name)
+        epilogue.activated("test", name)
     templates = {unit.name for unit in units.templates(KERNELS)}
     for mutant, reason in report.known_equivalents().items():
         assert mutant.split(".")[0] in KERNELS or mutant.split(".")[0] in templates
@@ -158,7 +158,7 @@ def test_nothing_is_believed_if_the_unchanged_text_is_killed(found, monkeypatch)
 
     def run(jobs):
         ((_, mutant),) = jobs
-        assert mutant.text == KERNELS["gelu_backward"].operation + " "
+        assert mutant.text == KERNELS["gelu_backward"].spec.operation + " "
         hunt.note(unit, mutant, {"status": found, "tests": 0}, 0.0)
 
     monkeypatch.setattr(hunt, "hunt", run)

@@ -89,7 +89,7 @@ class CompiledTorch(Torch):
 def compiled_route() -> Any:
     """Return cunet's module of compiled bodies if they are wanted and a compiler works, else None."""
     try:
-        native = importlib.import_module("cunet.kernels.backends.native")
+        native = importlib.import_module("cunet.kernels.backends.native").native
     except ImportError:
         return None
     return native if native.enabled() else None

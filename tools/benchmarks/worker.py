@@ -93,53 +93,61 @@ def first(order: dict[str, Any]) -> dict[str, Any]:
     return {"seconds": time.time() - order["started"]}
 
 
+#: What the calls of a step are counted under, by the beginning of their names; all others are kernels.
+PARTS = {"product": "products", "recur": "recurrence", "convolve": "convolution", "max_pool": "convolution",
+         "avg_pool": "convolution"}  # fmt: skip
+
+
+def part_of(name: str) -> str:
+    """Return what a kernel's calls are counted under."""
+    return next((part for start, part in PARTS.items() if name.startswith(start)), "kernels")
+
+
+class Clock:
+    """Listens to the dispatcher: how long calls take by part, without the calls inside them, and how many there are."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.calls = 0
+        self._inside = [0.0]
+
+    def __call__(self, kernel: Any, args: Any, options: Any, proceed: Any) -> Any:
+        """Go on with a call, and note its time."""
+        self._inside.append(0.0)
+        began = time.perf_counter()
+        result = proceed()
+        spent = time.perf_counter() - began
+        part = part_of(kernel.name)
+        self.seconds[part] = self.seconds.get(part, 0.0) + spent - self._inside.pop()
+        self._inside[-1] += spent
+        self.calls += part == "kernels"
+        return result
+
+
 def parts(order: dict[str, Any]) -> dict[str, Any]:
     """Return where the time of a training step on the compiled route goes: milliseconds by part, and calls of kernels.
 
-    A clock stands around each function of C; what is left is Python, and what NumPy does.
+    A clock listens to the dispatcher; what is left is the tape's Python, and what NumPy does besides.
     """
-    from cunet.kernels.backends.native import functions as by_hand
-    from cunet.kernels.backends.native import native, products
+    from cunet.kernels import listening
+    from cunet.kernels.backends.native import native
 
     job = find(order["job"], order["tiny"])
     (found,), _ = available(job, ["compiled"])
-    clocks: dict[str, list[float]] = {}
-
-    def timed_in(part: str, function: Any) -> Any:
-        spent = clocks.setdefault(part, [])
-
-        def run(*args: Any) -> Any:
-            began = time.perf_counter()
-            result = function(*args)
-            spent.append(time.perf_counter() - began)
-            return result
-
-        return run
-
-    runtime = native.runtime()
-    if runtime is None:
+    if native.runtime() is None:
         return {}
-    if products.bound():
-        products._run = timed_in("products", products.bound())
-    for name in ("cunet_run", "cunet_reduce", "cunet_together"):
-        setattr(runtime, name, timed_in("kernels", getattr(runtime, name)))
-    runtime.cunet_recur = timed_in("recurrence", runtime.cunet_recur)
-    if job.group in ("c", "d"):
-        for name in by_hand.SOURCES:  # pooling too
-            by_hand._functions[name, "f"] = timed_in("convolution", by_hand.function(name, "f"))
     call = check.call(found, job, check.initial_state(job), ())
     for _ in range(5):
         call()
-    for spent in clocks.values():
-        spent.clear()
-    steps, began = 0, time.perf_counter()
-    while steps < 10 or time.perf_counter() - began < 20 * order["seconds"]:
-        call()
-        steps += 1
+    clock, steps, began = Clock(), 0, time.perf_counter()
+    with listening(clock):
+        while steps < 10 or time.perf_counter() - began < 20 * order["seconds"]:
+            call()
+            steps += 1
     whole = time.perf_counter() - began
-    ms = {part: 1e3 * sum(spent) / steps for part, spent in clocks.items() if spent}
+    ms = {part: 1e3 * spent / steps for part, spent in clock.seconds.items()}
     ms["Python and NumPy"] = 1e3 * whole / steps - sum(ms.values())
-    return {"ms": ms, "calls": len(clocks["kernels"]) / steps, "step": 1e3 * whole / steps}
+    return {"ms": ms, "calls": clock.calls / steps, "step": 1e3 * whole / steps}
 
 
 def peak() -> float:

@@ -30,7 +30,7 @@ def test_numbers_are_what_the_function_gives_its_kernels(name, options, rng, dev
     y, vjp = FUSABLE[name].function.__wrapped__(x, **options)
     forward, backward, numbers = FUSABLE[name].numbers(**options)
     np.testing.assert_array_equal(host(forward(x, *numbers)), host(y))
-    source = y if backward.ins[1].name == "y" else x
+    source = y if backward.spec.ins[1].name == "y" else x
     np.testing.assert_array_equal(host(backward(gy, source, *numbers)), host(vjp(gy)[0]))
 
 

@@ -51,8 +51,8 @@ def test_a_batch_is_its_samples_one_by_one(options, rng, dev):
 def test_the_size_of_parts_changes_nothing(budget, options, rng, dev, monkeypatch):
     arrays = rng.standard_normal((5, 2, 6, 6)), rng.standard_normal((3, 2, 3, 3)), rng.standard_normal(3)
     expected = run(F.conv2d, dev, arrays, **options)
-    monkeypatch.setattr("cunet.ops.conv.convolution._CPU_BYTES", budget)
-    monkeypatch.setattr("cunet.ops.conv.convolution._GPU_BYTES", budget)
+    monkeypatch.setattr("cunet.ops.conv.primitives._CPU_BYTES", budget)
+    monkeypatch.setattr("cunet.ops.conv.primitives._GPU_BYTES", budget)
     y, grads = run(F.conv2d, dev, arrays, **options)
     np.testing.assert_allclose(y, expected[0], atol=1e-12)
     for g, e in zip(grads, expected[1], strict=True):
