@@ -38,6 +38,7 @@ from .ops.array import tile as tile
 from .ops.array import transpose as transpose
 from .ops.linalg import einsum as einsum
 from .ops.linalg import matmul as matmul
+from .ops.logsumexp import logsumexp as logsumexp
 from .ops.math import abs as abs
 from .ops.math import add as add
 from .ops.math import arccos as arccos
@@ -84,7 +85,6 @@ from .ops.reduce import prod as prod
 from .ops.reduce import std as std
 from .ops.reduce import sum as sum
 from .ops.reduce import var as var
-from .ops.softmax import logsumexp as logsumexp
 from .random import Generator as Generator
 from .random import manual_seed as manual_seed
 from .system.public import publish as _publish

@@ -20,12 +20,6 @@ hypothesis.settings.load_profile("cunet")
 skip_all = pytest.StashKey[str | None]()
 
 
-def pytest_addoption(parser):
-    parser.addoption(
-        "--device", choices=("cpu", "sim", "gpu"), default="cpu", help="what runs the kernels (default: cpu)"
-    )
-
-
 def pytest_configure(config):
     device = config.getoption("device")
     config.stash[skip_all] = None

@@ -4,7 +4,7 @@ Operators and methods of Tensor run these, and no others, whatever ops of the sa
 """
 
 from ..autograd.operators import bind
-from . import array, linalg, math, reduce, softmax
+from . import array, linalg, logsumexp, math, reduce
 
 bind(
     abs=math.abs,
@@ -17,7 +17,7 @@ bind(
     exp=math.exp,
     getitem=array.getitem,
     log=math.log,
-    logsumexp=softmax.logsumexp,
+    logsumexp=logsumexp.logsumexp,
     matmul=linalg.matmul,
     max=reduce.max,
     mean=reduce.mean,

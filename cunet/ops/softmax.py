@@ -1,4 +1,4 @@
-"""logsumexp, softmax, log_softmax.
+"""softmax and log_softmax.
 
 All of them come from two numbers per row: the largest element `top`, and `rest`, the sum of ``exp(x - top)``
 over all *other* elements. No exponential is above 1, so nothing overflows; and ``1 + rest`` kept apart
@@ -28,7 +28,7 @@ from .activation.registry import activation
 _BLOCK = 32768  # elements of NumPy's intermediate results: they stay in a core's cache
 
 # rest = -1 marks a state into which nothing was folded. `top` stays NaN once it is.
-_STATE = """
+STATE = """
 struct SoftmaxState { A top; A rest; };
 __device__ SoftmaxState softmax_join(SoftmaxState p, SoftmaxState q) {
     // Selections, no branches: compilers for processors make vectors of them.
@@ -40,10 +40,10 @@ __device__ SoftmaxState softmax_join(SoftmaxState p, SoftmaxState q) {
 }
 """
 # The difference makes `rest` NaN where `top` is infinite.
-_OUT_REST = "out_rest = a.rest < 0 ? log(A(-1)) : a.rest + (a.top - a.top)"
-_OUT_TOP = "out_top = a.rest < 0 ? log(A(0)) : a.top"
+OUT_REST = "out_rest = a.rest < 0 ? log(A(-1)) : a.rest + (a.top - a.top)"
+OUT_TOP = "out_top = a.rest < 0 ? log(A(0)) : a.top"
 # First the largest element, then all others; elements as large as it are counted, to leave one of them out.
-_TWO_PASS = TwoPass(
+TWO_PASS = TwoPass(
     Fold("A(in_x)", "b > a || b != b ? b : a", "log(A(0))"),
     "a",
     Fold(
@@ -81,10 +81,10 @@ def _as_matrix(x: Array, axis: Axis) -> Array:
     "A out_top, A out_rest",
     map="SoftmaxState{A(in_x), A(0)}",
     reduce="softmax_join(a, b)",
-    post=f"{_OUT_TOP}, {_OUT_REST}",
+    post=f"{OUT_TOP}, {OUT_REST}",
     identity="SoftmaxState{A(0), A(-1)}",
     reduce_type="SoftmaxState",
-    preamble=_STATE,
+    preamble=STATE,
 )
 def softmax_stats(x, axis, keepdims):
     rows = _as_matrix(x, axis)
@@ -104,57 +104,7 @@ def softmax_stats(x, axis, keepdims):
     return top.reshape(shape), rest.reshape(shape)
 
 
-softmax_stats.native(_TWO_PASS)
-
-
-@reduction(
-    "T in_x",
-    "T out_y, A out_top, A out_rest",
-    map="SoftmaxState{A(in_x), A(0)}",
-    reduce="softmax_join(a, b)",
-    post=f"{_OUT_TOP}, {_OUT_REST}, out_y = isinf(out_top) ? out_top : out_top + log1p(out_rest)",
-    identity="SoftmaxState{A(0), A(-1)}",
-    reduce_type="SoftmaxState",
-    preamble=_STATE,
-)
-def logsumexp_forward(x, axis, keepdims):
-    top, rest = softmax_stats.body(x, axis, keepdims)
-    return np.where(np.isinf(top), top, top + np.log1p(rest)), top, rest
-
-
-logsumexp_forward.native(
-    _TWO_PASS._replace(post=f"{_TWO_PASS.post}; out_y = isinf(out_top) ? out_top : out_top + log1p(out_rest)")
-)
-
-
-@elementwise(
-    "T gy, T x, A top, A rest",
-    "T gx",
-    "gx = top == log(A(0)) ? A(0) : gy / (1 + rest) * exp(x - top)",
-)
-def logsumexp_backward(gy, x, top, rest):
-    nothing = np.isneginf(top)  # all of the row is -inf
-    gx = np.exp(x - np.where(nothing, 0, top))
-    gx *= np.where(nothing, 0, gy / (1 + rest))
-    return gx
-
-
-@op(arrays=1)
-def logsumexp(x, axis: Axis = None, keepdims: bool = False) -> Result:
-    """Return ``log(sum(exp(x)))`` over `axis`, without overflow.
-
-    Args:
-        x: floating, any shape.
-        axis: int, tuple of ints, or None for all. Over no elements the result is ``-inf``.
-        keepdims: keep the folded axes with length 1.
-
-    Raises:
-        TypeError: `x` is not of floating dtype.
-    """
-    check_floating("logsumexp", x)
-    y, top, rest = logsumexp_forward(x, axis=axis, keepdims=True)
-    y = y.reshape(reduced_shape(x.shape, axis, keepdims))
-    return y, lambda gy: (logsumexp_backward(gy.reshape(top.shape), x, top, rest),)
+softmax_stats.native(TWO_PASS)
 
 
 @elementwise("T x, A top, A rest", "T y", "y = exp(x - top) / (1 + rest)")

@@ -18,6 +18,7 @@ from cunet import device as backend
 from cunet.autograd import tape
 from cunet.autograd.tensor import Tensor
 from cunet.kernels import KERNELS, listening
+from cunet.ops.conv import primitives
 from cunet.parity.cases import library_ops
 from cunet.testing import gradcheck
 
@@ -326,7 +327,8 @@ def exercised(dev):
             kernels.update(kernel.name.split("+"))
             return proceed()
 
-        for kernel in KERNELS.values():  # code by hand stands for some kernels: they shall run themselves
+        # Code by hand stands for some kernels: they shall run themselves.
+        for kernel in (*KERNELS.values(), *(getattr(primitives, name) for name in BY_HAND)):
             if callable(kernel.attached.get("native")):
                 patch.setitem(kernel.attached, "native", None)
                 patch.setattr(kernel, "prepared", {})
@@ -340,6 +342,8 @@ def exercised(dev):
     return ops, kernels
 
 
+#: Primitives that compiled code does without the kernels that others run.
+BY_HAND = ["convolve", "convolve_input_gradient", "convolve_weight_gradient"]
 #: Norms with an activation have kernels that are made when somebody asks for them: they have a test of their own.
 OURS = sorted(
     name

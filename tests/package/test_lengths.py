@@ -15,29 +15,19 @@ FILES = {
 LONGEST_FILE, LONGEST_FUNCTION = 300, 40
 
 LONG_FILES = {
-    "cunet/init/__init__.py",
+    "tests/autograd/test_tensor.py",
     "cunet/kernels/backends/numpy/special.py",
-    "cunet/kernels/kernel.py",
-    "cunet/nn/module.py",
-    "cunet/ops/conv/convolution.py",
     "cunet/ops/math.py",
-    "cunet/ops/norm/norms.py",
     "cunet/parity/cases.py",
     "tests/kernels/backends/native/test_convolution.py",
     "tests/kernels/backends/native/test_native.py",
-    "tests/kernels/test_rowwise.py",
+    "tests/kernels/backends/cuda/test_rowwise.py",
     "tests/ops/test_ops.py",
     "tests/optim/test_optim.py",
     "tests/package/test_launches.py",
 }
 
-LONG_FUNCTIONS = {
-    "cunet/autograd/tensor.py::op",
-    "cunet/ops/attention.py::_attention",
-    "cunet/ops/norm/epilogue.py::_kernels",
-    "cunet/optim/onecycle.py::__init__",
-    "tools/benchmarks/worker.py::parts",
-}
+LONG_FUNCTIONS = {"cunet/autograd/op.py::_lift", "cunet/ops/attention.py::_attention"}
 
 
 def functions(path):

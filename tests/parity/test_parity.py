@@ -76,6 +76,13 @@ def test_the_command_writes_a_table_and_json(tmp_path, capsys):
     assert {"value_ulp", "gradient_ulp", "relative", "bound", "holds"} <= report["ops"][0].keys()
 
 
+def plant(monkeypatch, kernel, operation):
+    """Change the text of a kernel for the device alone: the CPU shall run the NumPy body."""
+    monkeypatch.setattr(kernel, "spec", dataclasses.replace(kernel.spec, operation=operation))
+    monkeypatch.setattr(kernel, "attached", {"native": None})
+    monkeypatch.setattr(kernel, "prepared", {})
+
+
 @pytest.mark.parametrize(
     ("kernel", "right", "wrong"),
     [("elu_backward", "gy", "-gy"), ("elu_forward", "expm1", "exp")],
@@ -85,10 +92,7 @@ def test_the_command_writes_a_table_and_json(tmp_path, capsys):
 def test_a_wrong_cuda_body_is_noticed(kernel, right, wrong, monkeypatch, capsys):
     body = KERNELS[kernel]
     assert right in body.spec.operation
-    monkeypatch.setattr(
-        body, "spec", dataclasses.replace(body.spec, operation=body.spec.operation.replace(right, wrong))
-    )
-    monkeypatch.setattr(body, "prepared", {})
+    plant(monkeypatch, body, body.spec.operation.replace(right, wrong))
     assert parity.main(["--device", "sim", "--ops", "elu", "--steps", "0"]) == 1
     text = capsys.readouterr().out
     assert "parity does NOT hold: elu float16, elu bfloat16, elu float32, elu float64" in text
@@ -98,8 +102,7 @@ def test_a_wrong_cuda_body_is_noticed(kernel, right, wrong, monkeypatch, capsys)
 @on_sim
 def test_an_op_that_fails_does_not_hide_the_others(monkeypatch, capsys):
     monkeypatch.setattr(options, "nvrtc", ())  # which would complain first, in a way of its own
-    monkeypatch.setattr(KERNELS["elu_forward"], "operation", "y = no_such_name")
-    monkeypatch.setattr(KERNELS["elu_forward"], "prepared", {})
+    plant(monkeypatch, KERNELS["elu_forward"], "y = no_such_name")
     assert parity.main(["--device", "sim", "--ops", "elu", "relu", "--steps", "0"]) == 1
     text = capsys.readouterr().out
     assert "! elu float32: RuntimeError: elu: its CUDA kernel does not compile" in text

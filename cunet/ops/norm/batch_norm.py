@@ -8,9 +8,11 @@ from typing import Any
 from ...autograd.op import Result, Results, op
 from ...device import Array, array_module
 from . import kernels
+from .backward import before_activation, sums
 from .epilogue import PLAIN, activated
+from .forward import apply
 from .groups import Groups, by_channel
-from .normalize import apply, as_factor, before_activation, check, normalize_groups, sums
+from .normalize import as_factor, check, normalize_groups
 
 
 @op

@@ -57,7 +57,7 @@ class Native:
         if self._runtime is _UNKNOWN:
             build.ahead(kernel, wide)
         if self.runtime() is not None:
-            build.load(kernel, wide)
+            build.load(kernel, wide, self)
 
     def enabled(self) -> bool:
         """Tell whether compiled kernels are used: wanted, and a compiler works. Compiles nothing but a few lines."""

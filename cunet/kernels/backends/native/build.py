@@ -11,7 +11,7 @@ import numpy as np
 from ...spec import KERNELS, Definition
 from . import compiler, launch, reduction, text
 from . import elementwise as elementwise_text
-from .backend import native
+from .launch import Host
 
 #: The files that make the text of the runtime.
 RUNTIME = (
@@ -99,19 +99,19 @@ def _function(kernel: Definition) -> str:
     return name if way in ("forward", "backward") else ""
 
 
-def load(kernel: Definition, wide: np.dtype) -> None:
+def load(kernel: Definition, wide: np.dtype, native: Host) -> None:
     """Compile a kernel, with those that belong to it."""
     kernels = groups(kernel, wide)
     texts = [_text(group, wide) for group in kernels]
     for group, source, error in zip(kernels, texts, compiler.compile_all(texts), strict=True):
         if error is None:
-            _bind(group, wide, source)
+            _bind(group, wide, source, native)
         elif len(group) > 1:  # find the one that fails
             singles = [_text([k], wide) for k in group]
             for k, single, problem in zip(group, singles, compiler.compile_all(singles), strict=True):
-                _bind([k], wide, single) if problem is None else _report(k, problem)
+                _bind([k], wide, single, native) if problem is None else _report(k, problem, native)
         else:
-            _report(group[0], error)
+            _report(group[0], error, native)
         for k in group:
             k.prepared.setdefault(wide.char, False)  # and does not try again
 
@@ -120,15 +120,15 @@ def _text(group: Sequence[Definition], wide: np.dtype) -> str:
     return text.header() + "".join(_TEXTS[k.spec.kind](k, wide) for k in group)
 
 
-def _bind(group: Sequence[Definition], wide: np.dtype, source: str) -> None:
+def _bind(group: Sequence[Definition], wide: np.dtype, source: str, native: Host) -> None:
     try:
         library = compiler.load(source)
     except OSError as error:
-        _report(group[0], error)
+        _report(group[0], error, native)
         return
     for k in group:
         k.prepared[wide.char] = _LAUNCHERS[k.spec.kind](k, wide, library, native)
 
 
-def _report(kernel: Definition, error: Exception) -> None:
+def _report(kernel: Definition, error: Exception, native: Host) -> None:
     native.report(f"kernel {kernel.name!r} ({kernel.spec.module})", error)

@@ -6,13 +6,12 @@ import ctypes
 import math
 import struct
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from ...spec import Definition, Warps, single
 from . import text
-from .backend import Native
 
 _BITS = tuple(1 << k for k in range(32))
 _LIMIT = 4096  # shapes that are remembered
@@ -54,10 +53,22 @@ def _flags(values: Sequence[Any]) -> Any:
     return _Bytes(*(bool(v) for v in values))
 
 
+class Host(Protocol):
+    """What launchers ask of the backend."""
+
+    threads: int
+
+    def runtime(self) -> Any:
+        """Return the library that runs compiled kernels."""
+
+    def report(self, what: str, error: Exception) -> None:
+        """Warn that NumPy has to do something, and why."""
+
+
 class Launcher:
     """A compiled kernel for one dtype: its description in C, and how its arguments are packed."""
 
-    def __init__(self, kernel: Definition, wide: np.dtype, native: Native) -> None:
+    def __init__(self, kernel: Definition, wide: np.dtype, native: Host) -> None:
         spec = kernel.spec
         self.name, self.wide, self.native, self.lead = spec.name, wide.char, native, kernel.lead
         self.letters = "".join(text.letter(p, wide) for p in spec.params)
@@ -89,7 +100,7 @@ class Launcher:
 class ElementwiseLauncher(Launcher):
     """An elementwise kernel."""
 
-    def __init__(self, kernel: Definition, wide: np.dtype, library: Any, native: Native) -> None:
+    def __init__(self, kernel: Definition, wide: np.dtype, library: Any, native: Host) -> None:
         super().__init__(kernel, wide, native)
         spec = kernel.spec
         self.described = _Kernel(
@@ -172,7 +183,7 @@ class ElementwiseLauncher(Launcher):
 class GridLauncher(ElementwiseLauncher):
     """A grid kernel whose text counts warps; those over matrices are compiled for the loops of `recurrence` alone."""
 
-    def __init__(self, kernel: Definition, wide: np.dtype, library: Any, native: Native) -> None:
+    def __init__(self, kernel: Definition, wide: np.dtype, library: Any, native: Host) -> None:
         super().__init__(kernel, wide, library, native)
         self.warps = isinstance(kernel.attached.get("native"), Warps)
 
@@ -211,7 +222,7 @@ class InplaceLauncher(ElementwiseLauncher):
 class ReductionLauncher(Launcher):
     """A reduction."""
 
-    def __init__(self, kernel: Definition, wide: np.dtype, library: Any, native: Native) -> None:
+    def __init__(self, kernel: Definition, wide: np.dtype, library: Any, native: Host) -> None:
         super().__init__(kernel, wide, native)
         spec, passes = kernel.spec, text.two_pass(kernel)
         folds = [passes.first.map, *passes.second[:2]] if passes else spec.texts()[:2]

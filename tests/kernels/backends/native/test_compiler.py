@@ -95,8 +95,8 @@ def test_a_kernel_that_does_not_compile_runs_on_numpy_alone(tmp_path, home):
             warnings.simplefilter("always")
             KERNELS["l1_forward"](x, x)
             KERNELS["mse_forward"](x, x)
-        print(sorted(k.name for k in KERNELS.values() if k.compiled.get("f") is False), len(seen), seen[0].message)
-        print(sum(bool(k.compiled.get("f")) for k in KERNELS.values()))
+        print(sorted(k.name for k in KERNELS.values() if k.prepared.get("f") is False), len(seen), seen[0].message)
+        print(sum(bool(k.prepared.get("f")) for k in KERNELS.values()))
     """
     first, *rest = said(run_script(code, {"CXX": picky, **home}))
     assert first.startswith("['l1_backward'] 1 cunet: kernel 'l1_backward' (cunet.ops.loss.regression) runs on NumPy")
@@ -140,7 +140,7 @@ def test_a_compiler_that_hangs_is_stopped_with_what_it_started(tmp_path, home):
 def test_a_compiler_that_hangs_later_is_not_asked_again(tmp_path, home):
     hanging = wrapper(tmp_path / "g++", f'echo >>{tmp_path}/calls; grep -q cunet_start "$src" || exec sleep 300')
     done = run_script(
-        IMPORT_NATIVE + "native.runtime()\nnative.compiler.TIMEOUT = 1.0\n" + TRAIN,
+        IMPORT_NATIVE + IMPORT_BUILD + "native.runtime()\nbuild.TIMEOUT = 1.0\n" + TRAIN,
         {"CXX": hanging, **home},
     )
     assert done.stderr.count("UserWarning") == 1

@@ -168,7 +168,7 @@ def test_loops_with_masks_and_first_states(make, more, loops, rng, monkeypatch):
         layer = make(5, 6, dtype="float64", variational_dropout=(0, 0.5, 0), generator=np_generator(), **more)
         layer.mask_generator = np_generator()
         results.append(run(layer, x, hx=first if make is nn.LSTM else first[0]))
-    assert loops == [True, True, False, False]
+    assert loops == [True, True]
     for a, b in zip(*results, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-13)
 
@@ -193,8 +193,7 @@ def test_results_do_not_depend_on_the_number_of_threads(make, more, rng, monkeyp
 def test_half_types_and_odd_layouts_take_the_loop_of_python(loops, rng):
     layer = nn.LSTM(5, 6, dtype="float16")
     run(layer, rng.standard_normal((3, 2, 5)).astype(np.float16))
-    assert loops == [False, False]
-    loops.clear()
+    assert loops == []  # which nobody asks the runtime for
     layer = nn.LSTM(5, 6)
     layer.weight_hh_l0.data = np.asfortranarray(layer.weight_hh_l0.data)
     expected = run(nn_copy(layer), rng.standard_normal((3, 2, 5)).astype(np.float32) * 0)

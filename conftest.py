@@ -1,0 +1,8 @@
+"""Options of the tests, where pytest finds them whatever paths are on its command line; the rest is in tests/."""
+
+
+def pytest_addoption(parser):
+    """Add ``--device``."""
+    parser.addoption(
+        "--device", choices=("cpu", "sim", "gpu"), default="cpu", help="what runs the kernels (default: cpu)"
+    )
