@@ -101,11 +101,15 @@ def _check(library: Any) -> None:
     """Declare the functions of the runtime, and see that it reads arrays as NumPy does."""
     import ctypes as c
 
+    from . import functions
+
     library.cunet_run.argtypes = [c.c_char_p]
     library.cunet_reduce.argtypes = [c.c_char_p, c.c_char_p, c.c_int, c.c_int]
     library.cunet_together.argtypes = [c.c_char_p, c.c_long, c.c_long, c.c_long]
     library.cunet_probe.argtypes = [c.c_uint64, c.POINTER(c.c_long)]
     library.cunet_start.argtypes = [c.c_long]
+    for name in ("run", "reduce", "together", "product", "recur"):
+        getattr(library, f"cunet_{name}").restype = functions.result
     if library.cunet_start(object.__basicsize__):
         raise OSError("pthread_atfork failed")
     if c.string_at(id(b"bytes") + bytes.__basicsize__ - 1, 5) != b"bytes":

@@ -12,6 +12,7 @@ import numpy as np
 from ....system.locks import ForkSafeLock
 from .. import native
 
+_NO_MEMORY = 4  # of `Result` in arrays.cpp
 _C = {"f": "float", "d": "double"}
 _lock = ForkSafeLock()
 _functions: dict[tuple[str, str], Any] = {}
@@ -64,7 +65,19 @@ def _load(name: str, char: str) -> Any:
         native.report(SOURCES[name][-1], problem)
         return None
     found.argtypes = [ctypes.c_char_p]
+    found.restype = result
     return found
+
+
+def result(code: int) -> int:
+    """Return what a C++ function returned: 0, or why NumPy has to do its work.
+
+    Raises:
+        MemoryError: there was too little; what it was to change is as before.
+    """
+    if code == _NO_MEMORY:
+        raise MemoryError("cunet: not enough memory for a compiled kernel's own buffers")
+    return code
 
 
 def parallel() -> int:

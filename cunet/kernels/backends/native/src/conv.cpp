@@ -7,8 +7,22 @@ namespace {
 
 const int64_t kBig = tuning::kTileVectors / 3;  // channels of a full tile
 
-template <class Work> void spread(const Convolution& call, int64_t count, int64_t threads, const Work& work) {
-  call.parallel([](void* context, int64_t k) { (*(const Work*)context)(k); }, (void*)&work, count, int(threads));
+// A unit that found no memory must not be run again: it may have added to its sums.
+template <class Work> void spread(const Convolution& call, int64_t count, const Work& work) {
+  struct Context {
+    const Work& work;
+    std::atomic<bool> failed;
+  } context = {work, {false}};
+  const auto run = [](void* p, int64_t k) {
+    Context& c = *(Context*)p;
+    try {
+      if (!c.failed) c.work(k);
+    } catch (...) {
+      c.failed = true;
+    }
+  };
+  call.parallel(run, &context, count, int(call.threads));
+  if (context.failed) throw std::bad_alloc();
 }
 
 int64_t block_of(int64_t left) { return left >= kBig ? kBig : left >= 4 ? 4 : left >= 2 ? 2 : 1; }
@@ -239,7 +253,7 @@ void weight_gradient(const Convolution& c) {
   const int64_t units = s.shares * c.groups;
   s.parts = s.by_lanes ? 1 : std::min(blocks_of(c.outputs), (tuning::kConvolutionUnits + units - 1) / units);
   s.memory.resize(s.shares * c.groups * s.rows * s.width);
-  spread(c, s.shares * c.groups * s.parts, c.threads, [&](int64_t k) {
+  spread(c, s.shares * c.groups * s.parts, [&](int64_t k) {
     const int64_t part = k % s.parts, group = k / s.parts % c.groups, share = k / s.parts / c.groups;
     for (int64_t sample = share * c.samples / s.shares; sample < (share + 1) * c.samples / s.shares; sample++)
       for (int64_t strip = 0; strip < plan.source.strips; strip++) {
@@ -248,7 +262,7 @@ void weight_gradient(const Convolution& c) {
       }
   });
   const int64_t blocks = s.by_lanes ? 1 : blocks_of(c.outputs);
-  spread(c, c.groups * blocks, c.threads, [&](int64_t k) { finish(s, k / blocks, k % blocks); });
+  spread(c, c.groups * blocks, [&](int64_t k) { finish(s, k / blocks, k % blocks); });
 }
 
 void convolve(const Convolution& c, bool gradient) {
@@ -261,7 +275,7 @@ void convolve(const Convolution& c, bool gradient) {
   const int64_t bytes = c.outputs * c.channels * taps * int64_t(sizeof(T));  // of a group
   const int64_t wanted = (tuning::kConvolutionUnits + units - 1) / units;
   const int64_t parts = std::min(blocks, std::max(wanted, bytes / (2 * tuning::kStripBytes)));
-  spread(c, units * parts, c.threads, [&](int64_t k) {
+  spread(c, units * parts, [&](int64_t k) {
     const int64_t part = k / units, strip = k % units % plan.source.strips, image = k % units / plan.source.strips;
     const int64_t first = part * blocks / parts * kBig;
     const int64_t end = std::min(plan.outputs, (part + 1) * blocks / parts * kBig);
@@ -271,13 +285,13 @@ void convolve(const Convolution& c, bool gradient) {
 
 }  // namespace
 
-// Returns 0, or 1 if there is not enough memory.
+// Returns 0, or 4 if there is not enough memory: as the runtime does.
 extern "C" int cunet_convolve(const Convolution* call) {
   try {
     if (call->what == 2) weight_gradient(*call);
     else convolve(*call, call->what == 1);
-  } catch (const std::bad_alloc&) {
-    return 1;
+  } catch (...) {
+    return 4;
   }
   return 0;
 }

@@ -5,6 +5,7 @@
 #pragma GCC optimize("O1")  // two thirds of the time to compile; the inner loops stand before this
 #endif
 #include <algorithm>
+#include <atomic>
 #include <new>
 #include <vector>
 
