@@ -47,7 +47,7 @@ _TWICE = Twice(
     Fold("A(in_x)", "b > a || b != b ? b : a", "log(A(0))"),
     "a",
     Fold(
-        "SoftmaxState{A(in_x) == found, exp(A(in_x) == found ? A(-1e30) : A(in_x) - found)}",
+        "SoftmaxState{A(A(in_x) == found), exp(A(in_x) == found ? A(-1e30) : A(in_x) - found)}",
         "SoftmaxState{a.top + b.top, a.rest + b.rest}",
         "SoftmaxState{A(0), A(0)}",
         "SoftmaxState",

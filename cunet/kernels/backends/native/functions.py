@@ -25,7 +25,7 @@ RUNTIME = (
 )  # fmt: skip
 #: The functions, and the files that make the text of each.
 SOURCES = {
-    "cunet_convolve": ("tuning.h", "conv.h", "conv_plan.h", "conv.cpp"),
+    "cunet_convolve": ("tuning.h", "conv.h", "conv_image.h", "conv_plan.h", "conv.cpp", "conv_weight.cpp"),
     "cunet_pool": ("tuning.h", "pool.cpp"),
 }
 
@@ -62,7 +62,7 @@ def _load(name: str, char: str) -> Any:
             raise error
         found = getattr(compiler.load(texts[name]), name)
     except (compiler.CompileError, OSError) as problem:
-        native.report(SOURCES[name][-1], problem)
+        native.report(f"function {name!r}", problem)
         return None
     found.argtypes = [ctypes.c_char_p]
     found.restype = result

@@ -116,7 +116,11 @@ def test_a_file_that_does_not_compile_leaves_its_work_to_numpy(tmp_path, home):
     """
     picky = wrapper(tmp_path / "g++", 'if grep -q "typedef float T" "$src"; then echo not this one >&2; exit 1; fi')
     done = run_script(code, {"CXX": picky, **home})
-    assert done.stderr.count("UserWarning: cunet: pool.cpp runs on NumPy") == done.stderr.count("UserWarning") == 1
+    assert (
+        done.stderr.count("UserWarning: cunet: function 'cunet_pool' runs on NumPy")
+        == done.stderr.count("UserWarning")
+        == 1
+    )
     assert "not this one" in done.stderr
     assert done.stdout == run_script(code, {"CUNET_NATIVE": "0"}).stdout
 
