@@ -47,6 +47,10 @@ class CompilerProblem(CompileError):
     """There is nothing wrong with the text: nothing can be compiled here."""
 
 
+class LoadProblem(CompilerProblem, OSError):
+    """What the compiler makes cannot be loaded here."""
+
+
 @functools.cache
 def compiler() -> str | None:
     """Return the path of the C++ compiler: ``$CXX``, g++, clang++ or c++; None if there is none."""
@@ -187,8 +191,10 @@ def load(text: str) -> Any:
     """Return the loaded library of a text that was compiled.
 
     Raises:
-        OSError: it cannot be loaded, not even when it is compiled again.
+        CompilerProblem: nothing that is compiled can be loaded here, not even when it is compiled again.
+        OSError: it cannot be loaded, which is its own fault.
     """
+    global _problem
     try:
         return _open(text)
     except OSError as problem:  # another process may have removed it; or it needs what is not here any more
@@ -196,9 +202,18 @@ def load(text: str) -> Any:
         if path is not None:
             path.unlink(missing_ok=True)
         (error,) = compile_all([text])
+        if isinstance(error, CompilerProblem):
+            raise error from problem
         if error is not None:
             raise OSError(f"{problem}; and when it was compiled again: {error}") from error
-    return _open(text)
+    try:
+        return _open(text)
+    except OSError as problem:
+        if "undefined symbol" in str(problem):
+            raise
+        what = f"what {compiler()} makes cannot be loaded (is it for another kind of processor?): {problem}"
+        _problem = LoadProblem(what)
+        raise _problem from problem
 
 
 def _open(text: str) -> Any:

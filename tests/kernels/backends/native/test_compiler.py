@@ -157,6 +157,47 @@ def test_a_compiler_that_hangs_later_is_not_asked_again(tmp_path, home):
     assert said(done) == said(run_script(TRAIN, {"CUNET_NATIVE": "0"}))
 
 
+#: Turns a library into one for another processor, by its header.
+FOREIGN = """
+"{compiler}" "$@" || exit 1
+if {unless}; then :; else printf '\\363' | dd of="$out" bs=1 seek=18 conv=notrunc 2>/dev/null; fi
+exit 0
+"""
+
+
+@needs_compiler
+@pytest.mark.skipif(sys.platform != "linux", reason="changes ELF's header")
+@pytest.mark.parametrize("unless", ["false", 'grep -q cunet_start "$src"'], ids=["always", "after the runtime"])
+def test_a_compiler_for_another_processor_is_warned_of_once(unless, tmp_path, home):
+    foreign = wrapper(tmp_path / "g++", FOREIGN.format(compiler=compiler.compiler(), unless=unless))
+    pooled = "\nF.max_pool2d(cunet.tensor(np.ones((1, 1, 4, 4), np.float32)), 2)\n"
+    done = run_script(TRAIN + pooled, {"CXX": foreign, **home})
+    assert done.stderr.count("UserWarning") == 1
+    assert foreign in done.stderr
+    assert "another kind of processor" in done.stderr
+    assert done.stdout == run_script(TRAIN, {"CUNET_NATIVE": "0"}).stdout
+
+
+@needs_compiler
+def test_a_text_that_cannot_be_loaded_does_not_end_compiling(home):
+    """Its own fault: it calls what is nowhere."""
+    declared = """y = x * nowhere(x)", preamble='extern "C" float nowhere(float);'"""
+    code = (
+        SMALL.replace('y = x * 3"', declared)
+        + """
+@elementwise("T x", "T y", "y = x + 1")
+def other(x):
+    return x + 2
+
+print(other(np.ones(1, np.float32)))
+"""
+    )
+    first, *message = said(run_script(code, home))
+    assert first == "result 2 warnings 1"
+    assert "undefined symbol: nowhere" in "\n".join(message)
+    assert message[-1] == "[2.]"
+
+
 @needs_compiler
 def test_ctrl_c_stops_the_compilers(tmp_path, home):
     slow = wrapper(
@@ -213,7 +254,7 @@ def test_both_compilers_make_the_same_bits(home):
         from cunet import functional as F, nn
 
         cunet.random.manual_seed(3)
-        model = nn.Sequential(nn.Linear(20, 30), nn.BatchNorm1d(30), F.gelu, nn.Linear(30, 30), F.tanh, nn.Linear(30, 4))
+        model = nn.Sequential(nn.Linear(20, 30), nn.BatchNorm1d(30), F.gelu, F.tanh, nn.Linear(30, 4))
         optimizer = cunet.optim.AdamW(model.parameters(), lr=0.01)
         rng = np.random.default_rng(0)
         x, t = rng.normal(size=(64, 20)).astype(np.float32), rng.integers(0, 4, 64)
