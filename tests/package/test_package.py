@@ -167,6 +167,15 @@ def test_no_cpp_is_longer_than_300_lines_nor_a_function_than_40(path):
     assert not [name for name, lines in cpp_functions(text) if lines > 40]
 
 
+def test_numbers_of_64_bits_are_named_so():
+    """What a ``long`` is depends on the system; CUDA's texts name ``long long``, which math.h has to know."""
+    guilty = [
+        path.name for path in CPP if re.search(r"(?<!long )\blong\b(?! long)", re.sub(r"//.*", "", path.read_text()))
+    ]
+    assert guilty == []
+    assert [path.name for path in FILES if re.search(r"c_u?long\b", path.read_text(encoding="utf-8"))] == []
+
+
 def test_version_is_the_one_that_is_installed():
     try:
         installed = importlib.metadata.version("cunet")

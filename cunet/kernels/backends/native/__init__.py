@@ -105,9 +105,9 @@ def _check(library: Any) -> None:
 
     library.cunet_run.argtypes = [c.c_char_p]
     library.cunet_reduce.argtypes = [c.c_char_p, c.c_char_p, c.c_int, c.c_int]
-    library.cunet_together.argtypes = [c.c_char_p, c.c_long, c.c_long, c.c_long]
-    library.cunet_probe.argtypes = [c.c_uint64, c.POINTER(c.c_long)]
-    library.cunet_start.argtypes = [c.c_long]
+    library.cunet_together.argtypes = [c.c_char_p, c.c_int64, c.c_int64, c.c_int64]
+    library.cunet_probe.argtypes = [c.c_uint64, c.POINTER(c.c_int64)]
+    library.cunet_start.argtypes = [c.c_int64]
     for name in ("run", "reduce", "together", "product", "recur"):
         getattr(library, f"cunet_{name}").restype = functions.result
     if library.cunet_start(object.__basicsize__):
@@ -120,7 +120,7 @@ def _check(library: Any) -> None:
         np.zeros((), np.int64),
         np.zeros(2, np.bool_),
     ):
-        seen = (c.c_long * 40)()
+        seen = (c.c_int64 * 40)()
         library.cunet_probe(id(a), seen)
         flags = a.flags.c_contiguous + 0x100 * a.flags.aligned
         pairs = [n for pair in zip(a.shape, a.strides, strict=True) for n in pair]

@@ -33,7 +33,7 @@ TIMEOUT = 120.0  # seconds for a text that takes one or two on the machines we k
 PATIENCE = 1.0  # seconds of compiling after which a person is told what the program waits for
 COMPILING = "cunet: compiling kernels for this processor, once; it takes a few seconds"
 #: Whether arrays lie in memory here as the C++ text expects.
-SUPPORTED = sys.platform != "win32" and sys.byteorder == "little" and ctypes.sizeof(ctypes.c_long) == 8
+SUPPORTED = sys.platform != "win32" and sys.byteorder == "little" and ctypes.sizeof(ctypes.c_void_p) == 8
 _waited = 0.0  # seconds spent compiling in this process
 _told = False
 _problem: CompilerProblem | None = None  # why nothing more is compiled in this process

@@ -1,7 +1,6 @@
 // The inner loops of convolution, for one dtype T: products of rows that are shifted runs of an image.
 //
 // Sums run over the taps (or windows) in one order, whatever their place in a vector or a tile.
-#pragma once
 #include <stdint.h>
 #include <string.h>
 

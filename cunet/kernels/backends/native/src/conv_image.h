@@ -1,5 +1,4 @@
 // A convolution as Python says it, the vectors of its results, and the padded images that it reads.
-#pragma once
 #ifndef __clang__
 #pragma GCC optimize("O1")  // two thirds of the time to compile; the inner loops stand before this
 #endif

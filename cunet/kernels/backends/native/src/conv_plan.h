@@ -1,6 +1,5 @@
 // How a convolution is cut and laid out: which runs of the padded images are the rows of its products, and where the
 // results go. Everything follows from shapes alone, so that which thread computes a unit changes nothing.
-#pragma once
 
 namespace {
 

@@ -2,7 +2,6 @@
 // them too, and with it the last bits of a result; so they depend on nothing that differs from run to run.
 //
 // "measured": alternatives were timed on two cores of an x86-64 server with AVX2; "reckoned": from the sizes of caches.
-#pragma once
 #include <stdint.h>
 
 namespace tuning {
