@@ -117,4 +117,5 @@ def admit(*arrays: Any, written: np.ndarray | None = None) -> list[Any] | None:
 
 def lies_well(a: np.ndarray) -> bool:
     """Tell whether all elements lie where C++ may read them."""
-    return bool(a.flags.aligned) and not any(s % a.itemsize for s in a.strides)
+    flags, size = a.flags, a.itemsize
+    return flags.aligned and (flags.c_contiguous or not any([s % size for s in a.strides]))
