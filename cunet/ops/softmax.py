@@ -47,7 +47,7 @@ TWO_PASS = TwoPass(
     Fold("A(in_x)", "b > a || b != b ? b : a", "log(A(0))"),
     "a",
     Fold(
-        "SoftmaxState{A(in_x) == pivot, exp(A(in_x) == pivot ? A(-1e30) : A(in_x) - pivot)}",
+        "SoftmaxState{A(A(in_x) == pivot), exp(A(in_x) == pivot ? A(-1e30) : A(in_x) - pivot)}",
         "SoftmaxState{a.top + b.top, a.rest + b.rest}",
         "SoftmaxState{A(0), A(0)}",
         "SoftmaxState",

@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 
@@ -122,14 +122,25 @@ class Helpers:
                         return
                     work(k)
 
-            futures = [self._threads().submit(loop) for _ in range(share - 1)]
+            futures: list[Any] = []
+            with suppress(RuntimeError):  # no thread can be started: those there are do it
+                for _ in range(share - 1):
+                    futures.append(self._threads().submit(loop))
             try:
                 loop()
             finally:
+                if len(futures) < share - 1:
+                    self._give_up()
                 for future in futures:
-                    future.result()
+                    if not future.cancelled():
+                        future.result()
         finally:
             self._lock.release()
+
+    def _give_up(self) -> None:
+        """Wait for the threads there are, forget what none has begun, and start afresh next time."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pid = 0
 
     def _threads(self) -> Any:
         if self._pid != os.getpid():

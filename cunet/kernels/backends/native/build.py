@@ -12,6 +12,8 @@ from ...spec import KERNELS, Definition
 from . import compiler, launch, reduction, text
 from . import elementwise as elementwise_text
 from .launch import Host
+from .launch_reduction import ReductionLauncher
+from .status import result
 
 #: The files that make the text of the runtime.
 RUNTIME = (
@@ -27,7 +29,7 @@ _TEXTS: dict[str, Any] = {
 _LAUNCHERS: dict[str, Any] = {
     "elementwise": launch.ElementwiseLauncher,
     "inplace": launch.InplaceLauncher,
-    "reduction": launch.ReductionLauncher,
+    "reduction": ReductionLauncher,
     "grid": launch.GridLauncher,
 }
 
@@ -45,9 +47,11 @@ def check_runtime(library: Any) -> None:
     """
     library.cunet_run.argtypes = [c.c_char_p]
     library.cunet_reduce.argtypes = [c.c_char_p, c.c_char_p, c.c_int, c.c_int]
-    library.cunet_together.argtypes = [c.c_char_p, c.c_long, c.c_long, c.c_long]
-    library.cunet_probe.argtypes = [c.c_uint64, c.POINTER(c.c_long)]
-    library.cunet_start.argtypes = [c.c_long]
+    library.cunet_together.argtypes = [c.c_char_p, c.c_int64, c.c_int64, c.c_int64]
+    library.cunet_probe.argtypes = [c.c_uint64, c.POINTER(c.c_int64)]
+    library.cunet_start.argtypes = [c.c_int64]
+    for name in ("together", "product", "recur"):  # launchers look at what the others return
+        getattr(library, f"cunet_{name}").restype = result
     if library.cunet_start(object.__basicsize__):
         raise OSError("pthread_atfork failed")
     if c.string_at(id(b"bytes") + bytes.__basicsize__ - 1, 5) != b"bytes":
@@ -58,7 +62,7 @@ def check_runtime(library: Any) -> None:
         np.zeros((), np.int64),
         np.zeros(2, np.bool_),
     ):
-        seen = (c.c_long * 40)()
+        seen = (c.c_int64 * 40)()
         library.cunet_probe(id(a), seen)
         flags = a.flags.c_contiguous + 0x100 * a.flags.aligned
         pairs = [n for pair in zip(a.shape, a.strides, strict=True) for n in pair]

@@ -33,7 +33,7 @@ TIMEOUT = 120.0  # seconds for a text that takes one or two on the machines we k
 PATIENCE = 1.0  # seconds of compiling after which a person is told what the program waits for
 COMPILING = "cunet: compiling kernels for this processor, once; it takes a few seconds"
 #: Whether arrays lie in memory here as the C++ text expects.
-SUPPORTED = sys.platform != "win32" and sys.byteorder == "little" and ctypes.sizeof(ctypes.c_long) == 8
+SUPPORTED = sys.platform != "win32" and sys.byteorder == "little" and ctypes.sizeof(ctypes.c_void_p) == 8
 _waited = 0.0  # seconds spent compiling in this process
 _told = False
 _problem: CompilerProblem | None = None  # why nothing more is compiled in this process
@@ -45,6 +45,10 @@ class CompileError(Exception):
 
 class CompilerProblem(CompileError):
     """There is nothing wrong with the text: nothing can be compiled here."""
+
+
+class LoadProblem(CompilerProblem, OSError):
+    """What the compiler makes cannot be loaded here."""
 
 
 @functools.cache
@@ -187,8 +191,10 @@ def load(text: str) -> Any:
     """Return the loaded library of a text that was compiled.
 
     Raises:
-        OSError: it cannot be loaded, not even when it is compiled again.
+        CompilerProblem: nothing that is compiled can be loaded here, not even when it is compiled again.
+        OSError: it cannot be loaded, which is its own fault.
     """
+    global _problem
     try:
         return _open(text)
     except OSError as problem:  # another process may have removed it; or it needs what is not here any more
@@ -196,9 +202,18 @@ def load(text: str) -> Any:
         if path is not None:
             path.unlink(missing_ok=True)
         (error,) = compile_all([text])
+        if isinstance(error, CompilerProblem):
+            raise error from problem
         if error is not None:
             raise OSError(f"{problem}; and when it was compiled again: {error}") from error
-    return _open(text)
+    try:
+        return _open(text)
+    except OSError as problem:
+        if "undefined symbol" in str(problem):
+            raise
+        what = f"what {compiler()} makes cannot be loaded (is it for another kind of processor?): {problem}"
+        _problem = LoadProblem(what)
+        raise _problem from problem
 
 
 def _open(text: str) -> Any:

@@ -59,13 +59,13 @@ def _function(kernel: Definition, wide: np.dtype, name: str, single: Sequence[Pa
     if isinstance(spec, GridSpec) and spec.space == ("row", "column"):
         matrix = _matrix(len(spec.params))
         row, load, independent = [*row, matrix[0]], [*load, matrix[1]], True
-    parameters = "void* const* _p, const long* _steps, long _rows, long _n, long _at"
+    parameters = "void* const* _p, const int64_t* _steps, int64_t _rows, int64_t _n, int64_t _at"
     return f"""extern "C" void {symbol(kernel, wide)}_{name}({parameters}) {{
   {" ".join(before)}
-  for (long _r = 0; _r < _rows; ++_r, _at += _n) {{
+  for (int64_t _r = 0; _r < _rows; ++_r, _at += _n) {{
     {" ".join(row)}
     {"CUNET_INDEPENDENT" if independent else ""}
-    for (long _j = 0; _j < _n; ++_j) {{
+    for (int64_t _j = 0; _j < _n; ++_j) {{
       const long long i = _at + _j; (void)i;
       {" ".join(load)}
       {{ {operation_of(kernel)}; }}

@@ -9,6 +9,7 @@ import numpy as np
 
 from ....system.locks import ForkSafeLock
 from .backend import native
+from .status import result
 
 _C = {"f": "float", "d": "double"}
 _lock = ForkSafeLock()
@@ -16,7 +17,7 @@ _functions: dict[tuple[str, str], Any] = {}
 
 #: The functions, and the files that make the text of each.
 SOURCES = {
-    "cunet_convolve": ("tuning.h", "conv.h", "conv_plan.h", "conv.cpp"),
+    "cunet_convolve": ("tuning.h", "conv.h", "conv_image.h", "conv_plan.h", "conv.cpp", "conv_weight.cpp"),
     "cunet_pool": ("tuning.h", "pool.cpp"),
 }
 
@@ -50,9 +51,10 @@ def _load(name: str, char: str) -> Any:
             raise error
         found = getattr(compiler.load(texts[name]), name)
     except (compiler.CompileError, OSError) as problem:
-        native.report(SOURCES[name][-1], problem)
+        native.report(f"function {name!r}", problem)
         return None
     found.argtypes = [ctypes.c_char_p]
+    found.restype = result
     return found
 
 
@@ -93,4 +95,5 @@ def admit(*arrays: Any, written: np.ndarray | None = None) -> list[Any] | None:
 
 def lies_well(a: np.ndarray) -> bool:
     """Tell whether all elements lie where C++ may read them."""
-    return bool(a.flags.aligned) and not any(s % a.itemsize for s in a.strides)
+    flags, size = a.flags, a.itemsize
+    return flags.aligned and (flags.c_contiguous or not any([s % size for s in a.strides]))

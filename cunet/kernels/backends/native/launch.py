@@ -12,11 +12,12 @@ import numpy as np
 
 from ...spec import Definition, Warps, single
 from . import text
+from .status import refused
 
-_BITS = tuple(1 << k for k in range(32))
-_LIMIT = 4096  # shapes that are remembered
+BITS = tuple(1 << k for k in range(32))
+LIMIT = 4096  # shapes that are remembered
 _OPERANDS = 32  # of a call, at most
-_Bytes = ctypes.c_uint8 * _OPERANDS  # c_char would end at the first 0
+Bytes = ctypes.c_uint8 * _OPERANDS  # c_char would end at the first 0
 Packed = tuple[bytes, list[np.ndarray]]
 
 
@@ -24,33 +25,18 @@ class _Kernel(ctypes.Structure):
     _fields_ = [
         ("pieces", ctypes.c_void_p * 3),
         ("inputs", ctypes.c_int32), ("outputs", ctypes.c_int32), ("weight", ctypes.c_int32),
-        ("letters", _Bytes), ("raw", _Bytes), ("loose", _Bytes),
+        ("letters", Bytes), ("raw", Bytes), ("loose", Bytes),
     ]  # fmt: skip
 
 
-class _Reduction(ctypes.Structure):
-    _fields_ = [
-        ("functions", ctypes.c_void_p * 11),
-        ("inputs", ctypes.c_int32), ("outputs", ctypes.c_int32), ("weight", ctypes.c_int32),
-        ("letters", _Bytes), ("late", _Bytes), ("loose", _Bytes),
-    ]  # fmt: skip
-
-
-#: The functions of a reduction, in the order of `Folding` in the runtime.
-_FOLDING = (
-    "first_start", "start", "first_fold_many", "first_fold_few", "fold_many", "fold_few", "found", "finish",
-    "rows_many", "rows_few", "rows_mixed",
-)  # fmt: skip
-
-
-def _addresses(library: Any, kernel: Definition, wide: np.dtype, names: Sequence[str]) -> Any:
+def addresses(library: Any, kernel: Definition, wide: np.dtype, names: Sequence[str]) -> Any:
     functions = [getattr(library, f"{text.symbol(kernel, wide)}_{name}", None) for name in names]
     found = [None if f is None else ctypes.cast(f, ctypes.c_void_p).value for f in functions]
     return (ctypes.c_void_p * len(names))(*found)
 
 
-def _flags(values: Sequence[Any]) -> Any:
-    return _Bytes(*(bool(v) for v in values))
+def flags(values: Sequence[Any]) -> Any:
+    return Bytes(*(bool(v) for v in values))
 
 
 class Host(Protocol):
@@ -104,10 +90,10 @@ class ElementwiseLauncher(Launcher):
         super().__init__(kernel, wide, native)
         spec = kernel.spec
         self.described = _Kernel(
-            _addresses(library, kernel, wide, ("many", "few", "mixed")),
+            addresses(library, kernel, wide, ("many", "few", "mixed")),
             len(spec.ins), len(spec.outs), self.weight(kernel),
-            _Bytes(*self.letters.encode()), _flags([p.raw for p in spec.params]),
-            _Bytes(*(text.role(kernel, p) for p in spec.params)),
+            Bytes(*self.letters.encode()), flags([p.raw for p in spec.params]),
+            Bytes(*(text.role(kernel, p) for p in spec.params)),
         )  # fmt: skip
         self.address = ctypes.addressof(self.described)
         self.launch = native.runtime().cunet_run
@@ -122,8 +108,10 @@ class ElementwiseLauncher(Launcher):
     def __call__(self, *args: Any) -> Any:
         """Return the outputs, or NotImplemented where NumPy has to do it."""
         packed = self.pack(*args)
-        if packed is None or self.launch(packed[0]):
+        if packed is None:
             return NotImplemented
+        if code := self.launch(packed[0]):
+            return refused(code)
         outs = packed[1]
         return outs[0] if len(outs) == 1 else tuple(outs)
 
@@ -131,7 +119,7 @@ class ElementwiseLauncher(Launcher):
         """Return what a call hands over for its inputs, which of that are objects, and whether all are of `shape`."""
         slots: list[Any] = []
         mask, alike = 0, self.alike
-        for a, letter, bit in zip(args, self.letters, _BITS, strict=False):
+        for a, letter, bit in zip(args, self.letters, BITS, strict=False):
             if type(a) is np.ndarray:
                 slots.append(id(a))
                 mask |= bit
@@ -174,7 +162,7 @@ class ElementwiseLauncher(Launcher):
         key = tuple([a.shape for a, raw in zip(args, self.raw, strict=True) if type(a) is np.ndarray and not raw])
         found = self._shapes.get(key)
         if found is None:
-            if len(self._shapes) > _LIMIT:
+            if len(self._shapes) > LIMIT:
                 self._shapes.clear()
             found = self._shapes[key] = np.broadcast_shapes(*key)
         return found
@@ -197,7 +185,10 @@ class GridLauncher(ElementwiseLauncher):
             return NotImplemented
         given = self.slots(args, shape)
         packed = None if given is None else self.packed(given[0], given[1], shape, threads // 32)
-        return NotImplemented if packed is None or self.launch(packed[0]) else single(packed[1])
+        if packed is None:
+            return NotImplemented
+        code = self.launch(packed[0])
+        return refused(code) if code else single(packed[1])
 
 
 class InplaceLauncher(ElementwiseLauncher):
@@ -216,75 +207,8 @@ class InplaceLauncher(ElementwiseLauncher):
         if any(not a.flags.writeable for a in args[len(self.raw) :]):
             return NotImplemented
         packed = self.packer(mask, len(slots))(self.address, mask, args[-1].size, self.native.threads, *slots)
-        return NotImplemented if self.launch(packed) else None
-
-
-class ReductionLauncher(Launcher):
-    """A reduction."""
-
-    def __init__(self, kernel: Definition, wide: np.dtype, library: Any, native: Host) -> None:
-        super().__init__(kernel, wide, native)
-        spec, passes = kernel.spec, text.two_pass(kernel)
-        folds = [passes.first.map, *passes.second[:2]] if passes else spec.texts()[:2]
-        self.described = _Reduction(
-            _addresses(library, kernel, wide, _FOLDING), len(spec.ins), len(spec.outs), text.cost(spec, *folds),
-            _Bytes(*self.letters.encode()), _flags([text.late(kernel, p) for p in spec.ins]),
-            _Bytes(*(text.role(kernel, p) for p in spec.ins)),
-        )  # fmt: skip
-        self.address = ctypes.addressof(self.described)
-        self.launch = native.runtime().cunet_reduce
-        self._plans: dict[Any, Any] = {}
-
-    def __call__(self, *args: Any, axis: Any = None, keepdims: bool = False) -> Any:
-        """Return the outputs, or NotImplemented where NumPy has to do it."""
-        packed = self.pack(*args, axis=axis, keepdims=keepdims)
-        if packed is None or self.launch(packed[0], *packed[2:]):
-            return NotImplemented
-        outs = packed[1]
-        return outs[0] if len(outs) == 1 else tuple(outs)
-
-    def pack(self, *args: Any, axis: Any = None, keepdims: bool = False) -> Any:
-        """Return the call, the outputs, yet to be filled, the shape as bytes and the range of axes; None: NumPy's."""
-        shape = args[self.lead].shape
-        key = (shape, axis, keepdims)
-        plan = self._plans.get(key)
-        if plan is None:
-            plan = self._plan(shape, axis, keepdims)
-            if len(self._plans) > _LIMIT:
-                self._plans.clear()
-            self._plans[key] = plan
-        if not plan or len(args) != self.count:
-            return None
-        out_shape, axes, first, end = plan
-        slots: list[Any] = []
-        mask = 0
-        for a, letter, bit in zip(args, self.letters, _BITS, strict=False):
-            if type(a) is np.ndarray:
-                slots.append(id(a))
-                mask |= bit
-            else:
-                value = a if type(a) is float and letter in "fd" else self.number(a, letter)
-                if value is None:
-                    return None
-                slots.append(value)
-        outs = [np.empty(out_shape, dtype) for dtype in self.dtypes]
-        slots += map(id, outs)
-        mask |= self.out_mask
-        call = self.packer(mask, len(slots))(self.address, mask, len(shape), self.native.threads, *slots)
-        return call, outs, axes, first, end
-
-    def _plan(self, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Any:
-        """Return the shape of the outputs and the range of axes to fold; () if these are no neighbours."""
-        ndim = len(shape)
-        given = range(ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-        if any(not -ndim <= k < ndim for k in given):
-            return ()
-        axes = sorted({k % ndim for k in given})
-        if not axes or axes[-1] - axes[0] + 1 != len(axes):
-            return ()
-        first, end = axes[0], axes[-1] + 1
-        middle = (1,) * len(axes) if keepdims else ()
-        return (*shape[:first], *middle, *shape[end:]), struct.pack(f"<{ndim}q", *shape), first, end
+        code = self.launch(packed)
+        return refused(code) if code else None
 
 
 _STEP = struct.Struct("<QQqq").pack

@@ -46,7 +46,7 @@ class _Fold:
         state = f"typedef {self.fold.state} {self.label}State;"
         reads = " ".join(f"v.{name} = _s[{k} * _pitch];" for k, name in enumerate(self.names or ()))
         body = f"{self.label}State v; {reads} return v;" if self.names else "return *_s;"
-        return f"{state}\nCUNET_INLINE {self.label}State {self.label}get(const A* _s, long _pitch) {{ {body} }}"
+        return f"{state}\nCUNET_INLINE {self.label}State {self.label}get(const A* _s, int64_t _pitch) {{ {body} }}"
 
     def put(self, place: str, pitch: str, value: str, array: str = "_s") -> str:
         """Return what stores a running value."""
@@ -64,9 +64,9 @@ class _Fold:
 
     def columns(self, name: str) -> list[str]:
         """Return the functions that start and fold columns, each with a running value of its own."""
-        start = f"""void {name}_{self.label}start(void* _state, long _pitch, long _n) {{
+        start = f"""void {name}_{self.label}start(void* _state, int64_t _pitch, int64_t _n) {{
   A* __restrict _s = (A*)_state;
-  for (long _j = 0; _j < _n; ++_j) {{ {self.put("_j", "_pitch", f"{self.label}State({self.fold.identity})")} }}
+  for (int64_t _j = 0; _j < _n; ++_j) {{ {self.put("_j", "_pitch", f"{self.label}State({self.fold.identity})")} }}
 }}"""
         forms = variants(self.kernel)[:2]
         return [start, *(self._columns(name, form, single) for form, single in forms)]
@@ -78,14 +78,14 @@ class _Fold:
         held = " ".join(f"const {t} {p.name} = *_p{k};" for k, p, t in self.ins if p in single)
         load = " ".join(f"const {t} {p.name} = _p{k}[_j];" for k, p, t in arrays)
         other = f"{self.label}State({self.fold.map})"
-        return f"""void {name}_{self.label}fold_{form}(void* const* _p, const long* _steps, long _count, long _n,
-    void* _state, long _pitch, const void* _before) {{
+        return f"""void {name}_{self.label}fold_{form}(void* const* _p, const int64_t* _steps, int64_t _count,
+    int64_t _n, void* _state, int64_t _pitch, const void* _before) {{
   A* __restrict _s = (A*)_state; const A* __restrict _pivot = (const A*)_before;
   {point}
-  for (long _t = 0; _t < _count; ++_t) {{
+  for (int64_t _t = 0; _t < _count; ++_t) {{
     {held}
     CUNET_INDEPENDENT
-    for (long _j = 0; _j < _n; ++_j) {{ {load}{self.pivot} {self.join("_j", "_pitch", other)} }}
+    for (int64_t _j = 0; _j < _n; ++_j) {{ {load}{self.pivot} {self.join("_j", "_pitch", other)} }}
     {step}
   }}
 }}"""
@@ -102,7 +102,7 @@ class _Fold:
         return f"""A {self.label}acc[{self.count * _LANES}];
     for (int _j = 0; _j < {_LANES}; ++_j) {{ {fresh} }}
     {{
-      long _at = 0;
+      int64_t _at = 0;
       for (; _at + {_LANES} <= n; _at += {_LANES}) {{
         CUNET_INDEPENDENT
         for (int _j = 0; _j < {_LANES}; ++_j) {{ {fold} }}
@@ -129,7 +129,7 @@ def text_of(kernel: Definition, wide: np.dtype) -> str:
     results = _Results(kernel, wide)
     parts += _finish(name, kernel, results)
     forms = variants(kernel)
-    forms = forms[1:] if forms[-1][0] == "mixed" else forms  # they take long to compile
+    forms = forms[1:] if forms[-1][0] == "mixed" else forms  # they take int64_t to compile
     parts += [_rows(name, kernel, folds, results, form, single) for form, single in forms]
     return "\n".join(parts) + "\n}\n} }\n"
 
@@ -158,19 +158,19 @@ def _finish(name: str, kernel: Definition, results: _Results) -> list[str]:
     """Return the functions that are called after a fold of columns."""
     parts, passes = [], two_pass(kernel)
     if passes:
-        parts.append(f"""void {name}_found(const void* _state, long _pitch, long _n, long n, void* _pivot) {{
+        parts.append(f"""void {name}_found(const void* _state, int64_t _pitch, int64_t _n, int64_t n, void* _pivot) {{
   const A* __restrict _s = (const A*)_state;
-  for (long _j = 0; _j < _n; ++_j) {{
+  for (int64_t _j = 0; _j < _n; ++_j) {{
     const first_State a = first_get(_s + _j, _pitch);
     ((A*)_pivot)[_j] = {passes.pivot};
   }}
 }}""")
     pivot = " const A pivot = ((const A*)_pivot)[_j];" if passes else ""
-    parts.append(f"""void {name}_finish(const void* _state, long _pitch, long _n, long n, const void* _pivot,
+    parts.append(f"""void {name}_finish(const void* _state, int64_t _pitch, int64_t _n, int64_t n, const void* _pivot,
     void* const* _p) {{
   const A* __restrict _s = (const A*)_state;
   {results.before}
-  for (long _j = 0; _j < _n; ++_j) {{
+  for (int64_t _j = 0; _j < _n; ++_j) {{
     const State a = get(_s + _j, _pitch);{pivot}
     {results.store("_j")}
   }}
@@ -190,9 +190,9 @@ def _rows(
     if passes:
         first = f"const first_State a = first_get(first_acc, {_LANES}); pivot = {passes.pivot};"
         row.append(f"A pivot; {{ {folds[0].row(arrays)} {first} }}")
-    return f"""void {name}_rows_{form}(void* const* _p, const long* _steps, long _rows, long n) {{
+    return f"""void {name}_rows_{form}(void* const* _p, const int64_t* _steps, int64_t _rows, int64_t n) {{
   {results.before}
-  for (long _r = 0; _r < _rows; ++_r) {{
+  for (int64_t _r = 0; _r < _rows; ++_r) {{
     {" ".join(row)}
     {folds[-1].row(arrays)}
     const State a = get(acc, {_LANES});

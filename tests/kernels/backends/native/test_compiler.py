@@ -4,11 +4,13 @@ Each case runs real processes, with an empty cache of their own.
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from helpers import run_script
 from native_helpers import (
@@ -27,7 +29,9 @@ from native_helpers import (
     wrapper,
 )
 
-from cunet.kernels.backends.native import compiler
+from cunet.kernels import KERNELS
+from cunet.kernels.backends import native
+from cunet.kernels.backends.native import compiler, elementwise, functions
 
 pytestmark = [pytest.mark.cpu_only, once]
 
@@ -116,7 +120,11 @@ def test_a_file_that_does_not_compile_leaves_its_work_to_numpy(tmp_path, home):
     """
     picky = wrapper(tmp_path / "g++", 'if grep -q "typedef float T" "$src"; then echo not this one >&2; exit 1; fi')
     done = run_script(code, {"CXX": picky, **home})
-    assert done.stderr.count("UserWarning: cunet: pool.cpp runs on NumPy") == done.stderr.count("UserWarning") == 1
+    assert (
+        done.stderr.count("UserWarning: cunet: function 'cunet_pool' runs on NumPy")
+        == done.stderr.count("UserWarning")
+        == 1
+    )
     assert "not this one" in done.stderr
     assert done.stdout == run_script(code, {"CUNET_NATIVE": "0"}).stdout
 
@@ -149,6 +157,47 @@ def test_a_compiler_that_hangs_later_is_not_asked_again(tmp_path, home):
     assert said(done) == said(run_script(TRAIN, {"CUNET_NATIVE": "0"}))
 
 
+#: Turns a library into one for another processor, by its header.
+FOREIGN = """
+"{compiler}" "$@" || exit 1
+if {unless}; then :; else printf '\\363' | dd of="$out" bs=1 seek=18 conv=notrunc 2>/dev/null; fi
+exit 0
+"""
+
+
+@needs_compiler
+@pytest.mark.skipif(sys.platform != "linux", reason="changes ELF's header")
+@pytest.mark.parametrize("unless", ["false", 'grep -q cunet_start "$src"'], ids=["always", "after the runtime"])
+def test_a_compiler_for_another_processor_is_warned_of_once(unless, tmp_path, home):
+    foreign = wrapper(tmp_path / "g++", FOREIGN.format(compiler=compiler.compiler(), unless=unless))
+    pooled = "\nF.max_pool2d(cunet.tensor(np.ones((1, 1, 4, 4), np.float32)), 2)\n"
+    done = run_script(TRAIN + pooled, {"CXX": foreign, **home})
+    assert done.stderr.count("UserWarning") == 1
+    assert foreign in done.stderr
+    assert "another kind of processor" in done.stderr
+    assert done.stdout == run_script(TRAIN, {"CUNET_NATIVE": "0"}).stdout
+
+
+@needs_compiler
+def test_a_text_that_cannot_be_loaded_does_not_end_compiling(home):
+    """Its own fault: it calls what is nowhere."""
+    declared = """y = x * nowhere(x)", preamble='extern "C" float nowhere(float);'"""
+    code = (
+        SMALL.replace('y = x * 3"', declared)
+        + """
+@elementwise("T x", "T y", "y = x + 1")
+def other(x):
+    return x + 2
+
+print(other(np.ones(1, np.float32)))
+"""
+    )
+    first, *message = said(run_script(code, home))
+    assert first == "result 2 warnings 1"
+    assert "undefined symbol: nowhere" in "\n".join(message)
+    assert message[-1] == "[2.]"
+
+
 @needs_compiler
 def test_ctrl_c_stops_the_compilers(tmp_path, home):
     slow = wrapper(
@@ -166,6 +215,58 @@ def test_the_name_that_the_compiler_is_called_by_stays(tmp_path, monkeypatch):
     monkeypatch.setenv("CXX", str(tmp_path / "clang++"))
     (tmp_path / "clang++").symlink_to(executable(tmp_path / "clang", ""))  # as clang++ is installed; and so does ccache
     assert compiler.compiler.__wrapped__() == str(tmp_path / "clang++")
+
+
+# -- either compiler
+
+both_compilers = pytest.mark.skipif(
+    not (shutil.which("g++") and shutil.which("clang++")), reason="g++ and clang++ are not both there"
+)
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", ["g++", "clang++"])
+def test_each_compiler_accepts_all_texts(name, tmp_path):
+    if shutil.which(name) is None:
+        pytest.skip(f"no {name}")
+    texts = [elementwise.runtime()]
+    for char in "fd":
+        wide = np.dtype(char)
+        kernels = [k for k in KERNELS.values() if k.native and elementwise.supported(k, wide)]
+        texts += [
+            native._text(elementwise.header(), kernels, wide),
+            *(functions._text(f, char) for f in functions.SOURCES),
+        ]
+    files = [tmp_path / f"{k}.cpp" for k in range(len(texts))]
+    for file, text in zip(files, texts, strict=True):
+        file.write_text(text)
+    done = subprocess.run([name, *compiler.FLAGS, "-fsyntax-only", *files], capture_output=True, text=True)
+    assert not done.returncode, done.stderr
+
+
+@needs_compiler
+@both_compilers
+def test_both_compilers_make_the_same_bits(home):
+    code = """
+        import hashlib
+        import numpy as np
+        import cunet
+        from cunet import functional as F, nn
+
+        cunet.random.manual_seed(3)
+        model = nn.Sequential(nn.Linear(20, 30), nn.BatchNorm1d(30), F.gelu, F.tanh, nn.Linear(30, 4))
+        optimizer = cunet.optim.AdamW(model.parameters(), lr=0.01)
+        rng = np.random.default_rng(0)
+        x, t = rng.normal(size=(64, 20)).astype(np.float32), rng.integers(0, 4, 64)
+        for _ in range(5):
+            loss = F.cross_entropy(model(cunet.tensor(x)), t)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        print(hashlib.sha256(b"".join(p.data.tobytes() for p in model.parameters())).hexdigest())
+    """
+    g, clang = (said(run_script(code, {"CXX": compiler, **home})) for compiler in ("g++", "clang++"))
+    assert g == clang
 
 
 # -- what a person at a terminal is told

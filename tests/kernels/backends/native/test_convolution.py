@@ -237,6 +237,23 @@ def test_the_number_of_threads_changes_nothing(case, dtype, rng, monkeypatch):
     assert all(r == results[0] for r in results)
 
 
+def test_the_width_of_vectors_changes_nothing(rng, monkeypatch):
+    """On another processor vectors are shorter, or longer; the order of sums is the same."""
+    cases = {**CASES, **{name: STRIPS[name] for name in ("rows", "layers")}}
+    arrays = {name: arrays_of(*case, np.float32, rng) for name, case in cases.items()}
+    made = library._text("cunet_convolve", "f")
+    monkeypatch.setattr(library, "SOURCES", {"cunet_convolve": library.SOURCES["cunet_convolve"]})
+    results = []
+    for width in (16, 32, 64):
+        text = f"{build.SLOW}#define CUNET_VECTOR_BYTES {width}\n{made}"
+        monkeypatch.setattr(library, "_text", lambda name, char, text=text: text)
+        monkeypatch.setattr(library, "_functions", {})
+        results.append({name: [a.tobytes() for a in compiled(*arrays[name], cases[name][0], cases[name][2])]
+                        for name in cases})  # fmt: skip
+    for name in cases:
+        assert results[0][name] == results[1][name] == results[2][name], name
+
+
 def seen(windows, at):
     """Return for which (tap, window) the element `at` = (d, h, w) is met, by counting."""
     marks = np.zeros((*windows.kernel, *windows.out), bool)
@@ -288,7 +305,7 @@ def test_code_that_does_not_compile_is_reported_once(rng, monkeypatch):
     monkeypatch.setattr(library, "_functions", {})
     monkeypatch.setattr(build, "compile_all", lambda texts: [build.CompileError("no such register")] * len(texts))
     x, w = Tensor(np.ones((1, 1, 4, 4), np.float32)), np.ones((1, 1, 3, 3), np.float32)
-    with pytest.warns(UserWarning, match=r"conv.cpp runs on NumPy(.|\n)*no such register"):
+    with pytest.warns(UserWarning, match=r"function 'cunet_convolve' runs on NumPy(.|\n)*no such register"):
         assert F.conv2d(x, w).data.tolist() == [[[[9, 9], [9, 9]]]]
     F.conv2d(x, w)
 

@@ -148,29 +148,16 @@ void run_part(const Step& step, const Job& whole, const ReductionJob& all, int64
   for (int64_t unit = 0; unit < fold.units; unit++) fold_unit(fold, unit);
 }
 
-}  // namespace
-
-extern "C" {
-
-int cunet_start(int64_t header) {
-  object_header = header;
-  fresh_pool();
-  return pthread_atfork(nullptr, nullptr, fresh_pool);
+// Nothing is thrown through C: what is missing is memory, which Python says.
+template <class Work> int guarded(const Work& work) {
+  try {
+    return work();
+  } catch (...) {
+    return kNoMemory;
+  }
 }
 
-// For other libraries: work(context, k) for k = 0 ... count - 1.
-void cunet_parallel(void (*work)(void*, int64_t), void* context, int64_t count, int threads) {
-  pool->run(work, context, count, threads);
-}
-
-// What is read of an array, for a comparison with what NumPy says.
-void cunet_probe(uint64_t object, int64_t* out) {
-  const Array& a = array_at(object);
-  out[0] = (int64_t)a.data, out[1] = a.ndim, out[2] = letter_of(a), out[3] = a.flags & (kContiguous | kAligned);
-  for (int k = 0; k < a.ndim; k++) out[4 + 2 * k] = a.shape[k], out[5 + 2 * k] = a.strides[k];
-}
-
-int cunet_run(const Call* call) {
+int run(const Call* call) {
   Job job;
   if (int problem = read_job(call, job)) return problem;
   if (job.total == 0) return kDone;
@@ -179,8 +166,7 @@ int cunet_run(const Call* call) {
   return kDone;
 }
 
-// Folds the axes [first, end) of `shape`. The outputs are contiguous, of the axes that stay.
-int cunet_reduce(const Call* call, const int64_t* shape, int first, int end) {
+int reduce(const Call* call, const int64_t* shape, int first, int end) {
   ReductionJob r;
   if (int problem = read_job(call, shape, r)) return problem;
   if (int problem = plan(r, first, end)) return problem;
@@ -190,9 +176,7 @@ int cunet_reduce(const Call* call, const int64_t* shape, int first, int end) {
   return kDone;
 }
 
-// Runs calls over the same first axis, of `length`: all of them on a block of it, then on the next. Blocks depend on
-// the shape alone. Nothing is run if one of them has a problem, or if there are no elements.
-int cunet_together(const Step* steps, int64_t count, int64_t length, int64_t size) {
+int together(const Step* steps, int64_t count, int64_t length, int64_t size) {
   if (length < 1 || size < 1) return kOtherShape;
   std::vector<Job> jobs(count);
   std::vector<ReductionJob> folds(count);
@@ -210,5 +194,42 @@ int cunet_together(const Step* steps, int64_t count, int64_t length, int64_t siz
       },
       (length + each - 1) / each, cost, int(steps[0].call->threads));
   return kDone;
+}
+
+}  // namespace
+
+// Those that return an int return a `Result`.
+extern "C" {
+
+int cunet_start(int64_t header) {
+  object_header = header;
+  return guarded([] { return fresh_pool(), pthread_atfork(nullptr, nullptr, fresh_pool); });
+}
+
+// For other libraries: work(context, k) for k = 0 ... count - 1.
+void cunet_parallel(void (*work)(void*, int64_t), void* context, int64_t count, int threads) {
+  pool->run(work, context, count, threads);
+}
+
+// What is read of an array, for a comparison with what NumPy says.
+void cunet_probe(uint64_t object, int64_t* out) {
+  const Array& a = array_at(object);
+  out[0] = (int64_t)a.data, out[1] = a.ndim, out[2] = letter_of(a), out[3] = a.flags & (kContiguous | kAligned);
+  for (int k = 0; k < a.ndim; k++) out[4 + 2 * k] = a.shape[k], out[5 + 2 * k] = a.strides[k];
+}
+
+int cunet_run(const Call* call) {
+  return guarded([=] { return run(call); });
+}
+
+// Folds the axes [first, end) of `shape`. The outputs are contiguous, of the axes that stay.
+int cunet_reduce(const Call* call, const int64_t* shape, int first, int end) {
+  return guarded([=] { return reduce(call, shape, first, end); });
+}
+
+// Runs calls over the same first axis, of `length`: all of them on a block of it, then on the next. Blocks depend on
+// the shape alone. Nothing is run if one of them has a problem, or if there are no elements.
+int cunet_together(const Step* steps, int64_t count, int64_t length, int64_t size) {
+  return guarded([=] { return together(steps, count, length, size); });
 }
 }

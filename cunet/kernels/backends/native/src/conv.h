@@ -1,7 +1,6 @@
 // The inner loops of convolution, for one dtype T: products of rows that are shifted runs of an image.
 //
 // Sums run over the taps (or windows) in one order, whatever their place in a vector or a tile.
-#pragma once
 #include <stdint.h>
 #include <string.h>
 
@@ -14,7 +13,9 @@
 
 namespace {
 
-#if defined(__AVX512F__)
+#if defined(CUNET_VECTOR_BYTES)  // for tests: as on another processor
+const int kBytes = CUNET_VECTOR_BYTES;
+#elif defined(__AVX512F__)
 const int kBytes = 64;
 #elif defined(__AVX__)
 const int kBytes = 32;
@@ -22,6 +23,8 @@ const int kBytes = 32;
 const int kBytes = 16;
 #endif
 const int kLanes = kBytes / sizeof(T);
+// Sums over windows that lie in lanes are of this many vectors, so that their order is that of any processor.
+const int kWideBytes = 64, kWideLanes = kWideBytes / sizeof(T), kWide = kWideBytes / kBytes;
 typedef T Vec __attribute__((vector_size(kBytes)));
 typedef T Loose __attribute__((vector_size(kBytes), aligned(sizeof(T)), may_alias));  // anywhere in memory
 typedef decltype(Vec() < Vec()) Mask;
@@ -29,10 +32,10 @@ typedef decltype(Vec() < Vec()) Mask;
 
 CUNET_ALWAYS Vec load(const T* from) { return *(const Loose*)from; }
 CUNET_ALWAYS Vec splat(T value) { return value - Vec(); }  // x - 0 is x, for -0 too
-CUNET_ALWAYS T total(Vec v) {
-  T lanes[kLanes];
-  memcpy(lanes, &v, sizeof v);
-  for (int n = kLanes / 2; n; n /= 2)
+CUNET_ALWAYS T total(const T* wide) {
+  T lanes[kWideLanes];
+  memcpy(lanes, wide, sizeof lanes);
+  for (int n = kWideLanes / 2; n; n /= 2)
     for (int k = 0; k < n; k++) lanes[k] += lanes[k + n];
   return lanes[0];
 }
@@ -89,15 +92,18 @@ template <int N> void add_up(const T* gy, int64_t count, T* to) {
   for (int v = 0; v < N; v++) *(Loose*)(to + v * kLanes) += sums[v];
 }
 
-// to[k] += products of image[offsets[k] + at[v]] with gy[v], lane by lane, where the masks say that there is a window.
+// to[k] += products of image[offsets[k] + at[v]] with gy[v], lane by lane, where the masks say that there is a window;
+// each v stands for kWide vectors.
 template <int K>
 void correlate(const T* image, const int64_t* offsets, const int64_t* at, int64_t count, const Mask* masks,
                const Vec* gy, T* to, int wanted) {
-  Vec sums[K] = {};
-  for (int64_t v = 0; v < count; v++)
+  Vec sums[K][kWide] = {};
+  for (int64_t v = 0; v < count; v++, masks += kWide, gy += kWide)
     for (int k = 0; k < K; k++)
-      sums[k] += gy[v] * (Vec)(masks[v] & (Mask)load(image + at[v] + offsets[k]));
-  for (int k = 0; k < wanted; k++) *(Loose*)(to + k * kLanes) += sums[k];
+      for (int w = 0; w < kWide; w++)
+        sums[k][w] += gy[w] * (Vec)(masks[w] & (Mask)load(image + at[v] + offsets[k] + w * kLanes));
+  for (int k = 0; k < wanted; k++)
+    for (int w = 0; w < kWide; w++) *(Loose*)(to + k * kWideLanes + w * kLanes) += sums[k][w];
 }
 
 // Lays the gradient of `wide` channels out next to each other for each of `n` windows from `begin` on.

@@ -90,6 +90,7 @@ void plan(Job& job) {
   job.middle = last ? job.shape[last - 1] : 1;
   job.short_rows = last && job.inner < tuning::kShortRow;
   const bool buffered = choose_body(job);
+  if (buffered) buffer(0);  // now, when nothing is changed yet
   int64_t limit = buffered || job.short_rows ? tuning::kBufferElements : tuning::kUnitElements;
   if (limit * job.weight > tuning::kWorthSharing) limit = tuning::kWorthSharing / job.weight + 1;
   if (job.short_rows) {  // over all rows

@@ -45,16 +45,20 @@ template <class To, class From> CUNET_INLINE To bits(From from) {
   return to;
 }
 
-// a * b + c, fused where the processor does it; the exact remainder of a product is `fma`'s, everywhere.
+// a * b + c, fused where the processor does it; the exact remainder of a product is `fma`'s, everywhere. Not what
+// __FP_FAST_FMA says: clang++ defines it for no processor.
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__FP_FAST_FMAF)
+#define CUNET_FUSES
+#endif
 CUNET_INLINE float mad(float a, float b, float c) {
-#ifdef __FP_FAST_FMAF
+#ifdef CUNET_FUSES
   return __builtin_fmaf(a, b, c);
 #else
   return a * b + c;
 #endif
 }
 CUNET_INLINE double mad(double a, double b, double c) {
-#ifdef __FP_FAST_FMA
+#ifdef CUNET_FUSES
   return __builtin_fma(a, b, c);
 #else
   return a * b + c;

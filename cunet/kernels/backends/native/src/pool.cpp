@@ -250,7 +250,7 @@ void plane(const Shape& p, int64_t k) {
 
 }  // namespace
 
-// Returns 0, or 1 if there is not enough memory.
+// Returns 0, or 4 if there is not enough memory: as the runtime does.
 extern "C" int cunet_pool(const Pool* call) {
   try {
     const Shape shape(*call);
@@ -266,8 +266,8 @@ extern "C" int cunet_pool(const Pool* call) {
           for (int64_t k = unit * j.each; k < end; k++) plane(*j.shape, k);
         },
         &job, (call->planes + each - 1) / each, int(call->threads));
-  } catch (const std::bad_alloc&) {
-    return 1;
+  } catch (...) {
+    return 4;
   }
   return 0;
 }

@@ -114,18 +114,7 @@ void run_product(void* context, int64_t k) {
   }
 }
 
-}  // namespace
-
-extern "C" {
-
-int cunet_blas(void* gemm32, void* gemm64, void* get, void* set) {
-  blas = {(Gemm32)gemm32, (Gemm64)gemm64, (int (*)())get, (void (*)(int))set};
-  held = new Held;
-  return pthread_atfork(before_fork, after_fork, nobody_holds);
-}
-
-// z = x @ y for matrices of one dtype, float32 or float64.
-int cunet_product(uint64_t x, uint64_t y, uint64_t z, int threads) {
+int multiply(uint64_t x, uint64_t y, uint64_t z, int threads) {
   Product p;
   p.letter = letter_of(array_at(z));
   if ((p.letter != 'f' && p.letter != 'd') || letter_of(array_at(x)) != p.letter || letter_of(array_at(y)) != p.letter)
@@ -146,5 +135,22 @@ int cunet_product(uint64_t x, uint64_t y, uint64_t z, int threads) {
   p.each = ((length + parts - 1) / parts + grain - 1) / grain * grain;
   pool->run(run_product, &p, (length + p.each - 1) / p.each, threads);
   return kDone;
+}
+
+}  // namespace
+
+extern "C" {
+
+int cunet_blas(void* gemm32, void* gemm64, void* get, void* set) {
+  blas = {(Gemm32)gemm32, (Gemm64)gemm64, (int (*)())get, (void (*)(int))set};
+  return guarded([] {
+    held = new Held;
+    return pthread_atfork(before_fork, after_fork, nobody_holds);
+  });
+}
+
+// z = x @ y for matrices of one dtype, float32 or float64.
+int cunet_product(uint64_t x, uint64_t y, uint64_t z, int threads) {
+  return guarded([=] { return multiply(x, y, z, threads); });
 }
 }

@@ -80,12 +80,16 @@ void run_rows(void* context, int64_t k) {
   }
 }
 
-}  // namespace
-
-extern "C" void cunet_recur(const Recurrence* r) {
+int recur(const Recurrence* r) {
   const OneBlasThread alone;
-  const int64_t halves = (r->batch + 1) / 2;
-  const int64_t most = tuning::kSequences;
+  const int64_t halves = (r->batch + 1) / 2, most = tuning::kSequences;
   RowShare rows = {r, halves >= most ? most : halves >= tuning::kFewestSequences ? halves : r->batch};
   pool->run(run_rows, &rows, (r->batch + rows.each - 1) / rows.each, r->threads);
+  return kDone;
+}
+
+}  // namespace
+
+extern "C" int cunet_recur(const Recurrence* r) {
+  return guarded([=] { return recur(r); });
 }

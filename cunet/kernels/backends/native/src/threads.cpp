@@ -1,5 +1,8 @@
 // Threads that share units of work. Which thread computes a unit changes nothing in its result.
 //
+// A unit may find no memory (std::bad_alloc) before it has changed anything that it reads. A thread of ours then stops,
+// and who called runs that unit again: it has what it needs beforehand, or ends with the exception.
+//
 // The texts of the runtime follow each other in one library: this one, arrays, copies, elementwise, reduction, calls,
 // products, recurrence; tuning.h stands before them.
 #include <pthread.h>
@@ -10,6 +13,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -28,13 +32,22 @@ class Threads {
       return;
     }
     hand_out(work, context, count, threads);
-    drain();
+    std::exception_ptr problem;
+    try {
+      drain();
+    } catch (...) {
+      problem = std::current_exception();
+      next_ = count;
+    }
     std::unique_lock<std::mutex> lock(mutex_);
     wanted_ = 0;  // who has not woken up by now is not waited for
     lock.unlock();
     spin([this] { return active_ == 0; });
     lock.lock();
     done_.wait(lock, [this] { return active_ == 0; });
+    lock.unlock();
+    if (problem) std::rethrow_exception(problem);
+    for (int64_t k : failed_) work(context, k);
   }
 
  private:
@@ -44,12 +57,14 @@ class Threads {
       std::lock_guard<std::mutex> lock(mutex_);
       while (helpers_ < threads - 1) {
         try {
+          failed_.reserve(helpers_ + 1);
           std::thread(&Threads::help, this, helpers_, generation_.load()).detach();
         } catch (...) {  // no more threads can be had: those there are do it
           break;
         }
         helpers_++;
       }
+      failed_.clear();
       work_ = work, context_ = context, count_ = count, next_ = 0;
       wanted_ = threads - 1 < helpers_ ? threads - 1 : helpers_;
       generation_++;
@@ -59,6 +74,16 @@ class Threads {
   }
   void drain() {
     for (int64_t k; (k = next_.fetch_add(1)) < count_;) work_(context_, k);
+  }
+  // In a thread of ours: what fails is left to who called.
+  void drain_or_leave() {
+    int64_t k = 0;
+    try {
+      while ((k = next_.fetch_add(1)) < count_) work_(context_, k);
+    } catch (...) {
+      std::lock_guard<std::mutex> lock(mutex_);
+      failed_.push_back(k);  // there is room for one of each thread
+    }
   }
   // Looks again and again for a little while: to sleep and to be woken takes longer than what a small net leaves free.
   template <class Test> static void spin(Test there) {
@@ -85,7 +110,7 @@ class Threads {
         if (number >= wanted_) continue;
         active_++;
       }
-      drain();
+      drain_or_leave();
       std::lock_guard<std::mutex> lock(mutex_);
       if (--active_ == 0) done_.notify_one();
     }
@@ -95,6 +120,7 @@ class Threads {
   void (*work_)(void*, int64_t) = nullptr;
   void* context_ = nullptr;
   int64_t count_ = 0;
+  std::vector<int64_t> failed_;
   std::atomic<int64_t> generation_{0}, next_{0};
   std::atomic<int> active_{0};
   int helpers_ = 0, wanted_ = 0, sleepers_ = 0;

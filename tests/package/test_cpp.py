@@ -1,4 +1,4 @@
-"""No long C++ files, no long functions in them."""
+"""C++ files: none is long, nor has long functions; numbers have the width that they are thought to have."""
 
 import re
 
@@ -56,3 +56,11 @@ def test_no_cpp_is_longer_than_300_lines_nor_a_function_than_40(path):
     assert text.count("\n") <= 300
     assert max(map(len, text.splitlines())) <= 120
     assert not [name for name, lines in cpp_functions(text) if lines > 40]
+
+
+def test_numbers_of_64_bits_are_named_so():
+    """What a ``long`` is depends on the system; CUDA's texts name ``long long``, which math.h has to know."""
+    found = [p.name for p in CPP if re.search(r"(?<!long )\blong\b(?! long)", re.sub(r"//.*", "", p.read_text()))]
+    assert found == []
+    sources = (ROOT / "cunet").rglob("*.py")
+    assert [p.name for p in sources if re.search(r"c_u?long\b", p.read_text(encoding="utf-8"))] == []
