@@ -57,8 +57,8 @@ def pytest_report_header(config):
 def pytest_collection_modifyitems(config, items):
     device, reason = config.getoption("device"), config.stash[skip_all]
     for item in items:
-        if " at 0x" in item.nodeid:  # another name in every process, and with it another seed
-            raise pytest.UsageError(f"{item.nodeid}: a test's name may not hold an address; give ids=")
+        if " at 0x" in item.nodeid or "\\x" in item.nodeid:  # another name in every process, and with it another seed
+            raise pytest.UsageError(f"{item.nodeid}: a test's name may hold neither an address nor bytes; give ids=")
         if reason:
             item.add_marker(pytest.mark.skip(reason=reason))
         elif device != "cpu" and item.get_closest_marker("cpu_only"):

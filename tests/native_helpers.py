@@ -101,4 +101,14 @@ def alive(pid):
 
 
 IMPORT_NATIVE = "from cunet.kernels.backends.native import native\n"
+
+
+def gone(pids):
+    """Return whether these processes end, which takes a busy machine a moment after they were killed."""
+    pids, end = list(pids), time.monotonic() + 30
+    while any(map(alive, pids)) and time.monotonic() < end:
+        time.sleep(0.01)
+    return not any(map(alive, pids))
+
+
 IMPORT_BUILD = "from cunet.kernels.backends.native import compiler as build\n"

@@ -215,6 +215,7 @@ def test_edge(case, x, value, slope, dtype, dev):
         assert_ulp(leaf.grad, [slope], dtype, case.grad_ulp + slack)
 
 
+@pytest.mark.layouts
 @wide_floats
 @pytest.mark.parametrize("shape", [(), (0,), (0, 3), (1, 2, 1, 3)], ids=str)
 @every_elementwise_case
@@ -249,6 +250,7 @@ def read_only(a):
     return a
 
 
+@pytest.mark.layouts
 @pytest.mark.parametrize("layout", ["transposed", "strided", "reversed", "read-only"])
 @every_case
 def test_any_layout(case, layout, rng, dev):

@@ -5,13 +5,15 @@ import math
 import ml_dtypes
 import numpy as np
 import pytest
-from cupy.cuda.compiler import CompileException  # noqa: E402
 
 import sim
 from cunet import kernels
-from sim.state import block, options, stats  # noqa: E402
 
 cp = sim.namespace_or_skip()
+
+from cupy.cuda.compiler import CompileException  # noqa: E402
+
+from sim.state import block, options, stats  # noqa: E402
 
 FLOATS = [np.float16, ml_dtypes.bfloat16, np.float32, np.float64]
 TOLERANCE = {"float16": 1e-3, "bfloat16": 8e-3, "float32": 1e-6, "float64": 1e-14}
