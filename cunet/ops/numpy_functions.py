@@ -110,8 +110,8 @@ def array_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: d
     static = {} if method == "__call__" else {"axis": kwargs.get("axis", 0)}
     if kwargs.get("keepdims") and method == "reduce":
         static["keepdims"] = True
-    for key in given.keys() - static.keys() - {"keepdims"}:
-        return _values(name, call, inputs, kwargs, f"the op of that name takes no {key}=")
+    if others := sorted(given.keys() - static.keys() - {"keepdims"}):
+        return _values(name, call, inputs, kwargs, f"the op of that name takes no {others[0]}=")
     if dtype is not None:
         inputs = tuple(array.astype(x, dtype) if isinstance(x, Tensor) or is_array(x) else x for x in inputs)
     return own(*inputs, **static)

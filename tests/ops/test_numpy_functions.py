@@ -23,6 +23,8 @@ SAME = {
     "add.reduce": lambda x, b: np.add.reduce(x),
     "add.reduce over all": lambda x, b: np.add.reduce(x, axis=None),
     "add.reduce kept": lambda x, b: np.add.reduce(x, axis=1, keepdims=True),
+    "add.reduce by position": lambda x, b: np.add.reduce(x, 1),
+    "add everywhere": lambda x, b: np.add(x, b, where=True),
     "amax": lambda x, b: np.amax(x, 0),
     "arcsinh": lambda x, b: np.arcsinh(x),
     "broadcast_to": lambda x, b: np.broadcast_to(x, (2, 3, 2)),
