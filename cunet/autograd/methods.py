@@ -9,6 +9,7 @@ import numpy as np
 
 from ..device import Device, asnumpy, device_of
 from .operators import Operators, TensorT, ops
+from .tape import is_recording
 
 Axis = int | tuple[int, ...] | None
 
@@ -89,9 +90,14 @@ class ArrayMethods(Operators[TensorT]):
         )
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        """Let NumPy read a tensor on the CPU; one on the GPU must be fetched with `numpy()`."""
+        """Let NumPy read a tensor on the CPU, unless its gradient would be lost."""
         if self.device != "cpu":
             raise TypeError("a Tensor on the GPU is not converted silently; use .numpy()")
+        if self.requires_grad and is_recording():
+            raise TypeError(
+                "a NumPy array of this Tensor would lose its gradient; join Tensors with cunet.stack or "
+                "cunet.concatenate, and where values alone are meant use .detach() or .numpy()"
+            )
         return np.array(self._data, dtype=dtype, copy=copy)
 
     def __repr__(self) -> str:

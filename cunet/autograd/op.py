@@ -77,10 +77,14 @@ def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
 
     @functools.wraps(fn)
     def apply(*args: Any, **static: Any) -> Any:
-        if len(args) > count or (static and not named.isdisjoint(static)):
-            args, static = parameters.bind(args, static)
-        if static and not STATIC.issuperset(map(type, static.values())):
-            static = _fit_static(name, static)
+        if static and not named.isdisjoint(static):
+            args = parameters.by_name(args, static)
+        elif len(args) > count:
+            args, static = parameters.by_position(args, static)
+        for value in static.values():
+            if type(value) not in STATIC:
+                static = _fit_static(name, static)
+                break
         inputs: list[Any] = []
         parents: list[Any] = []  # for each input the node that made it, or itself if it is a leaf
         needed = loose = False
@@ -161,16 +165,11 @@ class _Parameters:
         self.defaults = dict(zip(positional[len(positional) - len(defaults) :], defaults, strict=True))
         self.most = sys.maxsize if code.co_flags & inspect.CO_VARARGS else count  # arrays that can be given
 
-    def bind(self, args: tuple[Any, ...], static: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Move arrays that were given by name to their positions, and give static arguments by position a name."""
-        extra = args[self.most :]
-        bound = list(args[: self.most])
-        if len(extra) > len(self.static):
-            raise TypeError(
-                f"{self.name}() takes {len(extra) - len(self.static)} positional arguments fewer than were given"
-            )
+    def by_name(self, args: tuple[Any, ...], static: dict[str, Any]) -> tuple[Any, ...]:
+        """Move arrays that were given by name from `static` to their positions."""
+        bound = list(args)
         for i, key in enumerate(self.arrays):
-            if i < len(bound):
+            if i < len(args):
                 if key in static:
                     raise TypeError(f"{self.name}() got multiple values for argument {key!r}")
             elif key in static:
@@ -179,10 +178,18 @@ class _Parameters:
                 bound.append(self.defaults[key])
             else:
                 raise TypeError(f"{self.name}() missing required argument {key!r}")
+        return tuple(bound)
+
+    def by_position(self, args: tuple[Any, ...], static: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Give static arguments that follow the arrays their names."""
+        extra = args[self.most :]
+        if len(extra) > len(self.static):
+            few = len(extra) - len(self.static)
+            raise TypeError(f"{self.name}() takes {few} positional arguments fewer than were given")
         given = dict(zip(self.static, extra, strict=False))
         if not given.keys().isdisjoint(static):
             raise TypeError(f"{self.name}() got multiple values for {', '.join(sorted(given.keys() & static.keys()))}")
-        return tuple(bound), given | static
+        return args[: self.most], given | static
 
 
 def _recorded(y: Any, node: Node) -> Any:
@@ -193,13 +200,11 @@ def _recorded(y: Any, node: Node) -> Any:
             leaf.index = i
             parts.append(_recorded(part, leaf))
         return tuple(parts)
-    out = wrap(y)
-    if is_floating(y.dtype):
-        out._requires_grad = True
-        out._node = node
-    elif y.dtype.kind == "c":
+    if y.dtype.kind == "f" or is_floating(y.dtype):
+        return wrap(y, node)
+    if y.dtype.kind == "c":
         raise TypeError(
             f"{node.name}: the result is complex and would lose its gradient, which only real numbers have here; "
             "compute the real and the imaginary part apart"
         )
-    return out
+    return wrap(y)

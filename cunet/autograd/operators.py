@@ -10,6 +10,8 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, Generic, TypeVar
 
+import numpy as np
+
 from ..device import Array
 
 TensorT = TypeVar("TensorT")
@@ -32,10 +34,16 @@ class Operators(Generic[TensorT]):
     """Arithmetic gives a `TensorT`, which is Tensor; comparisons give plain arrays of bools."""
 
     __slots__ = ()
-    __array_ufunc__ = None  # NumPy and CuPy then leave `array + tensor` to us
-    __array_priority__ = 1000
     __hash__ = object.__hash__  # by identity: tensors are keys of optimiser state
     _data: Array
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """Run the op of that name for ``np.exp(x)`` and ``array + x``; see `cunet.ops.numpy_functions`."""
+        return ops.array_ufunc(ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
+        """Run the op of that name for ``np.sum(x)``; see `cunet.ops.numpy_functions`."""
+        return ops.array_function(function, args, kwargs)
 
     def __add__(self, other: Any) -> TensorT:
         """See `cunet.add`."""

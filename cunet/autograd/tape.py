@@ -128,20 +128,9 @@ def is_recording() -> bool:
 class Leaf(Protocol):
     """What the tape sees of a tensor that no recorded op made."""
 
+    _data: Array
     _grad: Array | None
     _modified: int  # reading of the clock at the last change in place
-
-    @property
-    def data(self) -> Array:
-        """The values."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Lengths of the axes of `data`."""
-
-    @property
-    def dtype(self) -> np.dtype:
-        """Type of the elements of `data`."""
 
 
 class Node:
@@ -191,7 +180,7 @@ def backpropagate(root: Node, seed: Array, retain_graph: bool) -> dict[int, tupl
                 else:
                     if parent._modified > node.order:
                         raise RuntimeError(
-                            f"backward: a tensor of shape {parent.data.shape} was modified in place (by an optimiser "
+                            f"backward: a tensor of shape {parent._data.shape} was modified in place (by an optimiser "
                             f"step?) after {node.name!r} used it; run backward before the step"
                         )
                     seen = leaves.get(id(parent))
@@ -240,8 +229,9 @@ def _contributions(node: Node, gy: Any) -> list[tuple[Any, Any]]:
                 continue
             if callable(g):
                 g = g()
-            if type(g) is not np.ndarray or g.shape != parent.shape or g.dtype != parent.dtype:
-                g = _fit(g, parent.shape, parent.dtype, node.name)
+            wanted = parent if isinstance(parent, Node) else parent._data
+            if type(g) is not np.ndarray or g.shape != wanted.shape or g.dtype != wanted.dtype:
+                g = _fit(g, wanted.shape, wanted.dtype, node.name)
             found.append((parent, g))
     except Exception as error:
         clearer = clearer_error(f"{node.name} (backward)", error)

@@ -189,11 +189,12 @@ def has_dtype(data: Any) -> bool:
     return isinstance(data, (np.ndarray, np.generic, Tensor))
 
 
-def wrap(data: Array) -> Tensor:
-    """Make a Tensor without history of an array, quickly."""
+def wrap(data: Array, node: Node | None = None) -> Tensor:
+    """Make a Tensor of an array, quickly; with the node of the op that made it, if that was recorded."""
     out = object.__new__(Tensor)
     out._data = data
-    out._requires_grad = False
-    out._node = out._grad = None
+    out._node = node
+    out._requires_grad = node is not None
+    out._grad = None
     out._modified = 0
     return out

@@ -4,11 +4,13 @@ Operators and methods of Tensor run these, and no others, whatever ops of the sa
 """
 
 from ..autograd.operators import bind
-from . import array, linalg, logsumexp, math, reduce
+from . import array, linalg, logsumexp, math, numpy_functions, reduce
 
 bind(
     abs=math.abs,
     add=math.add,
+    array_function=numpy_functions.array_function,
+    array_ufunc=numpy_functions.array_ufunc,
     astype=array.astype,
     clip=math.clip,
     cos=math.cos,

@@ -213,7 +213,7 @@ def test_targets_take_the_dtype_of_predictions(dev):
             assert (gx == g).all()
 
 
-def test_no_gradient_for_labels_and_weights(dev):
+def test_weights_that_want_a_gradient_are_refused(dev):
     x = Tensor(dev(np.zeros((2, 3)), np.float32), requires_grad=True)
     w = Tensor(dev(np.ones(3), np.float32), requires_grad=True)
     with pytest.raises(TypeError, match=r"cross_entropy: weight gets no gradient.*weight.detach\(\)"):

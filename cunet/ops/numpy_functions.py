@@ -1,0 +1,147 @@
+"""NumPy's functions on Tensors: each runs the op of its name, so that code written for arrays differentiates.
+
+Where there is no such op, or it does not take a keyword, NumPy computes on the arrays of the Tensors and gives an
+array; while a gradient is recorded, which that array would not have, it is refused. What has no gradient to lose
+(comparisons, shapes, indices, rounding) gives an array always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..autograd.tape import is_recording
+from ..autograd.tensor import Tensor
+from ..device import is_array
+from . import array, linalg, math, reduce
+from .numpy_signatures import Unsupported, arrays_of, has_op, run_op
+
+Function = Callable[..., Any]
+
+UFUNCS: dict[np.ufunc, Function] = {
+    np.absolute: math.abs,
+    np.add: math.add,
+    np.arccos: math.arccos,
+    np.arccosh: math.arccosh,
+    np.arcsin: math.arcsin,
+    np.arcsinh: math.arcsinh,
+    np.arctan: math.arctan,
+    np.arctanh: math.arctanh,
+    np.cos: math.cos,
+    np.cosh: math.cosh,
+    np.divide: math.divide,
+    np.exp: math.exp,
+    np.exp2: math.exp2,
+    np.expm1: math.expm1,
+    np.fabs: math.abs,
+    np.log: math.log,
+    np.log10: math.log10,
+    np.log1p: math.log1p,
+    np.log2: math.log2,
+    np.matmul: linalg.matmul,
+    np.maximum: math.maximum,
+    np.minimum: math.minimum,
+    np.multiply: math.multiply,
+    np.negative: math.negative,
+    np.power: math.power,
+    np.reciprocal: math.reciprocal,
+    np.sin: math.sin,
+    np.sinh: math.sinh,
+    np.sqrt: math.sqrt,
+    np.square: math.square,
+    np.subtract: math.subtract,
+    np.tan: math.tan,
+    np.tanh: math.tanh,
+}
+
+#: What a method of a ufunc computes; its axis is the first if none is given.
+METHODS: dict[tuple[np.ufunc, str], Function] = {
+    (np.add, "reduce"): reduce.sum,
+    (np.add, "accumulate"): reduce.cumsum,
+    (np.multiply, "reduce"): reduce.prod,
+    (np.maximum, "reduce"): reduce.max,
+    (np.minimum, "reduce"): reduce.min,
+}
+
+# Their derivative is 0 almost everywhere, or they give no numbers.
+_CONSTANT_UFUNCS = (
+    "ceil equal floor floor_divide greater greater_equal isfinite isinf isnan less less_equal logical_and logical_not "
+    "logical_or logical_xor not_equal rint sign signbit trunc"
+)
+_CONSTANT_FUNCTIONS = (
+    "all allclose any argmax argmin argpartition argsort argwhere around array2string array_equal array_equiv "
+    "array_repr array_str can_cast count_nonzero empty_like fix flatnonzero iscomplex iscomplexobj isclose isin isreal "
+    "isrealobj may_share_memory min_scalar_type ndim nonzero ones_like result_type round searchsorted shape "
+    "shares_memory size zeros_like"
+)
+CONSTANT = {getattr(np, name) for name in f"{_CONSTANT_UFUNCS} {_CONSTANT_FUNCTIONS}".split()}
+
+#: What to write instead of functions that have no op.
+INSTEAD = {
+    "np.append": "use cunet.concatenate",
+    "np.average": "use cunet.mean, or a sum of products",
+    "np.copy": "x * 1 is a copy",
+    "np.diff": "use x[1:] - x[:-1]",
+    "np.fmax": "use cunet.maximum",
+    "np.fmin": "use cunet.minimum",
+    "np.linalg.norm": "use cunet.sqrt(cunet.sum(x * x))",
+    "np.ptp": "use cunet.max(x) - cunet.min(x)",
+    "np.roll": "use cunet.concatenate([x[-n:], x[:-n]])",
+    "np.sort": "use x[np.argsort(x)]",
+    "np.trace": "use cunet.diagonal(x).sum()",
+}
+
+
+def array_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Do what `Tensor.__array_ufunc__` promises."""
+    name = f"np.{ufunc.__name__}" + (f".{method}" if method != "__call__" else "")
+    if any(isinstance(out, Tensor) for out in kwargs.get("out") or ()):
+        raise TypeError(f"{name}: out must be an array, got a Tensor; assign the result, or write into its .data")
+    call = ufunc if method == "__call__" else getattr(ufunc, method)
+    if ufunc in CONSTANT:
+        return call(*arrays_of(inputs), **kwargs)
+    own = UFUNCS.get(ufunc) if method == "__call__" else METHODS.get((ufunc, method))
+    if own is None:
+        return _values(name, call, inputs, kwargs, INSTEAD.get(name, "cunet has no op of that name"))
+    given = {key: value for key, value in kwargs.items() if value is not None and value is not True}
+    dtype = given.pop("dtype", None)
+    static = {} if method == "__call__" else {"axis": kwargs.get("axis", 0)}
+    if kwargs.get("keepdims") and method == "reduce":
+        static["keepdims"] = True
+    if others := sorted(given.keys() - static.keys() - {"keepdims"}):
+        return _values(name, call, inputs, kwargs, f"the op of that name takes no {others[0]}=")
+    if dtype is not None:
+        inputs = tuple(array.astype(x, dtype) if isinstance(x, Tensor) or is_array(x) else x for x in inputs)
+    return own(*inputs, **static)
+
+
+def array_function(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Do what `Tensor.__array_function__` promises."""
+    name = f"np{function.__module__.removeprefix('numpy')}.{function.__name__}"
+    if function in CONSTANT:
+        return function(*arrays_of(args), **arrays_of(kwargs))
+    if not has_op(function):
+        return _values(name, function, args, kwargs, INSTEAD.get(name, "cunet has no op of that name"))
+    try:
+        return run_op(function, args, kwargs)
+    except Unsupported as argument:
+        return _values(name, function, args, kwargs, f"the op of that name takes no {argument}")
+
+
+def _values(name: str, function: Function, args: Any, kwargs: Any, instead: str) -> Any:
+    """Run NumPy's own function on the arrays of Tensors, unless a gradient would be lost."""
+    if is_recording() and (_wants_gradient(args) or _wants_gradient(kwargs)):
+        raise TypeError(
+            f"{name} would lose the gradient of a Tensor: {instead}; where values alone are meant give it x.detach()"
+        )
+    return function(*arrays_of(args), **arrays_of(kwargs))
+
+
+def _wants_gradient(tree: Any) -> bool:
+    if isinstance(tree, Tensor):
+        return tree.requires_grad
+    if isinstance(tree, Mapping):
+        return any(map(_wants_gradient, tree.values()))
+    return isinstance(tree, (list, tuple)) and any(map(_wants_gradient, tree))
