@@ -30,12 +30,14 @@ class _Kernel(ctypes.Structure):
 
 
 def addresses(library: Any, kernel: Definition, wide: np.dtype, names: Sequence[str]) -> Any:
+    """Return where the functions of a kernel are, 0 for those that it lacks."""
     functions = [getattr(library, f"{text.symbol(kernel, wide)}_{name}", None) for name in names]
     found = [None if f is None else ctypes.cast(f, ctypes.c_void_p).value for f in functions]
     return (ctypes.c_void_p * len(names))(*found)
 
 
 def flags(values: Sequence[Any]) -> Any:
+    """Return a byte for each operand."""
     return Bytes(*(bool(v) for v in values))
 
 
