@@ -102,6 +102,8 @@ def is_array(x: object) -> bool:
 
 def array_module(*xs: object) -> Any:
     """Return the namespace of the arrays among `xs`: CuPy if any is on the GPU, else NumPy."""
+    if _gpu is None or (_gpu is _UNKNOWN and "cupy" not in sys.modules):
+        return np
     for x in xs:
         if type(x) is not np.ndarray and is_gpu_array(x):
             return gpu()

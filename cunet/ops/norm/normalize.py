@@ -6,7 +6,6 @@ An input is viewed so that the values which share a mean, and those which share 
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -56,11 +55,11 @@ def normalize_groups(
 
     def backward(gy: Array) -> tuple[Any, Any, Any]:
         trained = weight is not None or bias is not None
-        back = functools.cache(lambda: Backward(gy.reshape(groups.shape), saved, groups, centred, trained))
+        back = Backward(gy.reshape(groups.shape), saved, groups, centred, trained)
         return (
-            lambda: back().for_x().reshape(x.shape),
-            None if weight is None else lambda: back().for_weight().reshape(weight.shape),
-            None if bias is None else lambda: back().for_bias().reshape(bias.shape),
+            lambda: back.for_x().reshape(x.shape),
+            None if weight is None else lambda: back.for_weight().reshape(weight.shape),
+            None if bias is None else lambda: back.for_bias().reshape(bias.shape),
         )
 
     return Normalized(normed.y.reshape(x.shape), normed.mean, normed.var, backward)

@@ -117,40 +117,31 @@ class ElementwiseLauncher(Launcher):
         outs = packed[1]
         return outs[0] if len(outs) == 1 else tuple(outs)
 
-    def slots(self, args: Sequence[Any], shape: tuple[int, ...]) -> tuple[list[Any], int, bool] | None:
-        """Return what a call hands over for its inputs, which of that are objects, and whether all are of `shape`."""
+    def pack(self, *args: Any, shape: tuple[int, ...] | None = None, total: int = 0) -> Packed | None:
+        """Return the call for the runtime and the outputs, yet to be filled; None where NumPy has to do it.
+
+        Outputs have the `shape` that is given, for `total` indices, or that of the arguments.
+        """
+        lead = args[self.lead]
+        lead_shape = lead.shape
         slots: list[Any] = []
         mask, alike = 0, self.alike
         for a, letter, bit in zip(args, self.letters, BITS, strict=False):
             if type(a) is np.ndarray:
                 slots.append(id(a))
                 mask |= bit
-                if a.shape != shape:
+                if a.shape != lead_shape:
                     alike = False
-            elif type(a) is float and letter in "fd":
-                slots.append(a)
             else:
-                value = self.number(a, letter)
+                value = a if type(a) is float and letter in "fd" else self.number(a, letter)
                 if value is None:
                     return None
                 slots.append(value)
-        return (slots, mask, alike) if len(slots) == self.count else None
-
-    def pack(self, *args: Any) -> Packed | None:
-        """Return the call for the runtime and the outputs, yet to be filled; None where NumPy has to do it."""
-        lead = args[self.lead]
-        given = self.slots(args, lead.shape)
-        if given is None:
+        if len(slots) != self.count:
             return None
-        slots, mask, alike = given
-        shape, total = lead.shape, lead.size
-        if not alike:
-            shape = self._shape(args)
-            total = math.prod(shape)
-        return self.packed(slots, mask, shape, total)
-
-    def packed(self, slots: list[Any], mask: int, shape: tuple[int, ...], total: int) -> Packed | None:
-        """Make the outputs, and return them with the call."""
+        if shape is None:
+            shape = lead_shape if alike else self._shape(args)
+            total = lead.size if alike else math.prod(shape)
         outs = [np.empty(shape, dtype) for dtype in self.dtypes]
         slots += map(id, outs)
         mask |= self.out_mask
@@ -185,8 +176,7 @@ class GridLauncher(ElementwiseLauncher):
         """Return the outputs, or NotImplemented where NumPy has to do it."""
         if not self.warps or shape is None or threads is None:
             return NotImplemented
-        given = self.slots(args, shape)
-        packed = None if given is None else self.packed(given[0], given[1], shape, threads // 32)
+        packed = self.pack(*args, shape=shape, total=threads // 32)
         if packed is None:
             return NotImplemented
         code = self.launch(packed[0])

@@ -9,7 +9,7 @@ from helpers import run_script
 from native_helpers import needs_compiler, once
 
 from cunet.kernels.backends.native import compiler
-from cunet.kernels.backends.native.functions import read
+from cunet.kernels.backends.native.text import source
 
 pytestmark = [pytest.mark.cpu_only, once, needs_compiler]
 
@@ -101,7 +101,7 @@ extern "C" int check(bool also_own) {
 
 
 def test_the_caller_runs_what_other_threads_could_not():
-    text = read(("tuning.h", "threads.cpp")) + UNITS
+    text = source("tuning.h", "threads.cpp") + UNITS
     assert compiler.compile_all([text]) == [None]
     check = compiler.load(text).check
     check.argtypes = [ctypes.c_bool]
@@ -113,7 +113,7 @@ def test_the_caller_runs_what_other_threads_could_not():
 def test_the_numbers_of_results_are_those_of_the_text():
     from cunet.kernels.backends.native import functions
 
-    assert f"kNoMemory = {functions._NO_MEMORY} " in read(("arrays.cpp",))
+    assert f"kNoMemory = {functions._NO_MEMORY} " in source("arrays.cpp")
     with pytest.raises(MemoryError, match="cunet"):
         functions.result(functions._NO_MEMORY)
     assert np.all([functions.result(k) == k for k in range(4)])
