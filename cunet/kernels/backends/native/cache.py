@@ -18,9 +18,43 @@ from pathlib import Path
 from ....system.messages import say, warn
 from ....system.paths import user_cache
 
-_chosen: Path | None = None
-_temporary = False
 _STRAY = 3600  # seconds after which a file with no final name is left over from a process that was killed
+
+
+class Place:
+    """The folder of compiled kernels.
+
+    Attributes:
+        chosen: it, once it was needed.
+        temporary: whether it ends with this process.
+    """
+
+    def __init__(self) -> None:
+        self.chosen: Path | None = None
+        self.temporary = False
+
+    def folder(self) -> Path:
+        """Return it: the user's, or, after a warning, a temporary one if the user's cannot be used."""
+        if self.chosen is None:
+            try:
+                self.chosen = _of_user()
+            except OSError as error:
+                return self.change(error)
+        return self.chosen
+
+    def change(self, problem: OSError) -> Path:
+        """Choose a new folder that is removed when this process ends, and say why."""
+        warn(
+            "cunet: compiled kernels cannot be kept, so each process compiles them again:\n"
+            f"{problem}\n"
+            "XDG_CACHE_HOME may name a folder of your own; CUNET_NATIVE=0 compiles nothing."
+        )
+        self.chosen = _ending_with_process()
+        self.temporary = True
+        return self.chosen
+
+
+place = Place()
 
 
 def folder() -> Path:
@@ -29,13 +63,7 @@ def folder() -> Path:
     Raises:
         OSError: there is no place for a temporary one.
     """
-    global _chosen
-    if _chosen is None:
-        try:
-            _chosen = _of_user()
-        except OSError as error:
-            _chosen = _another(error)
-    return _chosen
+    return place.folder()
 
 
 def _of_user() -> Path:
@@ -62,20 +90,12 @@ def refusal(path: Path) -> str:
     return "" if os.access(path, os.W_OK | os.X_OK) else "it is read-only"
 
 
-def _another(problem: OSError) -> Path:
-    """Return a new folder that is removed when this process ends, and say why."""
+def _ending_with_process() -> Path:
     import atexit
 
-    global _temporary
-    warn(
-        "cunet: compiled kernels cannot be kept, so each process compiles them again:\n"
-        f"{problem}\n"
-        "XDG_CACHE_HOME may name a folder of your own; CUNET_NATIVE=0 compiles nothing."
-    )
     made = Path(tempfile.mkdtemp(prefix="cunet-"))
     owner = os.getpid()
     atexit.register(lambda: shutil.rmtree(made, ignore_errors=True) if os.getpid() == owner else None)
-    _temporary = True
     return made
 
 
@@ -132,15 +152,13 @@ def keep(made: Path, key: str) -> None:
     Raises:
         OSError: it cannot be kept anywhere.
     """
-    global _chosen
     name = f"{key}-{_checksum(made)}.so"
     try:
         _place(made, folder() / name)
     except OSError as error:
-        if _temporary:
+        if place.temporary:
             raise
-        _chosen = _another(OSError(f"{error.strerror}: {_chosen}"))
-        _place(made, _chosen / name)
+        _place(made, place.change(OSError(f"{error.strerror}: {place.chosen}")) / name)
 
 
 def _place(made: Path, target: Path) -> None:

@@ -34,9 +34,6 @@ PATIENCE = 1.0  # seconds of compiling after which a person is told what the pro
 COMPILING = "cunet: compiling kernels for this processor, once; it takes a few seconds"
 #: Whether arrays lie in memory here as the C++ text expects.
 SUPPORTED = sys.platform != "win32" and sys.byteorder == "little" and ctypes.sizeof(ctypes.c_void_p) == 8
-_waited = 0.0  # seconds spent compiling in this process
-_told = False
-_problem: CompilerProblem | None = None  # why nothing more is compiled in this process
 
 
 class CompileError(Exception):
@@ -49,6 +46,24 @@ class CompilerProblem(CompileError):
 
 class LoadProblem(CompilerProblem, OSError):
     """What the compiler makes cannot be loaded here."""
+
+
+class Progress:
+    """How compiling went so far in this process.
+
+    Attributes:
+        waited: seconds that it took.
+        told: whether a person was told what the program waits for.
+        problem: why nothing more is compiled, or None.
+    """
+
+    def __init__(self) -> None:
+        self.waited = 0.0
+        self.told = False
+        self.problem: CompilerProblem | None = None
+
+
+progress = Progress()
 
 
 @functools.cache
@@ -91,26 +106,24 @@ def _key(text: str) -> str:
 
 def compile_all(texts: Sequence[str]) -> list[CompileError | None]:
     """Make the libraries of all texts that are not in the cache, side by side; return an error or None for each."""
-    global _problem
     errors: dict[str, CompileError | None] = {}
     missing = list(dict.fromkeys(texts))
     try:
         missing = [text for text in missing if cache.find(_key(text)) is None]
-        if missing and _problem is not None:
-            raise _problem
+        if missing and progress.problem is not None:
+            raise progress.problem
         for k in range(0, len(missing), cores()):
             batch = missing[k : k + cores()]
             errors.update(zip(batch, _compile(batch), strict=True))
     except CompilerProblem as error:
-        _problem = error
+        progress.problem = error
     except OSError as error:  # no room on the disk, or the compiler cannot be started
-        _problem = CompilerProblem(f"{error}" if error.filename else f"{error} (in {tempfile.tempdir})")
-    return [errors.get(text, _problem if text in missing else None) for text in texts]
+        progress.problem = CompilerProblem(f"{error}" if error.filename else f"{error} (in {tempfile.tempdir})")
+    return [errors.get(text, progress.problem if text in missing else None) for text in texts]
 
 
 def _compile(texts: Sequence[str]) -> list[CompileError | None]:
     """Compile texts at the same time; whatever happens, no compiler stays behind."""
-    global _waited
     began = time.monotonic()
     # No TemporaryDirectory: a child that was forked meanwhile would remove it when it ends.
     work = tempfile.mkdtemp(prefix="cunet-")
@@ -124,7 +137,7 @@ def _compile(texts: Sequence[str]) -> list[CompileError | None]:
         finally:
             for process in running:
                 _stop(process)
-            _waited += time.monotonic() - began
+            progress.waited += time.monotonic() - began
         return [
             _result(text, stem, process.returncode, words)
             for text, stem, process, words in zip(texts, stems, running, said, strict=True)
@@ -156,15 +169,14 @@ def _wait(process: Any, began: float) -> str:
     """Return what a compiler said, when it has ended; tell a person once if that takes noticeable time."""
     import subprocess
 
-    global _told
-    for limit in (PATIENCE - _waited, TIMEOUT):
+    for limit in (PATIENCE - progress.waited, TIMEOUT):
         try:
             said = process.communicate(timeout=max(0.0, began + limit - time.monotonic()))[1]
             return str(said, errors="replace").strip()
         except subprocess.TimeoutExpired:
-            if not _told:
+            if not progress.told:
                 say(COMPILING)
-            _told = True
+            progress.told = True
     raise CompilerProblem(f"{compiler()} did not end within {TIMEOUT:.0f} s and was stopped")
 
 
@@ -194,7 +206,6 @@ def load(text: str) -> Any:
         CompilerProblem: nothing that is compiled can be loaded here, not even when it is compiled again.
         OSError: it cannot be loaded, which is its own fault.
     """
-    global _problem
     try:
         return _open(text)
     except OSError as problem:  # another process may have removed it; or it needs what is not here any more
@@ -212,8 +223,8 @@ def load(text: str) -> Any:
         if "undefined symbol" in str(problem):
             raise
         what = f"what {compiler()} makes cannot be loaded (is it for another kind of processor?): {problem}"
-        _problem = LoadProblem(what)
-        raise _problem from problem
+        progress.problem = LoadProblem(what)
+        raise progress.problem from problem
 
 
 def _open(text: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes as c
+import functools
 from typing import Any
 
 import numpy as np
@@ -10,29 +11,22 @@ import numpy as np
 from ....system import cpu
 from .backend import native
 
-_UNKNOWN = object()
-_run: Any = _UNKNOWN
 
-
+@functools.cache
 def bound() -> Any:
     """Return the runtime's function for products, or None where NumPy has a BLAS that is not known here."""
-    global _run
-    if _run is _UNKNOWN:
-        library, found = native.runtime(), cpu.openblas() or {}
-        if library is None or not {"sgemm", "dgemm"} <= found.keys():
-            _run = None
-            return None
-        functions = [c.cast(found[name], c.c_void_p) for name in ("sgemm", "dgemm", "get", "set")]
-        if library.cunet_blas(*functions):
-            raise OSError("pthread_atfork failed")
-        library.cunet_product.argtypes = [c.c_uint64, c.c_uint64, c.c_uint64, c.c_int]
-        _run = library.cunet_product
-    return _run
+    library, found = native.runtime(), cpu.openblas() or {}
+    if library is None or not {"sgemm", "dgemm"} <= found.keys():
+        return None
+    if library.cunet_blas(*[c.cast(found[name], c.c_void_p) for name in ("sgemm", "dgemm", "get", "set")]):
+        raise OSError("pthread_atfork failed")
+    library.cunet_product.argtypes = [c.c_uint64, c.c_uint64, c.c_uint64, c.c_int]
+    return library.cunet_product
 
 
 def product(x: np.ndarray, y: np.ndarray) -> Any:
     """Return ``x @ y`` for two matrices, or NotImplemented where NumPy has to do it."""
-    run = _run if _run is not _UNKNOWN else bound()
+    run = bound()
     if run is None:
         return NotImplemented
     z = np.empty((x.shape[0], y.shape[1]), x.dtype)
