@@ -30,8 +30,7 @@ from native_helpers import (
 )
 
 from cunet.kernels import KERNELS
-from cunet.kernels.backends import native
-from cunet.kernels.backends.native import compiler, elementwise, functions
+from cunet.kernels.backends.native import build, compiler, functions
 
 pytestmark = [pytest.mark.cpu_only, once]
 
@@ -230,12 +229,12 @@ both_compilers = pytest.mark.skipif(
 def test_each_compiler_accepts_all_texts(name, tmp_path):
     if shutil.which(name) is None:
         pytest.skip(f"no {name}")
-    texts = [elementwise.runtime()]
+    texts = [build.runtime_text()]
     for char in "fd":
         wide = np.dtype(char)
-        kernels = [k for k in KERNELS.values() if k.native and elementwise.supported(k, wide)]
+        kernels = [k for k in KERNELS.values() if build.compilable(k, wide)]
         texts += [
-            native._text(elementwise.header(), kernels, wide),
+            build._text(kernels, wide),
             *(functions._text(f, char) for f in functions.SOURCES),
         ]
     files = [tmp_path / f"{k}.cpp" for k in range(len(texts))]
