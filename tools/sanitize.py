@@ -5,7 +5,8 @@ All that cunet compiles is compiled with the sanitizer, into a cache of its own,
 
     python tools/sanitize.py address -- -q tests/ops -k softmax
 
-It ends with 0 if no sanitizer found anything and all tests passed. Python and NumPy are not instrumented.
+It ends with 0 if no sanitizer found anything and all tests passed. Give ``-s``, or pytest keeps what was found to
+itself. Python and NumPy are not instrumented.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 NATIVE = "tests/kernels/backends/native"
 #: Not those that limit memory or bring compilers of their own.
-TESTS = ["test_native.py", "test_convolution.py", "test_pooling.py", "test_recurrence.py", "test_empty.py"]
+TESTS = ["test_native.py", "test_convolution.py", "test_pooling.py", "test_recurrence.py", "test_functions_empty.py"]
 #: Extra options of the compiler, the library that must be there before Python starts, and what it is told.
 SANITIZERS: dict[str, tuple[list[str], str, dict[str, str]]] = {
     # Leaks: Python keeps what it has until it ends.
@@ -33,7 +34,11 @@ SANITIZERS: dict[str, tuple[list[str], str, dict[str, str]]] = {
         {"UBSAN_OPTIONS": "print_stacktrace=1"},
     ),
     # BLAS's threads wait for each other in ways that are not seen.
-    "thread": (["-fsanitize=thread"], "tsan", {"TSAN_OPTIONS": "ignore_noninstrumented_modules=1:exitcode=66"}),
+    "thread": (
+        ["-fsanitize=thread"],
+        "tsan",
+        {"TSAN_OPTIONS": "ignore_noninstrumented_modules=1:die_after_fork=0:exitcode=66"},
+    ),
 }
 
 #: In Python, because a shell may crash with the thread sanitizer's library in it.
@@ -93,7 +98,7 @@ def main(arguments: Sequence[str]) -> int:
     compiler = shutil.which(os.environ.get("CXX") or "g++")
     if compiler is None:
         raise SystemExit("sanitize: no C++ compiler; CXX can name one")
-    given = list(arguments[cut + 1 :]) or ["-q", *(f"{NATIVE}/{test}" for test in TESTS)]
+    given = list(arguments[cut + 1 :]) or ["-q", "-s", *(f"{NATIVE}/{test}" for test in TESTS)]
     results = {name: run(name, compiler, given) for name in names}
     for name, status in results.items():
         print(f"{name}: {'clean' if status == 0 else f'exit status {status}'}")

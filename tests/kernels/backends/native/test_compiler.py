@@ -4,13 +4,11 @@ Each case runs real processes, with an empty cache of their own.
 """
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
 from helpers import run_script
 from native_helpers import (
@@ -29,9 +27,7 @@ from native_helpers import (
     wrapper,
 )
 
-from cunet.kernels import KERNELS
-from cunet.kernels.backends import native
-from cunet.kernels.backends.native import compiler, elementwise, functions
+from cunet.kernels.backends.native import compiler
 
 pytestmark = [pytest.mark.cpu_only, once]
 
@@ -216,58 +212,6 @@ def test_the_name_that_the_compiler_is_called_by_stays(tmp_path, monkeypatch):
     monkeypatch.setenv("CXX", str(tmp_path / "clang++"))
     (tmp_path / "clang++").symlink_to(executable(tmp_path / "clang", ""))  # as clang++ is installed; and so does ccache
     assert compiler.compiler.__wrapped__() == str(tmp_path / "clang++")
-
-
-# -- either compiler
-
-both_compilers = pytest.mark.skipif(
-    not (shutil.which("g++") and shutil.which("clang++")), reason="g++ and clang++ are not both there"
-)
-
-
-@needs_compiler
-@pytest.mark.parametrize("name", ["g++", "clang++"])
-def test_each_compiler_accepts_all_texts(name, tmp_path):
-    if shutil.which(name) is None:
-        pytest.skip(f"no {name}")
-    texts = [elementwise.runtime()]
-    for char in "fd":
-        wide = np.dtype(char)
-        kernels = [k for k in KERNELS.values() if k.native and elementwise.supported(k, wide)]
-        texts += [
-            native._text(elementwise.header(), kernels, wide),
-            *(functions._text(f, char) for f in functions.SOURCES),
-        ]
-    files = [tmp_path / f"{k}.cpp" for k in range(len(texts))]
-    for file, text in zip(files, texts, strict=True):
-        file.write_text(text)
-    done = subprocess.run([name, *compiler.FLAGS, "-fsyntax-only", *files], capture_output=True, text=True)
-    assert not done.returncode, done.stderr
-
-
-@needs_compiler
-@both_compilers
-def test_both_compilers_make_the_same_bits(home):
-    code = """
-        import hashlib
-        import numpy as np
-        import cunet
-        from cunet import functional as F, nn
-
-        cunet.random.manual_seed(3)
-        model = nn.Sequential(nn.Linear(20, 30), nn.BatchNorm1d(30), F.gelu, F.tanh, nn.Linear(30, 4))
-        optimizer = cunet.optim.AdamW(model.parameters(), lr=0.01)
-        rng = np.random.default_rng(0)
-        x, t = rng.normal(size=(64, 20)).astype(np.float32), rng.integers(0, 4, 64)
-        for _ in range(5):
-            loss = F.cross_entropy(model(cunet.tensor(x)), t)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        print(hashlib.sha256(b"".join(p.data.tobytes() for p in model.parameters())).hexdigest())
-    """
-    g, clang = (said(run_script(code, {"CXX": compiler, **home})) for compiler in ("g++", "clang++"))
-    assert g == clang
 
 
 # -- what a person at a terminal is told

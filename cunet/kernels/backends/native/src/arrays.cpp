@@ -55,7 +55,7 @@ struct Operand {
   bool single;    // the body wants one number a row
   bool repeated;  // one number where the body wants an array
   bool buffered;  // not as the body wants it: copied before
-  char number[8];
+  alignas(8) char number[8];
 };
 
 // Elements in the order of C, and how each operand walks along them.
