@@ -15,15 +15,14 @@ FILES = {
 LONGEST_FILE, LONGEST_FUNCTION = 300, 40
 
 LONG_FILES = {
-    "tests/autograd/test_tensor.py",
     "cunet/kernels/backends/numpy/special.py",
     "cunet/ops/math.py",
     "cunet/parity/cases.py",
+    "tests/autograd/test_tensor.py",
+    "tests/kernels/backends/cuda/test_rowwise.py",
     "tests/kernels/backends/native/test_convolution.py",
     "tests/kernels/backends/native/test_native.py",
-    "tests/kernels/backends/cuda/test_rowwise.py",
     "tests/ops/test_ops.py",
-    "tests/optim/test_optim.py",
     "tests/package/test_launches.py",
 }
 

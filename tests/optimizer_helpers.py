@@ -1,0 +1,37 @@
+"""What the tests of optimisers share: parameters, gradients, steps, and the oracle as a loop over numbers."""
+
+import numpy as np
+
+from cunet.autograd.tensor import Tensor
+
+SHAPES = [(3, 4), (4,), (), (2, 1, 5)]
+STEPS = 6
+
+
+def draw(rng, shapes=SHAPES, steps=STEPS, dtype=np.float64):
+    """Return first weights, and gradients per step; those of the last steps are much smaller."""
+    weights = [rng.standard_normal(s).astype(dtype) for s in shapes]
+    scale = np.geomspace(3, 0.03, steps)
+    return weights, [[np.asarray(rng.standard_normal(s) * c, dtype) for s in shapes] for c in scale]
+
+
+def leaves(dev, arrays):
+    return [Tensor(dev(a), requires_grad=True) for a in arrays]
+
+
+def train(opt, params, dev, grads):
+    for step in grads:
+        for p, g in zip(params, step, strict=True):
+            p.grad = None if g is None else dev(g)
+        opt.step()
+
+
+def looped(oracle, weights, grads, **kw):
+    """Run the scalar oracle over every element of every array."""
+    out = []
+    for i, w in enumerate(weights):
+        new = np.empty(w.shape)
+        for at in np.ndindex(w.shape):
+            new[at] = oracle(float(w[at]), [float(step[i][at]) for step in grads], **kw)
+        out.append(new)
+    return out
