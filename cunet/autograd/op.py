@@ -77,10 +77,8 @@ def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
 
     @functools.wraps(fn)
     def apply(*args: Any, **static: Any) -> Any:
-        if static and not named.isdisjoint(static):
-            args = parameters.by_name(args, static)
-        elif len(args) > count:
-            args, static = parameters.by_position(args, static)
+        if len(args) > count or (static and not named.isdisjoint(static)):
+            args, static = parameters.bind(args, static)
         for value in static.values():
             if type(value) not in STATIC:
                 static = _fit_static(name, static)
@@ -89,24 +87,21 @@ def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
         parents: list[Any] = []  # for each input the node that made it, or itself if it is a leaf
         needed = loose = False
         for a in args:
-            parent = None
             if isinstance(a, Tensor):
                 inputs.append(a._data)
-                if a._requires_grad:
-                    parent = a._node or a
-                    needed = True
+                parents.append((a._node or a) if a._requires_grad else None)
+                needed = needed or a._requires_grad
             else:
                 inputs.append(a)
+                parents.append(None)
                 loose = loose or type(a) not in FIT or (len(args) == 1 and type(a) is not np.ndarray)
-            parents.append(parent)
         if loose:
             inputs = _fit(name, inputs)
         try:
             y, vjp = fn(*inputs, **static)
         except Exception as error:
-            if (clearer := clearer_error(name, error, inputs)) is None:
-                raise
-            raise clearer from error
+            _explain(name, error, inputs)
+            raise
         if type(y) is not np.ndarray and isinstance(y, np.generic):
             y = np.asarray(y)
         if needed and recording.get():
@@ -115,6 +110,13 @@ def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
 
     vars(apply)["static"] = parameters.static
     return apply
+
+
+def _explain(name: str, error: Exception, inputs: list[Any]) -> None:
+    """Raise what says more than `error` does, if there is such."""
+    clearer = clearer_error(name, error, inputs)
+    if clearer is not None:
+        raise clearer from error
 
 
 def _fit(name: str, inputs: list[Any]) -> list[Any]:
@@ -165,31 +167,22 @@ class _Parameters:
         self.defaults = dict(zip(positional[len(positional) - len(defaults) :], defaults, strict=True))
         self.most = sys.maxsize if code.co_flags & inspect.CO_VARARGS else count  # arrays that can be given
 
-    def by_name(self, args: tuple[Any, ...], static: dict[str, Any]) -> tuple[Any, ...]:
-        """Move arrays that were given by name from `static` to their positions."""
-        bound = list(args)
-        for i, key in enumerate(self.arrays):
-            if i < len(args):
-                if key in static:
-                    raise TypeError(f"{self.name}() got multiple values for argument {key!r}")
-            elif key in static:
-                bound.append(static.pop(key))
-            elif key in self.defaults:
-                bound.append(self.defaults[key])
-            else:
-                raise TypeError(f"{self.name}() missing required argument {key!r}")
-        return tuple(bound)
-
-    def by_position(self, args: tuple[Any, ...], static: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Give static arguments that follow the arrays their names."""
+    def bind(self, args: tuple[Any, ...], static: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Give arrays that came by name their positions, and static arguments that came by position their names."""
         extra = args[self.most :]
         if len(extra) > len(self.static):
             few = len(extra) - len(self.static)
             raise TypeError(f"{self.name}() takes {few} positional arguments fewer than were given")
-        given = dict(zip(self.static, extra, strict=False))
-        if not given.keys().isdisjoint(static):
-            raise TypeError(f"{self.name}() got multiple values for {', '.join(sorted(given.keys() & static.keys()))}")
-        return args[: self.most], given | static
+        named = dict(zip(self.static, extra, strict=False))
+        twice = static.keys() & {*self.arrays[: len(args)], *named}
+        if twice:
+            raise TypeError(f"{self.name}() got multiple values for argument {', '.join(map(repr, sorted(twice)))}")
+        bound = [*args[: self.most]]
+        for key in self.arrays[len(args) :]:
+            if key not in static and key not in self.defaults:
+                raise TypeError(f"{self.name}() missing required argument {key!r}")
+            bound.append(static.pop(key) if key in static else self.defaults[key])
+        return tuple(bound), named | static
 
 
 def _recorded(y: Any, node: Node) -> Any:

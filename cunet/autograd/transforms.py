@@ -42,28 +42,29 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
             lifted[k] = _map_arrays(lift, args[k])
         with grad_enabled():
             out = f(*lifted, **kwargs)
-        if not isinstance(out, Tensor):
-            raise TypeError(
-                f"grad: {getattr(f, '__name__', 'f')} must return a Tensor, got {type(out).__name__} "
-                "(second derivatives, grad of grad, are not supported)"
-            )
-        if out.size != 1:
-            raise ValueError(f"grad: {getattr(f, '__name__', 'f')} must return one element, got shape {out.shape}")
-        found = backpropagate(out._node, out._seed(None), False) if out._node is not None else {}
-        if out.requires_grad and out._node is None:
-            found[id(out)] = (out, out._seed(None))
-        queue = iter(leaves)
-        taken: set[int] = set()
-
-        def lower(_: Any) -> Array:
-            leaf = next(queue)
-            xp = array_module(leaf.data)
-            return owned(found[id(leaf)][1], taken) if id(leaf) in found else xp.zeros_like(leaf.data)
-
-        result = tuple(_map_arrays(lower, args[k]) for k in which)
+        gradients = iter(_gradients(getattr(f, "__name__", "f"), out, leaves))
+        result = tuple(_map_arrays(lambda _: next(gradients), args[k]) for k in which)
         return out.data, result[0] if isinstance(argnums, int) else result
 
     return evaluate
+
+
+def _gradients(name: str, out: Any, leaves: Sequence[Tensor]) -> list[Array]:
+    """Return the gradient of the one element of `out` by each leaf; 0 for those that it does not depend on."""
+    if not isinstance(out, Tensor):
+        raise TypeError(
+            f"grad: {name} must return a Tensor, got {type(out).__name__} "
+            "(second derivatives, grad of grad, are not supported)"
+        )
+    if out.size != 1:
+        raise ValueError(f"grad: {name} must return one element, got shape {out.shape}")
+    found = backpropagate(out._node, out._seed(None), False) if out._node is not None else {}
+    if out.requires_grad and out._node is None:
+        found[id(out)] = (out, out._seed(None))
+    taken: set[int] = set()
+    return [
+        owned(found[id(x)][1], taken) if id(x) in found else array_module(x.data).zeros_like(x.data) for x in leaves
+    ]
 
 
 def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..autograd.op import Result, op
 from ..autograd.tensor import Tensor, as_array
-from ..device import Array, accumulator, array_module, is_half
+from ..device import Array, accumulator, array_module
 from ..kernels import primitive
 from ..kernels.backends.native.products import product as native_product
 from ..kernels.sum_to import sum_over
@@ -33,10 +33,12 @@ def _(x: Array, y: Array, out: Array | None = None) -> Array:
 
 @product.numpy
 def _(x: Array, y: Array, out: Array | None = None) -> Array:
-    """Go through float32: NumPy has no fast half product, and sums it in half."""
-    if not is_half(x.dtype):
+    """Go through one dtype, for half types float32: NumPy has no fast product of two dtypes or of halves."""
+    dtype = np.result_type(x.dtype, y.dtype)
+    wide = accumulator(dtype)
+    if x.dtype == y.dtype == wide:
         return NotImplemented
-    z = (x.astype(np.float32) @ y.astype(np.float32)).astype(np.result_type(x.dtype, y.dtype))
+    z = (x.astype(wide, copy=False) @ y.astype(wide, copy=False)).astype(dtype, copy=False)
     if out is None:
         return z
     out[...] = z
@@ -123,7 +125,7 @@ def linear(x, weight, bias=None) -> Result:
 def _einsum(*operands, inputs, output) -> Result:
     xp = array_module(*operands)
     dtype = xp.result_type(*operands)
-    operands = tuple(a.astype(accumulator(a.dtype), copy=False) for a in operands)
+    operands = tuple(a.astype(accumulator(dtype), copy=False) for a in operands)
     shapes = [dict(zip(s, a.shape, strict=True)) for s, a in zip(inputs, operands, strict=True)]
 
     def gradient(k: int, gy: Array) -> Array:

@@ -186,3 +186,5 @@ TRANSLATED: dict[Function, Function] = _REDUCTIONS | {
     np.transpose: array.transpose,
     np.vstack: _vstack,
 }
+if hasattr(np, "astype"):  # from NumPy 2.1 on
+    TRANSLATED[np.astype] = array.astype

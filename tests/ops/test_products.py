@@ -5,7 +5,7 @@ import pytest
 from helpers import host
 
 import cunet
-from cunet import Tensor
+from cunet import F, Tensor
 from cunet.testing import gradcheck
 
 
@@ -24,6 +24,21 @@ def test_products_are_numpys(f, shapes, rng, dev):
     y = getattr(cunet, f)(dev(a), dev(b))
     np.testing.assert_allclose(host(y), getattr(np, f)(a, b), rtol=1e-12)
     gradcheck(getattr(cunet, f), dev(a), dev(b))
+
+
+@pytest.mark.cpu_only
+@pytest.mark.parametrize("other", [np.float32, np.float16, np.int64])
+def test_a_product_of_two_dtypes_is_that_of_the_wider_one(other, rng):
+    """NumPy's own loop for two dtypes adds in another order, and takes several times as long."""
+    a, b = rng.standard_normal((60, 300)), (8 * rng.standard_normal((300, 50))).astype(other)
+    wide = a @ b.astype(np.float64)
+    for y in (cunet.matmul(a, b), cunet.matmul(b.T, a.T).T, F.linear(a, b.T), cunet.einsum("ij,jk->ik", a, b)):
+        assert y.dtype == np.float64
+        np.testing.assert_allclose(y.data, wide, rtol=1e-13, atol=1e-13)
+    assert cunet.matmul(a, b).data.tobytes() == wide.tobytes()
+    x, w = Tensor(a, requires_grad=True), Tensor(b.astype(np.float32), requires_grad=True)
+    (x @ w).sum().backward()
+    assert (x.grad.dtype, w.grad.dtype) == (np.float64, np.float32)
 
 
 def test_numbers_and_lists():
