@@ -39,7 +39,6 @@ from .ops.array import transpose as transpose
 from .ops.linalg import einsum as einsum
 from .ops.linalg import matmul as matmul
 from .ops.logsumexp import logsumexp as logsumexp
-from .ops.math import abs as abs
 from .ops.math import add as add
 from .ops.math import arccos as arccos
 from .ops.math import arccosh as arccosh
@@ -47,7 +46,6 @@ from .ops.math import arcsin as arcsin
 from .ops.math import arcsinh as arcsinh
 from .ops.math import arctan as arctan
 from .ops.math import arctanh as arctanh
-from .ops.math import clip as clip
 from .ops.math import cos as cos
 from .ops.math import cosh as cosh
 from .ops.math import divide as divide
@@ -59,8 +57,6 @@ from .ops.math import log as log
 from .ops.math import log1p as log1p
 from .ops.math import log2 as log2
 from .ops.math import log10 as log10
-from .ops.math import maximum as maximum
-from .ops.math import minimum as minimum
 from .ops.math import multiply as multiply
 from .ops.math import negative as negative
 from .ops.math import power as power
@@ -72,7 +68,6 @@ from .ops.math import square as square
 from .ops.math import subtract as subtract
 from .ops.math import tan as tan
 from .ops.math import tanh as tanh
-from .ops.math import where as where
 from .ops.products import dot as dot
 from .ops.products import inner as inner
 from .ops.products import outer as outer
@@ -85,6 +80,11 @@ from .ops.reduce import prod as prod
 from .ops.reduce import std as std
 from .ops.reduce import sum as sum
 from .ops.reduce import var as var
+from .ops.selection import abs as abs
+from .ops.selection import clip as clip
+from .ops.selection import maximum as maximum
+from .ops.selection import minimum as minimum
+from .ops.selection import where as where
 from .random import Generator as Generator
 from .random import manual_seed as manual_seed
 from .system.public import publish as _publish

@@ -1,4 +1,4 @@
-"""Compute the coefficients of cunet/special.py: weighted rational minimax fits by Remez' exchange, in 50 digits.
+"""Compute the coefficients of erf_tables.py: weighted rational minimax fits by Remez' exchange, in 50 digits.
 
 Run ``python tools/fit_erf.py`` to print the tables, ``python tools/fit_erf.py --check`` to compare them with
 those that stand in the code. Needs mpmath and takes about 10 seconds.
@@ -124,7 +124,7 @@ def remez(function: Function, weight: Function, high: float, m: int, n: int) -> 
 
 
 def table(name: str) -> tuple[tuple[tuple[float, ...], tuple[float, ...]], float]:
-    """Return one table of cunet/special.py and the error of its fit.
+    """Return one table of erf_tables.py and the error of its fit.
 
     A table is P - Q and Q, highest power first: the code adds the 1 of ``1 + (P - Q) / Q`` last, in the way that
     rounds least.
@@ -138,7 +138,7 @@ def table(name: str) -> tuple[tuple[tuple[float, ...], tuple[float, ...]], float
 def main() -> int:
     """Print the tables, or compare them with the code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="compare with cunet/special.py; exit status 1 if unequal")
+    parser.add_argument("--check", action="store_true", help="compare with erf_tables.py; exit status 1 if unequal")
     check = parser.parse_args().check
     unequal = 0
     for name in FITS:
@@ -147,11 +147,11 @@ def main() -> int:
         if not check:
             print(f"{name} = {found}")
             continue
-        from cunet.kernels.backends.numpy import special
+        from cunet.kernels.backends.numpy import erf_tables
 
-        same = getattr(special, name) == found
+        same = getattr(erf_tables, name) == found
         unequal += not same
-        print(f"{name}: {'as in cunet/special.py' if same else 'NOT as in cunet/special.py'}")
+        print(f"{name}: {'as in erf_tables.py' if same else 'NOT as in erf_tables.py'}")
     return int(unequal > 0)
 
 

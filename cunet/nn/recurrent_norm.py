@@ -17,9 +17,10 @@ from ..ops.activation.rectifier import relu
 from ..ops.activation.squashing import sigmoid
 from ..ops.array import concatenate, split, stack
 from ..ops.linalg import linear
-from ..ops.math import add, multiply, subtract, tanh, where
+from ..ops.math import add, multiply, subtract, tanh
 from ..ops.recurrent.dropout import drop_connect
 from ..ops.recurrent.layers import Sizes
+from ..ops.selection import where
 from ..random import Generator
 from .module import Module
 from .norm import LayerNorm

@@ -4,15 +4,15 @@ Operators and methods of Tensor run these, and no others, whatever ops of the sa
 """
 
 from ..autograd.operators import bind
-from . import array, linalg, logsumexp, math, numpy_functions, reduce
+from . import array, linalg, logsumexp, math, numpy_functions, reduce, selection
 
 bind(
-    abs=math.abs,
+    abs=selection.abs,
     add=math.add,
     array_function=numpy_functions.array_function,
     array_ufunc=numpy_functions.array_ufunc,
     astype=array.astype,
-    clip=math.clip,
+    clip=selection.clip,
     cos=math.cos,
     cumsum=reduce.cumsum,
     divide=math.divide,

@@ -34,21 +34,25 @@ def attention_weights(x, top, rest):
     return y
 
 
-@op
-def _attention(query, key, value, attn_mask=None, *, is_causal, scale, draw, threshold) -> Results:
-    xp = array_module(query)
-    allowed = attn_mask if attn_mask is not None and attn_mask.dtype.kind == "b" else None
-    bias = attn_mask if attn_mask is not None and allowed is None else None
+def _scores(query: Array, key: Array, allowed: Array | None, bias: Array | None, is_causal: bool) -> Array:
+    """Return ``query @ key^T + bias``, -inf where nothing may be attended to."""
     if is_causal:
+        xp = array_module(query)
         rows, columns = xp.arange(query.shape[-2]), xp.arange(key.shape[-2])
         past = columns <= rows[:, None]
         allowed = past if allowed is None else allowed & past
-    scaled = query * query.dtype.type(scale)
-    scores = product(scaled, key.swapaxes(-1, -2))
+    scores = product(query, key.swapaxes(-1, -2))
     if bias is not None:
         scores = scores + bias.astype(scores.dtype, copy=False)
-    if allowed is not None:
-        scores = attention_mask(scores, allowed)
+    return scores if allowed is None else attention_mask(scores, allowed)
+
+
+@op
+def _attention(query, key, value, attn_mask=None, *, is_causal, scale, draw, threshold) -> Results:
+    allowed = attn_mask if attn_mask is not None and attn_mask.dtype.kind == "b" else None
+    bias = attn_mask if attn_mask is not None and allowed is None else None
+    scaled = query * query.dtype.type(scale)
+    scores = _scores(scaled, key, allowed, bias, is_causal)
     weights = attention_weights(scores, *softmax_stats(scores, axis=-1, keepdims=True))
 
     def drop(x: Array) -> Array:

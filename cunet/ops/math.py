@@ -1,4 +1,4 @@
-"""Element-by-element mathematics: arithmetic, powers, exponentials, trigonometry, selection.
+"""Element-by-element mathematics: arithmetic, powers, exponentials, trigonometry.
 
 Each op is the ufunc of that name in the namespace of its arrays, with its derivative beside it.
 Shapes broadcast, dtypes promote as in NumPy; warnings about overflow in the forward pass are NumPy's.
@@ -7,13 +7,10 @@ Shapes broadcast, dtypes promote as in NumPy; warnings about overflow in the for
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from ..autograd.op import Result, op
-from ..autograd.tape import is_recording
-from ..autograd.tensor import Tensor, as_array
 from ..device import Array, array_module, is_array
 from ..kernels import elementwise
 from ..kernels.backends.numpy import special
@@ -250,79 +247,3 @@ def erf_backward(gy, x):
 def erf(x) -> Result:
     """Return the error function ``2 / sqrt(pi) * integral of exp(-t**2) from 0 to x``."""
     return erf_forward(x), lambda gy: (erf_backward(gy, x),)
-
-
-@op
-def abs(x) -> Result:
-    """Return the absolute value; its gradient at 0 is 0."""
-    xp = array_module(x)
-    return xp.abs(x), lambda gy: (gy * xp.sign(x),)
-
-
-@op
-def maximum(x, y) -> Result:
-    """Return the larger of two, NaN if either is; where they are equal each gets half the gradient."""
-    xp = array_module(x, y)
-    return xp.maximum(x, y), lambda gy: (lambda: _share(xp, gy, x > y, x == y), lambda: _share(xp, gy, y > x, x == y))
-
-
-@op
-def minimum(x, y) -> Result:
-    """Return the smaller of two, NaN if either is; where they are equal each gets half the gradient."""
-    xp = array_module(x, y)
-    return xp.minimum(x, y), lambda gy: (lambda: _share(xp, gy, x < y, x == y), lambda: _share(xp, gy, y < x, x == y))
-
-
-def _share(xp: Any, gy: Array, won: Array, tied: Array) -> Array:
-    # where, not a product: sqrt(maximum(x, 0)) hands down inf, and inf * 0 is NaN.
-    return xp.where(won, gy, xp.where(tied, gy * 0.5, 0))
-
-
-@op
-def where(condition, x, y) -> Result:
-    """Return `x` where `condition` holds, else `y`; no gradient crosses from the side not taken."""
-    xp = array_module(condition, x, y)
-    if not is_array(condition):
-        condition = xp.asarray(condition)
-    if not is_array(x) and not is_array(y):
-        x, y = xp.asarray(as_array([x, y]))  # two numbers: float32, as in a Tensor of them
-    return xp.where(condition, x, y), lambda gy: (
-        None,
-        lambda: xp.where(condition, gy, 0),
-        lambda: xp.where(condition, 0, gy),
-    )
-
-
-@op
-def _clip(x, *, low, high) -> Result:
-    if low is None and high is None:
-        return x, lambda gy: (gy,)
-    xp = array_module(x)
-
-    def vjp(gy):
-        inside = True if low is None else x >= low
-        inside = inside if high is None else (x <= high) & inside
-        return (xp.where(inside, gy, 0),)
-
-    return x.clip(low, high), vjp
-
-
-def clip(x: Any, low: Any = None, high: Any = None) -> Tensor:
-    """Limit values to [low, high]; the gradient is 1 on the closed interval and 0 outside.
-
-    Args:
-        x: floating tensor or array of any shape.
-        low, high: numbers, or arrays that broadcast to the shape of `x`, or None for no limit. They get no
-            gradient; use `maximum` and `minimum` for limits that are learned.
-    """
-    return _clip(x, low=_limit(low), high=_limit(high))
-
-
-def _limit(limit: Any) -> Any:
-    if isinstance(limit, Tensor):
-        if limit.requires_grad and is_recording():
-            raise TypeError(
-                "clip: limits get no gradient, but a Tensor that requires one came; use maximum and minimum"
-            )
-        return limit.data
-    return limit

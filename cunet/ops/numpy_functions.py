@@ -15,13 +15,13 @@ import numpy as np
 from ..autograd.tape import is_recording
 from ..autograd.tensor import Tensor
 from ..device import is_array
-from . import array, linalg, math, reduce
+from . import array, linalg, math, reduce, selection
 from .numpy_signatures import Unsupported, arrays_of, has_op, run_op
 
 Function = Callable[..., Any]
 
 UFUNCS: dict[np.ufunc, Function] = {
-    np.absolute: math.abs,
+    np.absolute: selection.abs,
     np.add: math.add,
     np.arccos: math.arccos,
     np.arccosh: math.arccosh,
@@ -35,14 +35,14 @@ UFUNCS: dict[np.ufunc, Function] = {
     np.exp: math.exp,
     np.exp2: math.exp2,
     np.expm1: math.expm1,
-    np.fabs: math.abs,
+    np.fabs: selection.abs,
     np.log: math.log,
     np.log10: math.log10,
     np.log1p: math.log1p,
     np.log2: math.log2,
     np.matmul: linalg.matmul,
-    np.maximum: math.maximum,
-    np.minimum: math.minimum,
+    np.maximum: selection.maximum,
+    np.minimum: selection.minimum,
     np.multiply: math.multiply,
     np.negative: math.negative,
     np.power: math.power,

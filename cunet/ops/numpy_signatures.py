@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.tensor import Tensor
-from . import array, linalg, math, products, reduce
+from . import array, linalg, products, reduce, selection
 
 Function = Callable[..., Any]
 
@@ -68,7 +68,7 @@ def _unsupported(**given: Any) -> None:
 
 
 def _where(condition: Any, *choices: Any) -> Any:
-    return math.where(condition, *choices) if choices else np.nonzero(arrays_of(condition))
+    return selection.where(condition, *choices) if choices else np.nonzero(arrays_of(condition))
 
 
 def _concatenate(
@@ -95,7 +95,7 @@ def _einsum(*operands: Any, out: Any = None, optimize: Any = False, **others: An
 def _clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, **others: Any) -> Tensor:
     low, high = others.pop("min", a_min), others.pop("max", a_max)
     _unsupported(out=out, **others)
-    return math.clip(a, low, high)
+    return selection.clip(a, low, high)
 
 
 def _pad(x: Any, pad_width: Any, mode: Any = "constant", constant_values: Any = 0, **others: Any) -> Tensor:

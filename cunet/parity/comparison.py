@@ -10,9 +10,9 @@ import numpy as np
 
 from .. import random
 from ..testing import parity
-from . import cases
+from .row import Row
 
-#: How far device and CPU may be apart, by kind of row (see `parity_cases.Row`) and dtype. "move" and "each": units in
+#: How far device and CPU may be apart, by kind of row (see `Row`) and dtype. "move" and "each": units in
 #: the last place of every element; "sum": the same unit, of the largest element of the array. The reasons:
 #: a move copies bits; half types are computed in float32 and rounded once, so that two float32 results a little apart
 #: may fall to neighbours; the libraries of NumPy and CUDA promise up to 4 places for one function, and a gradient
@@ -45,7 +45,7 @@ def spacing(dtype: str) -> float:
     return 2.0 ** -{"float16": 10, "bfloat16": 7, "float32": 23, "float64": 52}[dtype]
 
 
-def compare(row: cases.Row, dtype: np.dtype) -> dict[str, Any]:
+def compare(row: Row, dtype: np.dtype) -> dict[str, Any]:
     """Return how far the device is from the CPU in one row and dtype, and whether that is within bounds.
 
     Returns:

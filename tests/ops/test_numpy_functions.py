@@ -11,7 +11,7 @@ from cunet import Tensor
 from cunet import device as backend
 from cunet.ops.numpy_functions import CONSTANT, INSTEAD, UFUNCS
 from cunet.ops.numpy_signatures import has_op
-from cunet.parity.cases import public_ops
+from cunet.parity.row import public_ops
 from cunet.testing import gradcheck
 
 B = np.array([[0.5, 2.0], [1.5, 0.25], [3.0, 1.0]])

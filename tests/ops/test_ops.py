@@ -19,7 +19,7 @@ from cunet.autograd import tape
 from cunet.autograd.tensor import Tensor
 from cunet.kernels import KERNELS, listening
 from cunet.ops.conv import primitives
-from cunet.parity.cases import library_ops
+from cunet.parity.row import library_ops
 from cunet.testing import gradcheck
 
 TABLE = [

@@ -12,7 +12,7 @@ import numpy as np
 
 from ...grammar import Param
 from ...spec import Definition, KernelSpec, ReductionSpec, TwoPass, Warps
-from ..numpy import special
+from ..numpy import erf_tables
 
 SOURCES = Path(__file__).parent / "src"
 #: Types that may stand in parameter lists, as NumPy's type characters (longlong and long are one here).
@@ -42,7 +42,7 @@ def header() -> str:
     """Return what stands before all kernels: the mathematics."""
     parts = [source("math.h").replace("#pragma once\n", "")]
     for char, t in (("f", "float"), ("d", "double")):
-        erf: special.Ratio = special.ATANH_ERF32 if char == "f" else special.ATANH_ERF64
+        erf: erf_tables.Ratio = erf_tables.ATANH_ERF32 if char == "f" else erf_tables.ATANH_ERF64
         cut = "16.0f" if char == "f" else "36.0"
         parts.append(f"""
 CUNET_INLINE {t} erf({t} x) {{
@@ -51,7 +51,7 @@ CUNET_INLINE {t} erf({t} x) {{
   const double q = {"(double)" if char == "f" else ""}mad(x, {_ratio(erf[0], t)} / {_ratio(erf[1], t)}, x);
   return ({t})tanh_of(q);
 }}""")
-        for name, tails in (("erfc", special._ERFC), ("normcdf", special._NORMAL)):
+        for name, tails in (("erfc", erf_tables.ERFC), ("normcdf", erf_tables.NORMAL)):
             factor, offset, (above, below), end = tails[char]
             total, sign = ("1", ">") if name == "normcdf" else ("2", "<")
             parts.append(f"""

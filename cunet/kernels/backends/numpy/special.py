@@ -20,148 +20,12 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-Ratio = tuple[tuple[float, ...], tuple[float, ...]]
+from .erf_tables import ATANH_ERF32, ATANH_ERF64, ERFC, NORMAL, Ratio, Tail
 
-# Numerator and denominator, highest power first: what tools/fit_erf.py prints.
-# largest error of the fit: 5e-09
-ATANH_ERF32 = (
-    (1.4296455084753786e-05, 0.0023037689322883497, 0.021985853391345615, 0.12605591415438624, 0.1283791614377404),
-    (0.0006339490742244547, 0.02770945742576632, 0.18136188571149361, 1.0),
-)
-# largest error of the fit: 4.2e-18
-ATANH_ERF64 = (
-    (
-        5.4505404807614205e-14,
-        2.51683870941675e-11,
-        2.2973702335215054e-09,
-        7.517357671219003e-08,
-        1.5989064086165115e-06,
-        2.4271482242292487e-05,
-        0.0002784352318579917,
-        0.002289926320687867,
-        0.01405458785585248,
-        0.05645568173462535,
-        0.15472114946254875,
-        0.12837916709551256,
-    ),
-    (
-        1.7869757597354268e-15,
-        3.234508200898606e-12,
-        6.641748991888712e-10,
-        3.779329567105258e-08,
-        1.0136794774811074e-06,
-        1.947936045682689e-05,
-        0.000265319768526215,
-        0.002806385963308619,
-        0.02071066642467084,
-        0.11744903693362511,
-        0.4046493472103552,
-        1.0,
-    ),
-)
-# largest error of the fit: 2.7e-09
-ERFC32 = (
-    (
-        0.008692482816844975,
-        0.09542284823688135,
-        0.3945502775306236,
-        0.8404964526081703,
-        0.8716212281666024,
-        -2.7105534795903885e-09,
-    ),
-    (0.06770559244338402, 0.445895731568088, 1.4086623532996356, 2.4904131574778794, 2.406165135091495, 1.0),
-)
-# largest error of the fit: 4.9e-19
-ERFC64 = (
-    (
-        3.6834913192388763e-06,
-        9.547990892842546e-05,
-        0.0011761794178070978,
-        0.009118917907242625,
-        0.04931071824263169,
-        0.1944510555615575,
-        0.5672851759941046,
-        1.2133893282045385,
-        1.833045315402972,
-        1.7862227491213254,
-        0.8716208329044877,
-        -4.948659919549831e-19,
-    ),
-    (
-        2.8692282420668038e-05,
-        0.0006176393246125609,
-        0.0065735091633523845,
-        0.04491984377014009,
-        0.21674908198791337,
-        0.7698001680615394,
-        2.042133758350868,
-        4.028978037938686,
-        5.773128208505601,
-        5.705303846804745,
-        3.4911752546945083,
-        1.0,
-    ),
-)
-# largest error of the fit: 2.3e-09
-NORMAL32 = (
-    (
-        -0.0025069878362687145,
-        -0.013093778584353824,
-        -0.021106958445770416,
-        0.047373330395914216,
-        0.20211566475774267,
-        -2.2859821973982265e-09,
-    ),
-    (0.012404030766368722, 0.11373447976793806, 0.5048399234938187, 1.2551844828238201, 1.7082384031772448, 1.0),
-)
-# largest error of the fit: 4.3e-19
-NORMAL64 = (
-    (
-        -1.3149772132801014e-07,
-        -3.4637422914307524e-06,
-        -4.4517536123248424e-05,
-        -0.00035586972864512013,
-        -0.0018948378276995078,
-        -0.0066251916855430085,
-        -0.012994958283362721,
-        -0.0002414135193742727,
-        0.07579531966739457,
-        0.2016619289648528,
-        0.20211543919713476,
-        -4.332941919512413e-19,
-    ),
-    (
-        6.506070087986507e-07,
-        1.9705825515890528e-05,
-        0.00029548163669060486,
-        0.002846827948993301,
-        0.019376807797968836,
-        0.09710872820378359,
-        0.36361044320565494,
-        1.0127699884283594,
-        2.049109797226209,
-        2.859778209890233,
-        2.471589957462317,
-        1.0,
-    ),
-)
-
-
-class _Tail(NamedTuple):
-    """One upper tail in one dtype: ``exp(factor * t*t) * (1 + ratio(t)) / (2*t + offset)``."""
-
-    factor: float
-    offset: float
-    ratio: Ratio
-    end: float  # the tail is 0 there; larger t are cut to it, so that infinities do no harm
-
-
-_ERFC = {"f": _Tail(-1.0, 1.0, ERFC32, 10.5), "d": _Tail(-1.0, 1.0, ERFC64, 28.0)}
-_NORMAL = {"f": _Tail(-0.5, 2.0, NORMAL32, 14.75), "d": _Tail(-0.5, 2.0, NORMAL64, 39.5)}
 _TOP_HALF = np.int64(-1 << 27)  # keeps 26 bits of a float64's significand: their square is exact
 
 
@@ -208,7 +72,7 @@ def _gauss(t: np.ndarray, factor: float) -> tuple[np.ndarray, np.ndarray]:
     return np.exp(high, out=high), np.expm1(low, out=low)
 
 
-def _tail(x: np.ndarray, tails: dict[str, _Tail]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _tail(x: np.ndarray, tails: dict[str, Tail]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return ``t = min(|x|, end)``, the exponential, and dividend and divisor of the tail at t, all in float64."""
     factor, offset, ratio, end = tails[x.dtype.char]
     t = np.clip(x, -end, end)
@@ -267,7 +131,7 @@ def erfc(x: np.ndarray) -> np.ndarray:
     Args:
         x: any shape; float32 is kept, other dtypes give float64.
     """
-    _, _, tail, below = _tail(x, _ERFC)
+    _, _, tail, below = _tail(x, ERFC)
     tail /= below
     return _mirror(tail, -x, 2.0)
 
@@ -279,7 +143,7 @@ def normal_cdf(x: np.ndarray) -> np.ndarray:
     Args:
         x: any shape; float32 is kept, other dtypes give float64.
     """
-    _, _, tail, below = _tail(x, _NORMAL)
+    _, _, tail, below = _tail(x, NORMAL)
     tail /= below
     return _mirror(tail, x, 1.0)
 
@@ -293,7 +157,7 @@ def gelu(x: np.ndarray) -> np.ndarray:
 
     Source: Hendrycks & Gimpel 2016, arXiv:1606.08415, section 2.
     """
-    t, _, tail, below = _tail(x, _NORMAL)
+    t, _, tail, below = _tail(x, NORMAL)
     tail *= t  # before the division: t * Phi(-t) may be normal where Phi(-t) is not
     tail /= below
     return _above(x, tail)
@@ -313,7 +177,7 @@ def gelu_derivative(x: np.ndarray) -> np.ndarray:
     Args:
         x: any shape; float32 is kept, other dtypes give float64.
     """
-    t, density, lower, below = _tail(x, _NORMAL)
+    t, density, lower, below = _tail(x, NORMAL)
     lower /= below
     return _slope(x, t, density, lower)
 
@@ -324,7 +188,7 @@ def gelu_and_derivative(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Args:
         x: float32 or float64, at least one axis.
     """
-    t, density, tail, below = _tail(x, _NORMAL)
+    t, density, tail, below = _tail(x, NORMAL)
     product = t * tail
     product /= below
     tail /= below

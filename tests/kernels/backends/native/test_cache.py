@@ -206,7 +206,7 @@ def test_a_library_that_is_damaged_or_that_others_may_write_is_made_again(way, h
 @needs_compiler
 def test_the_cache_is_verified_and_cleared(home, made, monkeypatch):
     run_script(SMALL, home)
-    monkeypatch.setattr(cache, "_chosen", made)
+    monkeypatch.setattr(cache.place, "chosen", made)
     assert cache.verify() == (2, [])
     bad = next(made.iterdir())
     flip(bad)
