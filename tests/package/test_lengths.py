@@ -26,7 +26,7 @@ LONG_FILES = {
     "tests/package/test_launches.py",
 }
 
-LONG_FUNCTIONS = {"cunet/autograd/op.py::_lift", "cunet/ops/attention.py::_attention"}
+LONG_FUNCTIONS = {"cunet/ops/attention.py::_attention"}
 
 
 def functions(path):
