@@ -15,7 +15,6 @@ FILES = {
 LONGEST_FILE, LONGEST_FUNCTION = 300, 40
 
 LONG_FILES = {
-    "tests/autograd/test_tensor.py",
     "tests/kernels/backends/cuda/test_rowwise.py",
     "tests/kernels/backends/native/test_convolution.py",
     "tests/kernels/backends/native/test_native.py",
