@@ -26,9 +26,9 @@ def product(x: Array, y: Array, out: Array | None = None) -> Array:
 
 @product.native
 def _(x: Array, y: Array, out: Array | None = None) -> Array:
-    if out is None and x.ndim == y.ndim == 2 and x.size * y.shape[1] > SHARED and type(y) is np.ndarray:
-        return native_product(x, y)
-    return NotImplemented
+    if out is not None or type(y) is not np.ndarray or x.dtype != y.dtype:
+        return NotImplemented
+    return native_product(x, y) if x.ndim == y.ndim == 2 and x.size * y.shape[1] > SHARED else x @ y
 
 
 @product.numpy

@@ -93,8 +93,7 @@ def batch_norm_inference(
     m, v = (as_factor(a, groups.params, x, 0.0) for a in (mean, var))
     w, b = as_factor(weight, groups.params, x, 1.0), as_factor(bias, groups.params, x, 0.0)
     rstd = 1 / array_module(x).sqrt(v + eps)
-    normed = apply(view, m, v, rstd, w, b, activated("batch_norm_inference", activation))
-    y, saved = normed.y, normed._replace(y=None)
+    y, saved = apply(view, m, v, rstd, w, b, activated("batch_norm_inference", activation))
 
     def vjp(gy):
         g = before_activation(gy.reshape(groups.shape), saved).g

@@ -13,17 +13,15 @@ from .statistics import reciprocal_rms, statistics
 
 
 class Normed(NamedTuple):
-    """What the forward pass of a norm leaves, in the view.
+    """What the forward pass of a norm leaves for the way back, in the view.
 
     Attributes:
-        y: the output; None in what is saved for the way back.
         x, mean, rstd, weight, bias: what it was computed from; weight and bias may be numbers.
         var: None where no mean was taken.
         activated: what follows the norm.
         kept: what the activation's own way back starts from, if that was kept.
     """
 
-    y: Any
     x: Array
     mean: Any
     var: Any
@@ -35,16 +33,18 @@ class Normed(NamedTuple):
 
 
 @primitive
-def apply(x: Array, mean: Any, var: Any, rstd: Array, weight: Any, bias: Any, activated: Activated) -> Normed:
+def apply(
+    x: Array, mean: Any, var: Any, rstd: Array, weight: Any, bias: Any, activated: Activated
+) -> tuple[Array, Normed]:
     """Normalise by given statistics, scale, shift and activate."""
     y = activated.kernels.normalize(x, mean, rstd, weight, bias, *activated.numbers)
-    return Normed(y, x, mean, var, rstd, weight, bias, activated)
+    return y, Normed(x, mean, var, rstd, weight, bias, activated)
 
 
 @primitive
 def normalize(
     x: Array, weight: Any, bias: Any, groups: Groups, eps: float, centred: bool, activated: Activated
-) -> Normed:
+) -> tuple[Array, Normed]:
     """Normalise `x`, in the view of `groups`; `centred` False: divide by the RMS only."""
     rows, kernels, numbers = rows_of(groups), activated.kernels, activated.numbers
     mean: Any = 0.0
@@ -55,11 +55,11 @@ def normalize(
         y, rstd = kernels.rms_rows(x, weight, eps, *numbers, **rows._asdict())
     elif centred:
         mean, var, rstd = statistics(x, groups.folded, eps)
-        return apply(x, mean, var, rstd, weight, bias, activated)
+        y = kernels.normalize(x, mean, rstd, weight, bias, *numbers)
     else:
         rstd = reciprocal_rms(x, 1 / max(1, groups.per_mean), eps, axis=groups.folded, keepdims=True)
-        return apply(x, mean, var, rstd, weight, bias, activated)
-    return Normed(y, x, mean, var, rstd, weight, bias, activated)
+        y = kernels.normalize(x, mean, rstd, weight, bias, *numbers)
+    return y, Normed(x, mean, var, rstd, weight, bias, activated)
 
 
 def _apart(function: Any) -> Callable[..., Any]:
@@ -69,9 +69,9 @@ def _apart(function: Any) -> Callable[..., Any]:
         *rest, activated = args
         if activated is NONE or x.dtype.char not in "fd":
             return NotImplemented
-        out = function.body(x, *rest, NONE)
-        y = activated.apply(out.y)
-        return out._replace(y=y, activated=activated, kept=activated.kept(out.y, y))
+        z, normed = function.body(x, *rest, NONE)
+        y = activated.apply(z)
+        return y, normed._replace(activated=activated, kept=activated.kept(z, y))
 
     return run
 

@@ -14,26 +14,23 @@ MANY, LONG = 64, 8192  # rows that are fewer are not longer: few long rows are b
 
 
 class Groups(NamedTuple):
-    """An input seen so that what shares statistics, and what shares parameters, are whole axes."""
+    """An input seen so that what shares statistics, and what shares parameters, are whole axes.
+
+    Attributes:
+        shape: of the input in this view.
+        folded: axes over which statistics are taken.
+        shared: axes along which weight and bias are the same.
+        common: axes along which both are: one pass over them serves the gradients of x and of the parameters.
+        params: shape of weight and bias.
+        per_mean: number of values in each mean.
+    """
 
     shape: tuple[int, ...]
-    folded: Axes  # axes over which statistics are taken
-    shared: Axes  # axes along which weight and bias are the same
-
-    @property
-    def params(self) -> tuple[int, ...]:
-        """Shape of weight and bias in this view."""
-        return reduced_shape(self.shape, self.shared, True)
-
-    @property
-    def per_mean(self) -> int:
-        """Number of values in each mean."""
-        return math.prod(self.shape[k] for k in self.folded)
-
-    @property
-    def common(self) -> Axes:
-        """Axes along which both are the same: one pass over them serves the gradients of x and of the parameters."""
-        return tuple(k for k in self.folded if k in self.shared)
+    folded: Axes
+    shared: Axes
+    common: Axes
+    params: tuple[int, ...]
+    per_mean: int
 
 
 @functools.lru_cache(4096)
@@ -44,11 +41,11 @@ def groups_of(*dims: tuple[int, bool, bool]) -> Groups:
         kept.append((1, True, True))
     if not any(shared for _, _, shared in kept):
         kept.insert(0, (1, False, True))
-    return Groups(
-        tuple(length for length, _, _ in kept),
-        tuple(k for k, (_, folded, _) in enumerate(kept) if folded),
-        tuple(k for k, (_, _, shared) in enumerate(kept) if shared),
-    )
+    shape = tuple(length for length, _, _ in kept)
+    folded = tuple(k for k, (_, folded, _) in enumerate(kept) if folded)
+    shared = tuple(k for k, (_, _, shared) in enumerate(kept) if shared)
+    common, per_mean = tuple(k for k in folded if k in shared), math.prod(shape[k] for k in folded)
+    return Groups(shape, folded, shared, common, reduced_shape(shape, shared, True), per_mean)
 
 
 class Rows(NamedTuple):

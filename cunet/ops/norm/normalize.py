@@ -50,8 +50,7 @@ def normalize_groups(
 ) -> Normalized:
     """Normalise `x` over `groups`, scale, shift and activate; `centred` False: divide by the RMS only."""
     w, b = as_factor(weight, groups.params, x, 1.0), as_factor(bias, groups.params, x, 0.0)
-    normed = normalize(x.reshape(groups.shape), w, b, groups, eps, centred, activated)
-    saved = normed._replace(y=None)
+    y, saved = normalize(x.reshape(groups.shape), w, b, groups, eps, centred, activated)
 
     def backward(gy: Array) -> tuple[Any, Any, Any]:
         trained = weight is not None or bias is not None
@@ -62,4 +61,4 @@ def normalize_groups(
             None if bias is None else lambda: back.for_bias().reshape(bias.shape),
         )
 
-    return Normalized(normed.y.reshape(x.shape), normed.mean, normed.var, backward)
+    return Normalized(y.reshape(x.shape), saved.mean, saved.var, backward)

@@ -13,7 +13,6 @@ from . import compiler, launch, reduction, text
 from . import elementwise as elementwise_text
 from .launch import Host
 from .launch_reduction import ReductionLauncher
-from .status import result
 
 #: The files that make the text of the runtime.
 RUNTIME = (
@@ -50,8 +49,6 @@ def check_runtime(library: Any) -> None:
     library.cunet_together.argtypes = [c.c_char_p, c.c_int64, c.c_int64, c.c_int64]
     library.cunet_probe.argtypes = [c.c_uint64, c.POINTER(c.c_int64)]
     library.cunet_start.argtypes = [c.c_int64]
-    for name in ("together", "product", "recur"):  # launchers look at what the others return
-        getattr(library, f"cunet_{name}").restype = result
     if library.cunet_start(object.__basicsize__):
         raise OSError("pthread_atfork failed")
     if c.string_at(id(b"bytes") + bytes.__basicsize__ - 1, 5) != b"bytes":

@@ -13,6 +13,7 @@ import numpy as np
 from . import functions
 from .backend import native
 from .functions import address, admit, parallel
+from .status import refused
 
 _pack = struct.Struct("<8Q5q4q18qq").pack
 _FORWARD, _INPUT, _WEIGHT = range(3)
@@ -64,4 +65,5 @@ def _run(
     result = np.empty(shape, read.dtype)
     pointers = [address(a) for a in (read, *others, result, sums)]
     call = _pack(what, *pointers, parallel(), *steps, *counts, *windows.numbers(), native.threads)
-    return NotImplemented if run(call) else result
+    code = run(call)
+    return refused(code) if code else result

@@ -9,7 +9,6 @@ import numpy as np
 
 from ....system.locks import ForkSafeLock
 from .backend import native
-from .status import result
 
 _C = {"f": "float", "d": "double"}
 _lock = ForkSafeLock()
@@ -54,7 +53,6 @@ def _load(name: str, char: str) -> Any:
         native.report(f"function {name!r}", problem)
         return None
     found.argtypes = [ctypes.c_char_p]
-    found.restype = result
     return found
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ...spec import Definition, Warps, single
 from . import text
-from .status import refused
+from .status import refused, result
 
 BITS = tuple(1 << k for k in range(32))
 LIMIT = 4096  # shapes that are remembered
@@ -213,4 +213,4 @@ def together(packed: Sequence[Any], lead: np.ndarray, runtime: Any) -> bool:
     for call, _, *fold in packed:
         shape, first, end = fold or (None, 0, 0)
         steps += _STEP(id(call) + _BYTES, id(shape) + _BYTES if shape else 0, first, end)
-    return not runtime.cunet_together(steps, len(packed), len(lead), lead.size)
+    return not result(runtime.cunet_together(steps, len(packed), len(lead), lead.size))

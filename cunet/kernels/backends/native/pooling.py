@@ -12,6 +12,7 @@ import numpy as np
 from . import functions
 from .backend import native
 from .functions import address, admit, parallel
+from .status import refused
 
 _pack = struct.Struct("<6Qq18qqdq").pack
 _KINDS = {
@@ -57,4 +58,5 @@ def pool(
     call = _pack(
         _KINDS[name], *pointers, address(result), parallel(), len(first), *numbers, padded, divisor, native.threads
     )
-    return NotImplemented if run(call) else result
+    code = run(call)
+    return refused(code) if code else result

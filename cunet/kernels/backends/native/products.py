@@ -10,6 +10,7 @@ import numpy as np
 
 from ....system import cpu
 from .backend import native
+from .status import refused
 
 
 @functools.cache
@@ -30,4 +31,5 @@ def product(x: np.ndarray, y: np.ndarray) -> Any:
     if run is None:
         return NotImplemented
     z = np.empty((x.shape[0], y.shape[1]), x.dtype)
-    return NotImplemented if run(id(x), id(y), id(z), native.threads) else z
+    code = run(id(x), id(y), id(z), native.threads)
+    return refused(code) if code else z

@@ -12,6 +12,7 @@ from ...spec import Definition
 from . import products
 from .backend import native
 from .functions import admit, lies_well
+from .status import result
 
 _MOST = 16  # operands of a kernel
 
@@ -77,13 +78,10 @@ def run(
     places = [*map(_place, args), _Place(c.addressof(width), 0, 0)]
     masked = np.empty(x.shape[-2:], x.dtype) if mask is not None and product_first else None
     counts = np.array(running, np.int64)
-    native.runtime().cunet_recur(
-        c.byref(
-            _Recurrence(
-                launcher.described.pieces[0], ord(x.dtype.char), len(places), product_first, native.threads,
-                len(running), y.shape[-2], width.value, counts.ctypes.data,
-                *map(_place, (x, y, mask, extra, masked)), weight.ctypes.data, *weight.shape, (_Place * _MOST)(*places),
-            )
-        )
+    call = _Recurrence(
+        launcher.described.pieces[0], ord(x.dtype.char), len(places), product_first, native.threads,
+        len(running), y.shape[-2], width.value, counts.ctypes.data,
+        *map(_place, (x, y, mask, extra, masked)), weight.ctypes.data, *weight.shape, (_Place * _MOST)(*places),
     )  # fmt: skip
+    result(native.runtime().cunet_recur(c.byref(call)))
     return True
