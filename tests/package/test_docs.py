@@ -105,6 +105,19 @@ def test_what_is_not_there_is_found():
     assert missing_files("`pool.cpp`, `cunet/nn/`, `~/.cache/cunet/no`, [a](docs/cpu.md)", page) == []
 
 
+@pytest.mark.cpu_only
+def test_every_room_is_in_the_picture():
+    """A line of the picture begins with the names it is about."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    picture = text.partition("## The rooms\n\n```\ncunet/\n")[2].partition("\ntests/")[0]
+    begins = [re.match(r" {2,4}\w\S*(?: \w\S*)*", line) for line in picture.split("\n")]
+    named = {word for begin in begins if begin for word in begin[0].split()}
+    rooms = {f"{path.parent.name}/" for path in (ROOT / "cunet").glob("*/__init__.py")}
+    files = {path.name for path in (ROOT / "cunet").glob("*.py")}
+    backends = {f"backends/{path.parent.name}/" for path in (ROOT / "cunet/kernels/backends").glob("*/__init__.py")}
+    assert named == rooms | files | backends
+
+
 # -- the trips
 
 
