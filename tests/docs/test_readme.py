@@ -1,4 +1,4 @@
-"""What README.md and CONTRIBUTING.md show is true: the code runs as written, the files are there, the paths lead on."""
+"""What README.md shows is true: the code runs as written, the extras exist, the way from an op to its text leads on."""
 
 import os
 import re
@@ -52,13 +52,6 @@ assert np.allclose(my_softsign(x).data, [-0.75, -1 / 6, 7 / 17, 5 / 6])
 gradcheck(my_softsign, x)
 """
     run_python(block + check, tmp_path)
-
-
-@pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
-def test_every_file_that_is_named_is_there(text):
-    named = set(re.findall(r"(?<![\w.~/])(?:(?:cunet|tests|sim|examples|tools|docs|\.ci)/[\w./]*\w|\w+\.md)", text))
-    assert {name for name in named if not (ROOT / name).exists()} == set()
-    assert len(named) >= 3
 
 
 def test_every_extra_that_is_named_can_be_installed():
