@@ -243,4 +243,4 @@ def single(outs: Sequence[Any]) -> Any:
 
 def arithmetic(dtype: np.dtype) -> np.dtype:
     """Return the dtype that ``A`` stands for beside data of `dtype`."""
-    return np.dtype(np.float64 if dtype == np.float64 else np.float32)
+    return np.dtype(np.float64 if dtype.char == "d" else np.float32)

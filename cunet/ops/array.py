@@ -12,6 +12,7 @@ from ..autograd.op import Result, Results, op
 from ..autograd.tensor import Tensor
 from ..device import Array, accumulator, array_module, is_array, like
 from ..device import to_device as moved
+from ..kernels import primitive
 from .embedding import add_rows
 
 
@@ -86,14 +87,18 @@ def _getitem(x, *, index: Any) -> Result:
     return x[index], vjp
 
 
+@primitive
 def _added(gy: Array, shape: tuple[int, ...], index: tuple[Any, ...]) -> Array:
     """Return the sums of the elements of `gy` at the elements that `index` names, in the order in which it does."""
+    gx = np.zeros(shape, accumulator(gy.dtype))
+    np.add.at(gx, index, gy.astype(gx.dtype, copy=False))
+    return gx
+
+
+@_added.cuda
+def _(gy: Array, shape: tuple[int, ...], index: tuple[Any, ...]) -> Array:
+    """Sort first: CuPy's add.at adds by atomics, in another order in each run."""
     xp = array_module(gy)
-    if xp is np:
-        gx = np.zeros(shape, accumulator(gy.dtype))
-        np.add.at(gx, index, gy.astype(gx.dtype, copy=False))
-        return gx
-    # CuPy's add.at adds by atomics, in another order in each run.
     first, count = index[0], shape[0]
     if (
         is_array(first)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..device import Array, is_array, is_gpu_array
+from ..kernels import primitive
 from .flat_buffer import FlatBuffer
 from .rule import Group, State, UpdateRule
 
@@ -128,9 +129,15 @@ def _advance(
     values = buffer.scalars.get(run)
     if values is None or values.size != len(symbolic):
         values = buffer.scalars[run] = buffer.xp.empty(len(symbolic), buffer.wide)
-    kernel(group["lr"], *constants, *numbers, values, size=1)
+    advance(group["lr"], constants, numbers, values, kernel)
     views = iter([values[k : k + 1] for k in range(len(symbolic))])
     return tuple([next(views) if k in symbolic else scalar for k, scalar in enumerate(scalars)])
+
+
+@primitive
+def advance(rate: Array, constants: list[float], numbers: list[Array], values: Array, kernel: Any) -> None:
+    """Count `numbers` up and fill `values`, on a GPU."""
+    kernel(rate, *constants, *numbers, values, size=1)
 
 
 @functools.cache

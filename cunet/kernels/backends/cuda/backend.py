@@ -20,12 +20,14 @@ _BY_KIND = {
 
 
 def run(kernel: Definition, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    """Run a call by what is attached for GPUs, or by what is made of the kernel's text; NotImplemented elsewhere."""
+    """Run a call by what is attached for GPUs, else by what is made of the kernel's text; NotImplemented elsewhere."""
     xp = array_module(*args)
     if xp is np:
         return NotImplemented
     attached = kernel.attached.get("cuda")
     if attached is not None:
-        return attached(*args, **options)
+        result = attached(*args, **options)
+        if result is not NotImplemented:
+            return result
     by_kind: Any = _BY_KIND.get(kernel.spec.kind)
     return NotImplemented if by_kind is None else by_kind(kernel, xp, args, **options)
