@@ -18,10 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from .backends.numpy import tuning as settings
 from .dispatch import Deferred, Kernel, defer, observed, run_deferred
 from .spec import PrimitiveSpec, single
-
-LONG = 65536  # elements of an array; two float32 arrays of fewer stay in a core's cache anyway
 
 
 class Tiled:
@@ -37,7 +36,7 @@ class Tiled:
 
     def __init__(self, lead: Any) -> None:
         self._lead = lead
-        self.waits = type(lead) is np.ndarray and lead.ndim > 1 and len(lead) > 1 and lead.size >= LONG
+        self.waits = type(lead) is np.ndarray and lead.ndim > 1 and len(lead) > 1 and lead.size >= settings.tuning.long
         self._calls: list[Deferred] = []
 
     def __enter__(self) -> Tiled:

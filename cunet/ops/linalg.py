@@ -12,10 +12,8 @@ from ..autograd.tensor import Tensor, as_array
 from ..device import Array, accumulator, array_module
 from ..kernels import primitive
 from ..kernels.backends.native.products import product as native_product
+from ..kernels.backends.numpy import tuning as settings
 from ..kernels.sum_to import sum_over
-
-#: Multiplications from which a product of matrices goes to threads of ours: those of BLAS would spin beside them.
-SHARED = 2**18
 
 
 @primitive
@@ -28,7 +26,7 @@ def product(x: Array, y: Array, out: Array | None = None) -> Array:
 def _(x: Array, y: Array, out: Array | None = None) -> Array:
     if out is not None or type(y) is not np.ndarray or x.dtype != y.dtype:
         return NotImplemented
-    return native_product(x, y) if x.ndim == y.ndim == 2 and x.size * y.shape[1] > SHARED else x @ y
+    return native_product(x, y) if x.ndim == y.ndim == 2 and x.size * y.shape[1] > settings.tuning.product else x @ y
 
 
 @product.numpy

@@ -21,11 +21,10 @@ from ..autograd.op import Result, op
 from ..device import Array, accumulator, is_array, is_floating
 from ..kernels import TwoPass, elementwise, reduction, rowwise
 from ..kernels.axes import folded_axes, reduced_shape
+from ..kernels.backends.numpy import tuning as settings
 from ..kernels.spec import Fold
 from ..kernels.tiled import Tiled
 from .activation.registry import activation
-
-_BLOCK = 32768  # elements of NumPy's intermediate results: they stay in a core's cache
 
 # rest = -1 marks a state into which nothing was folded. `top` stays NaN once it is.
 STATE = """
@@ -91,7 +90,7 @@ def softmax_stats(x, axis, keepdims):
     count, length = rows.shape
     top = np.full(count, -np.inf, x.dtype)
     rest = np.zeros(count, x.dtype)
-    step = max(1, _BLOCK // max(1, length))
+    step = max(1, settings.tuning.rows // max(1, length))
     for start in range(0, count if length else 0, step):
         block = rows[start : start + step]
         largest = (np.arange(len(block)), block.argmax(axis=1))

@@ -11,10 +11,8 @@ from ..autograd.tape import clock
 from ..autograd.tensor import Tensor
 from ..device import Array, accumulator, array_module, device_of, is_half, to_device
 from ..kernels import inplace
+from ..kernels.backends.numpy import tuning as settings
 from .rule import State
-
-#: Elements from which on a gradient is read in its own array: copying it beside others takes longer than a kernel call.
-LARGE = 32768
 
 
 @inplace("T g", "T out", "out = g", scratch=0)
@@ -133,7 +131,7 @@ class FlatBuffer:
     def parts(self, first: int, last: int) -> Iterator[tuple[int, int]]:
         """Yield (first, last + 1) of what one kernel call shall update of a run: on the CPU large parameters alone."""
         for i in range(first, last if self.device == "cpu" else first):
-            if self.spans[i][1] - self.spans[i][0] >= LARGE:
+            if self.spans[i][1] - self.spans[i][0] >= settings.tuning.own_gradient:
                 if i > first:
                     yield first, i
                 yield i, i + 1

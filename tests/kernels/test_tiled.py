@@ -6,7 +6,6 @@ import pytest
 import cunet
 from cunet import functional as F
 from cunet.kernels import KERNELS
-from cunet.kernels import tiled as module
 from cunet.kernels.backends.native import native
 from cunet.kernels.backends.numpy import blocks, tuning
 from cunet.kernels.tiled import Tiled
@@ -30,8 +29,7 @@ def route(request, monkeypatch):
         monkeypatch.setattr(native, "prepare", lambda kernel, char: False)
         for kernel in KERNELS.values():  # what was prepared for other tests
             monkeypatch.setattr(kernel, "prepared", {})
-    monkeypatch.setattr(module, "LONG", 1)
-    monkeypatch.setattr(tuning, "tuning", tuning.Tuning(threaded=1, shared=600))
+    monkeypatch.setattr(tuning, "tuning", tuning.Tuning(long=1, threaded=1, shared=600))
     return request.param
 
 
@@ -189,8 +187,7 @@ def test_a_loss_looks_up_each_row_of_its_own_block(smoothing, route, cuts, monke
     x, t = cunet.tensor(rng.normal(size=(90, 1000)).astype(np.float32), requires_grad=True), rng.integers(0, 1000, 90)
     loss = F.cross_entropy(x, t, label_smoothing=smoothing, reduction="none")
     assert cuts == [3 if smoothing else 2]
-    monkeypatch.setattr(module, "LONG", 1 << 40)
-    monkeypatch.setattr(tuning, "tuning", tuning.Tuning(threaded=1 << 40, shared=600))
+    monkeypatch.setattr(tuning, "tuning", tuning.Tuning(long=1 << 40, threaded=1 << 40, shared=600))
     same([loss.data], [F.cross_entropy(x, t, label_smoothing=smoothing, reduction="none").data], route)
 
 

@@ -18,14 +18,12 @@ import numpy as np
 
 from ...device import Array, accumulator, array_module
 from ...kernels import primitive
+from ...kernels.backends.cuda import tuning as on_gpu
 from ...kernels.backends.native import convolution as compiled
+from ...kernels.backends.numpy import tuning as on_cpu
 from ...system.cpu import cores, helpers, one_blas_thread
 from ..windows import Windows, three
 from . import flat, im2col
-
-_CPU_BYTES, _GPU_BYTES = 1 << 20, 1 << 27  # of the columns of one part; a part is at least one sample
-_SHARES = 4  # of a batch, over threads
-_LONG = 10_000_000  # multiplications that are worth waking a thread for
 
 
 class Route(NamedTuple):
@@ -47,11 +45,11 @@ class Route(NamedTuple):
 
 
 def _on_cpu(windows: Windows) -> Route:
-    return Route(flat if windows.stride == (1, 1, 1) else im2col, _CPU_BYTES)
+    return Route(flat if windows.stride == (1, 1, 1) else im2col, on_cpu.tuning.columns)
 
 
 def _on_gpu() -> Route:
-    return Route(im2col, _GPU_BYTES)
+    return Route(im2col, on_gpu.tuning.columns)
 
 
 def _share(
@@ -61,7 +59,9 @@ def _share(
 
     The shares do not depend on the number of threads, and so neither does the order of any sum.
     """
-    size = -(-len(parts) // _SHARES) if products >= _LONG and type(x) is np.ndarray else max(1, len(parts))
+    limits, size = on_cpu.tuning, max(1, len(parts))
+    if products >= limits.worth_sharing and type(x) is np.ndarray:
+        size = -(-len(parts) // limits.shares)
     shares = [parts[k : k + size] for k in range(0, len(parts), size)] or [[]]
     free: list[flat.Buffers] = []  # as many as there are threads
 
@@ -185,7 +185,7 @@ def _(x: Array, gy: Array, windows: Windows, groups: int, with_bias: bool = Fals
 def _weight_gradient(x: Array, gy: Array, windows: Windows, groups: int, route: Route) -> Array:
     n, channels = x.shape[:2]
     shape = (groups, channels // groups * windows.taps, gy.shape[1] // groups)
-    totals: list[Any] = [None] * _SHARES
+    totals: list[Any] = [None] * on_cpu.tuning.shares
 
     def work(parts: Sequence[slice], k: int, buffers: flat.Buffers) -> None:
         totals[k] = array_module(x).zeros(shape, accumulator(x.dtype))

@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 from ...device import Array
 from ...kernels.axes import reduced_shape
+from ...kernels.backends.cuda import tuning as settings
 from .statistics import Axes
-
-MANY, LONG = 64, 8192  # rows that are fewer are not longer: few long rows are better folded in parts
 
 
 class Groups(NamedTuple):
@@ -59,9 +58,14 @@ class Rows(NamedTuple):
 def rows_of(groups: Groups) -> Rows | None:
     """Return how each group is a row with parameters of its own or common ones; None if not, or if rows are few."""
     shape, first = groups.shape, min(groups.folded)
+    rowwise = settings.tuning
     own = [k for k in range(len(shape)) if k not in groups.shared] or [len(shape)]
     lead, length = math.prod(shape[:first]), math.prod(shape[first:])
-    if groups.folded != tuple(range(first, len(shape))) or not length or (lead < MANY and length > LONG):
+    if (
+        groups.folded != tuple(range(first, len(shape)))
+        or not length
+        or (lead < rowwise.many_rows and length > rowwise.long_row)
+    ):
         return None
     if own != list(range(own[0], own[-1] + 1)) or own[0] > first or own[-1] < first - 1:
         return None

@@ -16,6 +16,7 @@ import numpy as np
 from ...device import Array
 from ...kernels import TwoPass, primitive, reduction
 from ...kernels.axes import reduced_shape
+from ...kernels.backends.numpy import tuning as settings
 from ...kernels.spec import Fold
 
 Axes = tuple[int, ...]
@@ -72,7 +73,7 @@ def _two_passes(value: str, spread: str) -> TwoPass:
 
 def blocks(shape: tuple[int, ...], axes: Axes) -> Iterator[slice]:
     """Cut the first axis so that a block stays in the processor's cache; whole if it is summed over."""
-    step = shape[0] if 0 in axes else max(1, 65536 // max(1, math.prod(shape[1:])))
+    step = shape[0] if 0 in axes else max(1, settings.tuning.planes // max(1, math.prod(shape[1:])))
     return (slice(k, k + step) for k in range(0, shape[0], max(1, step)))
 
 
@@ -186,7 +187,7 @@ def stages_on_cpu(shape: tuple[int, ...], axes: Axes) -> Stages:
             run = run[1:]
         return Stages(0, 1, tuple(run), tuple(k for k in axes if k not in run))
     (k,) = axes
-    wanted = min(256, math.prod(shape[k:]) >> 15)
+    wanted = min(settings.tuning.stages, math.prod(shape[k:]) // settings.tuning.stage)
     parts = math.gcd(shape[k], 1 << wanted.bit_length() >> 1) if wanted else 1
     return Stages(k, parts, (k + 1,), (k,)) if parts > 1 else Stages(0, 1, axes, ())
 

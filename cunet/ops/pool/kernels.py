@@ -14,6 +14,7 @@ import numpy as np
 
 from ...kernels import grid
 from ...kernels.backends.native import pooling
+from ...kernels.backends.numpy import tuning as settings
 from ..windows import WINDOWS, Windows
 
 # Where a window begins and ends along one axis, and the first and last window over an element. Stride 0: adaptive.
@@ -79,11 +80,9 @@ _EACH_WINDOW = """
           const long long o = ((plane * yd + od) * yh + oh) * yw + ow;
 """
 
-_AREA = 65536  # elements per block of planes: they stay in the processor's cache
-
 
 def _blocks(x: np.ndarray) -> Iterator[slice]:
-    step = max(1, _AREA // max(1, math.prod(x.shape[1:])))
+    step = max(1, settings.tuning.planes // max(1, math.prod(x.shape[1:])))
     return (slice(k, k + step) for k in range(0, x.shape[0], step))
 
 

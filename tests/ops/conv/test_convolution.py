@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 import cunet
 from cunet import F, nn
 from cunet.autograd.tensor import Tensor
+from cunet.kernels.backends.cuda import tuning as on_gpu
+from cunet.kernels.backends.numpy import tuning
 
 LAYERS = [nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d]
 SHAPE = (6, 5, 4)
@@ -51,8 +53,8 @@ def test_a_batch_is_its_samples_one_by_one(options, rng, dev):
 def test_the_size_of_parts_changes_nothing(budget, options, rng, dev, monkeypatch):
     arrays = rng.standard_normal((5, 2, 6, 6)), rng.standard_normal((3, 2, 3, 3)), rng.standard_normal(3)
     expected = run(F.conv2d, dev, arrays, **options)
-    monkeypatch.setattr("cunet.ops.conv.primitives._CPU_BYTES", budget)
-    monkeypatch.setattr("cunet.ops.conv.primitives._GPU_BYTES", budget)
+    monkeypatch.setattr(tuning, "tuning", tuning.Tuning(columns=budget))
+    monkeypatch.setattr(on_gpu, "tuning", on_gpu.Tuning(columns=budget))
     y, grads = run(F.conv2d, dev, arrays, **options)
     np.testing.assert_allclose(y, expected[0], atol=1e-12)
     for g, e in zip(grads, expected[1], strict=True):

@@ -25,6 +25,8 @@ class Tuning:
         part_down, part_along: elements of a part of a reduction, at least: down columns, along rows.
         gradients: arrays of one launch of an optimiser's step: their addresses are arguments, and CUDA takes 4 KiB.
         threads: of a block of an optimiser's step.
+        columns: bytes of the columns of one part of a convolution, which is one sample at least: of a GPU's memory,
+            little.
     """
 
     broadcast: int = 1 << 17
@@ -42,6 +44,7 @@ class Tuning:
     part_along: int = 2048
     gradients: int = 32
     threads: int = 256
+    columns: int = 1 << 27
 
 
 tuning = Tuning()
