@@ -62,7 +62,7 @@ def normalize(
     return y, Normed(x, mean, var, rstd, weight, bias, activated)
 
 
-def _apart(function: Any) -> Callable[..., Any]:
+def _separate(function: Any) -> Callable[..., Any]:
     """Return how NumPy runs one of these: it has no passes to save, but would have to normalise again."""
 
     def run(x: Array, *args: Any) -> Any:
@@ -77,5 +77,5 @@ def _apart(function: Any) -> Callable[..., Any]:
 
 
 for _function in (apply, normalize):
-    _function.numpy(_apart(_function))
+    _function.numpy(_separate(_function))
     _function.native(_function.body)

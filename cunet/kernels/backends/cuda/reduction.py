@@ -160,15 +160,15 @@ def fold(kernel: Definition, xp: Any, dtypes: dict[str, Any], plan: Plan, outs: 
         _launch(kernel, xp, second, (*numbers, *held, *outs), (plan.results, parts, parts))
 
 
-def _launch(kernel: Definition, xp: Any, how: Launch, args: Sequence[Any], sizes: tuple[int, int, int]) -> None:
+def _launch(kernel: Definition, xp: Any, launch: Launch, args: Sequence[Any], sizes: tuple[int, int, int]) -> None:
     """Launch one of the programs of a reduction; `sizes`: results, values of each, values of a part."""
-    made = program(kernel, xp, lambda: xp.RawKernel(text_of(reduction_of(kernel), how), kernel.name), *how)
+    made = program(kernel, xp, lambda: xp.RawKernel(text_of(reduction_of(kernel), launch), kernel.name), *launch)
     limits, (results, count, chunk) = settings.tuning, sizes
     numbers: list[Any] = [*map(np.int64, sizes)]
     across = -(-count // chunk)
-    if how.columns:
+    if launch.columns:
         made((-(-results // LANES), across), (LANES, DEEP), (*args, *numbers))
         return
-    lanes = lanes_of(-(-chunk // how.vector), limits.row_lanes)
+    lanes = lanes_of(-(-chunk // launch.vector), limits.row_lanes)
     block = max(lanes, limits.block) if lanes <= 32 else lanes
     made((-(-results // (block // lanes)), across), (block,), (*args, *numbers, np.int32(lanes)))

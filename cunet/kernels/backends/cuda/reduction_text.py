@@ -88,36 +88,36 @@ _COLUMNS = """{signature} {{
 """
 
 
-def text_of(spec: ReductionSpec, how: Launch) -> str:
+def text_of(spec: ReductionSpec, launch: Launch) -> str:
     """Return the CUDA text of one launch."""
     once, loads, each, params = [], [], [], []
-    for p, kind in zip(spec.ins, how.kinds, strict=True):
-        if not how.source and kind != "number":
+    for p, kind in zip(spec.ins, launch.kinds, strict=True):
+        if not launch.source and kind != "number":
             continue
         word = c_type(p.type)
         params.append(f"{word} {p.name}" if kind == "number" else f"const {word}* {p.name}_")
         if kind in ("kept", "one"):
             once.append(f"const {word} {p.name} = {p.name}_[{'_own' if kind == 'kept' else 0}];")
-        elif kind in ("all", "folded") and how.columns:
+        elif kind in ("all", "folded") and launch.columns:
             each.append(f"const {word} {p.name} = {p.name}_[{'_at * _results + _own' if kind == 'all' else '_at'}];")
         elif kind in ("all", "folded"):
             load, value = _vector_load(p, kind)
             loads += load
             each.append(value)
-    if not how.source:
+    if not launch.source:
         params.append("const char* _parts")
         each.append(f"S _part; memcpy(&_part, _parts + (_at * _results + _own) * {STATE_BYTES}, sizeof(S));")
-    finish, results = _finish(spec, how.last)
+    finish, results = _finish(spec, launch.last)
     params += [*results, "long long _results, long long _count, long long _chunk"]
-    params += [] if how.columns else ["int _lanes"]
+    params += [] if launch.columns else ["int _lanes"]
     bounds = settings.tuning.row_lanes
-    text = (_COLUMNS if how.columns else _ROWS).format(
+    text = (_COLUMNS if launch.columns else _ROWS).format(
         signature=f'extern "C" __global__ __launch_bounds__({bounds}) void {spec.name}({", ".join(params)})',
-        reduce=spec.reduce, identity=spec.identity, map=spec.map if how.source else "_part",
+        reduce=spec.reduce, identity=spec.identity, map=spec.map if launch.source else "_part",
         once=" ".join(once), loads=" ".join(loads), each=" ".join(each), finish=finish,
     )  # fmt: skip
-    head = header(how.dtype, how.vector, spec.preamble)
-    return f"{head}typedef {spec.state} S;\nstatic const int _vector = {how.vector};\n{text}"
+    head = header(launch.dtype, launch.vector, spec.preamble)
+    return f"{head}typedef {spec.state} S;\nstatic const int _vector = {launch.vector};\n{text}"
 
 
 def _vector_load(p: Param, kind: str) -> tuple[list[str], str]:

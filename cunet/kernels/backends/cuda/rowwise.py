@@ -107,7 +107,7 @@ def _cycles(shape: tuple[int, ...], kept: tuple[int, ...]) -> bool:
 def _kind(p: Param, a: Any, rows: int) -> str:
     """Return where the values of an argument lie.
 
-    "number"; "one": an array with one value for all; "cycle": one that rows take in turn; "loose": one for each place,
+    "number"; "one": an array with one value for all; "cycle": one that rows take in turn; "factor": one for each place,
     which does not begin where a load may begin, as a parameter in a flat buffer may not; else "many".
     """
     if not is_array(a):
@@ -115,7 +115,7 @@ def _kind(p: Param, a: Any, rows: int) -> str:
     if p.place and a.size == 1:
         return "one"
     if p.place == "col" and a.data.ptr % 16:
-        return "loose"
+        return "factor"
     return "cycle" if p.place == "row" and a.size != rows else "many"
 
 
@@ -152,7 +152,7 @@ class _Loop:
         self.ins, self.outs, self.held, self.cells = text.ins, text.outs, held, cells
         self.kinds = dict(zip((p.name for p in text.ins), kinds, strict=True))
         self.data = [p for p in text.ins if not p.place and self.kinds[p.name] == "many"]
-        self.factors = [p for p in text.ins if p.place == "col" and self.kinds[p.name] in ("many", "loose")]
+        self.factors = [p for p in text.ins if p.place == "col" and self.kinds[p.name] in ("many", "factor")]
 
     def signature(self) -> str:
         parts = []
@@ -207,7 +207,7 @@ class _Loop:
         for p in self.factors:
             if self.cells:
                 values += f"const A {p.name} = {p.name}_[_cell + (unsigned)j / (unsigned)_inner];\n"
-            elif self.kinds[p.name] == "loose":
+            elif self.kinds[p.name] == "factor":
                 values += f"const A {p.name} = {p.name}_[j];\n"
             else:
                 loads += f"const some_factors {p.name}_now_ = *(const some_factors*)({p.name}_ + _at);\n"

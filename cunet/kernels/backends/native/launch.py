@@ -25,7 +25,7 @@ class _Kernel(ctypes.Structure):
     _fields_ = [
         ("pieces", ctypes.c_void_p * 3),
         ("inputs", ctypes.c_int32), ("outputs", ctypes.c_int32), ("weight", ctypes.c_int32),
-        ("letters", Bytes), ("raw", Bytes), ("loose", Bytes),
+        ("letters", Bytes), ("raw", Bytes), ("factor", Bytes),
     ]  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...grammar import Param
 from ...spec import Definition, Fold, ReductionSpec
-from .text import C, late, letter, symbol, two_pass, variants
+from .text import C, letter, post_only, symbol, two_pass, variants
 
 _STRUCT = r"struct\s+%s\s*\{\s*((?:A\s+[\w\s,]+;\s*)+)"
 _LANES = 64  # running values of a row: as many as stay in registers
@@ -37,7 +37,7 @@ class _Fold:
         self.kernel, self.fold, self.label = kernel, fold, label
         self.names = fields(fold.state, preamble_of(kernel))
         self.count = max(1, len(self.names or ()))
-        self.ins = [(k, p, C[letter(p, wide)]) for k, p in enumerate(kernel.spec.ins) if not late(kernel, p)]
+        self.ins = [(k, p, C[letter(p, wide)]) for k, p in enumerate(kernel.spec.ins) if not post_only(kernel, p)]
         passes = two_pass(kernel)
         self.pivot = " const A pivot = _pivot[_j];" if passes and fold is passes.second else ""
 
@@ -141,7 +141,7 @@ class _Results:
         spec = kernel.spec
         assert isinstance(spec, ReductionSpec)
         outs = [(len(spec.ins) + k, p, C[letter(p, wide)]) for k, p in enumerate(spec.outs)]
-        after = [(k, p, C[letter(p, wide)]) for k, p in enumerate(spec.ins) if late(kernel, p)]
+        after = [(k, p, C[letter(p, wide)]) for k, p in enumerate(spec.ins) if post_only(kernel, p)]
         self.before = " ".join(
             [f"{t}* __restrict _p{k} = ({t}*)_p[{k}];" for k, _, t in outs]
             + [f"const {t} {p.name} = *(const {t}*)_p[{k}];" for k, p, t in after]
@@ -158,7 +158,7 @@ def _finish(name: str, kernel: Definition, results: _Results) -> list[str]:
     """Return the functions that are called after a fold of columns."""
     parts, passes = [], two_pass(kernel)
     if passes:
-        parts.append(f"""void {name}_found(const void* _state, int64_t _pitch, int64_t _n, int64_t n, void* _pivot) {{
+        parts.append(f"""void {name}_between(const void* _state, int64_t _pitch, int64_t _n, int64_t n, void* _pivot) {{
   const A* __restrict _s = (const A*)_state;
   for (int64_t _j = 0; _j < _n; ++_j) {{
     const first_State a = first_get(_s + _j, _pitch);

@@ -124,12 +124,12 @@ def role(kernel: Definition, param: Param) -> int:
     DATA: an array that walks along; FACTOR: data, or one number a row, as factors and statistics are; COLUMN_FACTOR: it
     may be an array along a row where others are one number.
     """
-    if param.type == "T" or param.raw or param not in kernel.spec.ins or late(kernel, param):
+    if param.type == "T" or param.raw or param not in kernel.spec.ins or post_only(kernel, param):
         return DATA
     return COLUMN_FACTOR if param.place == "col" else FACTOR
 
 
-def late(kernel: Definition, param: Param) -> bool:
+def post_only(kernel: Definition, param: Param) -> bool:
     """Tell whether a parameter of a reduction is used after the fold only, where it must be a number."""
     spec = kernel.spec
     return isinstance(spec, ReductionSpec) and param in spec.ins and bool(re.search(rf"\b{param.name}\b", spec.post))

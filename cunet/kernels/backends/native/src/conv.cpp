@@ -62,7 +62,7 @@ template <int N> CUNET_ALWAYS void store(const Area& a, int64_t v, int64_t end, 
     for (int64_t r = a.grid.first[v + j]; r < a.grid.first[v + j + 1]; r++) {
       const Run& run = a.grid.runs[r];
       T* const at = to + run.to;
-      if (run.to + kLanes <= a.dense) *(Loose*)at = load(lanes + run.lane);
+      if (run.to + kLanes <= a.dense) *(Unaligned*)at = load(lanes + run.lane);
       else if (a.pass.step[2] == 1) copy_row(at, lanes + run.lane, run.count);
       else
         for (int k = 0; k < run.count; k++) at[k * a.pass.step[2]] = lanes[run.lane + k];

@@ -26,11 +26,11 @@ const int kLanes = kBytes / sizeof(T);
 // Sums over windows that lie in lanes are of this many vectors, so that their order is that of any processor.
 const int kWideBytes = 64, kWideLanes = kWideBytes / sizeof(T), kWide = kWideBytes / kBytes;
 typedef T Vec __attribute__((vector_size(kBytes)));
-typedef T Loose __attribute__((vector_size(kBytes), aligned(sizeof(T)), may_alias));  // anywhere in memory
+typedef T Unaligned __attribute__((vector_size(kBytes), aligned(sizeof(T)), may_alias));  // anywhere in memory
 typedef decltype(Vec() < Vec()) Mask;
 #define CUNET_ALWAYS inline __attribute__((always_inline))
 
-CUNET_ALWAYS Vec load(const T* from) { return *(const Loose*)from; }
+CUNET_ALWAYS Vec load(const T* from) { return *(const Unaligned*)from; }
 CUNET_ALWAYS Vec splat(T value) { return value - Vec(); }  // x - 0 is x, for -0 too
 CUNET_ALWAYS T total(const T* wide) {
   T lanes[kWideLanes];
@@ -81,7 +81,7 @@ void accumulate(const T* image, const int64_t* offsets, const int64_t* starts, i
       }
     }
   for (int k = 0; k < wanted; k++)
-    for (int v = 0; v < N; v++) *(Loose*)(to + k * pitch + v * kLanes) += sums[k][v];
+    for (int v = 0; v < N; v++) *(Unaligned*)(to + k * pitch + v * kLanes) += sums[k][v];
 }
 
 // to[o] += sum over windows of gy[window][o].
@@ -89,7 +89,7 @@ template <int N> void add_up(const T* gy, int64_t count, T* to) {
   Vec sums[N] = {};
   for (int64_t l = 0; l < count; l++)
     for (int v = 0; v < N; v++) sums[v] += load(gy + (l * N + v) * kLanes);
-  for (int v = 0; v < N; v++) *(Loose*)(to + v * kLanes) += sums[v];
+  for (int v = 0; v < N; v++) *(Unaligned*)(to + v * kLanes) += sums[v];
 }
 
 // to[k] += products of image[offsets[k] + at[v]] with gy[v], lane by lane, where the masks say that there is a window;
@@ -103,7 +103,7 @@ void correlate(const T* image, const int64_t* offsets, const int64_t* at, int64_
       for (int w = 0; w < kWide; w++)
         sums[k][w] += gy[w] * (Vec)(masks[w] & (Mask)load(image + at[v] + offsets[k] + w * kLanes));
   for (int k = 0; k < wanted; k++)
-    for (int w = 0; w < kWide; w++) *(Loose*)(to + k * kWideLanes + w * kLanes) += sums[k][w];
+    for (int w = 0; w < kWide; w++) *(Unaligned*)(to + k * kWideLanes + w * kLanes) += sums[k][w];
 }
 
 // Lays the gradient of `wide` channels out next to each other for each of `n` windows from `begin` on.
@@ -139,8 +139,8 @@ CUNET_ALWAYS void copy_few(T* to, const T* from, int64_t count) {
 }
 CUNET_ALWAYS void copy_row(T* to, const T* from, int64_t count) {
   if (count < kLanes) return copy_few(to, from, count);
-  for (int64_t k = 0; k < count - kLanes; k += kLanes) *(Loose*)(to + k) = load(from + k);
-  *(Loose*)(to + count - kLanes) = load(from + count - kLanes);
+  for (int64_t k = 0; k < count - kLanes; k += kLanes) *(Unaligned*)(to + k) = load(from + k);
+  *(Unaligned*)(to + count - kLanes) = load(from + count - kLanes);
 }
 
 }  // namespace
