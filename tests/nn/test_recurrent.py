@@ -37,6 +37,25 @@ def test_one_layer_against_loops_over_numbers(make, steps, batch, device, dev, r
     assert all(p.grad.shape == p.shape for p in layer.parameters())
 
 
+@each_layer
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("width", range(1, 10))
+def test_narrow_layers_against_loops_over_numbers(make, width, dtype, device, dev, rng):
+    """A column of gates lies `width` times 3 or 4 numbers from the next row's, which vector code may take for rows."""
+    layer = build(device, make, 2, width, dtype=dtype)
+    x = rng.standard_normal((2, 19, 2)).astype(dtype)
+    y, state = layer(dev(x))
+    tolerance = 30 * np.finfo(dtype).eps
+    for ours, e in zip([y, *parts(state)], by_hand(layer, x), strict=True):
+        np.testing.assert_allclose(host(ours).reshape(e.shape), e, rtol=0, atol=tolerance)
+    total(y, state).backward()
+    wide = build(device, make, 2, width)
+    wide.load_state_dict(layer.state_dict())
+    total(*wide(dev(x.astype(np.float64)))).backward()
+    for a, b in zip(layer.parameters(), wide.parameters(), strict=True):
+        np.testing.assert_allclose(host(a.grad), host(b.grad), rtol=0, atol=100 * tolerance)
+
+
 @any_layer
 def test_gradients_of_stacked_layers_with_lengths(make, device, dev, rng):
     layer = build(device, make, 2, 3, num_layers=2, bidirectional=True)
