@@ -35,12 +35,17 @@ def multiply(x, y) -> Result:
     return x * y, lambda gy: (lambda: gy * y, lambda: gy * x)
 
 
+# Not gy * x / y**2: the square leaves the range first. gy / y leaves it at a small y, gy * z at a large z.
+@elementwise("T gy, T z, T y", "T gx", "gx = abs(y) < 1 ? -(gy * z) / y : -(gy / y) * z")
+def divisor_backward(gy, z, y):
+    return np.where(np.abs(y) < 1, -(gy * z) / y, -(gy / y) * z)
+
+
 @op
 def divide(x, y) -> Result:
     """Return ``x / y``."""
     z = x / y
-    # -(gy / y) * z rather than -gy * x / y**2: the square leaves the range first.
-    return z, lambda gy: (lambda: gy / y, lambda: -(gy / y) * z)
+    return z, lambda gy: (lambda: gy / y, lambda: divisor_backward(gy, z, y.astype(gy.dtype, copy=False)))
 
 
 @op
