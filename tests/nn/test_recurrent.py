@@ -104,6 +104,23 @@ def test_each_padded_sequence_fares_as_if_it_were_alone(make, bidirectional, dev
 
 
 @any_layer
+@pytest.mark.parametrize("lengths", [[4, 3, 1], [2, 4, 1]], ids=["sorted", "not sorted"])
+def test_what_lies_beyond_a_length_reaches_no_gradient(make, lengths, device, dev, rng):
+    layer = build(device, make, 2, 3, num_layers=2, bidirectional=True)
+    x, found = rng.standard_normal((4, 3, 2)), []
+    for beyond in (0.0, np.nan, np.inf):
+        for b, n in enumerate(lengths):
+            x[n:, b] = beyond
+        leaf = Tensor(dev(x), requires_grad=True)
+        total(*layer(leaf, lengths=lengths)).backward()
+        found.append([host(leaf.grad), *[host(p.grad) for p in layer.parameters()]])
+        layer.zero_grad()
+    for a, b, c in zip(*found, strict=True):
+        np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(a, c)
+
+
+@any_layer
 def test_gradients_beyond_a_length_are_0(make, device, dev, rng):
     layer = build(device, make, 2, 3, bidirectional=True)
     x = Tensor(dev(rng.standard_normal((4, 3, 2))), requires_grad=True)
