@@ -203,7 +203,7 @@ def tanh_forward(x):
     return np.tanh(x)
 
 
-@elementwise("T gy, T x", "T gx", "A e = exp(-2 * abs(x)); gx = gy * 4 * e / ((1 + e) * (1 + e))")
+@elementwise("T gy, T x", "T gx", "A e = exp(-2 * abs(x)); gx = gy * (4 * e / ((1 + e) * (1 + e)))")
 def tanh_backward(gy, x):  # from x, not 1 - y*y: that is 0 from about x = 9 in float32
     e = np.exp(-2 * np.abs(x))
     return gy * (4 * e / ((1 + e) * (1 + e)))
