@@ -7,6 +7,7 @@ import os
 import hypothesis
 import numpy as np
 import pytest
+from poison import poisoned
 
 from cunet import device as backend
 from cunet import random as cunet_random
@@ -22,6 +23,8 @@ skip_all = pytest.StashKey[str | None]()
 
 def pytest_configure(config):
     device = config.getoption("device")
+    if config.getoption("poison"):
+        np.empty, np.empty_like = poisoned(np.empty), poisoned(np.empty_like)
     config.stash[skip_all] = None
     if device == "cpu":
         backend._gpu = None  # "auto" means NumPy in this run, GPU or not
@@ -94,3 +97,10 @@ def device(request):
 def dev(device):
     """``dev(array, dtype=None)``: what NumPy can read, as an array on the device under test."""
     return lambda x, dtype=None: backend.to_device(np.asarray(x, dtype), device)
+
+
+@pytest.fixture
+def poison(monkeypatch):
+    """Fill what np.empty returns with NaN during a test, as ``--poison`` does during a run."""
+    for name in ("empty", "empty_like"):
+        monkeypatch.setattr(np, name, poisoned(getattr(np, name)))

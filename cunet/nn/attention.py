@@ -15,6 +15,7 @@ from ..ops.dropout import dropout, threshold_of
 from ..ops.linalg import linear
 from ..ops.math import add
 from ..ops.reduce import mean
+from ..ops.selection import where
 from ..random import Generator
 from .linear import Linear
 from .module import Module
@@ -95,7 +96,8 @@ class MultiheadAttention(Module):
         Args:
             query: shape (L, N, E), or (N, L, E) with batch_first, or (L, E).
             key, value: shapes (S, N, kdim) and (S, N, vdim), or as the query.
-            key_padding_mask: shape (N, S), or (S,): bool, True where a key is padding; or floating, added.
+            key_padding_mask: shape (N, S), or (S,): bool, True where a key is padding, which is then not looked at, be
+                it NaN (unless it is the query too: queries are); or floating, added.
             attn_mask: shape (L, S) or (N * num_heads, L, S): True where a query may not attend; or floating, added.
             need_weights, average_attn_weights: whether to return the attention weights, and their mean over the heads.
             is_causal: whether query i may attend to keys 0 to i only, besides all masks.
@@ -106,6 +108,8 @@ class MultiheadAttention(Module):
         Raises:
             ValueError: shapes do not fit together.
         """
+        if key is not query:
+            key, value = self._without_padding(key, value, key_padding_mask)
         q, k, v, single = self._projected(query, key, value)
         mask = self._mask(attn_mask, key_padding_mask, q, k)
         y, weights = attention(
@@ -129,6 +133,18 @@ class MultiheadAttention(Module):
         single = query.ndim == 2
         q, k, v = (self._heads(x, single) for x in self._project(query, key, value, same))
         return q, k, v, single
+
+    def _without_padding(self, key: Any, value: Any, padding: Any) -> tuple[Any, Any]:
+        """Return keys and values, 0 where they are padding: in the gradient of a weight 0 times NaN would be NaN."""
+        mask = None if padding is None else _data(padding)
+        if mask is None or mask.dtype.kind != "b":
+            return key, value
+        kept = ~(mask if self.batch_first or mask.ndim == 1 else mask.T)[..., None]
+        arrays = [_data(x) for x in (key, value)]
+        if any(a.shape[:-1] != kept.shape[:-1] for a in arrays):
+            return key, value  # which is an error that `_mask` names
+        key, value = (where(like(kept, a), x, 0.0) for x, a in zip((key, value), arrays, strict=True))
+        return key, value
 
     def _project(self, query: Tensor, key: Tensor, value: Tensor, same: bool) -> Any:
         """Return queries, keys and values as the heads want them, (..., E) each; one product if they are the same."""
@@ -184,6 +200,10 @@ class MultiheadAttention(Module):
         """Show sizes."""
         dropout = f", dropout={self.dropout}" if self.dropout else ""
         return f"{self.embed_dim}, {self.num_heads}{dropout}" + (", batch_first=True" if self.batch_first else "")
+
+
+def _data(x: Any) -> Any:
+    return x.data if isinstance(x, Tensor) else as_array(x)
 
 
 def _added(mask: Tensor, like: Tensor) -> Any:

@@ -12,7 +12,8 @@ from ..device import asnumpy
 from ..ops.array import concatenate, expand_dims, squeeze, stack, swapaxes
 from ..ops.dropout import dropout, threshold_of
 from ..ops.recurrent.dropout import drop_connect, state_mask, variational_dropout
-from ..ops.recurrent.layers import Sizes, gru_layer, lstm_layer, reorder, rnn_layer, sizes_of
+from ..ops.recurrent.layers import Sizes, gru_layer, lstm_layer, reorder, rnn_layer, running, sizes_of
+from ..ops.selection import where
 from ..random import Generator
 from .module import Module
 from .parameter import check_sizes, make_parameter
@@ -112,7 +113,7 @@ class RNNBase(Module):
             x: shape (T, N, input_size), or (N, T, input_size) with batch_first, or (T, input_size) for one sequence.
             hx: first states, shape (layers * directions, N, hidden_size), for an LSTM a pair of them; None for 0.
             lengths: number of steps of each sequence, N numbers from 1 to T on the CPU; None: all T. What is in x
-                beyond them is not looked at. The backward direction begins at each sequence's own end.
+                beyond them is not looked at, be it NaN. The backward direction begins at each sequence's own end.
 
         Returns:
             ``(output, hx)``: output (T, N, directions * hidden_size), 0 beyond the lengths; hx the states after
@@ -123,6 +124,9 @@ class RNNBase(Module):
         if order is not None:
             x = reorder(x, order=order, axis=1)
             states = tuple(None if s is None else reorder(s, order=order, axis=1) for s in states)
+        runs = running(x.data, sizes)
+        if runs is not None:
+            x = where(runs, x, 0.0)  # all steps go into one product, where 0 times NaN is NaN
         x, last = self._layers(x, states, sizes)
         if order is not None:
             x = reorder(x, order=np.argsort(order), axis=1)

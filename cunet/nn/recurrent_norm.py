@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from ..autograd.tensor import Tensor, as_array
-from ..device import array_module, like
+from ..device import array_module
 from ..ops.activation.rectifier import relu
 from ..ops.activation.squashing import sigmoid
 from ..ops.array import concatenate, split, stack
 from ..ops.linalg import linear
 from ..ops.math import add, multiply, subtract, tanh
 from ..ops.recurrent.dropout import drop_connect
-from ..ops.recurrent.layers import Sizes
+from ..ops.recurrent.layers import Sizes, running
 from ..ops.selection import where
 from ..random import Generator
 from .module import Module
@@ -209,7 +209,7 @@ class _LayerNormBase(RNNBase):
         gx = cell.project(x)
         states = zeros_for(states, gx, (batch, self.hidden_size))
         weight = drop_connect(cell.weight_hh, self.weight_drop, self.training, self.mask_generator)
-        runs = _running(x, sizes)
+        runs = running(x.data, sizes)
         parts = split(gx, sections=steps, axis=0)
         outputs: list[Any] = [None] * steps
         for t in range(steps - 1, -1, -1) if direction else range(steps):
@@ -221,14 +221,6 @@ class _LayerNormBase(RNNBase):
                 states = tuple(where(runs[t], new, old) for new, old in zip(after, states, strict=True))
                 outputs[t] = where(runs[t], after[0], 0.0)
         return stack(outputs), *states
-
-
-def _running(x: Tensor, sizes: Sizes | None) -> Any:
-    """Return which sequences run at each step, bool (T, N, 1); None if all do."""
-    if sizes is None:
-        return None
-    runs = np.arange(x.shape[1])[None, :, None] < np.asarray(sizes)[:, None, None]
-    return like(runs, x.data)
 
 
 class LayerNormRNN(_LayerNormBase):

@@ -34,13 +34,27 @@ def attention_weights(x, top, rest):
     return y
 
 
-def _scores(query: Array, key: Array, allowed: Array | None, bias: Array | None, is_causal: bool) -> Array:
+def _cleared(x: Array, allowed: Array | None, bias: Array | None) -> Array:
+    """Return keys or values, 0 for those that a mask hides from every query: their weight 0 times NaN would be NaN."""
+    mask = allowed if bias is None else bias
+    if mask is None or not mask.ndim:
+        return x
+    xp = array_module(x)
+    seen = mask if bias is None else ~xp.isneginf(bias)
+    seen = seen.any(axis=-2) if seen.ndim > 1 else seen
+    if seen.shape[-1] == 1 or type(seen) is np.ndarray and seen.all():
+        return x
+    return xp.where(seen[..., None], x, x.dtype.type(0))
+
+
+def _past(query: Array, key: Array) -> Array:
+    """Return which keys lie in the past of each query, or at its place, bool (L, S)."""
+    xp = array_module(query)
+    return xp.arange(key.shape[-2]) <= xp.arange(query.shape[-2])[:, None]
+
+
+def _scores(query: Array, key: Array, allowed: Array | None, bias: Array | None) -> Array:
     """Return ``query @ key^T + bias``, -inf where nothing may be attended to."""
-    if is_causal:
-        xp = array_module(query)
-        rows, columns = xp.arange(query.shape[-2]), xp.arange(key.shape[-2])
-        past = columns <= rows[:, None]
-        allowed = past if allowed is None else allowed & past
     scores = product(query, key.swapaxes(-1, -2))
     if bias is not None:
         scores = scores + bias.astype(scores.dtype, copy=False)
@@ -51,8 +65,12 @@ def _scores(query: Array, key: Array, allowed: Array | None, bias: Array | None,
 def _attention(query, key, value, attn_mask=None, *, is_causal, scale, draw, threshold) -> Results:
     allowed = attn_mask if attn_mask is not None and attn_mask.dtype.kind == "b" else None
     bias = attn_mask if attn_mask is not None and allowed is None else None
+    key, value = _cleared(key, allowed, bias), _cleared(value, allowed, bias)
+    if is_causal:
+        past = _past(query, key)
+        allowed = past if allowed is None else allowed & past
     scaled = query * query.dtype.type(scale)
-    scores = _scores(scaled, key, allowed, bias, is_causal)
+    scores = _scores(scaled, key, allowed, bias)
     weights = attention_weights(scores, *softmax_stats(scores, axis=-1, keepdims=True))
 
     def drop(x: Array) -> Array:
@@ -127,7 +145,10 @@ def scaled_dot_product_attention(
     """Return means of `value`, weighted by how well each query fits each key.
 
     ``softmax(query @ key.T * scale + attn_mask) @ value``. A query that may attend to nothing gets 0, and gives
-    no gradient. Memory grows as L * S: the weights are kept for the way back.
+    no gradient. A key and its value that `attn_mask` hides from every query are not looked at, be they NaN. One hidden
+    from some queries only (by `is_causal` too) must be finite for these: a weight of 0 times NaN is NaN, and to leave
+    out single products would cost more than all of them.
+    Memory grows as L * S: the weights are kept for the way back.
 
     Args:
         query: floating, shape (..., L, E).

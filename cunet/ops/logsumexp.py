@@ -34,13 +34,11 @@ logsumexp_forward.native(
 @elementwise(
     "T gy, T x, A top, A rest",
     "T gx",
-    "gx = top == log(A(0)) ? A(0) : gy / (1 + rest) * exp(x - top)",
+    "gx = top == log(A(0)) || x - top == log(A(0)) ? A(0) : gy / (1 + rest) * exp(x - top)",
 )
 def logsumexp_backward(gy, x, top, rest):
-    nothing = np.isneginf(top)  # all of the row is -inf
-    gx = np.exp(x - np.where(nothing, 0, top))
-    gx *= np.where(nothing, 0, gy / (1 + rest))
-    return gx
+    d = x - np.where(np.isneginf(top), np.inf, top)  # -inf everywhere where all of the row is
+    return np.where(np.isneginf(d), 0, gy / (1 + rest) * np.exp(d))
 
 
 @op(arrays=1)

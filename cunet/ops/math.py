@@ -2,6 +2,9 @@
 
 Each op is the ufunc of that name in the namespace of its arrays, with its derivative beside it.
 Shapes broadcast, dtypes promote as in NumPy; warnings about overflow in the forward pass are NumPy's.
+
+A gradient of 0 stays 0 where a slope is infinite or NaN, as at ``where(x > 0, sqrt(x), 0)``. Not so in `multiply` and
+in products of matrices, where a look at each gradient would cost as much as the product: 0 * inf is NaN there.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from ..device import Array, array_module, is_array
 from ..kernels import elementwise
 from ..kernels.backends.numpy import special
 from .activation.registry import activation
+from .slopes import for_divisor, over, times
 
 
 @op
@@ -39,8 +43,10 @@ def multiply(x, y) -> Result:
 def divide(x, y) -> Result:
     """Return ``x / y``."""
     z = x / y
-    # -(gy / y) * z rather than -gy * x / y**2: the square leaves the range first.
-    return z, lambda gy: (lambda: gy / y, lambda: -(gy / y) * z)
+    return z, lambda gy: (
+        lambda: over(gy, y) if is_array(y) or not y else gy / y,
+        lambda: for_divisor(gy, z, y),
+    )
 
 
 @op
@@ -61,12 +67,12 @@ def power(x, y) -> Result:
 
     def for_x(gy: Array) -> Array:
         if not is_array(y):
-            return gy * (y * x ** (y - 1)) if y != 0 else gy * xp.zeros_like(x)
-        return gy * xp.where(y == 0, 0, y * x ** (y - 1))
+            return times(gy, y * x ** (y - 1)) if y != 0 else gy * xp.zeros_like(x)
+        return times(gy, xp.where(y == 0, 0, y * x ** (y - 1)))
 
     def for_y(gy: Array) -> Array:
         base = xp.where((x == 0) & (y >= 0), xp.ones_like(z), x)
-        return gy * (z * xp.log(base))
+        return times(gy, z * xp.log(base))
 
     return z, lambda gy: (lambda: for_x(gy), lambda: for_y(gy))
 
@@ -74,28 +80,28 @@ def power(x, y) -> Result:
 @op
 def square(x) -> Result:
     """Return ``x * x``."""
-    return x * x, lambda gy: (gy * (2 * x),)
+    return x * x, lambda gy: (times(gy, 2 * x),)
 
 
 @op
 def sqrt(x) -> Result:
     """Return the square root; its gradient at 0 is inf."""
     y = array_module(x).sqrt(x)
-    return y, lambda gy: (gy * (0.5 / y),)
+    return y, lambda gy: (times(gy, 0.5 / y),)
 
 
 @op
 def reciprocal(x) -> Result:
     """Return ``1 / x``."""
     y = 1 / x
-    return y, lambda gy: (-gy * (y * y),)
+    return y, lambda gy: (times(gy, -(y * y)),)
 
 
 @op
 def exp(x) -> Result:
     """Return ``e ** x``."""
     y = array_module(x).exp(x)
-    return y, lambda gy: (gy * y,)
+    return y, lambda gy: (times(gy, y),)
 
 
 @op
@@ -103,38 +109,38 @@ def expm1(x) -> Result:
     """Return ``exp(x) - 1``, exact near 0."""
     xp = array_module(x)
     # exp(x), not expm1(x) + 1: the latter is 0 for x below about -17 in float32.
-    return xp.expm1(x), lambda gy: (gy * xp.exp(x),)
+    return xp.expm1(x), lambda gy: (times(gy, xp.exp(x)),)
 
 
 @op
 def exp2(x) -> Result:
     """Return ``2 ** x``."""
     y = array_module(x).exp2(x)
-    return y, lambda gy: (gy * (y * math.log(2)),)
+    return y, lambda gy: (times(gy, y * math.log(2)),)
 
 
 @op
 def log(x) -> Result:
     """Return the natural logarithm."""
-    return array_module(x).log(x), lambda gy: (gy / x,)
+    return array_module(x).log(x), lambda gy: (over(gy, x),)
 
 
 @op
 def log1p(x) -> Result:
     """Return ``log(1 + x)``, exact near 0."""
-    return array_module(x).log1p(x), lambda gy: (gy / (1 + x),)
+    return array_module(x).log1p(x), lambda gy: (over(gy, 1 + x),)
 
 
 @op
 def log2(x) -> Result:
     """Return the logarithm to base 2."""
-    return array_module(x).log2(x), lambda gy: (gy / (x * math.log(2)),)
+    return array_module(x).log2(x), lambda gy: (over(gy, x * math.log(2)),)
 
 
 @op
 def log10(x) -> Result:
     """Return the logarithm to base 10."""
-    return array_module(x).log10(x), lambda gy: (gy / (x * math.log(10)),)
+    return array_module(x).log10(x), lambda gy: (over(gy, x * math.log(10)),)
 
 
 @op
@@ -155,21 +161,21 @@ def cos(x) -> Result:
 def tan(x) -> Result:
     """Return the tangent of `x` in radians."""
     y = array_module(x).tan(x)
-    return y, lambda gy: (gy * (1 + y * y),)
+    return y, lambda gy: (times(gy, 1 + y * y),)
 
 
 @op
 def arcsin(x) -> Result:
     """Return the inverse sine, in radians."""
     xp = array_module(x)
-    return xp.arcsin(x), lambda gy: (gy / xp.sqrt((1 - x) * (1 + x)),)
+    return xp.arcsin(x), lambda gy: (over(gy, xp.sqrt((1 - x) * (1 + x))),)
 
 
 @op
 def arccos(x) -> Result:
     """Return the inverse cosine, in radians."""
     xp = array_module(x)
-    return xp.arccos(x), lambda gy: (-gy / xp.sqrt((1 - x) * (1 + x)),)
+    return xp.arccos(x), lambda gy: (over(gy, -xp.sqrt((1 - x) * (1 + x))),)
 
 
 @op
@@ -182,14 +188,14 @@ def arctan(x) -> Result:
 def sinh(x) -> Result:
     """Return the hyperbolic sine."""
     xp = array_module(x)
-    return xp.sinh(x), lambda gy: (gy * xp.cosh(x),)
+    return xp.sinh(x), lambda gy: (times(gy, xp.cosh(x)),)
 
 
 @op
 def cosh(x) -> Result:
     """Return the hyperbolic cosine."""
     xp = array_module(x)
-    return xp.cosh(x), lambda gy: (gy * xp.sinh(x),)
+    return xp.cosh(x), lambda gy: (times(gy, xp.sinh(x)),)
 
 
 @elementwise("T x", "T y", "y = tanh(x)")
@@ -197,7 +203,7 @@ def tanh_forward(x):
     return np.tanh(x)
 
 
-@elementwise("T gy, T x", "T gx", "A e = exp(-2 * abs(x)); gx = gy * 4 * e / ((1 + e) * (1 + e))")
+@elementwise("T gy, T x", "T gx", "A e = exp(-2 * abs(x)); gx = gy * (4 * e / ((1 + e) * (1 + e)))")
 def tanh_backward(gy, x):  # from x, not 1 - y*y: that is 0 from about x = 9 in float32
     e = np.exp(-2 * np.abs(x))
     return gy * (4 * e / ((1 + e) * (1 + e)))
@@ -224,13 +230,13 @@ def arcsinh(x) -> Result:
 def arccosh(x) -> Result:
     """Return the inverse hyperbolic cosine."""
     xp = array_module(x)
-    return xp.arccosh(x), lambda gy: (gy / (xp.sqrt(x - 1) * xp.sqrt(x + 1)),)
+    return xp.arccosh(x), lambda gy: (over(gy, xp.sqrt(x - 1) * xp.sqrt(x + 1)),)
 
 
 @op
 def arctanh(x) -> Result:
     """Return the inverse hyperbolic tangent."""
-    return array_module(x).arctanh(x), lambda gy: (gy / ((1 - x) * (1 + x)),)
+    return array_module(x).arctanh(x), lambda gy: (over(gy, (1 - x) * (1 + x)),)
 
 
 @elementwise("T x", "T y", "y = erf(x)")

@@ -76,8 +76,10 @@ def mean(x, axis: Axis = None, keepdims: bool = False) -> Result:
 def _variance(x: Array, axis: Axis, ddof: int, keepdims: bool, name: str) -> tuple[Array, Array, int]:
     """Return the variance, the deviations from a mean that a second pass mends, and the divisor."""
     wide = x.astype(_wide(x.dtype) or np.float64, copy=False)
+    xp = array_module(x)
     d = wide - _mean(wide, axis, True)
-    d -= _mean(d, axis, True)
+    rest = _mean(d, axis, True)
+    d -= xp.where(xp.isfinite(rest), rest, 0)  # of a sum that overflowed: inf - inf would be NaN
     n = _count(x.shape, axis) - ddof
     if n <= 0:
         raise ValueError(f"{name}: ddof={ddof} needs more than {ddof} values over axis {axis}, got {n + ddof}")
@@ -93,17 +95,21 @@ def var(x, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Result:
 
 @op(arrays=1)
 def std(x, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Result:
-    """Return the standard deviation over `axis`; where it is 0 its gradient is taken as 0."""
+    """Return the standard deviation over `axis`; of equal values its gradient is taken as 0.
+
+    The value is NumPy's, 0 or inf where squares of the deviations leave the range of the dtype; the gradient is right
+    there too.
+    """
     xp = array_module(x)
     v, d, n = _variance(x, axis, ddof, keepdims, "std")
-    s = xp.sqrt(v)
 
     def vjp(gy):
-        full = _expand(s, x.shape, axis)
-        safe = xp.where(full == 0, xp.ones_like(full), full)
-        return (_expand(gy, x.shape, axis) * (d / (safe * n)),)
+        largest = abs(d).max(axis=folded_axes(x.ndim, axis), keepdims=True)
+        unit = d / xp.where(largest == 0, xp.ones_like(largest), largest)  # whose squares stay in the range
+        spread = xp.sqrt(_total(unit * unit, axis, True) / n) * n
+        return (_expand(gy, x.shape, axis) * (unit / xp.where(largest == 0, xp.ones_like(spread), spread)),)
 
-    return _narrow(s, x.dtype), vjp
+    return _narrow(xp.sqrt(v), x.dtype), vjp
 
 
 def _share_among_ties(x: Array, y: Array, gy: Array, axis: Axis) -> Array:
@@ -128,10 +134,35 @@ def min(x, axis: Axis = None, keepdims: bool = False) -> Result:
     return y, lambda gy: (_share_among_ties(x, y, gy, axis),)
 
 
+def _others(rows: Array) -> Array:
+    """Return for each element of a row the product of all others, without a division and without leaving the range.
+
+    Products of those before and of those after it, each as fraction and power of 2, grow by doubling their reach.
+    """
+    xp, length = array_module(rows), rows.shape[-1]
+    fraction, power = xp.frexp(rows)
+
+    def before(f: Array, p: Array) -> tuple[Array, Array]:
+        f = xp.concatenate([xp.ones_like(f[..., :1]), f[..., :-1]], axis=-1)
+        p = xp.concatenate([xp.zeros_like(p[..., :1]), p[..., :-1]], axis=-1)
+        reach = 1
+        while reach < length:
+            new, more = xp.frexp(f[..., reach:] * f[..., :-reach])
+            f = xp.concatenate([f[..., :reach], new], axis=-1)
+            p = xp.concatenate([p[..., :reach], p[..., reach:] + p[..., :-reach] + more], axis=-1)
+            reach *= 2
+        return f, p
+
+    (f, p), (g, q) = before(fraction, power), before(fraction[..., ::-1], power[..., ::-1])
+    return xp.ldexp(f * g[..., ::-1], p + q[..., ::-1])
+
+
 @op(arrays=1)
 def prod(x, axis: Axis = None, keepdims: bool = False) -> Result:
-    """Return the product over `axis`. The gradient is right with any number of zeros."""
-    xp = array_module(x)
+    """Return the product over `axis`.
+
+    The gradient is right with any number of zeros, and where a part of the product leaves the range of the dtype.
+    """
     wide = x.astype(accumulator(x.dtype), copy=False)
 
     def vjp(gy):
@@ -139,11 +170,7 @@ def prod(x, axis: Axis = None, keepdims: bool = False) -> Result:
         kept = tuple(a for a in range(x.ndim) if a not in axes)
         moved = wide.transpose(kept + axes)
         rows = moved.reshape(*moved.shape[: len(kept)], _count(x.shape, axis))
-        # Product of all others = product of those before times product of those after: no division.
-        one = xp.ones_like(rows[..., :1])
-        before = xp.cumprod(xp.concatenate([one, rows[..., :-1]], axis=-1), axis=-1)
-        after = xp.cumprod(xp.concatenate([one, rows[..., :0:-1]], axis=-1), axis=-1)[..., ::-1]
-        others = (before * after).reshape(moved.shape)
+        others = (_others(rows) if rows.size else rows).reshape(moved.shape)
         back = [0] * x.ndim
         for i, a in enumerate(kept + axes):
             back[a] = i

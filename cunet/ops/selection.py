@@ -7,7 +7,7 @@ from typing import Any
 from ..autograd.op import Result, op
 from ..autograd.tape import is_recording
 from ..autograd.tensor import Tensor, as_array
-from ..device import Array, array_module, is_array
+from ..device import Array, array_module, is_array, is_floating
 
 
 @op
@@ -44,11 +44,17 @@ def where(condition, x, y) -> Result:
         condition = xp.asarray(condition)
     if not is_array(x) and not is_array(y):
         x, y = xp.asarray(as_array([x, y]))  # two numbers: float32, as in a Tensor of them
+    x, y = _beside(x, y), _beside(y, x)
     return xp.where(condition, x, y), lambda gy: (
         None,
         lambda: xp.where(condition, gy, 0),
         lambda: xp.where(condition, 0, gy),
     )
+
+
+def _beside(number: Any, a: Any) -> Any:
+    """Return a number in the dtype of a floating array; beside bfloat16 NumPy would go to float64."""
+    return number if is_array(number) or not is_floating(a.dtype) else a.dtype.type(number)
 
 
 @op

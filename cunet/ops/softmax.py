@@ -5,8 +5,8 @@ over all *other* elements. No exponential is above 1, so nothing overflows; and 
 as `rest` holds probabilities next to 1, and the loss of a confident classifier, to full relative accuracy.
 
 Rows with infinities, as in PyTorch: where all elements are ``-inf``, or one is ``+inf``, softmax and
-log_softmax are NaN. logsumexp is that infinity; its gradient is 0 for ``-inf``, NaN for ``+inf``. A NaN makes its
-whole row NaN.
+log_softmax are NaN. logsumexp is that infinity; its gradient is 0 for ``-inf``, NaN for ``+inf`` and 0 for what
+stands beside that. A NaN makes its whole row NaN.
 """
 
 from __future__ import annotations

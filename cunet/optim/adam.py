@@ -31,7 +31,7 @@ def moments(
 @inplace(
     "T g, A decay, A shrink, A keep1, A take1, A keep2, A take2, A rate, A eps",
     "T w, T m, T v",
-    """A d = g + decay * w;
+    """A d = decay == 0 ? A(g) : g + decay * w;
     m = keep1 * m + take1 * d;
     v = keep2 * v + take2 * d * d;
     w = shrink * w - rate * m / (sqrt(v) + eps)""",
@@ -50,7 +50,7 @@ def adam(g, decay, shrink, keep1, take1, keep2, take2, rate, eps, w, m, v, t, s)
 @inplace(
     "T g, A decay, A shrink, A keep1, A take1, A keep2, A take2, A rate, A eps",
     "T w, T m, T v, T top",
-    """A d = g + decay * w;
+    """A d = decay == 0 ? A(g) : g + decay * w;
     m = keep1 * m + take1 * d;
     v = keep2 * v + take2 * d * d;
     top = top > v ? top : v;
@@ -71,7 +71,7 @@ def amsgrad(g, decay, shrink, keep1, take1, keep2, take2, rate, eps, w, m, v, to
 @inplace(
     "T g, A decay, A shrink, A keep1, A take1, A keep2, A take2, A rate_g, A rate_m, A eps",
     "T w, T m, T v",
-    """A d = g + decay * w;
+    """A d = decay == 0 ? A(g) : g + decay * w;
     m = keep1 * m + take1 * d;
     v = keep2 * v + take2 * d * d;
     w = shrink * w - (rate_g * d + rate_m * m) / (sqrt(v) + eps)""",

@@ -24,7 +24,7 @@ def average(a: Array, new: Array, keep: float, take: float, t: Array) -> None:
 @inplace(
     "T g, A lr, A decay, A alpha, A rest, A eps",
     "T w, T v",
-    """A d = g + decay * w;
+    """A d = decay == 0 ? A(g) : g + decay * w;
     v = alpha * v + rest * d * d;
     w -= lr * d / (sqrt(v) + eps)""",
     scratch=2,
@@ -43,7 +43,7 @@ def rmsprop(g, lr, decay, alpha, rest, eps, w, v, t, s):
 @inplace(
     "T g, A lr, A decay, A alpha, A rest, A eps, A momentum",
     "T w, T v, T buf",
-    """A d = g + decay * w;
+    """A d = decay == 0 ? A(g) : g + decay * w;
     v = alpha * v + rest * d * d;
     buf = momentum * buf + d / (sqrt(v) + eps);
     w -= lr * buf""",
@@ -65,7 +65,7 @@ def rmsprop_momentum(g, lr, decay, alpha, rest, eps, momentum, w, v, buf, t, s):
 @inplace(
     "T g, A lr, A decay, A alpha, A rest, A eps, A momentum",
     "T w, T v, T mean, T buf",
-    """A d = g + decay * w;
+    """A d = decay == 0 ? A(g) : g + decay * w;
     v = alpha * v + rest * d * d;
     mean = alpha * mean + rest * d;
     A variance = v - mean * mean;
@@ -157,7 +157,7 @@ class RMSprop(Optimizer):
 @inplace(
     "T g, A lr, A decay, A eps",
     "T w, T total",
-    """A d = g + decay * w;
+    """A d = decay == 0 ? A(g) : g + decay * w;
     total += d * d;
     w -= lr * d / (sqrt(total) + eps)""",
     scratch=2,
@@ -229,7 +229,7 @@ class Adagrad(Optimizer):
 @inplace(
     "T g, A lr, A decay, A rho, A rest, A eps",
     "T w, T v, T acc",
-    """A d = g + decay * w;
+    """A d = decay == 0 ? A(g) : g + decay * w;
     v = rho * v + rest * d * d;
     A delta = sqrt((acc + eps) / (v + eps)) * d;
     acc = rho * acc + rest * delta * delta;

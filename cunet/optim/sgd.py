@@ -14,7 +14,7 @@ from .rule import Group
 
 
 def decayed(g: Array, w: Array, decay: float, out: Array) -> Array:
-    """Return ``g + decay * w``, written to `out`; `g` itself if there is no decay."""
+    """Return ``g + decay * w``, written to `out`; `g` itself if there is no decay: 0 times an infinite w is NaN."""
     if not decay:
         return g
     np.multiply(w, decay, out=out)
@@ -22,7 +22,7 @@ def decayed(g: Array, w: Array, decay: float, out: Array) -> Array:
     return out
 
 
-@inplace("T g, A lr, A decay", "T w", "w -= lr * (g + decay * w)", scratch=1)
+@inplace("T g, A lr, A decay", "T w", "w -= lr * (decay == 0 ? A(g) : g + decay * w)", scratch=1)
 def sgd(g, lr, decay, w, t):
     """Step of plain SGD."""
     np.multiply(decayed(g, w, decay, t), lr, out=t)
@@ -32,7 +32,7 @@ def sgd(g, lr, decay, w, t):
 @inplace(
     "T g, A lr, A decay, A keep, A take, A nesterov",
     "T w, T buf",
-    """A d = g + decay * w;
+    """A d = decay == 0 ? A(g) : g + decay * w;
     buf = keep * buf + take * d;
     w -= lr * (nesterov > A(0) ? d + nesterov * buf : buf)""",
     scratch=2,

@@ -67,6 +67,24 @@ def test_masks_are_those_of_pytorch(kind, single, average, device, dev, rng):
     assert (host(weights)[..., 3:] == 0).all()
 
 
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_padding_of_another_sequence_reaches_no_gradient(batch_first, device, dev, rng):
+    layer = build(device, nn.MultiheadAttention, 8, 2, batch_first=batch_first)
+    query, memory = rng.standard_normal((2, 3, 8)), rng.standard_normal((2, 5, 8))
+    padding, found = np.zeros((2, 5), bool), []
+    padding[0, 3:] = padding[1, 1:] = True
+    for beyond in (0.0, np.nan, np.inf):
+        memory[padding] = beyond
+        q, m = (Tensor(dev(a if batch_first else a.swapaxes(0, 1)), requires_grad=True) for a in (query, memory))
+        y, _ = layer(q, m, m, dev(padding))
+        weighted(y).backward()
+        found.append([host(a) for a in (y, q.grad, m.grad, *[p.grad for p in layer.parameters()])])
+        layer.zero_grad()
+    for finite, nan, infinite in zip(*found, strict=True):
+        np.testing.assert_array_equal(finite, nan)
+        np.testing.assert_array_equal(finite, infinite)
+
+
 def test_a_causal_mask_as_a_flag_and_as_an_array(device, dev, rng):
     layer = build(device, nn.MultiheadAttention, 8, 4, batch_first=True)
     x = dev(rng.standard_normal((2, 5, 8)))

@@ -37,6 +37,25 @@ def test_one_layer_against_loops_over_numbers(make, steps, batch, device, dev, r
     assert all(p.grad.shape == p.shape for p in layer.parameters())
 
 
+@each_layer
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("width", range(1, 10))
+def test_narrow_layers_against_loops_over_numbers(make, width, dtype, device, dev, rng):
+    """A column of gates lies `width` times 3 or 4 numbers from the next row's, which vector code may take for rows."""
+    layer = build(device, make, 2, width, dtype=dtype)
+    x = rng.standard_normal((2, 19, 2)).astype(dtype)
+    y, state = layer(dev(x))
+    tolerance = 30 * np.finfo(dtype).eps
+    for ours, e in zip([y, *parts(state)], by_hand(layer, x), strict=True):
+        np.testing.assert_allclose(host(ours).reshape(e.shape), e, rtol=0, atol=tolerance)
+    total(y, state).backward()
+    wide = build(device, make, 2, width)
+    wide.load_state_dict(layer.state_dict())
+    total(*wide(dev(x.astype(np.float64)))).backward()
+    for a, b in zip(layer.parameters(), wide.parameters(), strict=True):
+        np.testing.assert_allclose(host(a.grad), host(b.grad), rtol=0, atol=100 * tolerance)
+
+
 @any_layer
 def test_gradients_of_stacked_layers_with_lengths(make, device, dev, rng):
     layer = build(device, make, 2, 3, num_layers=2, bidirectional=True)
@@ -82,6 +101,23 @@ def test_each_padded_sequence_fares_as_if_it_were_alone(make, bidirectional, dev
         assert not host(y)[b, n:].any()
         for s, e in zip(parts(state), parts(last), strict=True):
             np.testing.assert_allclose(host(s)[:, b], host(e), rtol=1e-11, atol=1e-13)
+
+
+@any_layer
+@pytest.mark.parametrize("lengths", [[4, 3, 1], [2, 4, 1]], ids=["sorted", "not sorted"])
+def test_what_lies_beyond_a_length_reaches_no_gradient(make, lengths, device, dev, rng):
+    layer = build(device, make, 2, 3, num_layers=2, bidirectional=True)
+    x, found = rng.standard_normal((4, 3, 2)), []
+    for beyond in (0.0, np.nan, np.inf):
+        for b, n in enumerate(lengths):
+            x[n:, b] = beyond
+        leaf = Tensor(dev(x), requires_grad=True)
+        total(*layer(leaf, lengths=lengths)).backward()
+        found.append([host(leaf.grad), *[host(p.grad) for p in layer.parameters()]])
+        layer.zero_grad()
+    for a, b, c in zip(*found, strict=True):
+        np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(a, c)
 
 
 @any_layer

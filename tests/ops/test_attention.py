@@ -44,6 +44,26 @@ def test_a_query_that_may_attend_to_nothing_gets_0_and_gives_no_gradient(mask, d
     assert all(np.isfinite(host(a.grad)).all() for a in arrays)
 
 
+@pytest.mark.parametrize("mask", ["bool", "float", "one axis", "batch"])
+def test_a_key_that_is_hidden_from_all_is_not_looked_at(mask, dev, rng):
+    query, key, value = (rng.standard_normal(s) for s in ((2, 3, 4), (5, 4), (5, 2)))
+    allowed = {"one axis": np.ones(5, bool), "batch": np.ones((2, 1, 5), bool)}.get(mask, np.ones((3, 5), bool))
+    allowed[..., 1] = allowed[..., 4] = False
+    given = np.where(allowed, 0.0, -np.inf) if mask == "float" else allowed
+    found = []
+    for hidden in (1.0, np.nan, np.inf):
+        key[[1, 4]] = value[[1, 4]] = hidden
+        arrays = [Tensor(dev(a), requires_grad=True) for a in (query, key, value)]
+        y = F.scaled_dot_product_attention(*arrays, dev(given))
+        weighted(y).backward()
+        found.append([host(y), *[host(a.grad) for a in arrays]])
+    for finite, nan, infinite in zip(*found, strict=True):
+        np.testing.assert_array_equal(finite, nan)
+        np.testing.assert_array_equal(finite, infinite)
+    assert (found[0][2][[1, 4]] == 0).all()
+    assert (found[0][3][[1, 4]] == 0).all()
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 def test_scores_that_no_exponential_can_hold(dtype, dev):
     """exp(1000) is infinite in both types: the softmax must not form it."""

@@ -128,7 +128,7 @@ def test_too_few_values_for_a_variance(dev):
         ([-1000.0, -1000.0], -1000 + math.log(2), [0.5, 0.5]),
         ([-math.inf, 0.0], 0, [0, 1]),
         ([-math.inf, -math.inf], -math.inf, [0, 0]),
-        ([math.inf, 0.0], math.inf, None),
+        ([math.inf, 0.0, -math.inf], math.inf, [math.nan, 0, 0]),
         ([math.nan, 0.0], math.nan, None),
     ],
 )
@@ -139,6 +139,41 @@ def test_logsumexp_at_the_edges(values, expected, gradient, dev):
     y.backward()
     if gradient is not None:
         np.testing.assert_allclose(host(x.grad), gradient, rtol=1e-12)
+
+
+EDGES = {
+    "var of a sum that overflows": (cunet.var, [3e38, 3e38, 1.0], math.inf, None),
+    "std of a sum that overflows": (cunet.std, [3e38, 3e38, 1.0], math.inf, None),
+    "std of large values": (cunet.std, [1e20, 1.0, -1e20], math.inf, [1 / math.sqrt(6), 0, -1 / math.sqrt(6)]),
+    "std of small values": (cunet.std, [1e-25, 2e-25, 3e-25], 0, [-1 / math.sqrt(6), 0, 1 / math.sqrt(6)]),
+    "prod in order": (cunet.prod, [1e-30, 1e-30, 1e30, 1e30], 0, [1e30, 1e30, 1e-30, 1e-30]),
+    "prod with a zero": (cunet.prod, [1e-30, 1e-30, 0.0, 1e30, 1e30], 0, [0, 0, 1, 0, 0]),
+    "prod with a zero, overflow": (cunet.prod, [1e30, 1e30, 1e-30, 0.0, 1e-30], math.nan, [0, 0, 0, 1, 0]),
+    "prod with inf": (cunet.prod, [2.0, math.inf, 3.0], math.inf, [math.inf, 6, math.inf]),
+}
+
+
+@pytest.mark.parametrize("name", EDGES)
+def test_values_and_gradients_where_a_step_between_leaves_the_range(name, dev):
+    f, values, expected, gradient = EDGES[name]
+    x = Tensor(dev(values, np.float32), requires_grad=True)
+    with np.errstate(all="ignore"):
+        y = f(x)
+        np.testing.assert_array_equal(host(y), np.float32(expected))
+        y.backward()
+    if gradient is not None:
+        np.testing.assert_allclose(host(x.grad), gradient, rtol=2e-6, atol=2e-20)
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 7, 64, 1000])
+def test_the_gradient_of_a_long_product(length, dev, rng):
+    values = rng.uniform(0.5, 1.5, length) * 2.0 ** rng.integers(-60, 60, length)
+    values *= 2.0 ** -(np.log2(values).mean())  # so that the whole is near 1, and many a part is not
+    x = Tensor(dev(values), requires_grad=True)
+    y = cunet.prod(x)
+    y.backward()
+    logs = np.log2(values)
+    np.testing.assert_allclose(host(x.grad), 2.0 ** (math.fsum(logs) - logs), rtol=1e-9)
 
 
 def test_half_types_are_accumulated_in_float32(dev):

@@ -124,3 +124,15 @@ def test_nan_and_inf_gradients_reach_the_weights_without_warnings(dev):
     p = Tensor(dev([1.0, 1.0, 1.0]), requires_grad=True)
     train(optim.Adam([p]), [p], dev, [[np.array([np.nan, np.inf, 1.0])]])
     assert np.isnan(host(p)).tolist() == [True, True, False]
+
+
+@every_row
+def test_an_infinite_parameter_without_decay_stays_infinite(cls, kw, dev):
+    """Nothing but a decay looks at the parameter: 0 * inf would make it NaN."""
+    p = Tensor(dev([np.inf, 1.0]), requires_grad=True)
+    optimizer = cls([p], **kw | {"weight_decay": 0.0})
+    for _ in range(3):
+        p.grad = dev([0.5, 0.5])
+        optimizer.step()
+    assert host(p)[0] == np.inf
+    assert np.isfinite(host(p)[1])

@@ -69,14 +69,28 @@ def _pick(x: np.ndarray, above: float, below: float | np.ndarray) -> np.ndarray:
     return x.dtype.type(above) * positive + np.asarray(below, x.dtype) * ~positive
 
 
+def _finite(slope: float | np.ndarray) -> bool:
+    """Tell whether 0 times the slope, of what it is not for, is 0."""
+    return bool(np.isfinite(slope).all())
+
+
 @elementwise("T x, A slope", "T y", "y = x > 0 ? x : slope * x")
 def leaky_relu_forward(x, slope):
+    if not _finite(slope):
+        return np.where(x > 0, x, slope * x)
     return above(x) + slope * below(x)
 
 
 @elementwise("T gy, T x, A slope", "T gx", "gx = x > 0 ? gy : gy * slope")
 def leaky_relu_backward(gy, x, slope):
+    if not _finite(slope):
+        return np.where(x > 0, gy, gy * slope)
     return gy * _pick(x, 1, slope)
+
+
+def _check_finite(what: str, value: float) -> None:
+    if not -math.inf < value < math.inf:
+        raise ValueError(f"{what} must be finite, got {value}")
 
 
 def _slope_gain(negative_slope: float = 0.01) -> float:
@@ -90,10 +104,14 @@ def leaky_relu(x, negative_slope: float = 0.01) -> Result:
 
     Args:
         x: any shape, floating.
-        negative_slope: slope for x <= 0.
+        negative_slope: slope for x <= 0; finite.
+
+    Raises:
+        ValueError: the slope is not finite.
 
     Source: Maas, Hannun & Ng 2013, section 2.
     """
+    _check_finite("leaky_relu: negative_slope", negative_slope)
     return leaky_relu_forward(x, negative_slope), lambda gy: (leaky_relu_backward(gy, x, negative_slope),)
 
 
@@ -167,10 +185,14 @@ def elu(x, alpha: float = 1.0) -> Result:
 
     Args:
         x: any shape, floating.
-        alpha: what x towards -inf tends to, negated.
+        alpha: what x towards -inf tends to, negated; finite.
+
+    Raises:
+        ValueError: alpha is not finite.
 
     Source: Clevert, Unterthiner & Hochreiter 2015, arXiv:1511.07289, section 3.
     """
+    _check_finite("elu: alpha", alpha)
     return elu_forward(x, alpha), lambda gy: (elu_backward(gy, x, alpha),)
 
 
@@ -191,15 +213,16 @@ def celu(x, alpha: float = 1.0) -> Result:
 
     Args:
         x: any shape, floating.
-        alpha: what x towards -inf tends to, negated; > 0.
+        alpha: what x towards -inf tends to, negated; > 0, finite.
 
     Raises:
-        ValueError: alpha is not positive.
+        ValueError: alpha is not positive, or not finite.
 
     Source: Barron 2017, arXiv:1704.07483.
     """
     if not alpha > 0:
         raise ValueError(f"celu: alpha must be > 0, got {alpha}")
+    _check_finite("celu: alpha", alpha)
     return celu_forward(x, alpha), lambda gy: (celu_backward(gy, x, alpha),)
 
 

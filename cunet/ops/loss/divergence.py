@@ -12,16 +12,21 @@ from ...kernels import elementwise
 from .regression import REDUCTIONS, as_pair, check_reduction, constant, divisor_of, reduce_loss, spread_gradient
 
 
-# log1p(exp(-|z|)) is what softplus(z) is above max(z, 0), and softplus(-z) above max(-z, 0).
+# log1p(exp(-|z|)) is what softplus(z) is above max(z, 0), and softplus(-z) above max(-z, 0). A part that the target
+# leaves out is 0 for an infinite logit too.
 @elementwise(
     "T z, T t, A positive, A weight",
     "A loss",
     "A tail = log1p(exp(-fabs(z)));"
-    " loss = weight * ((1 - t) * ((z > 0 ? z : A(0)) + tail) + positive * t * ((z < 0 ? -z : A(0)) + tail))",
+    " A no = t == 1 ? A(0) : (1 - t) * ((z > 0 ? z : A(0)) + tail);"
+    " A yes = t == 0 ? A(0) : positive * t * ((z < 0 ? -z : A(0)) + tail);"
+    " loss = weight * (no + yes)",
 )
 def bce_forward(z, t, positive, weight):
     tail = np.log1p(np.exp(-np.abs(z)))
-    return weight * ((1 - t) * (np.maximum(z, 0) + tail) + positive * t * (np.maximum(-z, 0) + tail))
+    no = np.where(t == 1, 0, (1 - t) * (np.maximum(z, 0) + tail))
+    yes = np.where(t == 0, 0, positive * t * (np.maximum(-z, 0) + tail))
+    return weight * (no + yes)
 
 
 # sigmoid(z) and sigmoid(-z) are 1 / (1 + e) and e / (1 + e); 1 - sigmoid(z) would be 0 from z = 17 in float32.

@@ -137,7 +137,7 @@ class Backward:
             )
         else:
             total, dot = self.sums(n.weight, groups.folded)
-        total, scale = total if self.centred else 0.0, 1 / groups.per_mean
+        total, scale = total if self.centred else 0.0, 1 / max(1, groups.per_mean)
         return kernels.backward(g, n.x, n.mean, n.rstd, n.weight, total, dot, scale, *more)
 
     def by_rows(self) -> Array:
@@ -164,7 +164,7 @@ def _on_cpu(g: Array, back: Backward) -> Array:
         return back.by_rows()
     n, kernels = back.normed, PLAIN
     data, weight = [stages.split(a) for a in (g, n.x, n.mean, n.rstd)], stages.split(n.weight)
-    folded, scale = tuple(k + 1 for k in groups.folded), 1 / groups.per_mean
+    folded, scale = tuple(k + 1 for k in groups.folded), 1 / max(1, groups.per_mean)
     with Tiled(data[0]) as run:
         total, dot = run(kernels.sums, *data, weight, axis=folded, keepdims=True)
         gx = run(kernels.backward, *data, weight, total if back.centred else 0.0, dot, scale)

@@ -136,7 +136,7 @@ _GY = f"epilogue_backward(gy, {Z})"
 )
 def norm_rows_backward(gy, x, mean, rstd, weight, centred, axes=1):
     folded = tuple(range(x.ndim - axes, x.ndim))
-    scale = 1 / math.prod(x.shape[k] for k in folded)
+    scale = 1 / max(1, math.prod(x.shape[k] for k in folded))
     with Tiled(gy) as run:
         total, dot = run(normalize_sums, gy, x, mean, rstd, weight, axis=folded, keepdims=True)
         gx = run(normalize_backward, gy, x, mean, rstd, weight, total if centred else 0.0, dot, scale)

@@ -72,9 +72,10 @@ def _two_passes(value: str, spread: str) -> TwoPass:
 
 
 def blocks(shape: tuple[int, ...], axes: Axes) -> Iterator[slice]:
-    """Cut the first axis so that a block stays in the processor's cache; whole if it is summed over."""
-    step = shape[0] if 0 in axes else max(1, settings.tuning.planes // max(1, math.prod(shape[1:])))
-    return (slice(k, k + step) for k in range(0, shape[0], max(1, step)))
+    """Cut the first axis so that a block stays in the processor's cache; whole, be it empty, if it is summed over."""
+    length = max(1, shape[0])
+    step = length if 0 in axes else max(1, settings.tuning.planes // max(1, math.prod(shape[1:])))
+    return (slice(k, k + step) for k in range(0, length, step))
 
 
 def _total(x: np.ndarray, axes: Axes) -> np.ndarray:

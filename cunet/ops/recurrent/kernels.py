@@ -15,7 +15,7 @@ from ..activation.squashing import keep
 
 def _to_sigmoid(a: np.ndarray) -> np.ndarray:
     """Replace an array by its sigmoid."""
-    np.negative(a, out=a)
+    np.multiply(a, -1, out=a)  # np.negative is wrong in NumPy 2.4 where both its arrays step by 4 or 8 numbers
     np.exp(a, out=a)
     a += 1
     return np.reciprocal(a, out=a)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...autograd.op import Result, Results, op
-from ...device import Array, array_module
+from ...device import Array, array_module, like
 from ..softmax import check_floating
 from .loop import GRU, LSTM, RNN, Layer, ReluRNN, Sizes
 
@@ -165,6 +165,13 @@ def sizes_of(lengths: Any, steps: int) -> tuple[np.ndarray, Sizes]:
     """Return how to sort sequences by falling length, and how many of them run at each step."""
     counts = np.asarray(lengths)
     return np.argsort(-counts, kind="stable"), tuple(int((counts > t).sum()) for t in range(steps))
+
+
+def running(x: Array, sizes: Sizes | None) -> Array | None:
+    """Return which sequences of `x` (T, N, ...) run at each step, bool (T, N, 1) beside x; None if all do."""
+    if sizes is None or min(sizes) == x.shape[1]:
+        return None
+    return like(np.arange(x.shape[1])[None, :, None] < np.asarray(sizes)[:, None, None], x)
 
 
 @op

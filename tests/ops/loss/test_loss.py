@@ -65,6 +65,12 @@ def test_binary_cross_entropy_starts_from_logits_because_sigmoid_saturates(dev):
     assert np.isfinite(y).all()
 
 
+def test_an_infinitely_sure_answer_is_right_or_infinitely_wrong(dev):
+    y, gx = run(bce, [inf, -inf, inf, -inf], np.array([1, 0, 0, 1], np.float32), dev=dev, reduction="none")
+    assert y.tolist() == [0, 0, inf, inf]
+    assert gx.tolist() == [0, 0, 1, -1]
+
+
 def test_binary_cross_entropy_is_symmetric(rng, dev):
     z, t = rng.uniform(-30, 30, 40), rng.uniform(0, 1, 40)
     y, gz = run(bce, z, t, dev=dev, dtype=np.float64, reduction="none")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers import host
 
-from cunet import F, Tensor
+from cunet import F, Tensor, nn
 from cunet.ops.norm.kernels import moments
 
 
@@ -15,6 +15,29 @@ def test_empty_batches_pass_through_what_needs_no_batch(dev):
         assert y.shape == (0, 4)
         y.backward(dev(np.zeros((0, 4), np.float32)))
         assert x.grad.shape == (0, 4)
+
+
+EMPTY = {
+    "layer": (lambda act: nn.LayerNorm(3, activation=act), (0, 3)),
+    "layer, 2 axes": (lambda act: nn.LayerNorm((4, 3), activation=act), (0, 4, 3)),
+    "layer, no rows": (lambda act: nn.LayerNorm(3, activation=act), (2, 0, 3)),
+    "rms": (lambda act: nn.RMSNorm(3, activation=act), (0, 3)),
+    "group": (lambda act: nn.GroupNorm(2, 4, activation=act), (0, 4, 3)),
+    "group, no places": (lambda act: nn.GroupNorm(2, 4, activation=act), (2, 4, 0)),
+    "batch, inference": (lambda act: nn.BatchNorm1d(3, activation=act).eval(), (0, 3)),
+    "batch of maps, inference": (lambda act: nn.BatchNorm2d(3, activation=act).eval(), (2, 3, 0, 2)),
+}
+
+
+@pytest.mark.parametrize("activation", [None, F.relu, F.tanh], ids=["", "relu", "tanh"])
+@pytest.mark.parametrize("name", EMPTY)
+def test_nothing_gives_parameters_a_gradient_of_0(name, activation, device, dev, poison):
+    make, shape = EMPTY[name]
+    layer = make(activation).to(device)
+    x = Tensor(dev(np.zeros(shape, np.float32)), requires_grad=True)
+    layer(x).sum().backward()
+    assert x.grad.shape == shape
+    assert all((host(p.grad) == 0).all() for p in layer.parameters())
 
 
 ERRORS = [
