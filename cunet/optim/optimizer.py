@@ -77,6 +77,10 @@ class Optimizer:
     def _name(self) -> str:
         return type(self).__name__
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Copy and pickle without the flat buffers: the copy's first step makes its own, of its own arrays."""
+        return {**vars(self), "_buffers": [[] for _ in self.param_groups]}
+
     def __repr__(self) -> str:
         """Show the settings of each group."""
         lines = [

@@ -147,3 +147,24 @@ def test_save_and_load_files(tmp_path):
         np.testing.assert_array_equal(array, model.state_dict()[name])
     with pytest.raises(ValueError, match="missing: factor, total"):
         Scale().load(tmp_path / "net.safetensors")
+
+
+@pytest.mark.cpu_only
+def test_state_is_arrays_that_other_libraries_store(tmp_path):
+    numpy_files = pytest.importorskip("safetensors.numpy")
+    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    model.gain = Parameter(np.float32(2))
+    model.gain.data = model.gain.data - 0.5 * np.float32(1)  # a NumPy scalar, in NumPy's own arithmetic
+    model(np.eye(2, dtype=np.float32))
+    state = model.state_dict()
+    assert {type(array) for array in state.values()} == {np.ndarray}
+    numpy_files.save_file(state, tmp_path / "x")
+    assert model.load(tmp_path / "x") == ([], [])
+
+
+@pytest.mark.cpu_only
+def test_a_copy_of_a_tensor_begins_with_a_clock_of_its_own():
+    x = Tensor(np.ones(2), requires_grad=True)
+    x.mark_modified()
+    for twin in (copy.deepcopy(x), copy.copy(x), pickle.loads(pickle.dumps(x))):
+        assert twin._modified == 0 and twin.requires_grad and twin.is_leaf
