@@ -20,7 +20,6 @@ class _Epoch:
 
     draw: Draw | None
     next_batch: int = 0
-    finished: bool = False
 
 
 class Loader:
@@ -98,8 +97,8 @@ class Loader:
     def state_dict(self) -> dict[str, Any]:
         """Return the position as plain numbers: what the newest iteration has not yielded yet is still to come."""
         epoch = self._resume or self._epoch
-        if epoch is not None and epoch.finished:
-            epoch = None
+        if epoch is not None and epoch.next_batch == len(self):
+            epoch = None  # the last batch is out: what is still to come is the next epoch
         return {
             "n_samples": self.n_samples,
             "batch_size": self.batch_size,
@@ -128,7 +127,7 @@ class Loader:
                 raise ValueError(f"Loader: the state is at batch {next_batch}, this loader has {len(self)}")
         self._generator().load_state_dict(state["generator"])
         self._epoch = None
-        self._resume = None if next_batch is None else _Epoch(draw and Draw(*draw), next_batch)
+        self._resume = None if next_batch in (None, len(self)) else _Epoch(draw and Draw(*draw), next_batch)
 
     def _generator(self) -> Generator:
         return self.generator or default_generator("loader")
@@ -143,7 +142,6 @@ class Loader:
             rows = slice(start, stop) if order is None else order[start:stop]
             epoch.next_batch += 1  # before the yield, so that a state saved in the loop's body is past this batch
             yield self._from_dataset(rows) if self.arrays is None else tuple(x[rows] for x in self.arrays)
-        epoch.finished = True
 
     def _from_dataset(self, rows: Any) -> Any:
         dataset: Any = self.dataset

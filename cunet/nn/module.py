@@ -178,7 +178,7 @@ class Module:
 
         Args:
             state: arrays by name: of `state_dict`, of a safetensors file, or PyTorch's own state dict.
-                Values are converted to the model's dtypes and device.
+                Values are converted to the model's dtypes and device. A tied weight may stand under one of its names.
             strict: whether missing and unexpected names are errors; shapes must fit in any case.
 
         Returns:
@@ -189,7 +189,10 @@ class Module:
                 was loaded.
         """
         own = dict(self._tensors(state=True))
-        missing = [name for name in own if name not in state]
+        stored = {
+            id(tensor) for name, tensor in own.items() if name in state
+        }  # a tied weight has one name in some files
+        missing = [name for name, tensor in own.items() if id(tensor) not in stored]
         unexpected = [name for name in state if name not in own]
         problems = [f"missing: {', '.join(missing)}"] if strict and missing else []
         problems += [f"unexpected: {', '.join(map(str, unexpected))}"] if strict and unexpected else []
@@ -247,13 +250,22 @@ def _fitted(value: Any, own: Array) -> Array:
     A foreign tensor (PyTorch's) is read through NumPy's protocol.
     """
     value = value.data if isinstance(value, Tensor) else value
-    array = value if is_array(value) else np.asarray(value)
+    array = value if is_array(value) else np.asarray(_readable(value))
     if array.shape != own.shape:
         raise ValueError(f"shape must be {own.shape}, got {tuple(array.shape)}")
     if array.dtype.kind not in "biuf" and not is_floating(array.dtype):
         raise TypeError(f"values must be real numbers, got dtype {array.dtype}")
     # A new array, not a write into the old one: what a recorded graph saved stays as it was.
     return like(array, own).astype(own.dtype, order="C", copy=True)
+
+
+def _readable(value: Any) -> Any:
+    """Return a foreign tensor as one that NumPy reads: without history, on the CPU, bfloat16 as float32."""
+    if hasattr(value, "detach") and hasattr(value, "cpu"):
+        value = value.detach().cpu()
+        if str(value.dtype).endswith("bfloat16"):
+            value = value.float()
+    return value
 
 
 def _leaves(name: str, value: Any, functions: bool = False) -> Iterator[tuple[str, Any]]:
