@@ -55,9 +55,10 @@ class MNIST(Images):
     """MNIST, 60,000 images to train on and 10,000 to test on.
 
     The files are looked for in `root` if it is given, and nowhere else; otherwise in the folder ``mnist``, or
-    torchvision's ``MNIST/raw``, of the folder named by the environment variable ``CUNET_DATA``, then in the user's cache
-    (``$XDG_CACHE_HOME/cunet/mnist``, by default ``~/.cache/cunet/mnist``), and are at last downloaded into that cache.
-    They may be raw or gzip-compressed, and named ``train-images-idx3-ubyte`` or ``train-images.idx3-ubyte``.
+    torchvision's ``MNIST/raw``, of the folder named by the environment variable ``CUNET_DATA``, then in the user's
+    cache (``$XDG_CACHE_HOME/cunet/mnist``, by default ``~/.cache/cunet/mnist``), and are at last downloaded into that
+    cache. They may be raw or gzip-compressed, and named ``train-images-idx3-ubyte`` or
+    ``train-images.idx3-ubyte``.
 
     Args:
         split: "train" or "test".
