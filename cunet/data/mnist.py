@@ -12,7 +12,7 @@ import numpy as np
 
 from ..system.paths import user_cache
 from .download import fetch
-from .idx import CorruptFile, chunks, parse_idx
+from .idx import CorruptFile, parse_idx, read_announced
 from .images import DatasetUnavailable, Images, Split, check_split
 
 MIRRORS = (
@@ -169,7 +169,7 @@ def _advice(looked: Sequence[str]) -> str:
 
 
 def _read(path: Path, file: IdxFile, verify: bool) -> np.ndarray:
-    content = b"".join(chunks(path))
+    content = read_announced(path)
     array = parse_idx(content, path)  # first, because it can say what is wrong with the file
     if verify and hashlib.sha256(content).hexdigest() != file.sha256:
         raise CorruptFile(path, f"its content is not that of MNIST's {file.name} (verify=False accepts other data)")
