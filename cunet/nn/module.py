@@ -210,9 +210,9 @@ class Module:
             own[name].data = array
         return LoadReport(missing, unexpected)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write parameters and buffers to a safetensors file, under their names."""
-        files.save_arrays(path, self.state_dict(), metadata={"format": "pt"})
+    def save(self, path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None) -> None:
+        """Write parameters and buffers to a safetensors file, under their names; with strings to keep beside them."""
+        files.save_arrays(path, self.state_dict(), metadata={**(metadata or {}), "format": "pt"})
 
     def load(self, path: str | os.PathLike[str], strict: bool = True) -> LoadReport:
         """Load a safetensors file; see `load_state_dict`."""
