@@ -14,7 +14,7 @@ from ..kernels import Kernel
 from . import ondevice
 from .flat_buffer import FlatBuffer, by_dtype_and_device
 from .rule import Group, State
-from .saved import EXTRA, check_groups, check_states
+from .saved import EXTRA, by_own_names, check_groups, check_states
 
 
 class Optimizer:
@@ -254,15 +254,18 @@ class Optimizer:
         """Take over state and settings, so that training goes on exactly as it would have.
 
         Args:
-            state_dict: what `state_dict` of the same kind of optimiser over the same parameters returned.
+            state_dict: what `state_dict` of the same kind of optimiser over the same parameters returned: in the same
+                order, or, where both sides have names for them, in any order within a group.
 
         Raises:
-            ValueError: groups, settings or shapes differ; nothing has been changed then.
+            ValueError: groups, settings, names or shapes differ; nothing has been changed then.
         """
         groups, states = state_dict["param_groups"], state_dict["state"]
         check_groups(self._name, self.param_groups, groups, self.defaults.keys())
         for own, saved in zip(self.param_groups, groups, strict=True):
             self._check({**own, **saved})
+        if len(states) == len(self.state):
+            states = by_own_names(self._name, self.param_groups, groups, states)
         params = [p for group in self.param_groups for p in group["params"]]
         allowed = [self.numbers.keys() | {"master"} | self.slots(g).keys() for g in groups for _ in g["params"]]
         check_states(self._name, params, states, allowed, self.numbers.keys())

@@ -47,3 +47,25 @@ def check_states(
         for name, value in state.items():
             if is_array(value) and value.ndim and value.shape != p.data.shape:
                 raise ValueError(f"{who}: state {i}: {name} must have shape {p.data.shape}, got {value.shape}")
+
+
+def by_own_names(who: str, own: Sequence[Group], saved: Sequence[Group], states: Sequence[State]) -> list[State]:
+    """Return saved states in the order of an optimiser's own parameters: by names where both sides have them.
+
+    Raises:
+        ValueError: a group has other names.
+    """
+    ordered: list[State] = []
+    for i, (mine, other) in enumerate(zip(own, saved, strict=True)):
+        names, found = mine.get("param_names"), other.get("param_names")
+        part = list(states[len(ordered) : len(ordered) + len(mine["params"])])
+        if names and found and list(names) != list(found):
+            if set(names) != set(found):
+                raise ValueError(
+                    f"{who}: group {i} of the state is of other parameters:"
+                    f" {', '.join(sorted(set(names) ^ set(found)))} on one side only"
+                )
+            by_name = dict(zip(found, part, strict=True))
+            part = [by_name[name] for name in names]
+        ordered += part
+    return ordered
