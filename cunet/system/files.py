@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import os
 import re
 import stat
@@ -46,6 +44,8 @@ def save_arrays(
         ImportError: safetensors is not installed.
         FileNotFoundError: there is no such folder.
     """
+    import json  # here and below, so that importing cunet does not load it
+
     module = _safetensors()
     path = Path(os.path.realpath(path))
     payload = module.save({k: np.asarray(asnumpy(v), order="C") for k, v in arrays.items()})
@@ -69,12 +69,17 @@ def save_arrays(
 
 def _split(payload: bytes) -> tuple[dict[str, Any], memoryview]:
     """Return the header and the data of a safetensors file."""
+    import json
+
     end = 8 + int.from_bytes(payload[:8], "little")
     return json.loads(payload[8:end]), memoryview(payload)[end:]
 
 
 def _digest(header: dict[str, Any], data: memoryview) -> str:
     """Return the checksum of data, and of their names, dtypes, shapes and places."""
+    import hashlib
+    import json
+
     entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
     digest = hashlib.blake2b(json.dumps(entries, sort_keys=True).encode(), digest_size=16)
     digest.update(data)
@@ -96,6 +101,8 @@ def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
     Raises:
         FileNotFoundError: there is no such file.
     """
+    import json
+
     with open(path, "rb") as file:
         size = int.from_bytes(file.read(8), "little")
         head = file.read(size) if size <= os.path.getsize(path) else b""
