@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 Array = Any  # numpy.ndarray or cupy.ndarray: NumPy's type would be a lie for one of them
-Device = Literal["cpu", "gpu", "auto"]
+Device = Literal["cpu", "gpu", "auto", "cuda", "cuda:0"]
 
 _UNKNOWN = object()
 _gpu: Any = _UNKNOWN  # the CuPy module, None (no usable GPU), or _UNKNOWN (not asked yet)
@@ -116,12 +116,14 @@ def device_of(x: object) -> str:
 
 
 def resolve_device(device: str) -> str:
-    """Turn "auto" into "gpu" where one is usable, else "cpu"; check the other two.
+    """Turn "auto" into "gpu" where one is usable, else "cpu", and PyTorch's "cuda" and "cuda:0" into "gpu"; check all.
 
     Raises:
         ValueError: `device` is none of "cpu", "gpu", "auto".
         RuntimeError: "gpu" was asked for and none is usable.
     """
+    if device in ("cuda", "cuda:0"):
+        device = "gpu"
     if device not in ("cpu", "gpu", "auto"):
         raise ValueError(f'device must be "cpu", "gpu" or "auto", got {device!r}')
     if device == "auto":

@@ -53,6 +53,10 @@ class Generator:
         """Show the three numbers that are the state."""
         return f"Generator(seed={self.seed}, stream={self.stream!r}, call={self.call})"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle the three numbers; a lock belongs to one process."""
+        return type(self), (self.seed, self.stream, self.call)
+
     def next(self) -> Draw:
         """Take the next draw."""
         with self._lock:

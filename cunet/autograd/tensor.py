@@ -126,6 +126,11 @@ class Tensor(ArrayMethods["Tensor"]):
             raise TypeError("only leaf tensors can be copied or pickled; use detach() for one without history")
         return super().__reduce_ex__(protocol)
 
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        """Return the slots; the time of the last change is of this process's clock and means nothing to a copy."""
+        state = {"_data": self._data, "_node": None, "_grad": self._grad, "_requires_grad": self._requires_grad}
+        return None, {**state, "_modified": 0}
+
     def _seed(self, gradient: Any) -> Array:
         if not self.requires_grad:
             raise RuntimeError(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from ..device import Array, array_module
 from .tape import backpropagate, grad_enabled, owned
@@ -79,9 +82,21 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..
 
 
 def _map_arrays(f: Callable[[Any], Any], tree: Any) -> Any:
-    """Apply `f` to every array of nested tuples, dicts and lists of arrays (a list of numbers is an array)."""
+    """Apply `f` to every array of nested tuples, dicts and lists, which keep their kinds; only numbers: an array."""
     if isinstance(tree, dict):
-        return {key: _map_arrays(f, value) for key, value in tree.items()}
-    if isinstance(tree, tuple) or (isinstance(tree, list) and any(not isinstance(v, (int, float, list)) for v in tree)):
-        return type(tree)(_map_arrays(f, value) for value in tree)
+        mapped = copy.copy(tree)  # of its own kind: ordered, or with a default
+        for key, value in tree.items():
+            mapped[key] = _map_arrays(f, value)
+        return mapped
+    if isinstance(tree, tuple) or (isinstance(tree, list) and not _is_array_like(tree)):
+        parts = [_map_arrays(f, value) for value in tree]
+        return type(tree)._make(parts) if hasattr(tree, "_make") else type(tree)(parts)
     return f(tree)
+
+
+def _is_array_like(tree: list[Any]) -> bool:
+    """Tell whether a list, however nested, holds numbers alone."""
+    return all(
+        _is_array_like(value) if isinstance(value, list) else isinstance(value, (int, float, np.generic))
+        for value in tree
+    )

@@ -15,6 +15,7 @@ import numpy as np
 _CODES = {0x08: "u1", 0x09: "i1", 0x0B: "i2", 0x0C: "i4", 0x0D: "f4", 0x0E: "f8"}
 _GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK = 1 << 20
+_LONGEST_HEADER = 4 + 4 * 64
 
 
 class CorruptFile(ValueError):
@@ -40,11 +41,24 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
 
     Source: LeCun, Cortes, Burges, "The MNIST database of handwritten digits", section on file formats.
     """
-    return parse_idx(b"".join(chunks(path)), path)
+    return parse_idx(read_announced(path), path)
 
 
-def parse_idx(content: bytes, path: str | os.PathLike[str]) -> np.ndarray:
-    """Return the array in the decompressed content of an IDX file; `path` is for error messages."""
+def read_announced(path: str | os.PathLike[str]) -> bytes:
+    """Return the decompressed content of an IDX file, but of one that is longer than its header says not much more.
+
+    A small compressed file can hold any amount; only what the header announces is worth the memory.
+    """
+    content = bytearray()
+    for chunk in chunks(path):
+        content += chunk
+        if len(content) > _announced(bytes(content[:_LONGEST_HEADER]), path)[0]:
+            break
+    return bytes(content)
+
+
+def _announced(content: bytes, path: str | os.PathLike[str]) -> tuple[int, int, tuple[int, ...], np.dtype]:
+    """Return the size in bytes that a header announces, its own size, and the array's shape and dtype."""
     if len(content) < 4:
         raise CorruptFile(path, f"truncated: an IDX file has at least 4 bytes, this one has {len(content)}")
     zeros, code, ndim = struct.unpack_from(">HBB", content)
@@ -55,11 +69,16 @@ def parse_idx(content: bytes, path: str | os.PathLike[str]) -> np.ndarray:
         raise CorruptFile(path, f"truncated: the IDX header has {start} bytes, the file {len(content)}")
     shape = struct.unpack_from(f">{ndim}I", content, 4)
     dtype = np.dtype(">" + _CODES[code])
-    required = start + math.prod(shape) * dtype.itemsize
+    return start + math.prod(shape) * dtype.itemsize, start, shape, dtype
+
+
+def parse_idx(content: bytes, path: str | os.PathLike[str]) -> np.ndarray:
+    """Return the array in the decompressed content of an IDX file; `path` is for error messages."""
+    required, start, shape, dtype = _announced(content, path)
     if len(content) != required:
-        what = "truncated" if len(content) < required else "wrong size"
+        what, holds = ("truncated", str(len(content))) if len(content) < required else ("wrong size", "more")
         promise = f"its header promises shape {shape} of {dtype.name}, {required} bytes in all"
-        raise CorruptFile(path, f"{what}: {promise}, but it holds {len(content)}")
+        raise CorruptFile(path, f"{what}: {promise}, but it holds {holds}")
     # astype copies, so the array is writable and does not keep `content` alive
     return np.frombuffer(content, dtype, offset=start).astype(dtype.newbyteorder("=")).reshape(shape)
 

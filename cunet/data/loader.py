@@ -20,16 +20,16 @@ class _Epoch:
 
     draw: Draw | None
     next_batch: int = 0
-    finished: bool = False
 
 
 class Loader:
     """Yield the batches of an epoch each time it is iterated over; iterations may be nested.
 
     Args:
-        data: arrays of equal length (NumPy or CuPy; Tensors give their arrays), or one dataset: anything with
-            ``len(dataset)`` and ``dataset[i]``. Batches of arrays are cut in bulk: without `shuffle` they are
-            views, with it one gather per array. Samples of a dataset are fetched one by one and given to `collate`.
+        data: arrays of equal length (NumPy or CuPy; Tensors give their arrays), also as one tuple, or as one dict
+            (then batches are dicts); or one dataset: anything with ``len(dataset)`` and ``dataset[i]``. Batches of
+            arrays are cut in bulk: without `shuffle` they are views, with it one gather per array. Samples of a dataset
+            are fetched one by one and given to `collate`.
         batch_size: samples per batch; the last batch of an epoch may be shorter.
         shuffle: whether each epoch has a new random order.
         drop_last: whether to leave out a last batch that is shorter.
@@ -40,7 +40,7 @@ class Loader:
         collate: makes a batch from a list of samples; default: `collate`.
 
     Yields:
-        Tuples of arrays, one per array in `data`; from a dataset, what `collate` makes.
+        Tuples of arrays, one per array in `data` (of a dict: dicts); from a dataset, what `collate` makes.
 
     Raises:
         ValueError: arrays differ in length or device; there is no sample or no batch; `batch_size` is below 1.
@@ -58,7 +58,7 @@ class Loader:
         collate: Callable[[list[Any]], Any] | None = None,
     ) -> None:
         """Check the data and move arrays; see the class for the arguments."""
-        data = tuple(x.data if isinstance(x, Tensor) else x for x in data)
+        self.keys, data = _columns(data)
         self.n_samples = _n_samples(data)
         self.batch_size = operator.index(batch_size)
         if self.batch_size < 1:
@@ -98,8 +98,8 @@ class Loader:
     def state_dict(self) -> dict[str, Any]:
         """Return the position as plain numbers: what the newest iteration has not yielded yet is still to come."""
         epoch = self._resume or self._epoch
-        if epoch is not None and epoch.finished:
-            epoch = None
+        if epoch is not None and epoch.next_batch == len(self):
+            epoch = None  # the last batch is out: what is still to come is the next epoch
         return {
             "n_samples": self.n_samples,
             "batch_size": self.batch_size,
@@ -128,7 +128,7 @@ class Loader:
                 raise ValueError(f"Loader: the state is at batch {next_batch}, this loader has {len(self)}")
         self._generator().load_state_dict(state["generator"])
         self._epoch = None
-        self._resume = None if next_batch is None else _Epoch(draw and Draw(*draw), next_batch)
+        self._resume = None if next_batch in (None, len(self)) else _Epoch(draw and Draw(*draw), next_batch)
 
     def _generator(self) -> Generator:
         return self.generator or default_generator("loader")
@@ -142,10 +142,17 @@ class Loader:
             stop = min(start + self.batch_size, self.n_samples)
             rows = slice(start, stop) if order is None else order[start:stop]
             epoch.next_batch += 1  # before the yield, so that a state saved in the loop's body is past this batch
-            yield self._from_dataset(rows) if self.arrays is None else tuple(x[rows] for x in self.arrays)
-        epoch.finished = True
+            yield self._cut(rows)
 
-    def _from_dataset(self, rows: Any) -> Any:
+    def in_order(self) -> Iterator[Any]:
+        """Yield batches of all samples in the order of the data; no draw is made, and no epoch's position changes."""
+        for start in range(0, self.n_samples, self.batch_size):
+            yield self._cut(slice(start, min(start + self.batch_size, self.n_samples)))
+
+    def _cut(self, rows: Any) -> Any:
+        if self.arrays is not None:
+            columns = tuple(x[rows] for x in self.arrays)
+            return columns if self.keys is None else dict(zip(self.keys, columns, strict=True))
         dataset: Any = self.dataset
         numbers = range(rows.start, rows.stop) if isinstance(rows, slice) else rows.tolist()
         return self._move(self.collate([dataset[i] for i in numbers]))
@@ -211,6 +218,16 @@ def _as_array(sample: Any) -> Array:
     if is_array(sample):
         return sample
     return np.asarray(sample, np.float32 if type(sample) is float else None)
+
+
+def _columns(data: tuple[Any, ...]) -> tuple[list[Any] | None, tuple[Any, ...]]:
+    """Return the keys of a dict of arrays (else None), and what was given, with the arrays of a tuple or dict alone."""
+    keys = None
+    if len(data) == 1 and isinstance(data[0], (tuple, dict)) and data[0]:
+        values = tuple(data[0].values()) if isinstance(data[0], dict) else data[0]
+        if all(is_array(x) or isinstance(x, Tensor) for x in values):
+            keys, data = list(data[0]) if isinstance(data[0], dict) else None, values
+    return keys, tuple(x.data if isinstance(x, Tensor) else x for x in data)
 
 
 def _n_samples(data: tuple[Any, ...]) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..system.paths import user_cache
 from .download import fetch
-from .idx import CorruptFile, chunks, parse_idx
+from .idx import CorruptFile, parse_idx, read_announced
 from .images import DatasetUnavailable, Images, Split, check_split
 
 MIRRORS = (
@@ -54,14 +54,15 @@ FILES: dict[str, tuple[IdxFile, IdxFile]] = {  # images, labels
 class MNIST(Images):
     """MNIST, 60,000 images to train on and 10,000 to test on.
 
-    The files are looked for in `root` if it is given, and nowhere else; otherwise in the folder ``mnist`` of
-    the folder named by the environment variable ``CUNET_DATA``, then in the user's cache
-    (``$XDG_CACHE_HOME/cunet/mnist``, by default ``~/.cache/cunet/mnist``), and are at last downloaded into that cache.
-    They may be raw or gzip-compressed, and named ``train-images-idx3-ubyte`` or ``train-images.idx3-ubyte``.
+    The files are looked for in `root` if it is given, and nowhere else; otherwise in the folder ``mnist``, or
+    torchvision's ``MNIST/raw``, of the folder named by the environment variable ``CUNET_DATA``, then in the user's
+    cache (``$XDG_CACHE_HOME/cunet/mnist``, by default ``~/.cache/cunet/mnist``), and are at last downloaded into that
+    cache. They may be raw or gzip-compressed, and named ``train-images-idx3-ubyte`` or
+    ``train-images.idx3-ubyte``.
 
     Args:
         split: "train" or "test".
-        root: a folder that holds the files, or whose folder ``mnist`` does.
+        root: a folder that holds the files, or whose folder ``mnist`` or ``MNIST/raw`` does.
         download: whether to download what is in none of the places; never happens when `root` is given.
         verify: whether the content must be that of MNIST, by SHA-256; False accepts other files of the same form,
             such as Fashion-MNIST or a part of MNIST.
@@ -109,16 +110,23 @@ def _find_all(folder: Path, files: Sequence[IdxFile]) -> list[Path] | None:
     return paths if len(paths) == len(files) else None
 
 
+def _find_below(root: Path, files: Sequence[IdxFile]) -> list[Path] | None:
+    """Return the files in the folders of `root` in which one keeps them; torchvision's is MNIST/raw."""
+    return next((paths for name in ("mnist", "MNIST/raw") if (paths := _find_all(root / name, files))), None)
+
+
 def _in_root(root: Path, files: Sequence[IdxFile]) -> list[Path]:
-    paths = _find_all(root, files) or _find_all(root / "mnist", files)
+    paths = _find_all(root, files) or _find_below(root, files)
     if paths is None:
-        raise DatasetUnavailable(f"MNIST: {_lacks(root, files)}, nor its folder mnist; nowhere else was looked")
+        raise DatasetUnavailable(
+            f"MNIST: {_lacks(root, files)}, nor its folders mnist and MNIST/raw; nowhere else was looked"
+        )
     return paths
 
 
 def _search(files: Sequence[IdxFile]) -> list[Path] | None:
     data = os.environ.get("CUNET_DATA")
-    if data and (paths := _find_all(Path(data).expanduser() / "mnist", files)):
+    if data and (paths := _find_below(Path(data).expanduser(), files)):
         return paths
     try:
         return _find_all(user_cache("mnist"), files)
@@ -161,7 +169,7 @@ def _advice(looked: Sequence[str]) -> str:
 
 
 def _read(path: Path, file: IdxFile, verify: bool) -> np.ndarray:
-    content = b"".join(chunks(path))
+    content = read_announced(path)
     array = parse_idx(content, path)  # first, because it can say what is wrong with the file
     if verify and hashlib.sha256(content).hexdigest() != file.sha256:
         raise CorruptFile(path, f"its content is not that of MNIST's {file.name} (verify=False accepts other data)")

@@ -57,8 +57,50 @@ class _List(_Container):
 
     def append(self, item: Any) -> Any:
         """Add an item at the end; return self."""
-        self._put(str(len(self)), item)
+        self._put(self._free_key(), item)
         return self
+
+    def extend(self, items: Iterable[Any]) -> Any:
+        """Add items at the end, all or none of them; return self."""
+        items = list(items)
+        for i, item in enumerate(items):
+            self._check(str(len(self) + i), item)
+        for item in items:
+            self.append(item)
+        return self
+
+    def insert(self, index: int, item: Any) -> None:
+        """Put an item before that of a position; those after it move on, and so do their numbers."""
+        key = self._free_key()
+        self._check(key, item)
+        entries = list(self._items.items())
+        entries.insert(index, (key, item))
+        self._renumber(entries)
+
+    def pop(self, index: int = -1) -> Any:
+        """Take out an item, the last one by default; return it."""
+        item = self._items[self._key(index)]
+        del self[index]
+        return item
+
+    def __delitem__(self, index: int | slice) -> None:
+        """Take out an item or several; those after them move up, and so do their numbers."""
+        entries = list(self._items.items())
+        del entries[index]
+        self._renumber(entries)
+
+    def _free_key(self) -> str:
+        """Return the number of the next item; a slice of a Sequential may have it already, as its items keep theirs."""
+        number = len(self)
+        while str(number) in self._items:
+            number += 1
+        return str(number)
+
+    def _renumber(self, entries: list[tuple[str, Any]]) -> None:
+        """Take `entries` for the items: under numbers from 0 if the items had such, else under their own keys."""
+        if list(self._items) == [str(i) for i in range(len(self))]:
+            entries = [(str(i), item) for i, (_, item) in enumerate(entries)]
+        self._items = dict(entries)
 
 
 class Sequential(_List):
@@ -115,6 +157,23 @@ class ModuleDict(_Container):
     def __setitem__(self, key: str, module: Module) -> None:
         """Set the module of a key."""
         self._put(key, module)
+
+    def __delitem__(self, key: str) -> None:
+        """Take out the module of a key."""
+        del self._items[key]
+
+    def pop(self, key: str) -> Module:
+        """Take out the module of a key; return it."""
+        return self._items.pop(key)
+
+    def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
+        """Set the modules of several keys, all or none of them: a mapping, or (key, module) pairs."""
+        for key, module in ModuleDict(dict(modules)).items():
+            self._put(key, module)
+
+    def clear(self) -> None:
+        """Take out all modules."""
+        self._items.clear()
 
     def __contains__(self, key: str) -> bool:
         """Tell whether there is such a key."""

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..autograd.tensor import Tensor
-from ..device import Array, Device, is_array, is_floating, like, resolve_device, to_device
+from ..device import Array, Device, is_array, is_floating, resolve_device, to_device
 from ..system import files
+from .fitting import fitted
 from .observe import observed
 from .parameter import Parameter
 
@@ -28,14 +29,16 @@ class LoadReport(NamedTuple):
 class Module:
     """Base of all layers and models: set attributes in ``__init__``, compute in ``forward``.
 
-    An attribute that is a `Parameter` is trained state; one that is another leaf `Tensor` is a buffer
-    (state that is saved and moved but not trained; under a name with a leading underscore only moved: what
-    `forward` keeps for itself belongs there); one that is a Module, or a list, tuple or dict of Modules and
-    tensors, is walked into. Names are PyTorch's: ``"layers.0.weight"``. No call to a base constructor is
-    needed.
+    An attribute that is a `Parameter` is trained state; one that is another leaf `Tensor` is a buffer: state that is
+    saved and moved but not trained. What `forward` keeps for itself is no state: a buffer is there before the first
+    call, or is said to be one by `register_buffer`; under a name with a leading underscore it is only moved. An
+    attribute that is a Module, or a list, tuple or dict of Modules and tensors, is walked into. Names are PyTorch's:
+    ``"layers.0.weight"``. No call to a base constructor is needed.
     """
 
     training: bool = True
+    _held: frozenset[str] | None = None  # names of attributes with tensors before the first call
+    _said: Mapping[str, bool] = {}  # names of buffers by `register_buffer`, and whether they are saved
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output; every subclass defines it."""
@@ -43,11 +46,32 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run `forward`."""
+        if self._held is None:
+            self._held = frozenset(
+                name
+                for name, value in self.members()
+                if any(isinstance(leaf, Tensor) for _, leaf in _leaves("", value))
+            )
         return observed(self, self.forward(*args, **kwargs))
 
     def members(self) -> Iterable[tuple[str, Any]]:
         """Yield (name, value) of what belongs to this module, in order; containers override it."""
         return vars(self).items()
+
+    def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
+        """Set an attribute to a buffer, at any time: Tensor, array, or None for none yet; saved if `persistent`."""
+        if not isinstance(name, str) or not name.isidentifier():
+            raise ValueError(f"register_buffer: name must be that of an attribute, got {name!r}")
+        if isinstance(tensor, Parameter) or not (tensor is None or isinstance(tensor, Tensor) or is_array(tensor)):
+            raise TypeError(f"register_buffer: {name} must be a Tensor, an array or None, got {type(tensor).__name__}")
+        setattr(self, name, Tensor(tensor) if is_array(tensor) else tensor)
+        self._said = {**self._said, name: persistent}
+
+    def _is_saved(self, name: str) -> bool:
+        """Tell whether a buffer in the attribute `name` is state, and not what `forward` keeps for itself."""
+        if name in self._said:
+            return self._said[name]
+        return not name.startswith("_") and (self._held is None or name in self._held)
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """Yield (name, module) for this module (name "") and all below it, each once, parents first."""
@@ -83,7 +107,7 @@ class Module:
                 if isinstance(leaf, Module):
                     yield from leaf._walk(path, seen, state)
                 elif state:
-                    if isinstance(leaf, Parameter) or not name.startswith("_"):
+                    if isinstance(leaf, Parameter) or self._is_saved(name):
                         yield path, leaf
                 elif id(leaf) not in seen:
                     seen.add(id(leaf))
@@ -178,7 +202,7 @@ class Module:
 
         Args:
             state: arrays by name: of `state_dict`, of a safetensors file, or PyTorch's own state dict.
-                Values are converted to the model's dtypes and device.
+                Values are converted to the model's dtypes and device. A tied weight may stand under one of its names.
             strict: whether missing and unexpected names are errors; shapes must fit in any case.
 
         Returns:
@@ -189,7 +213,10 @@ class Module:
                 was loaded.
         """
         own = dict(self._tensors(state=True))
-        missing = [name for name in own if name not in state]
+        stored = {
+            id(tensor) for name, tensor in own.items() if name in state
+        }  # a tied weight has one name in some files
+        missing = [name for name, tensor in own.items() if id(tensor) not in stored]
         unexpected = [name for name in state if name not in own]
         problems = [f"missing: {', '.join(missing)}"] if strict and missing else []
         problems += [f"unexpected: {', '.join(map(str, unexpected))}"] if strict and unexpected else []
@@ -197,7 +224,7 @@ class Module:
         for name, tensor in own.items():
             if name in state:
                 try:
-                    converted[name] = _fitted(state[name], tensor.data)
+                    converted[name] = fitted(state[name], tensor.data)
                 except (TypeError, ValueError) as error:
                     problems.append(f"{name}: {error}")
         if problems:
@@ -207,9 +234,9 @@ class Module:
             own[name].data = array
         return LoadReport(missing, unexpected)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write parameters and buffers to a safetensors file, under their names."""
-        files.save_arrays(path, self.state_dict(), metadata={"format": "pt"})
+    def save(self, path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None) -> None:
+        """Write parameters and buffers to a safetensors file, under their names; with strings to keep beside them."""
+        files.save_arrays(path, self.state_dict(), metadata={**(metadata or {}), "format": "pt"})
 
     def load(self, path: str | os.PathLike[str], strict: bool = True) -> LoadReport:
         """Load a safetensors file; see `load_state_dict`."""
@@ -239,21 +266,6 @@ def _shown(function: Any) -> str:
         given = [*map(repr, function.args), *(f"{k}={v!r}" for k, v in function.keywords.items())]
         return f"{_shown(function.func)}({', '.join(given)})"
     return str(getattr(function, "__name__", repr(function)))
-
-
-def _fitted(value: Any, own: Array) -> Array:
-    """Return a new array of what a state holds, with the dtype and device of `own`; raise if it does not fit.
-
-    A foreign tensor (PyTorch's) is read through NumPy's protocol.
-    """
-    value = value.data if isinstance(value, Tensor) else value
-    array = value if is_array(value) else np.asarray(value)
-    if array.shape != own.shape:
-        raise ValueError(f"shape must be {own.shape}, got {tuple(array.shape)}")
-    if array.dtype.kind not in "biuf" and not is_floating(array.dtype):
-        raise TypeError(f"values must be real numbers, got dtype {array.dtype}")
-    # A new array, not a write into the old one: what a recorded graph saved stays as it was.
-    return like(array, own).astype(own.dtype, order="C", copy=True)
 
 
 def _leaves(name: str, value: Any, functions: bool = False) -> Iterator[tuple[str, Any]]:

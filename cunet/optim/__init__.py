@@ -21,8 +21,8 @@ from .schedules import LambdaLR as LambdaLR
 from .schedules import LinearLR as LinearLR
 from .schedules import LRScheduler as LRScheduler
 from .schedules import MultiStepLR as MultiStepLR
-from .schedules import SequentialLR as SequentialLR
 from .schedules import StepLR as StepLR
+from .sequence import SequentialLR as SequentialLR
 from .sgd import SGD as SGD
 
 __all__, __dir__ = _publish(__name__)

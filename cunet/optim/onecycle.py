@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .optimizer import Optimizer
+from .rates import PerGroup
 from .rule import Group
-from .schedules import LRScheduler, between, per_group
+from .schedules import LRScheduler, between
 
 
 class OneCycleLR(LRScheduler):
@@ -57,9 +58,9 @@ class OneCycleLR(LRScheduler):
                 "OneCycleLR: cycle_momentum needs an optimiser with momentum > 0 or betas; pass cycle_momentum=False"
             )
         self.curve = between if anneal_strategy == "cos" else _line
-        self.max_lrs = per_group("OneCycleLR", "max_lr", max_lr, optimizer)
-        self.base_momenta = per_group("OneCycleLR", "base_momentum", base_momentum, optimizer)
-        self.max_momenta = per_group("OneCycleLR", "max_momentum", max_momentum, optimizer)
+        self.max_lrs = PerGroup("OneCycleLR", "max_lr", max_lr, optimizer)
+        self.base_momenta = PerGroup("OneCycleLR", "base_momentum", base_momentum, optimizer)
+        self.max_momenta = PerGroup("OneCycleLR", "max_momentum", max_momentum, optimizer)
         self.cycle_momentum = cycle_momentum
         top = pct_start * self.total_steps - 1
         low, final = 1 / div_factor, 1 / (div_factor * final_div_factor)
@@ -79,13 +80,13 @@ class OneCycleLR(LRScheduler):
         """Return the rate after `step` steps; `base` plays no part."""
         return self.max_lrs[index] * self._at(step)[0]
 
-    def _apply(self, step: int) -> None:
+    def _set_others(self, step: int) -> None:
         if step > self.total_steps:
             raise ValueError(f"OneCycleLR: step {step} is beyond total_steps ({self.total_steps})")
-        super()._apply(step)
         if self.cycle_momentum:
             place = self._at(step)[1]
-            for group, low, high in zip(self.optimizer.param_groups, self.base_momenta, self.max_momenta, strict=True):
+            for i, group in enumerate(self.optimizer.param_groups):
+                low, high = self.base_momenta[i], self.max_momenta[i]
                 _set_momentum(group, high + (low - high) * place)
 
 

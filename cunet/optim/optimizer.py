@@ -9,22 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..autograd.tensor import Tensor
-from ..device import is_array, is_floating, is_gpu_array
+from ..device import Array, is_array, is_floating, is_gpu_array
 from ..kernels import Kernel
 from . import ondevice
 from .flat_buffer import FlatBuffer, by_dtype_and_device
 from .rule import Group, State
-
-#: Keys that a group may have beside the settings of its optimiser.
-_EXTRA = {"params", "param_names", "name", "initial_lr"}
-
-
-def set_rate(group: Group, lr: float) -> None:
-    """Set the rate of a group; one that is an array is written in place, for who reads it on the GPU."""
-    if is_array(group["lr"]):
-        group["lr"][...] = lr
-    else:
-        group["lr"] = lr
+from .saved import EXTRA, by_own_names, check_groups, check_states
 
 
 class Optimizer:
@@ -62,6 +52,7 @@ class Optimizer:
         self.param_groups: list[Group] = []
         self.state: list[State] = []
         self._buffers: list[list[FlatBuffer]] = []
+        self._rates: dict[int, tuple[Array, float]] = {}  # of groups whose rate is on the GPU: it, and what it holds
         if isinstance(params, Tensor | set | frozenset) or hasattr(params, "parameters"):
             raise TypeError(
                 f"{self._name}: params must be a list or the like, such as model.parameters(),"
@@ -77,6 +68,10 @@ class Optimizer:
     def _name(self) -> str:
         return type(self).__name__
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Copy and pickle without the flat buffers: the copy's first step makes its own, of its own arrays."""
+        return {**vars(self), "_buffers": [[] for _ in self.param_groups]}
+
     def __repr__(self) -> str:
         """Show the settings of each group."""
         lines = [
@@ -89,7 +84,7 @@ class Optimizer:
         """Add parameters, with settings of their own: ``{"params": ..., "lr": 1e-4}``."""
         if not isinstance(group, dict) or "params" not in group:
             raise TypeError(f'{self._name}: a parameter group must be a dict with "params", got {group!r}')
-        unknown = group.keys() - self.defaults.keys() - _EXTRA
+        unknown = group.keys() - self.defaults.keys() - EXTRA
         if unknown:
             raise ValueError(
                 f"{self._name}: no such setting: {', '.join(sorted(unknown))}; has {sorted(self.defaults)}"
@@ -148,6 +143,24 @@ class Optimizer:
                     continue  # looking at it would wait for the device
                 if not low <= value < high:
                     raise ValueError(f"{self._name}: {name} must be in [{low}, {high}), got {values}")
+
+    def rate(self, index: int) -> float:
+        """Return the rate of a group; one on the GPU is read once, and then known from `set_rate`."""
+        lr = self.param_groups[index]["lr"]
+        if not is_gpu_array(lr):
+            return float(lr)
+        if index not in self._rates or self._rates[index][0] is not lr:
+            self._rates[index] = (lr, float(lr))
+        return self._rates[index][1]
+
+    def set_rate(self, index: int, lr: float) -> None:
+        """Set the rate of a group; one that is an array is written in place, for who reads it on the GPU."""
+        group = self.param_groups[index]
+        if is_array(group["lr"]):
+            group["lr"][...] = lr
+            self._rates[index] = (group["lr"], lr)
+        else:
+            group["lr"] = lr
 
     # -- what a subclass defines
 
@@ -241,49 +254,23 @@ class Optimizer:
         """Take over state and settings, so that training goes on exactly as it would have.
 
         Args:
-            state_dict: what `state_dict` of the same kind of optimiser over the same parameters returned.
+            state_dict: what `state_dict` of the same kind of optimiser over the same parameters returned: in the same
+                order, or, where both sides have names for them, in any order within a group.
 
         Raises:
-            ValueError: groups, settings or shapes differ; nothing has been changed then.
+            ValueError: groups, settings, names or shapes differ; nothing has been changed then.
         """
         groups, states = state_dict["param_groups"], state_dict["state"]
-        self._check_groups(groups)
-        self._check_states(states, groups)
-        for group, saved in zip(self.param_groups, groups, strict=True):
+        check_groups(self._name, self.param_groups, groups, self.defaults.keys())
+        for own, saved in zip(self.param_groups, groups, strict=True):
+            self._check({**own, **saved})
+        if len(states) == len(self.state):
+            states = by_own_names(self._name, self.param_groups, groups, states)
+        params = [p for group in self.param_groups for p in group["params"]]
+        allowed = [self.numbers.keys() | {"master"} | self.slots(g).keys() for g in groups for _ in g["params"]]
+        check_states(self._name, params, states, allowed, self.numbers.keys())
+        for i, (group, saved) in enumerate(zip(self.param_groups, groups, strict=True)):
             group.update({k: v for k, v in saved.items() if k not in ("lr", "params", "param_names")})
-            set_rate(group, saved["lr"])
+            self.set_rate(i, saved["lr"])
         self.state = [{k: v.copy() if is_array(v) else v for k, v in s.items()} for s in states]
         self._buffers = [[] for _ in self.param_groups]
-
-    def _check_groups(self, groups: list[Group]) -> None:
-        if len(groups) != len(self.param_groups):
-            raise ValueError(
-                f"{self._name}: the state has {len(groups)} parameter groups, the optimiser {len(self.param_groups)}"
-            )
-        for i, (own, saved) in enumerate(zip(self.param_groups, groups, strict=True)):
-            if len(own["params"]) != len(saved["params"]):
-                raise ValueError(
-                    f"{self._name}: group {i} of the state has {len(saved['params'])} parameters,"
-                    f" that of the optimiser {len(own['params'])}"
-                )
-            other = (self.defaults.keys() ^ saved.keys()) - _EXTRA
-            if other:
-                raise ValueError(
-                    f"{self._name}: group {i} of the state is not of this kind of optimiser:"
-                    f" {', '.join(sorted(other))} on one side only"
-                )
-            self._check({**own, **saved})
-
-    def _check_states(self, states: list[State], groups: list[Group]) -> None:
-        params = [p for group in self.param_groups for p in group["params"]]
-        if len(states) != len(params):
-            raise ValueError(f"{self._name}: the state is of {len(states)} parameters, the optimiser has {len(params)}")
-        allowed = [self.numbers.keys() | {"master"} | self.slots(g).keys() for g in groups for _ in g["params"]]
-        for i, (state, p, names) in enumerate(zip(states, params, allowed, strict=True)):
-            if state and (state.keys() - names or self.numbers.keys() - state.keys()):
-                raise ValueError(f"{self._name}: state {i} must hold {sorted(names)}, got {sorted(state)}")
-            for name, value in state.items():
-                if is_array(value) and value.ndim and value.shape != p.data.shape:
-                    raise ValueError(
-                        f"{self._name}: state {i}: {name} must have shape {p.data.shape}, got {value.shape}"
-                    )

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .optimizer import Optimizer, set_rate
-from .schedules import per_group
+from .optimizer import Optimizer
+from .rates import PerGroup, rates_of, restore
 
 
 class ReduceLROnPlateau:
     """Multiply the rate by `factor` when a metric has not improved for more than `patience` steps.
 
-    ``lr = max(base * factor ** reductions, min_lr)``, where ``base`` is the rate at construction. Better means
-    ``metric < best * (1 - threshold)`` (mode "min", "rel") or ``metric < best - threshold`` ("abs"), and the like
+    ``lr = max(lr * factor, min_lr)`` of the present rate, whoever set it. Better means
+    ``metric < best - threshold * |best|`` (mode "min", "rel") or ``metric < best - threshold`` ("abs"), and the like
     upwards for "max". A metric of nan counts as no improvement.
 
     Args:
@@ -53,9 +53,7 @@ class ReduceLROnPlateau:
         self.optimizer = optimizer
         self.mode, self.factor, self.patience, self.cooldown = mode, factor, patience, cooldown
         self.threshold, self.threshold_mode, self.eps = threshold, threshold_mode, eps
-        self.min_lrs = per_group("ReduceLROnPlateau", "min_lr", min_lr, optimizer)
-        self.base_lrs = self.last_lr
-        self.reductions = [0] * len(self.base_lrs)
+        self.min_lrs = PerGroup("ReduceLROnPlateau", "min_lr", min_lr, optimizer)
         self.best: float | None = None
         self.num_bad_epochs = self.cooldown_counter = self.last_epoch = 0
 
@@ -87,26 +85,25 @@ class ReduceLROnPlateau:
         if self.best is None:
             return value == value
         sign = 1 if self.mode == "max" else -1
-        scale = self.best if self.threshold_mode == "rel" else 1.0
+        scale = abs(self.best) if self.threshold_mode == "rel" else 1.0  # what is worse than a negative best is worse
         bound = self.best + sign * self.threshold * scale
         return value > bound if self.mode == "max" else value < bound
 
     def _reduce(self) -> None:
-        for i, group in enumerate(self.optimizer.param_groups):
-            lr = max(self.base_lrs[i] * self.factor ** (self.reductions[i] + 1), self.min_lrs[i])
-            if float(group["lr"]) - lr > self.eps:
-                self.reductions[i] += 1
-                set_rate(group, lr)
+        for i in range(len(self.optimizer.param_groups)):
+            old = self.optimizer.rate(i)
+            lr = max(old * self.factor, self.min_lrs[i])
+            if old - lr > self.eps:
+                self.optimizer.set_rate(i, lr)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what was counted, as plain numbers; settings are the constructor's."""
+        """Return what was counted and the present rates, as plain numbers; settings are the constructor's."""
         return {
             "last_epoch": self.last_epoch,
             "best": self.best,
             "num_bad_epochs": self.num_bad_epochs,
             "cooldown_counter": self.cooldown_counter,
-            "base_lrs": list(self.base_lrs),
-            "reductions": list(self.reductions),
+            "last_lr": rates_of(self.optimizer),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -115,11 +112,7 @@ class ReduceLROnPlateau:
         Raises:
             ValueError: it is of another number of groups.
         """
-        bases = per_group("ReduceLROnPlateau", "base_lrs", list(state_dict["base_lrs"]), self.optimizer)
-        counts = per_group("ReduceLROnPlateau", "reductions", list(state_dict["reductions"]), self.optimizer)
-        self.base_lrs, self.reductions = bases, counts
+        rates = PerGroup("ReduceLROnPlateau", "last_lr", list(state_dict["last_lr"]), self.optimizer).values
         for name in ("last_epoch", "best", "num_bad_epochs", "cooldown_counter"):
             setattr(self, name, state_dict[name])
-        for group, base, count, low in zip(self.optimizer.param_groups, bases, counts, self.min_lrs, strict=True):
-            if count:
-                set_rate(group, max(base * self.factor**count, low))
+        restore(self.optimizer, rates)

@@ -1,4 +1,4 @@
-"""Learning rate schedules: each rate is computed from the step count alone, so nothing accumulates."""
+"""Learning rate schedules: a rate is computed from the step count, and taken times what others made of it meanwhile."""
 
 from __future__ import annotations
 
@@ -7,25 +7,20 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .optimizer import Optimizer, set_rate
-
-
-def per_group(who: str, name: str, value: Any, optimizer: Optimizer) -> list[Any]:
-    """Return `value` as a list with one entry per group."""
-    count = len(optimizer.param_groups)
-    if not isinstance(value, list | tuple):
-        return [value] * count
-    if len(value) != count:
-        raise ValueError(f"{who}: {name} must be one value or one per parameter group ({count}), got {len(value)}")
-    return list(value)
+from .optimizer import Optimizer
+from .rates import PerGroup, Track, rates_of, restore
 
 
 class LRScheduler:
     """Base of the schedules: counts steps and sets the rate of every group.
 
     Call `step` after the optimiser's step, once per epoch or per batch, whichever the settings are meant in.
-    A subclass defines `lr_at`. The rates a schedule starts from are those the groups have when the first
-    schedule is made; they stay in the groups as "initial_lr".
+    A subclass defines `lr_at`. A schedule starts from the rates that the groups have when it is made (a group that is
+    added later: from its own); the first one leaves them in the groups as "initial_lr".
+
+    Schedules of one optimiser multiply, as PyTorch's do: what another one, or you, made of a rate since the last step
+    counts on as a factor. Where a rate does not depend on the one it started from (`OneCycleLR`, a cosine at its
+    end) it is set to what the schedule says.
 
     Args:
         optimizer: whose groups to set.
@@ -39,6 +34,7 @@ class LRScheduler:
             raise TypeError(f"{self._name}: optimizer must be an Optimizer, got {type(optimizer).__name__}")
         self.optimizer = optimizer
         self.last_epoch = 0
+        self._tracks: list[Track] = []  # one per group
         self._apply(0)
 
     @property
@@ -46,19 +42,25 @@ class LRScheduler:
         return type(self).__name__
 
     def lr_at(self, step: int, base: float, index: int) -> float:
-        """Return the rate after `step` steps of group `index`, which started with `base`."""
+        """Return the rate after `step` steps of group `index`, which started with `base`: a line in `base`."""
         raise NotImplementedError
 
-    def _bases(self) -> list[float]:
-        for group in self.optimizer.param_groups:
-            if "initial_lr" not in group:  # a rate on the GPU is read once
-                group["initial_lr"] = float(group["lr"])
-        return [float(group["initial_lr"]) for group in self.optimizer.param_groups]
+    def _set_others(self, step: int) -> None:
+        """Set what a schedule sets beside the rates; raise for a step that it does not have."""
 
     def _apply(self, step: int) -> None:
-        rates = [self.lr_at(step, base, i) for i, base in enumerate(self._bases())]
-        for group, lr in zip(self.optimizer.param_groups, rates, strict=True):
-            set_rate(group, lr)
+        rates = rates_of(self.optimizer)
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group.setdefault("initial_lr", rate)
+        tracks = [*self._tracks, *[Track(rate) for rate in rates[len(self._tracks) :]]]
+        moved = [
+            track.moved(self, i, self.last_epoch, step, rate)
+            for i, (track, rate) in enumerate(zip(tracks, rates, strict=True))
+        ]
+        self._set_others(step)
+        restore(self.optimizer, [track.rate for track in moved])
+        # What is there now: an array of float32 rounds.
+        self._tracks = [t._replace(rate=rate) for t, rate in zip(moved, rates_of(self.optimizer), strict=True)]
 
     def step(self) -> None:
         """Count one step and set the rates."""
@@ -68,15 +70,20 @@ class LRScheduler:
     @property
     def last_lr(self) -> list[float]:
         """The present rate of each group."""
-        return [float(group["lr"]) for group in self.optimizer.param_groups]
+        return [float(group["lr"]) for group in self.optimizer.param_groups]  # as it is, also where it is on the GPU
 
     def get_last_lr(self) -> list[float]:
         """Return `last_lr`."""
         return self.last_lr
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the step count and the rates it started from; settings are the constructor's."""
-        return {"last_epoch": self.last_epoch, "base_lrs": self._bases()}
+        """Return the step count, the rates it started from, set last, and found; settings are the constructor's."""
+        return {
+            "last_epoch": self.last_epoch,
+            "base_lrs": [track.base for track in self._tracks],
+            "set_lrs": [track.rate for track in self._tracks],
+            "last_lr": rates_of(self.optimizer),
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a saved state; sets the rates.
@@ -84,11 +91,14 @@ class LRScheduler:
         Raises:
             ValueError: it is of another number of groups.
         """
-        bases = per_group(self._name, "base_lrs", list(state_dict["base_lrs"]), self.optimizer)
-        for group, base in zip(self.optimizer.param_groups, bases, strict=True):
-            group["initial_lr"] = base
-        self._apply(state_dict["last_epoch"])
-        self.last_epoch = state_dict["last_epoch"]
+        names = ("base_lrs", "set_lrs", "last_lr")
+        bases, own, last = [PerGroup(self._name, n, list(state_dict[n]), self.optimizer).values for n in names]
+        step = state_dict["last_epoch"]
+        self._set_others(step)
+        entries = enumerate(zip(bases, own, strict=True))
+        self._tracks = [Track(base, self.lr_at(step, base, i), rate) for i, (base, rate) in entries]
+        self.last_epoch = step
+        restore(self.optimizer, last)
 
 
 class LambdaLR(LRScheduler):
@@ -102,7 +112,7 @@ class LambdaLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]]
     ) -> None:
-        self.lr_lambdas = per_group("LambdaLR", "lr_lambda", lr_lambda, optimizer)
+        self.lr_lambdas = PerGroup("LambdaLR", "lr_lambda", lr_lambda, optimizer)
         super().__init__(optimizer)
 
     def lr_at(self, step: int, base: float, index: int) -> float:
@@ -237,38 +247,6 @@ class CosineAnnealingWarmRestarts(LRScheduler):
             step -= length
             length *= self.T_mult
         return between(base, self.eta_min, step / length)
-
-
-class SequentialLR(LRScheduler):
-    """Run schedules one after the other, such as a warm-up and then a cosine.
-
-    From ``milestones[i - 1]`` on ``schedulers[i]`` sets the rates, counting from 0.
-
-    Args:
-        optimizer: see `LRScheduler`.
-        schedulers: of the same optimiser; not `ReduceLROnPlateau`, which needs a metric.
-        milestones: step counts, rising, one fewer than schedulers.
-    """
-
-    def __init__(self, optimizer: Optimizer, schedulers: Sequence[LRScheduler], milestones: Sequence[int]) -> None:
-        if not schedulers or len(milestones) != len(schedulers) - 1:
-            raise ValueError(
-                "SequentialLR: there must be one milestone fewer than schedulers,"
-                f" got {len(milestones)} for {len(schedulers)}"
-            )
-        if any(a >= b for a, b in zip([0, *milestones], milestones, strict=False)):
-            raise ValueError(f"SequentialLR: milestones must be positive and rise, got {list(milestones)}")
-        for i, scheduler in enumerate(schedulers):
-            if not isinstance(scheduler, LRScheduler):
-                raise TypeError(f"SequentialLR: schedulers[{i}] cannot be used here: {type(scheduler).__name__}")
-            if scheduler.optimizer is not optimizer:
-                raise ValueError(f"SequentialLR: schedulers[{i}] belongs to another optimiser")
-        self.schedulers, self.milestones = list(schedulers), list(milestones)
-        super().__init__(optimizer)
-
-    def _apply(self, step: int) -> None:
-        i = bisect_right(self.milestones, step)
-        self.schedulers[i]._apply(step - (self.milestones[i - 1] if i else 0))
 
 
 def between(start: float, end: float, part: float) -> float:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
+import stat
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +15,11 @@ from typing import Any
 import numpy as np
 
 from ..device import Array, asnumpy
+
+#: Under which name the checksum stands in a file's metadata.
+_CHECKSUM = "cunet.blake2b"
+#: Age in seconds from which on a temporary file is what a killed save left: no save takes that long between two writes.
+_STALE = 3600
 
 
 def _safetensors() -> ModuleType:
@@ -24,10 +33,10 @@ def _safetensors() -> ModuleType:
 def save_arrays(
     path: str | os.PathLike[str], arrays: Mapping[str, Array], metadata: dict[str, str] | None = None
 ) -> None:
-    """Write named arrays to a safetensors file; the file appears whole or not at all.
+    """Write named arrays to a safetensors file, with a checksum; the file appears whole or not at all.
 
     Args:
-        path: where to write; an existing file is replaced.
+        path: where to write; an existing file is replaced and keeps its mode, a link is written through.
         arrays: NumPy or CuPy arrays by name.
         metadata: strings to keep with them.
 
@@ -35,18 +44,73 @@ def save_arrays(
         ImportError: safetensors is not installed.
         FileNotFoundError: there is no such folder.
     """
+    import json  # here and below, so that importing cunet does not load it
+
     module = _safetensors()
-    path = Path(path)
-    payload = module.save({k: np.asarray(asnumpy(v), order="C") for k, v in arrays.items()}, metadata=metadata)
+    path = Path(os.path.realpath(path))
+    payload = module.save({k: np.asarray(asnumpy(v), order="C") for k, v in arrays.items()})
+    header, data = _split(payload)
+    head = json.dumps({"__metadata__": {**(metadata or {}), _CHECKSUM: _digest(header, data)}, **header})
+    encoded = head.encode() + b" " * (-len(head.encode()) % 8)  # the data begin at a multiple of 8 bytes
+    _sweep(path)
     part = path.with_name(f"{path.name}.{os.urandom(16).hex()}.part")  # beside it: a rename within one disk is atomic
     try:
         with open(part, "xb") as file:
-            file.write(payload)
+            file.write(len(encoded).to_bytes(8, "little") + encoded)
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())  # else a crash may leave the new name on an empty file
+        if path.exists():
+            part.chmod(stat.S_IMODE(path.stat().st_mode))
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _split(payload: bytes) -> tuple[dict[str, Any], memoryview]:
+    """Return the header and the data of a safetensors file."""
+    import json
+
+    end = 8 + int.from_bytes(payload[:8], "little")
+    return json.loads(payload[8:end]), memoryview(payload)[end:]
+
+
+def _digest(header: dict[str, Any], data: memoryview) -> str:
+    """Return the checksum of data, and of their names, dtypes, shapes and places."""
+    import hashlib
+    import json
+
+    entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
+    digest = hashlib.blake2b(json.dumps(entries, sort_keys=True).encode(), digest_size=16)
+    digest.update(data)
+    return digest.hexdigest()
+
+
+def _sweep(path: Path) -> None:
+    """Remove what saves of `path` left that were killed; that of another process that writes now is young."""
+    ours = re.compile(re.escape(path.name) + r"\.[0-9a-f]{32}\.part")
+    with contextlib.suppress(OSError):  # another process sweeps too, or the folder may not be listed
+        for other in path.parent.iterdir():
+            if ours.fullmatch(other.name) and time.time() - other.stat().st_mtime > _STALE:
+                other.unlink(missing_ok=True)
+
+
+def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Read the strings that are kept in a safetensors file; none if the file is no such.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    import json
+
+    with open(path, "rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        head = file.read(size) if size <= os.path.getsize(path) else b""
+    try:
+        found = json.loads(head).get("__metadata__", {})
+    except (ValueError, AttributeError):
+        return {}
+    return {str(k): str(v) for k, v in found.items() if k != _CHECKSUM} if isinstance(found, dict) else {}
 
 
 def load_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
@@ -54,18 +118,27 @@ def load_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is not safetensors, is truncated, or has a dtype that NumPy has not.
+        ValueError: the file is not safetensors, is truncated, does not fit its checksum (where it has one, as those of
+            `save_arrays` have), or has a dtype that NumPy has not.
         ImportError: safetensors is not installed.
     """
     _safetensors()
     from safetensors import SafetensorError, deserialize
 
+    payload = Path(path).read_bytes()
     try:
-        entries = deserialize(Path(path).read_bytes())
+        entries = deserialize(payload)
     except SafetensorError as error:
         raise ValueError(
             f"{os.fspath(path)} is not a whole safetensors file ({error}); write or fetch it again"
         ) from error
+    header, data = _split(payload)
+    expected = header.get("__metadata__", {}).get(_CHECKSUM)
+    if expected is not None and expected != _digest(header, data):
+        raise ValueError(
+            f"{os.fspath(path)} does not fit the checksum in it: it is damaged, or was changed by a program that kept"
+            " the old checksum; write or fetch it again"
+        )
     unknown = sorted({entry["dtype"] for _, entry in entries} - _DTYPES.keys())
     if unknown:
         raise ValueError(

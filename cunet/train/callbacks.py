@@ -6,16 +6,50 @@ import math
 import os
 from typing import Any, Literal
 
+from ..system.files import load_metadata
+from ..system.messages import warn
 from .trainer import Callback, Logs, Trainer
+
+Mode = Literal["min", "max"]
+#: How the last word of a metric's name tells which way is better.
+_BETTER: dict[str, Mode] = {
+    **dict.fromkeys(("loss", "error", "entropy", "divergence", "perplexity", "mse", "mae", "rmse", "nll"), "min"),
+    **dict.fromkeys(("accuracy", "acc", "auc", "f1", "precision", "recall", "score", "r2", "iou", "dice"), "max"),
+}
 
 
 class _Best(Callback):
-    """Watch one entry of the logs for a new best value."""
+    """Watch one entry of the logs for a new best value.
 
-    def __init__(self, monitor: str, mode: str, min_delta: float = 0.0) -> None:
-        if mode not in ("min", "max"):
-            raise ValueError(f'{type(self).__name__}: mode must be "min" or "max", got {mode!r}')
-        self.monitor, self.sign, self.min_delta = monitor, 1 if mode == "min" else -1, min_delta
+    Args:
+        monitor: name in the logs; "" for none.
+        mode: "min" or "max"; None where the name tells.
+        min_delta: what counts as improvement.
+    """
+
+    def __init__(self, monitor: str, mode: str | None, min_delta: float = 0.0) -> None:
+        who = type(self).__name__
+        if mode is None and monitor:
+            mode = _BETTER.get(monitor.lower().rpartition("_")[2])
+            if mode is None:
+                raise ValueError(
+                    f'{who}: mode must be "min" or "max": the name {monitor!r} does not tell which is better'
+                )
+        if mode not in ("min", "max", None):
+            raise ValueError(f'{who}: mode must be "min" or "max", got {mode!r}')
+        self.monitor, self.sign, self.min_delta = monitor, -1 if mode == "max" else 1, min_delta
+        self.best = math.inf
+        self._run: tuple[Any, Any] | None = None  # the model and optimiser that `best` is of
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        """Begin anew if this is the training of another model, such as that of another fold."""
+        run = (trainer.model, trainer.optimizer)
+        if self._run is None or any(a is not b for a, b in zip(run, self._run, strict=True)):
+            self.forget()
+        self._run = run
+
+    def forget(self) -> None:
+        """Forget the best value."""
         self.best = math.inf
 
     def improved(self, logs: Logs) -> bool:
@@ -35,18 +69,20 @@ class EarlyStopping(_Best):
     Args:
         monitor: name in the logs, such as ``"valid_loss"``.
         patience: epochs without improvement after which training ends.
-        mode: "min" or "max": which way is better.
+        mode: "min" or "max": which way is better. May be left out where the last word of the name tells: loss, error,
+            mse, mae, ...; accuracy, auc, f1, score, ...
         min_delta: what counts as improvement.
         restore_best: whether to give the model the weights of its best epoch at the end.
 
-    A later call of `fit` waits anew, for something better than the best so far.
+    A later call of `fit` waits anew, for something better than the best so far; with another model or optimiser it
+    begins anew entirely.
     """
 
     def __init__(
         self,
         monitor: str = "valid_loss",
         patience: int = 3,
-        mode: Literal["min", "max"] = "min",
+        mode: Mode | None = None,
         min_delta: float = 0.0,
         restore_best: bool = False,
     ) -> None:
@@ -59,7 +95,13 @@ class EarlyStopping(_Best):
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         """Begin to wait."""
+        super().on_fit_begin(trainer)
         self.waited = 0
+
+    def forget(self) -> None:
+        """Forget the best value and its weights."""
+        super().forget()
+        self._state = None
 
     def on_epoch_end(self, trainer: Trainer, logs: Logs) -> None:
         """Count epochs without improvement."""
@@ -81,21 +123,44 @@ class EarlyStopping(_Best):
 class Checkpoint(_Best):
     """Save the model's weights (safetensors) after every epoch that improves an entry of the logs.
 
+    The file says which entry it is the best of, and its value. A new Checkpoint on a file of the same entry does not
+    replace a better one, and says so once; delete the file to begin anew.
+
     Args:
         path: the file; replaced whole or not at all.
         monitor, mode: as in `EarlyStopping`; ``monitor=None`` saves after every epoch.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], monitor: str | None = "valid_loss", mode: Literal["min", "max"] = "min"
+        self, path: str | os.PathLike[str], monitor: str | None = "valid_loss", mode: Mode | None = None
     ) -> None:
         super().__init__(monitor or "", mode)
         self.path = path
+        self._old: float | None = None  # value of a file of another run, until it is beaten
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        """Look at the file of an earlier run, before the first fit of this object."""
+        first = self._run is None
+        super().on_fit_begin(trainer)
+        if first and self.monitor and os.path.exists(self.path):
+            kept = load_metadata(self.path)
+            if kept.get("monitor") == self.monitor:
+                self._old = float(kept["value"])
+                self.best = self.sign * self._old
 
     def on_epoch_end(self, trainer: Trainer, logs: Logs) -> None:
         """Save if this epoch is to be kept."""
-        if not self.monitor or self.improved(logs):
+        if not self.monitor:
             trainer.model.save(self.path)
+        elif self.improved(logs):
+            self._old = None
+            trainer.model.save(self.path, {"monitor": self.monitor, "value": repr(float(logs[self.monitor]))})
+        elif self._old is not None:
+            warn(
+                f"Checkpoint: {os.fspath(self.path)} is of an earlier run with a better {self.monitor},"
+                f" {self._old:.6g}: it is kept until this run is better; delete it, or take another path, to begin anew"
+            )
+            self._old = None
 
 
 class Schedule(Callback):

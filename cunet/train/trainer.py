@@ -215,11 +215,14 @@ class Trainer:
 
         Args:
             inputs: the input arrays, all of one length; or one Loader (or other iterable of batches) as for
-                `fit`, whose target is left out, or that yields nothing but one input.
+                `fit`, whose target is left out, or that yields nothing but one input. A Loader is gone through in
+                the order of its data and to its end, whether or not it shuffles or drops its last batch.
             batch_size: samples at a time, for arrays.
         """
         from_arrays = isinstance(inputs[0], Tensor) or is_array(inputs[0])
         data = Loader(*inputs, batch_size=batch_size) if from_arrays else inputs[0]
+        if isinstance(data, Loader) and (data.shuffle or data.drop_last):
+            data = data.in_order()
         outputs = []
         with self.model.evaluating():
             for batch in self._batches(data):

@@ -1,5 +1,8 @@
 """`grad` and `value_and_grad`."""
 
+from collections import OrderedDict, defaultdict
+from typing import Any, NamedTuple
+
 import numpy as np
 import pytest
 from helpers import host
@@ -123,3 +126,40 @@ def test_the_name_of_the_function_is_kept():
 
     assert grad(energy).__name__ == "energy"
     assert value_and_grad(energy).__doc__ == "Return the energy."
+
+
+class Weights(NamedTuple):
+    w: Any
+    b: Any
+
+
+@pytest.mark.cpu_only
+def test_trees_keep_their_structure():
+    a = np.array([1.0, 2.0])
+    trees = {
+        "lists of lists": [[a, a], [a]],
+        "a named tuple": Weights(a, (a, [1.0, 2.0])),
+        "an ordered dict": OrderedDict(z=a, y=[a, Weights(a, 3.0)]),
+        "a dict with a default": defaultdict(list, {"k": [a]}),
+    }
+
+    def total(tree):
+        if isinstance(tree, dict):
+            tree = list(tree.values())
+        return sum((total(part) for part in tree), Tensor(0.0)) if isinstance(tree, (list, tuple)) else (tree * 2).sum()
+
+    def same(gradient, tree):
+        if isinstance(tree, (int, float)) or (isinstance(tree, list) and isinstance(tree[0], float)):
+            tree = np.asarray(tree, np.float32)
+        assert type(gradient) is type(tree)
+        if isinstance(tree, np.ndarray):
+            np.testing.assert_array_equal(gradient, np.full(tree.shape, 2.0))
+        elif isinstance(tree, dict):
+            assert list(gradient) == list(tree)
+            [same(gradient[key], tree[key]) for key in tree]
+        else:
+            [same(g, t) for g, t in zip(gradient, tree, strict=True)]
+
+    for tree in trees.values():
+        same(grad(total)(tree), tree)
+    assert grad(total)([[1.0, 2.0], [3.0, 4.0]]).shape == (2, 2)  # numbers alone: an array

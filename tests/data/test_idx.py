@@ -1,6 +1,7 @@
 """IDX files: every dtype there and back, the bytes of the format, and what damaged files say."""
 
 import gzip
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -86,7 +87,7 @@ def test_axis_too_long_for_the_header(tmp_path):
         (INT16[:3], "truncated"),
         (INT16[:10], "truncated: the IDX header has 12 bytes, the file 10"),
         (INT16[:-1], r"truncated: its header promises shape \(2, 2\) of int16, 20 bytes in all, but it holds 19"),
-        (INT16 + b"\0", "wrong size: .* 20 bytes in all, but it holds 21"),
+        (INT16 + b"\0", "wrong size: .* 20 bytes in all, but it holds more"),
         (b"\1" + INT16[1:], "not an IDX file: it begins with the bytes 01 00 0b 02"),
         (INT16[:2] + b"\x0a" + INT16[3:], "not an IDX file"),
         (b"<html>not found</html>", "not an IDX file"),
@@ -111,3 +112,18 @@ def test_damaged_files_are_named_and_say_what_to_do(tmp_path, content, reason):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="nothing-here"):
         read_idx(tmp_path / "nothing-here")
+
+
+def test_a_file_is_read_no_further_than_its_header_says(tmp_path):
+    path = tmp_path / "bomb.gz"
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(INT16)
+        for _ in range(64):
+            file.write(bytes(1 << 20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(CorruptFile, match="wrong size: .* 20 bytes in all, but it holds more"):
+            read_idx(path)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()

@@ -157,3 +157,18 @@ def test_on_the_gpu_an_epoch_costs_one_upload(monkeypatch):
     assert gpu.uploads == 4
     with pytest.raises(ValueError, match="one device, got gpu, cpu; pass device="):
         Loader(OnGpu(np.arange(5)), np.arange(5))
+
+
+def test_a_tuple_or_dict_of_arrays_is_arrays(dev):
+    x, y = dev(np.arange(10).reshape(5, 2)), dev(np.arange(5))
+    batches = list(Loader((x, y), batch_size=2))
+    assert [host(b).tolist() for _, b in batches] == [[0, 1], [2, 3], [4]]
+    assert host(batches[2][0]).tolist() == [[8, 9]]
+    named = list(Loader({"x": x, "y": cunet.Tensor(y)}, batch_size=3, shuffle=True))
+    assert [list(batch) for batch in named] == [["x", "y"]] * 2
+    for batch in named:
+        np.testing.assert_array_equal(host(batch["x"])[:, 0], 2 * host(batch["y"]))
+    with pytest.raises(ValueError, match="equal lengths"):
+        Loader((x, y[:3]))
+    with pytest.raises(ValueError, match="equal lengths"):
+        Loader({"x": x, "y": y[:3]})

@@ -37,7 +37,8 @@ def test_stopping_inside_an_epoch_and_going_on(dev, shuffle, stop):
     resumed = make(99)
     resumed.load_state_dict(state)
     assert resumed.state_dict() == state
-    assert numbers(resumed) == epochs[1][stop + 1 :]
+    if stop < 4:  # after the last batch nothing is left of the epoch: the next one begins
+        assert numbers(resumed) == epochs[1][stop + 1 :]
     assert numbers(resumed) == epochs[2]
 
 

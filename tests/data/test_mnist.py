@@ -84,6 +84,14 @@ def test_order_is_environment_then_cache_then_download(places, small, monkeypatc
     assert asked == []
 
 
+def test_the_folder_of_torchvision_is_known(places, small, monkeypatch):
+    contents, truth = small
+    fill(places / "data" / "MNIST" / "raw", contents)
+    assert_is(MNIST("test", root=places / "data"), truth["test"])
+    monkeypatch.setenv("CUNET_DATA", str(places / "data"))
+    assert_is(MNIST("train", download=False), truth["train"])
+
+
 @pytest.mark.parametrize("data", ["", "no-such-folder", "no-mnist", "half"])
 def test_what_the_environment_lacks_is_looked_for_further(places, small, monkeypatch, data):
     contents, truth = small

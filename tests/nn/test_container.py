@@ -64,3 +64,59 @@ def test_module_list_and_dict():
         nn.ModuleList([lambda x: x])
     with pytest.raises(TypeError, match="ModuleDict: item 'c' must be a Module, got int"):
         named["c"] = 3
+
+
+def numbered(container):
+    """Return what the factor of each item was made with, by key."""
+    return {name.removesuffix(".factor"): float(host(p)[0]) for name, p in container.named_parameters()}
+
+
+@pytest.mark.parametrize("make", [nn.ModuleList, lambda items: nn.Sequential(*items)], ids=["ModuleList", "Sequential"])
+def test_numbered_containers_change_like_lists(make):
+    items = make([Scale(float(i)) for i in range(3)])
+    items.insert(1, Scale(9.0))
+    items.insert(-1, Scale(8.0))
+    assert numbered(items) == {"0": 0, "1": 9, "2": 1, "3": 8, "4": 2}
+    assert items.extend([Scale(5.0), Scale(6.0)]) is items
+    del items[0]
+    del items[1:3]
+    assert numbered(items) == {"0": 9, "1": 2, "2": 5, "3": 6}
+    assert host(items.pop().factor)[0] == 6 and host(items.pop(0).factor)[0] == 9
+    assert numbered(items) == {"0": 2, "1": 5}
+    with pytest.raises(TypeError, match="'3' must be"):
+        items.extend([Scale(), 3])
+    with pytest.raises(TypeError, match="'2' must be"):
+        items.insert(0, 3)
+    with pytest.raises(IndexError):
+        del items[2]
+    assert numbered(items) == {"0": 2, "1": 5}
+
+
+def test_a_slice_of_a_sequential_keeps_its_keys_and_takes_more():
+    model = nn.Sequential(*[Scale(float(i)) for i in range(3)])
+    part = model[1:]
+    part.append(Scale(7.0))
+    assert numbered(part) == {"1": 1, "2": 2, "3": 7}
+    part.insert(0, Scale(6.0))
+    assert list(numbered(part).values()) == [6, 1, 2, 7] and len(model) == 3
+    named = nn.Sequential({"first": Scale(1.0), "last": Scale(2.0)})
+    del named[0]
+    named.insert(0, Scale(3.0))
+    assert numbered(named) == {"1": 3, "last": 2}
+
+
+def test_a_module_dict_changes_like_a_dict():
+    named = nn.ModuleDict({"a": Scale(1.0), "b": Scale(2.0)})
+    assert host(named.pop("a").factor)[0] == 1 and list(named) == ["b"]
+    named.update({"b": Scale(3.0), "c": Scale(4.0)})
+    named.update([("d", Scale(5.0))])
+    named.update(nn.ModuleDict({"e": Scale(6.0)}))
+    assert numbered(named) == {"b": 3, "c": 4, "d": 5, "e": 6}
+    with pytest.raises(TypeError, match="item 'z' must be a Module, got int"):
+        named.update({"y": Scale(), "z": 3})
+    del named["c"]
+    assert list(named) == ["b", "d", "e"]
+    with pytest.raises(KeyError):
+        named.pop("a")
+    named.clear()
+    assert len(named) == 0

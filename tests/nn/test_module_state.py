@@ -34,7 +34,7 @@ def test_load_state_dict_lists_every_problem_and_changes_nothing():
         model.load_state_dict(state)
     assert str(error.value).split("\n") == [
         "Net.load_state_dict: the state does not fit the model:",
-        "  missing: blocks.0.factor, again.total",
+        "  missing: blocks.0.factor",  # not again.total, which is first.total
         "  unexpected: stranger",
         "  first.factor: shape must be (3,), got (2, 2)",
         "  by_name.a.factor: values must be real numbers, got dtype <U1",
@@ -147,3 +147,52 @@ def test_save_and_load_files(tmp_path):
         np.testing.assert_array_equal(array, model.state_dict()[name])
     with pytest.raises(ValueError, match="missing: factor, total"):
         Scale().load(tmp_path / "net.safetensors")
+
+
+@pytest.mark.cpu_only
+def test_state_is_arrays_that_other_libraries_store(tmp_path):
+    numpy_files = pytest.importorskip("safetensors.numpy")
+    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    model.gain = Parameter(np.float32(2))
+    model.gain.data = model.gain.data - 0.5 * np.float32(1)  # a NumPy scalar, in NumPy's own arithmetic
+    model(np.eye(2, dtype=np.float32))
+    state = model.state_dict()
+    assert {type(array) for array in state.values()} == {np.ndarray}
+    numpy_files.save_file(state, tmp_path / "x")
+    assert model.load(tmp_path / "x") == ([], [])
+
+
+@pytest.mark.cpu_only
+def test_a_copy_of_a_tensor_begins_with_a_clock_of_its_own():
+    x = Tensor(np.ones(2), requires_grad=True)
+    x.mark_modified()
+    for twin in (copy.deepcopy(x), copy.copy(x), pickle.loads(pickle.dumps(x))):
+        assert twin._modified == 0 and twin.requires_grad and twin.is_leaf
+
+
+@pytest.mark.cpu_only
+@pytest.mark.parametrize("kept", ["first", "second"])
+def test_a_tied_weight_may_stand_under_one_name(kept):
+    def tied():
+        model = nn.Sequential({"first": nn.Linear(3, 3), "second": nn.Linear(3, 3)})
+        model[1].weight = model[0].weight
+        return model
+
+    model, other = tied(), tied()
+    state = {name: array for name, array in model.state_dict().items() if "weight" not in name or kept in name}
+    assert other.load_state_dict(state) == ([], [])
+    np.testing.assert_array_equal(other[0].weight.data, model[0].weight.data)
+    assert other[1].weight is other[0].weight
+    del state[f"{kept}.weight"]
+    with pytest.raises(ValueError, match=r"missing: first\.weight, second\.weight"):
+        other.load_state_dict(state)
+
+
+@pytest.mark.cpu_only
+def test_a_bfloat16_state_of_pytorch_loads():
+    torch = pytest.importorskip("torch")
+    theirs = torch.nn.Linear(3, 2).to(torch.bfloat16)
+    model = nn.Linear(3, 2)
+    for state in (theirs.state_dict(), dict(theirs.named_parameters())):  # the latter require gradients
+        model.load_state_dict(state)
+        np.testing.assert_array_equal(model.weight.data, theirs.weight.detach().float().numpy())

@@ -140,3 +140,25 @@ def test_a_state_that_does_not_fit_is_refused_with_the_difference():
     after = opt.state_dict()
     assert after["param_groups"] == before["param_groups"]
     np.testing.assert_array_equal(after["state"][1]["exp_avg"], before["state"][1]["exp_avg"])
+
+
+def test_a_state_finds_its_parameters_by_their_names(dev):
+    names = ["w", "b", "c"]
+
+    def make(order):
+        leaf = {n: Tensor(dev(np.full(2, float(i))), requires_grad=True) for i, n in enumerate(names)}
+        return leaf, optim.Adam([(n, leaf[n]) for n in order])
+
+    leaf, opt = make(names)
+    for i, n in enumerate(names):
+        leaf[n].grad = dev(np.full(2, i + 1.0))
+    opt.step()
+    _, other = make(["c", "w", "b"])
+    other.load_state_dict(opt.state_dict())
+    assert [host(s["exp_avg"])[0] for s in other.state] == pytest.approx([0.3, 0.1, 0.2])
+    assert other.param_groups[0]["param_names"] == ["c", "w", "b"]
+    _, foreign = make(names)
+    foreign.param_groups[0]["param_names"] = ["w", "b", "d"]
+    with pytest.raises(ValueError, match="group 0 of the state is of other parameters: c, d on one side only"):
+        foreign.load_state_dict(opt.state_dict())
+    assert foreign.state == [{}, {}, {}]

@@ -196,7 +196,7 @@ def test_a_working_cupy_is_taken(tmp_path):
 
 
 @pytest.mark.cpu_only
-@pytest.mark.parametrize("device", ["cuda", "GPU", "", None, 0])
+@pytest.mark.parametrize("device", ["cuda:1", "mps", "GPU", "", None, 0])
 def test_an_unknown_device_is_refused(device):
     with pytest.raises(ValueError, match='device must be "cpu", "gpu" or "auto", got'):
         backend.resolve_device(device)

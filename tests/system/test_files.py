@@ -67,7 +67,7 @@ def test_files_pass_between_torch_and_cunet(tmp_path):
         np.testing.assert_array_equal(array, [0, 1, 2, 3])
         array += 1  # an array of its own
     with safetensors.safe_open(tmp_path / "ours", framework="np") as opened:
-        assert opened.metadata() == {"format": "pt"}
+        assert opened.metadata()["format"] == "pt"
 
 
 @pytest.mark.cpu_only
@@ -128,3 +128,54 @@ def test_a_missing_package_is_named_with_its_extra(tmp_path, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ImportError, match=r'pip install "cunet\[examples\]"'):
         files.save_arrays(tmp_path / "x", ARRAYS)
+
+
+@pytest.mark.cpu_only
+def test_every_bit_that_flips_in_the_data_is_noticed(tmp_path, rng):
+    path = tmp_path / "x"
+    files.save_arrays(path, ARRAYS, metadata={"note": "kept"})
+    whole = path.read_bytes()
+    start = 8 + int.from_bytes(whole[:8], "little")
+    assert start % 8 == 0
+    for at in [*range(start, len(whole), 7), len(whole) - 1, whole.index(b"matrix")]:
+        damaged = bytearray(whole)
+        damaged[at] ^= 1 << int(rng.integers(3))
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"x does not fit the checksum in it: it is damaged|not a whole"):
+            files.load_arrays(path)
+    assert files.load_metadata(path) == {"note": "kept"}
+
+
+@pytest.mark.cpu_only
+@pytest.mark.parametrize(
+    "content", [b"", b"short", b"\xff" * 20, (2).to_bytes(8, "little") + b"[]", b"\0" * 9], ids=range(5)
+)
+def test_a_file_of_another_kind_has_no_metadata(content, tmp_path):
+    (tmp_path / "x").write_bytes(content)
+    assert files.load_metadata(tmp_path / "x") == {}
+
+
+@pytest.mark.cpu_only
+def test_what_a_killed_save_left_is_swept(tmp_path):
+    path, other = tmp_path / "x", tmp_path / f"y.{'0' * 32}.part"
+    old, young = (tmp_path / f"x.{digit * 32}.part" for digit in "12")
+    for file in (old, young, other):
+        file.write_bytes(b"half")
+    for file in (old, other):
+        os.utime(file, (0, 0))
+    files.save_arrays(path, ARRAYS)
+    assert sorted(tmp_path.iterdir()) == sorted([path, young, other])
+
+
+@pytest.mark.cpu_only
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions and links")
+def test_a_link_is_written_through_and_the_mode_kept(tmp_path):
+    (tmp_path / "store").mkdir()
+    path, link = tmp_path / "store" / "x", tmp_path / "latest"
+    link.symlink_to(path)
+    files.save_arrays(link, {"a": np.zeros(2)})  # to where nothing is yet
+    path.chmod(0o604)
+    files.save_arrays(link, {"a": np.ones(2)})
+    assert link.is_symlink() and not path.is_symlink()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o604
+    np.testing.assert_array_equal(files.load_arrays(path)["a"], 1)

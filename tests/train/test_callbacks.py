@@ -1,40 +1,16 @@
 """EarlyStopping, Checkpoint and Schedule, with a trainer and on logs given by hand."""
 
 import math
-import types
 
 import numpy as np
 import pytest
+from trainer_helpers import Counter, played
 
 from cunet import F, nn, optim
 from cunet.data import Loader
 from cunet.train import Callback, Checkpoint, EarlyStopping, Schedule, Trainer
 
 pytestmark = pytest.mark.cpu_only
-
-
-class Counter(nn.Module):
-    """A model whose weight tells how many steps were made."""
-
-    def __init__(self):
-        self.weight = nn.Parameter(np.zeros((), np.float32))
-
-    def forward(self, x):
-        return self.weight * x
-
-
-def played(callback, values, name="valid_loss"):
-    """Hand an epoch's value at a time to a callback, the weight being the epoch's number; return the trainer."""
-    trainer = types.SimpleNamespace(model=Counter(), stop=False, epoch=0, optimizer=None)
-    callback.on_fit_begin(trainer)
-    for value in values:
-        trainer.epoch += 1
-        trainer.model.weight.data = np.array(trainer.epoch, np.float32)
-        callback.on_epoch_end(trainer, {name: value})
-        if trainer.stop:
-            break
-    callback.on_fit_end(trainer)
-    return trainer
 
 
 @pytest.mark.parametrize(
@@ -67,16 +43,20 @@ def test_the_best_weights_also_come_back_if_patience_did_not_run_out():
 
 
 def test_a_second_fit_waits_anew_for_something_better():
-    callback = EarlyStopping(patience=2)
-    assert played(callback, [1, 2, 3]).epoch == 3
-    assert played(callback, [2, 2, 2]).epoch == 2
-    assert played(callback, [0.5, 0.6, 0.4]).epoch == 3
+    callback, model = EarlyStopping(patience=2), Counter()
+    assert played(callback, [1, 2, 3], model=model).epoch == 3
+    assert played(callback, [2, 2, 2], model=model).epoch == 2
+    assert played(callback, [0.5, 0.6, 0.4], model=model).epoch == 3
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: EarlyStopping(mode="least"), 'EarlyStopping: mode must be "min" or "max", got \'least\''),
+        (
+            lambda: EarlyStopping("valid_wobble"),
+            'EarlyStopping: mode must be "min" or "max": the name \'valid_wobble\' does not tell which is better',
+        ),
         (lambda: EarlyStopping(patience=0), "EarlyStopping: patience must be at least 1, got 0"),
         (lambda: Checkpoint("x", mode="least"), 'Checkpoint: mode must be "min" or "max", got \'least\''),
         (lambda: Schedule(None, per="step"), 'Schedule: per must be "epoch" or "batch", got \'step\''),

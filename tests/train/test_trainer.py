@@ -86,6 +86,17 @@ def test_a_model_of_several_inputs(rng, device):
     np.testing.assert_array_equal(trainer.predict(Loader(x, np.ones_like(x), y, batch_size=64)), predicted)
 
 
+def test_predict_goes_through_a_shuffled_loader_in_order_and_to_its_end(rng):
+    x, y = line(rng, 50)
+    trainer = regression()
+    loader = Loader(x, y, batch_size=16, shuffle=True, drop_last=True)
+    before = loader.state_dict()
+    np.testing.assert_allclose(trainer.predict(loader), trainer.predict(x), rtol=1e-6)
+    assert loader.state_dict() == before
+    samples = Loader(list(zip(x, y, strict=True)), batch_size=16, shuffle=True)
+    np.testing.assert_allclose(trainer.predict(samples), trainer.predict(x), rtol=1e-6)
+
+
 def test_predict_keeps_the_order_in_batches_and_leaves_targets_out(rng, device, dev):
     x, y = line(rng, 10)
     trainer = regression(device)

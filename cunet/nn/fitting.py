@@ -1,0 +1,34 @@
+"""What a state holds, as an array that fits the model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..autograd.tensor import Tensor
+from ..device import Array, is_array, is_floating, like
+
+
+def fitted(value: Any, own: Array) -> Array:
+    """Return a new array of what a state holds, with the dtype and device of `own`; raise if it does not fit.
+
+    A foreign tensor (PyTorch's) is read through NumPy's protocol.
+    """
+    value = value.data if isinstance(value, Tensor) else value
+    array = value if is_array(value) else np.asarray(_readable(value))
+    if array.shape != own.shape:
+        raise ValueError(f"shape must be {own.shape}, got {tuple(array.shape)}")
+    if array.dtype.kind not in "biuf" and not is_floating(array.dtype):
+        raise TypeError(f"values must be real numbers, got dtype {array.dtype}")
+    # A new array, not a write into the old one: what a recorded graph saved stays as it was.
+    return like(array, own).astype(own.dtype, order="C", copy=True)
+
+
+def _readable(value: Any) -> Any:
+    """Return a foreign tensor as one that NumPy reads: without history, on the CPU, bfloat16 as float32."""
+    if hasattr(value, "detach") and hasattr(value, "cpu"):
+        value = value.detach().cpu()
+        if str(value.dtype).endswith("bfloat16"):
+            value = value.float()
+    return value
