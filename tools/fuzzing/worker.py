@@ -40,7 +40,7 @@ def findings(call: Call, routes: list[str]) -> list[str]:
         outcome = run(call, route)
         if outcome.error and not outcome.refused:
             found.append(f"{route}: {outcome.error}")
-        elif reference is not None and (text := difference(call, reference, outcome)):
+        elif reference is not None and (text := difference(call, route, reference, outcome)):
             found.append(f"{route}: {text}")
         reference = reference or outcome
     native.enable()
