@@ -195,7 +195,7 @@ def split(x, sections: int | Sequence[int], axis: int = 0) -> Results:
         axis: the axis to cut.
     """
     xp = array_module(x)
-    if np.ndim(sections) == 0 and not (x.ndim and int(sections) >= 1):  # type: ignore[call-overload]
+    if isinstance(sections, int) and not (x.ndim and sections >= 1):
         raise ValueError(f"split: 1 or more parts of at least one axis are required, got {sections} of shape {x.shape}")
     parts = tuple(xp.split(x, sections, axis=axis))
 
