@@ -25,8 +25,8 @@ ROUTES = {
 }
 #: Errors that tell a caller what is wrong with a call; any other is one from inside.
 REFUSALS = (ValueError, TypeError, IndexError, MemoryError)
-#: How far results may be apart, in the spacing of their dtype at the array's largest element.
-PLACES = {2: 6.0, 4: 256.0, 8: 256.0}
+#: By the digits of the coarsest array of a call: how far results may be apart, in their spacing at the largest element.
+PLACES = {8: 6.0, 11: 6.0, 24: 256.0, 53: 256.0}
 #: How many times farther than the same call moves when its inputs move by their last places.
 SHAKE = 8.0
 
@@ -124,6 +124,7 @@ def difference(call: Call, route: str, reference: Outcome, other: Outcome) -> st
     if len(reference.arrays) != len(other.arrays):
         return f"{len(other.arrays)} arrays, not {len(reference.arrays)}"
     moved: list[np.ndarray | None] | None = None
+    digits = min((_digits(a) for a in call.arrays if is_array(a) and is_floating(a.dtype)), default=53)
     for i, (a, b) in enumerate(zip(reference.arrays, other.arrays, strict=True)):
         if a is None or b is None:
             if a is not b:
@@ -131,19 +132,27 @@ def difference(call: Call, route: str, reference: Outcome, other: Outcome) -> st
             continue
         if a.shape != b.shape or a.dtype.newbyteorder("=") != b.dtype.newbyteorder("="):
             return f"array {i}: {b.dtype.name}{list(b.shape)}, not {a.dtype.name}{list(a.shape)}"
-        found = _apart(a, b)
+        found = _apart(a, b, digits)
         if found and moved is None:
-            moved = _shaken(call, reference)
-        if found and moved is not None and not found <= SHAKE * _apart_or_zero(a, moved[i]):
+            moved = _shaken(call, reference, digits)
+        if found and moved is not None and not found <= SHAKE * _apart_or_zero(a, moved[i], digits):
             return f"array {i}: {found:.3g} places apart (at its largest element)"
     return ""
 
 
-def _apart(a: np.ndarray, b: np.ndarray) -> float:
-    """Return how far arrays are apart in units of the last place of the largest, 0 if within bounds."""
+def _digits(a: np.ndarray) -> int:
+    """Return how many binary digits a floating dtype has."""
+    return {2: 8 if a.dtype.kind == "V" else 11, 4: 24, 8: 53}[a.dtype.itemsize]
+
+
+def _apart(a: np.ndarray, b: np.ndarray, most: int) -> float:
+    """Return how far arrays are apart in units of the last place of the largest, of at `most` so many digits.
+
+    0 if that is within bounds.
+    """
     if a.dtype.kind not in "fV" and not is_floating(a.dtype):
         return 0.0 if np.array_equal(a, b) else float("inf")
-    digits = {2: 8 if a.dtype.kind == "V" else 11, 4: 24, 8: 53}[a.dtype.itemsize]
+    digits = min(most, _digits(a))
     wide, other = a.astype(np.float64), b.astype(np.float64)
     finite = np.isfinite(wide)
     if not np.array_equal(wide[~finite], other[~finite], equal_nan=True) or not np.isfinite(other[finite]).all():
@@ -152,14 +161,14 @@ def _apart(a: np.ndarray, b: np.ndarray) -> float:
         return 0.0
     largest = max(float(np.abs(wide[finite]).max()), 1e-30)
     places = float(np.abs(wide[finite] - other[finite]).max()) / largest * 2.0 ** (digits - 1)
-    return places if places > PLACES[a.dtype.itemsize] else 0.0
+    return places if places > PLACES[digits] else 0.0
 
 
-def _apart_or_zero(a: np.ndarray, b: np.ndarray | None) -> float:
-    return 0.0 if b is None or a.shape != b.shape else _apart(a, b)
+def _apart_or_zero(a: np.ndarray, b: np.ndarray | None, digits: int) -> float:
+    return 0.0 if b is None or a.shape != b.shape else _apart(a, b, digits)
 
 
-def _shaken(call: Call, reference: Outcome) -> list[np.ndarray | None]:
+def _shaken(call: Call, reference: Outcome, digits: int) -> list[np.ndarray | None]:
     """Return the reference's arrays for inputs that are a few last places away, those farthest off of some tries."""
     rng, worst = np.random.default_rng(3), list(reference.arrays)
     native.disable()
@@ -167,11 +176,11 @@ def _shaken(call: Call, reference: Outcome) -> list[np.ndarray | None]:
         arrays = []
         for a in map(plain, prepared(call)):
             if isinstance(a, np.ndarray) and is_floating(a.dtype):
-                places = rng.integers(-4, 5, a.shape) * 2.0 ** (1 - {2: 8, 4: 24, 8: 53}[a.dtype.itemsize])
+                places = rng.integers(-4, 5, a.shape) * 2.0 ** (1 - _digits(a))
                 a = (a.astype(np.float64) * (1 + places)).astype(a.dtype)
             arrays.append(a)
         outcome = execute(call, arrays)
         for i, (a, b) in enumerate(zip(reference.arrays, outcome.arrays, strict=False)):
-            if a is not None and _apart_or_zero(a, b) > _apart_or_zero(a, worst[i]):
+            if a is not None and _apart_or_zero(a, b, digits) > _apart_or_zero(a, worst[i], digits):
                 worst[i] = b
     return worst
