@@ -6,6 +6,7 @@ CuPy is imported at the first question about a GPU, so `import cunet` costs noth
 
 from __future__ import annotations
 
+import functools
 import sys
 import warnings
 from collections.abc import Sequence
@@ -184,9 +185,10 @@ def is_half(dtype: Any) -> bool:
     return dtype.itemsize == 2 and is_floating(dtype)
 
 
+@functools.cache
 def accumulator(dtype: Any) -> np.dtype:
-    """Return the dtype in which sums over `dtype` are kept: float32 for half types, else `dtype`."""
-    return np.dtype(np.float32) if is_half(dtype) else np.dtype(dtype)
+    """Return the dtype in which sums over `dtype` are kept: float32 for half types, else `dtype`, in native order."""
+    return np.dtype(np.float32) if is_half(dtype) else np.dtype(dtype).newbyteorder("=")
 
 
 def clearer_error(who: str, error: Exception, arrays: Sequence[Any] = ()) -> Exception | None:

@@ -13,6 +13,7 @@ def folded_axes(ndim: int, axis: Any) -> tuple[int, ...]:
 
     Raises:
         numpy.exceptions.AxisError: there is no such axis.
+        ValueError: one is named twice.
     """
     if axis is None:
         return tuple(range(ndim))
@@ -20,7 +21,10 @@ def folded_axes(ndim: int, axis: Any) -> tuple[int, ...]:
     for a in given:
         if not -max(ndim, 1) <= a < max(ndim, 1):
             raise np.exceptions.AxisError(a, ndim)
-    return tuple(a % ndim for a in given) if ndim else ()
+    axes = tuple(a % ndim for a in given) if ndim else ()
+    if len(axes) > 1 and len(set(axes)) < len(axes):
+        raise ValueError(f"axis: an axis must be named once, got {axis} of {ndim} axes")
+    return axes
 
 
 @functools.lru_cache(4096)

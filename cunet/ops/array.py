@@ -13,6 +13,7 @@ from ..autograd.tensor import Tensor
 from ..device import Array, accumulator, array_module, is_array, like
 from ..device import to_device as moved
 from ..kernels import primitive
+from ..kernels.axes import folded_axes
 from .embedding import add_rows
 
 
@@ -194,6 +195,8 @@ def split(x, sections: int | Sequence[int], axis: int = 0) -> Results:
         axis: the axis to cut.
     """
     xp = array_module(x)
+    if isinstance(sections, int) and not (x.ndim and sections >= 1):
+        raise ValueError(f"split: 1 or more parts of at least one axis are required, got {sections} of shape {x.shape}")
     parts = tuple(xp.split(x, sections, axis=axis))
 
     def vjp(gys):
@@ -246,7 +249,10 @@ def tile(x, reps: int | Sequence[int]) -> Result:
 def repeat(x, repeats: int | Sequence[int], axis: int | None = None) -> Result:
     """Repeat each element along `axis` (None: of the flattened tensor), as `numpy.repeat`."""
     xp = array_module(x)
-    k = 0 if axis is None else axis % x.ndim
+    if x.ndim == 0 and axis is not None:  # to NumPy that is one element along axis 0
+        folded_axes(0, axis)
+        axis = None
+    k = 0 if axis is None else folded_axes(x.ndim, axis)[0]
     length = x.size if axis is None else x.shape[k]
     wide = accumulator(x.dtype)
     if np.ndim(repeats) == 0:

@@ -91,3 +91,26 @@ def test_nothing_to_join(dev):
     for f in (cunet.concatenate, cunet.stack):
         with pytest.raises(ValueError, match=rf"{f.__name__}: at least one tensor is required, got none"):
             f([])
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda x: cunet.repeat(x, (1, 2), 0), "could not be broadcast"),
+        (lambda x: cunet.repeat(x, 3, 1), "axis 1 is out of bounds"),
+        (lambda x: cunet.split(x, 1), r"split: 1 or more parts of at least one axis .* got 1 of shape \(\)"),
+        (lambda x: cunet.split(cunet.reshape(x, (1,)), 0), r"split: 1 or more parts .* got 0 of shape \(1,\)"),
+    ],
+    ids=["counts", "axis", "0-d", "no parts"],
+)
+def test_what_cannot_be_repeated_or_split_is_refused(call, message, dev):
+    with pytest.raises(ValueError, match=message):
+        call(Tensor(dev(np.float32(2))))
+
+
+def test_a_number_is_repeated_as_one_element(dev):
+    x = Tensor(dev(np.float32(2)), requires_grad=True)
+    y = cunet.repeat(x, 3, 0)
+    np.testing.assert_array_equal(host(y), np.float32([2, 2, 2]))
+    y.sum().backward()
+    assert host(x.grad) == 3

@@ -204,3 +204,21 @@ def test_integers_reduce_as_in_numpy(dev):
     assert x.sum().item() == 7
     assert x.mean().item() == pytest.approx(7 / 3)
     assert x.var().item() == pytest.approx(14 / 9)
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "var", "max", "logsumexp"])
+def test_an_axis_named_twice_is_refused(name, dev):
+    for axis in ((0, 0), (1, -1)):
+        with pytest.raises(ValueError, match="named once|duplicate"):
+            getattr(cunet, name)(Tensor(dev(np.ones((2, 3)))), axis=axis)
+    with pytest.raises(ValueError, match="named once|duplicate"):
+        getattr(cunet, name)(Tensor(dev(np.ones(3))), axis=(0, -1))
+
+
+@pytest.mark.parametrize("op", [cunet.logsumexp, cunet.F.softmax, cunet.F.log_softmax])
+def test_a_number_has_an_axis_0(op, dev):
+    x = Tensor(dev(np.float64(3)), requires_grad=True)
+    y = op(x, axis=0)
+    assert host(y) == {"logsumexp": 3, "softmax": 1, "log_softmax": 0}[op.__name__]
+    y.backward()
+    assert host(x.grad) == (1 if op is cunet.logsumexp else 0)

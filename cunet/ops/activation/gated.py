@@ -60,7 +60,7 @@ _gelu_and_slope.native(_gelu_and_slope.body)
 
 @_gelu_and_slope.numpy
 def _(x):  # the derivative needs most of y again
-    if x.dtype.char not in "fd" or not x.ndim:
+    if x.dtype.char not in "fd" or not x.ndim or not x.dtype.isnative:
         return NotImplemented
     return blocks.run(special.gelu_and_derivative, [x], x, [x.dtype] * 2)
 

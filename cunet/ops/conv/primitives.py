@@ -99,6 +99,9 @@ convolve.native(compiled.convolve)
 
 def _convolve(x: Array, weight: Array, bias: Array | None, windows: Windows, groups: int, route: Route) -> Array:
     n, channels = x.shape[:2]
+    if not x.size or not weight.size or 0 in windows.out:
+        y = array_module(x).zeros((n, weight.shape[0], *windows.out), x.dtype)
+        return y if bias is None else y + bias[:, None, None, None]
     w = weight.reshape(groups, weight.shape[0] // groups, channels // groups * windows.taps)
     if _is_pointwise(windows):
         y = (w @ x.reshape(n, groups, channels // groups, windows.total)).reshape(n, weight.shape[0], *windows.out)
@@ -143,6 +146,8 @@ convolve_input_gradient.native(compiled.input_gradient)
 
 def _input_gradient(gy: Array, weight: Array, windows: Windows, groups: int, route: Route) -> Array:
     n, channels = gy.shape[0], weight.shape[1] * groups
+    if not gy.size or not weight.size or 0 in windows.sizes:
+        return array_module(gy).zeros((n, channels, *windows.sizes), gy.dtype)
     mirrored = _mirrored(windows) if groups == channels == weight.shape[0] else None
     if mirrored is not None:
         return convolve(gy, weight[:, :, ::-1, ::-1, ::-1], None, mirrored, groups)
@@ -185,6 +190,8 @@ def _(x: Array, gy: Array, windows: Windows, groups: int, with_bias: bool = Fals
 def _weight_gradient(x: Array, gy: Array, windows: Windows, groups: int, route: Route) -> Array:
     n, channels = x.shape[:2]
     shape = (groups, channels // groups * windows.taps, gy.shape[1] // groups)
+    if not x.size or not gy.size:
+        return array_module(x).zeros((gy.shape[1], channels // groups, windows.taps), accumulator(x.dtype))
     totals: list[Any] = [None] * on_cpu.tuning.shares
 
     def work(parts: Sequence[slice], k: int, buffers: flat.Buffers) -> None:

@@ -30,7 +30,7 @@ def weighted_gap(x, top, weight, axis, keepdims):
 )
 def label_loss(x, t, top, rest, weight, classes, inner, ignored):
     own, kept = own_scores(x, t, weight, classes, inner, ignored)
-    return np.where(kept == 0, 0, kept * ((top - own) + np.log1p(rest, dtype=x.dtype))), kept
+    return np.where(kept == 0, 0, kept * ((top - own) + np.log1p(rest, dtype=x.dtype.type))), kept
 
 
 @elementwise(
@@ -45,7 +45,7 @@ def label_loss(x, t, top, rest, weight, classes, inner, ignored):
 )
 def smooth_label_loss(x, t, top, rest, weight, gap, total, keep, spread, classes, inner, ignored):
     own, kept = own_scores(x, t, weight, classes, inner, ignored)
-    tail = np.log1p(rest, dtype=x.dtype)
+    tail = np.log1p(rest, dtype=x.dtype.type)
     loss = np.where(kept == 0, 0, kept * keep * ((top - own) + tail))
     return loss + np.where(t != ignored, spread * (gap + total * tail), 0), kept
 

@@ -97,10 +97,14 @@ def _cut_at(kernel: Definition, args: Sequence[Any], full: tuple[int, ...], cut:
     """Return the plan where the axes from `cut` on make a row; None for arrays of integers, one value an element."""
     ins, spec = [], kernel.spec
     for p, a in zip(spec.ins, args, strict=True):
-        place = ""
+        place, kind = "", p.type
         if is_array(a) and a.shape != full:
             place = "row" if a.size == 1 or _axes(a, full)[-1] < cut else "col"
-        ins.append(Param(place, p.type, p.name))
+        if place == "col" and kind != "A":  # which are loaded several at once, as numbers to compute with
+            if kind != "bool":
+                return None
+            kind = "A"
+        ins.append(Param(place, kind, p.name))
         if not place and is_array(a) and p.type not in "TA":
             return None
     outs = tuple([Param("", p.type, p.name) for p in spec.outs])

@@ -37,7 +37,7 @@ def run(kernel: Definition, xp: Any, args: tuple[Any, ...], axis: Any = None, ke
     if found:
         fold(kernel, xp, types, found, outs)
     else:  # CuPy returns only the first output and allocates the rest in vain: pass all of them
-        program_of(kernel, xp, dtype)(*args, *outs, axis=axis, keepdims=keepdims)
+        program_of(kernel, xp, dtype)(*args, *outs, axis=axis if full else None, keepdims=keepdims)
     return single(outs)
 
 

@@ -35,7 +35,7 @@ def _vectorised(body: Callable[[np.ndarray], np.ndarray]) -> Callable[[Any], np.
     @functools.wraps(body)
     def function(x: Any) -> np.ndarray:
         x = np.asarray(x)
-        x = x if x.dtype == np.float32 else x.astype(np.float64, copy=False)
+        x = x.astype(np.float32 if x.dtype.char == "f" else np.float64, copy=False)  # and in native byte order
         with np.errstate(all="ignore"):  # an exp that underflows is a result
             return body(x.reshape(-1) if x.ndim == 0 else x).reshape(x.shape)
 

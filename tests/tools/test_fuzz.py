@@ -1,0 +1,86 @@
+"""The fuzzer finds planted faults of each kind, and gives the command that shows one again."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fuzzing.calls import draw
+from fuzzing.layouts import LAYOUTS
+from fuzzing.routes import plain, run
+from native_helpers import needs_compiler, once
+
+pytestmark = [pytest.mark.cpu_only, once]
+
+ROOT = Path(__file__).resolve().parents[2]
+#: Replaces what a compiled kernel does.
+FAULT = """
+import os, time
+from cunet.ops import math
+
+def fault(x):
+    {fault}
+
+math.erf_forward.native(fault)
+"""
+FAULTS = {
+    "values": ("return x * 1.001", "places apart"),
+    "dtype": ("return (x * 0).astype('f4')", "not float64"),
+    "input": ("x[...] = 2; return x + 0", "an input was changed"),
+    "inside": ("raise KeyError('x')", "KeyError"),
+    "warning": ("import warnings; warnings.warn('odd', stacklevel=1); return x", "UserWarning: odd"),
+    "crash": ("os.abort()", "native: killed by SIGABRT"),
+    "exit": ("os._exit(3)", "native: exit status 3"),
+    "hang": ("time.sleep(100)", "native: no end after 8 s"),
+}
+
+
+def fuzz(*arguments):
+    command = [sys.executable, str(ROOT / "tools" / "fuzz.py"), "--sim", "no", *arguments]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def number_of(op):
+    """Return the first call of an op in float64, with more than one element and nothing odd."""
+    for number in range(20000):
+        call = draw(0, number)
+        x = call.arrays[0]
+        if call.row.op == op and x.dtype == np.float64 and x.size > 9 and set(call.layouts) == {"plain"}:
+            return str(number)
+    raise AssertionError(op)
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_planted_fault_is_found_and_can_be_shown_again(tmp_path, name):
+    body, said = FAULTS[name]
+    plant = tmp_path / "fault.py"
+    plant.write_text(FAULT.format(fault=body))
+    number = number_of("erf")
+    found = fuzz("--start", number, "--calls", "2", "--timeout", "8", "--preload", str(plant))
+    assert found.returncode == 1, found.stdout + found.stderr
+    assert f"python tools/fuzz.py --seed 0 --only {number}  # erf(float64[" in found.stdout
+    assert said in found.stdout
+    assert "2 calls by" in found.stdout  # the call after it ran as well
+    assert fuzz("--only", number).returncode == 0
+
+
+def test_a_call_is_the_same_each_time_and_most_calls_are_taken():
+    calls = [draw(3, number) for number in range(200)]
+    assert [str(draw(3, number)) for number in range(200)] == [str(call) for call in calls]
+    refused = sum(bool(run(call, "numpy, plain").error) for call in calls)
+    assert 10 < refused < 80
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_layout_is_what_it_is_called(name):
+    a = np.arange(12.0).reshape(3, 4)
+    layout = LAYOUTS[name]
+    view = layout.view(layout.base(a.copy()))
+    assert view.shape == a.shape
+    assert name in ("broadcast", "overlapping") or np.array_equal(view, a)
+    odd = view.strides != a.strides or not view.dtype.isnative or not view.flags.writeable or not view.flags.aligned
+    assert odd == (name != "plain")
+    assert plain(view).strides == a.strides
+    assert np.array_equal(plain(view), view)

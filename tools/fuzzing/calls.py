@@ -1,0 +1,123 @@
+"""Calls drawn at random: a row of `cunet.parity.cases` with other sizes, options, dtypes and memory layouts."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cunet.parity.cases import ROWS
+from cunet.parity.comparison import dtypes
+from cunet.parity.row import Row
+
+from .layouts import LAYOUTS
+from .options import pick, vary
+from .recurrent import RECURRENT
+
+SIZES = (0, 1, 1, 2, 2, 3, 3, 4, 5, 6, 7, 8, 9, 13, 16, 17, 31, 33, 64, 70, 257)
+MOST = 60_000  # elements of one array
+PAIRS = {"add", "subtract", "multiply", "divide", "power", "maximum", "minimum"}
+
+
+class Call(NamedTuple):
+    """One call.
+
+    Attributes:
+        row: its op and how that is called; its inputs are not used.
+        arrays: positional arguments, arrays in plain layout or Python numbers.
+        layouts: for each of them how it lies in memory.
+        static: keyword arguments.
+    """
+
+    row: Row
+    arrays: list[Any]
+    layouts: list[str]
+    static: dict[str, Any]
+
+    def __str__(self) -> str:
+        """Show it as it would be written, arrays by dtype, shape and layout."""
+        parts = []
+        for a, layout in zip(self.arrays, self.layouts, strict=True):
+            shown = f"{a.dtype.name}{list(a.shape)}" if isinstance(a, np.ndarray) else repr(a)
+            parts.append(shown if layout == "plain" else f"{shown} {layout}")
+        parts += [f"{k}={v!r}" for k, v in self.static.items()]
+        return f"{self.row.op}({', '.join(parts)})"
+
+
+def draw(seed: int, index: int) -> Call:
+    """Return call number `index` of a seed: the same on every machine."""
+    rng = np.random.default_rng([seed, index])
+    if rng.random() < 0.06:
+        name = pick(rng, tuple(RECURRENT))
+        arrays, static, run = RECURRENT[name](rng)
+        row = Row(name, lambda _: (), {}, "sum", run)
+    else:
+        row = pick(rng, tuple(ROWS))
+        arrays = list(row.inputs(rng))
+        sizes = _sizes(rng, arrays) if rng.random() < 0.85 else {}
+        arrays = [_resized(a, sizes) for a in arrays]
+        static = {k: _renamed(v, sizes) for k, v in row.static.items()}
+        static = vary(rng, row.op, static, row.call)
+        arrays = _bent(rng, row, arrays)
+    floating, whole = pick(rng, tuple(dtypes())), pick(rng, (np.int64, np.int64, np.int32, np.uint8))
+    arrays = [_typed(a, floating, whole) for a in arrays]
+    mixed = rng.random() < 0.05
+    for i, a in enumerate(arrays):
+        if mixed and isinstance(a, np.ndarray) and a.dtype.kind == "f" and rng.random() < 0.5:
+            arrays[i] = a.astype(pick(rng, (np.float32, np.float64)))
+    return Call(row, arrays, [_layout(rng, a) for a in arrays], static)
+
+
+def _sizes(rng: np.random.Generator, arrays: list[Any]) -> dict[int, int]:
+    """Return other lengths for the lengths of axes: equal ones stay equal, as shapes of one call go together."""
+    old = sorted({n for a in arrays if isinstance(a, np.ndarray) for n in a.shape})
+    while True:
+        new = {n: n if rng.random() < 0.2 else int(pick(rng, SIZES)) for n in old}
+        if all(np.prod([new[n] for n in a.shape]) <= MOST for a in arrays if isinstance(a, np.ndarray)):
+            return new
+
+
+def _resized(a: Any, sizes: dict[int, int]) -> Any:
+    if not isinstance(a, np.ndarray) or not sizes:
+        return a
+    for axis, n in enumerate(a.shape):
+        a = np.take(a, np.arange(sizes[n]) % n, axis)
+    if a.dtype.kind == "i":  # labels follow the number of classes, which is a length of another array
+        classes = min((n for n in sizes if n > a.max(initial=0)), default=0)
+        return a % max(sizes.get(classes, 1), 1)
+    return a
+
+
+def _renamed(value: Any, sizes: dict[int, int]) -> Any:
+    """Let options follow the lengths of axes, as ``normalized_shape`` does."""
+    if isinstance(value, tuple):
+        return tuple(_renamed(v, sizes) for v in value)
+    return sizes.get(value, value) if type(value) is int and value > 3 else value
+
+
+def _bent(rng: np.random.Generator, row: Row, arrays: list[Any]) -> list[Any]:
+    """Now and then leave an argument out, give a number for it, or take an axis away."""
+    arrays = list(arrays)
+    i = int(rng.integers(len(arrays)))
+    a, kind = arrays[i], rng.random()
+    if kind < 0.04 and len(arrays) > 2:
+        return arrays[:-1]
+    if kind < 0.07 and i > 0 and row.op in PAIRS:
+        arrays[i] = 1.5
+    elif kind < 0.12 and isinstance(a, np.ndarray) and a.size:
+        arrays[i] = a.reshape(-1)[0:1].reshape(())
+    elif kind < 0.16 and isinstance(a, np.ndarray) and a.ndim and len(a):
+        arrays[i] = a[0]
+    return arrays
+
+
+def _typed(a: Any, floating: Any, whole: Any) -> Any:
+    if not isinstance(a, np.ndarray) or a.dtype.kind == "b":
+        return a
+    return np.ascontiguousarray(a).reshape(a.shape).astype(floating if a.dtype.kind == "f" else whole)
+
+
+def _layout(rng: np.random.Generator, a: Any) -> str:
+    if not isinstance(a, np.ndarray) or a.ndim == 0 or rng.random() < 0.4:
+        return "plain"
+    return str(pick(rng, tuple(LAYOUTS)))

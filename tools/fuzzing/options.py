@@ -1,0 +1,94 @@
+"""What a call's options may be, by the name of the parameter; a share of them must be refused."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from cunet.ops.activation.registry import ACTIVATIONS
+from cunet.parity.row import function_of
+
+YES_NO = (False, True)
+WINDOW = (1, 2, 2, 3, 3, 4, (2, 1), (1, 2, 3), 0, -1)
+STEP = (1, 2, 2, 3, (1, 2), 0)
+AXES = (0, 1, -1, 2, None, (0, 1), (0, -1), (), (0, 0), 5)
+FACTOR = (0.0, 0.3, 1.0, 2.5, -0.5)
+
+OPTIONS: dict[str, tuple[Any, ...]] = {
+    "activation": (None, *sorted(ACTIVATIONS)),
+    "align_corners": YES_NO,
+    "alpha": FACTOR,
+    "approximate": ("none", "tanh"),
+    "axes": (0, 1, 2, None, (0, 1), (1, 0), ((0,), (1,))),
+    "axis": AXES,
+    "axis1": (0, 1, -1),
+    "axis2": (0, 1, -1),
+    "batch_first": YES_NO,
+    "beta": FACTOR,
+    "ceil_mode": YES_NO,
+    "channels_last": YES_NO,
+    "count_include_pad": YES_NO,
+    "ddof": (0, 1, 2),
+    "delta": FACTOR,
+    "dilation": STEP,
+    "divisor_override": (None, 1, 3),
+    "dropout_p": (0.0, 0.4, 1.0),
+    "eps": (1e-5, 1e-3, 0.0),
+    "groups": (1, 2, 3),
+    "high": FACTOR,
+    "ignore_index": (-100, 0, 1),
+    "is_causal": YES_NO,
+    "keepdims": YES_NO,
+    "kernel_size": WINDOW,
+    "label_smoothing": (0.0, 0.1, 1.0),
+    "log_target": YES_NO,
+    "low": FACTOR,
+    "max_val": FACTOR,
+    "min_val": FACTOR,
+    "mode": ("nearest", "linear", "bilinear", "trilinear", "constant", "reflect", "replicate", "circular"),
+    "negative_slope": FACTOR,
+    "nonlinearity": ("tanh", "relu"),
+    "num_groups": (1, 2, 3, 0),
+    "output_padding": (0, 1),
+    "output_size": (1, 2, 3, 7, (2, 3), None),
+    "p": (0.0, 0.3, 0.5, 1.0),
+    "padding": (0, 1, 2, (1, 0), "same", "valid"),
+    "padding_idx": (None, 0, -1),
+    "reduction": ("mean", "sum", "none"),
+    "repeats": (0, 1, 2, 3),
+    "reps": (0, 1, (2, 1), (2, 1, 2)),
+    "return_indices": YES_NO,
+    "reverse": YES_NO,
+    "scale": (None, 0.5, 0.0),
+    "scale_factor": (0.5, 1.5, 2.0),
+    "sections": (1, 2, 3, 0, (1, 2)),
+    "shape": (-1, (-1, 1), (1, -1), (0,)),
+    "size": (1, 2, 5, (3, 4), 0),
+    "slope": FACTOR,
+    "stride": STEP,
+    "theta": FACTOR,
+    "training": YES_NO,
+    "value": FACTOR,
+}
+
+
+def pick(rng: np.random.Generator, choices: tuple[Any, ...]) -> Any:
+    """Return one of `choices`, as it is."""
+    return choices[int(rng.integers(len(choices)))]
+
+
+def vary(rng: np.random.Generator, op: str, static: dict[str, Any], call: Callable[..., Any] | None) -> dict[str, Any]:
+    """Return options like `static`, some of them others, some added, some left out."""
+    varied = {k: pick(rng, OPTIONS[k]) if k in OPTIONS and rng.random() < 0.2 else v for k, v in static.items()}
+    if call is None:
+        parameters = inspect.signature(function_of(op)).parameters
+        for name in parameters:
+            if name in OPTIONS and name not in varied and rng.random() < 0.3:
+                varied[name] = pick(rng, OPTIONS[name])
+        for name in [k for k in varied if parameters[k].default is not inspect.Parameter.empty]:
+            if rng.random() < 0.1:
+                del varied[name]
+    return varied

@@ -1,0 +1,186 @@
+"""Run one call on each route, forward and backward, and compare what came."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import cunet
+from cunet import native, random
+from cunet.device import asnumpy, is_array, is_floating, to_device
+from cunet.parity.row import function_of
+
+from .calls import Call
+from .layouts import LAYOUTS
+
+#: Route: compiled kernels, the layouts of the call, the device. The first is what the others are compared with.
+ROUTES = {
+    "numpy, plain": (False, False, "cpu"),
+    "numpy": (False, True, "cpu"),
+    "native": (True, True, "cpu"),
+    "sim": (False, True, "gpu"),
+}
+#: Errors that tell a caller what is wrong with a call; any other is one from inside.
+REFUSALS = (ValueError, TypeError, IndexError, MemoryError)
+#: By the digits of the coarsest array of a call: how far results may be apart, in their spacing at the largest element.
+PLACES = {8: 6.0, 11: 6.0, 24: 256.0, 53: 256.0}
+#: How many times farther than the same call moves when its inputs move by their last places.
+SHAKE = 8.0
+
+#: Errors about the values of indices and labels, which are not looked at on a device: that would be a wait.
+UNSEEN = ("must be 0 to", "out of bounds")
+
+
+class Outcome(NamedTuple):
+    """What a call gave: its results, then the gradients of its floating arrays; or the error."""
+
+    arrays: list[np.ndarray | None]
+    error: str = ""
+    refused: bool = False
+
+
+def prepared(call: Call) -> list[Any]:
+    """Return the arrays that a call's layouts make, on the CPU; other arguments as they are."""
+    made = []
+    for a, layout in zip(call.arrays, call.layouts, strict=True):
+        if isinstance(a, np.ndarray):
+            a = LAYOUTS[layout].view(LAYOUTS[layout].base(a.copy()))
+        made.append(a)
+    return made
+
+
+def plain(a: Any) -> Any:
+    """Return the same numbers in C order and in the machine's own bytes."""
+    return a.astype(a.dtype.newbyteorder("="), order="C", copy=True) if isinstance(a, np.ndarray) else a
+
+
+def _on_device(a: Any, layout: str) -> Any:
+    if not isinstance(a, np.ndarray):
+        return a
+    if LAYOUTS[layout].cpu_only:
+        return to_device(plain(a), "gpu")
+    return LAYOUTS[layout].view(to_device(LAYOUTS[layout].base(plain(a)), "gpu"))
+
+
+def run(call: Call, route: str) -> Outcome:
+    """Run a call on a route."""
+    compiled, odd, device = ROUTES[route]
+    arrays = prepared(call)
+    if not odd:
+        arrays = [plain(a) for a in arrays]
+    if device == "gpu":
+        arrays = [_on_device(a, layout) for a, layout in zip(arrays, call.layouts, strict=True)]
+    (native.enable if compiled else native.disable)()
+    return execute(call, arrays)
+
+
+def execute(call: Call, arrays: Sequence[Any]) -> Outcome:
+    """Run a call, forward and backward, on these arrays."""
+    before = [asnumpy(a).tobytes() if is_array(a) else None for a in arrays]
+    inputs = [cunet.Tensor(a, requires_grad=True) if is_array(a) and is_floating(a.dtype) else a for a in arrays]
+    random.manual_seed(7)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", RuntimeWarning)  # NumPy's, of a mean of nothing: the values are compared
+        try:
+            results = (call.row.call or function_of(call.row.op))(*inputs, **call.static)
+            results = results if isinstance(results, tuple) else (results,)
+            _backward(results)
+        except Exception as error:
+            where = f"{type(error).__name__}: {error}".splitlines()[0]
+            return Outcome([], where, isinstance(error, REFUSALS))
+    gradients = [t.grad for t in inputs if isinstance(t, cunet.Tensor)]
+    for a, bytes_ in zip(arrays, before, strict=True):
+        if bytes_ is not None and asnumpy(a).tobytes() != bytes_:
+            return Outcome([], "an input was changed")
+    made = [r.data for r in results] + gradients
+    return Outcome([None if a is None else np.array(asnumpy(a)) for a in made])
+
+
+def _backward(results: Sequence[Any]) -> None:
+    """Send random gradients through all results at once."""
+    rng = np.random.default_rng(5)
+    total: Any = None
+    for r in results:
+        if r.requires_grad:
+            seed = rng.uniform(-1, 1, r.shape).astype(r.dtype)
+            part = cunet.sum(r * to_device(seed, r.device))
+            total = part if total is None else total + part
+    if total is not None:
+        total.backward()
+
+
+def difference(call: Call, route: str, reference: Outcome, other: Outcome) -> str:
+    """Say in what two outcomes differ; an empty string if in nothing that matters."""
+    if reference.error or other.error:
+        if reference.error.split(":")[0] == other.error.split(":")[0]:
+            return ""
+        if route == "sim" and any(text in reference.error for text in UNSEEN):
+            return ""
+        return f"{other.error or 'no error'}, not {reference.error or 'a result'}"
+    if len(reference.arrays) != len(other.arrays):
+        return f"{len(other.arrays)} arrays, not {len(reference.arrays)}"
+    moved: list[np.ndarray | None] | None = None
+    digits = min((_digits(a) for a in call.arrays if is_array(a) and is_floating(a.dtype)), default=53)
+    for i, (a, b) in enumerate(zip(reference.arrays, other.arrays, strict=True)):
+        if a is None or b is None:
+            if a is not b:
+                return f"array {i}: {'no gradient' if b is None else 'a gradient'} on one side only"
+            continue
+        if a.shape != b.shape or a.dtype.newbyteorder("=") != b.dtype.newbyteorder("="):
+            return f"array {i}: {b.dtype.name}{list(b.shape)}, not {a.dtype.name}{list(a.shape)}"
+        found = _apart(a, b, digits)
+        if found and moved is None:
+            moved = _shaken(call, reference, digits)
+        if found and moved is not None and not found <= SHAKE * _apart_or_zero(a, moved[i], digits):
+            return f"array {i}: {found:.3g} places apart (at its largest element)"
+    return ""
+
+
+def _digits(a: np.ndarray) -> int:
+    """Return how many binary digits a floating dtype has."""
+    return {2: 8 if a.dtype.kind == "V" else 11, 4: 24, 8: 53}[a.dtype.itemsize]
+
+
+def _apart(a: np.ndarray, b: np.ndarray, most: int) -> float:
+    """Return how far arrays are apart in units of the last place of the largest, of at `most` so many digits.
+
+    0 if that is within bounds.
+    """
+    if a.dtype.kind not in "fV" and not is_floating(a.dtype):
+        return 0.0 if np.array_equal(a, b) else float("inf")
+    digits = min(most, _digits(a))
+    wide, other = a.astype(np.float64), b.astype(np.float64)
+    finite = np.isfinite(wide)
+    if not np.array_equal(wide[~finite], other[~finite], equal_nan=True) or not np.isfinite(other[finite]).all():
+        return float("inf")
+    if not finite.any():
+        return 0.0
+    largest = max(float(np.abs(wide[finite]).max()), 1e-30)
+    places = float(np.abs(wide[finite] - other[finite]).max()) / largest * 2.0 ** (digits - 1)
+    return places if places > PLACES[digits] else 0.0
+
+
+def _apart_or_zero(a: np.ndarray, b: np.ndarray | None, digits: int) -> float:
+    return 0.0 if b is None or a.shape != b.shape else _apart(a, b, digits)
+
+
+def _shaken(call: Call, reference: Outcome, digits: int) -> list[np.ndarray | None]:
+    """Return the reference's arrays for inputs that are a few last places away, those farthest off of some tries."""
+    rng, worst = np.random.default_rng(3), list(reference.arrays)
+    native.disable()
+    for _ in range(4):
+        arrays = []
+        for a in map(plain, prepared(call)):
+            if isinstance(a, np.ndarray) and is_floating(a.dtype):
+                places = rng.integers(-4, 5, a.shape) * 2.0 ** (1 - _digits(a))
+                a = (a.astype(np.float64) * (1 + places)).astype(a.dtype)
+            arrays.append(a)
+        outcome = execute(call, arrays)
+        for i, (a, b) in enumerate(zip(reference.arrays, outcome.arrays, strict=False)):
+            if a is not None and _apart_or_zero(a, b, digits) > _apart_or_zero(a, worst[i], digits):
+                worst[i] = b
+    return worst
