@@ -32,6 +32,8 @@ _LAUNCHERS: dict[str, Any] = {
     "grid": launch.GridLauncher,
 }
 
+_Seen = c.c_int64 * 40  # one type for all: ctypes would make it again, and types are garbage in cycles
+
 
 def runtime_text() -> str:
     """Return the text of the library that runs compiled kernels."""
@@ -59,7 +61,7 @@ def check_runtime(library: Any) -> None:
         np.zeros((), np.int64),
         np.zeros(2, np.bool_),
     ):
-        seen = (c.c_int64 * 40)()
+        seen = _Seen()
         library.cunet_probe(id(a), seen)
         flags = a.flags.c_contiguous + 0x100 * a.flags.aligned
         pairs = [n for pair in zip(a.shape, a.strides, strict=True) for n in pair]
