@@ -198,8 +198,8 @@ def test_a_deep_and_wide_graph():
     run(2)
     gc.collect()  # what first calls leave
     run(DEEP // 10)
-    np.testing.assert_allclose(x.grad, 1, rtol=1e-9)
     assert gc.collect() == 0
+    np.testing.assert_allclose(x.grad, 1, rtol=1e-9)
 
 
 @pytest.mark.cpu_only
