@@ -58,7 +58,7 @@ class Loader:
         collate: Callable[[list[Any]], Any] | None = None,
     ) -> None:
         """Check the data and move arrays; see the class for the arguments."""
-        self.keys, data = _columns(data)
+        self._keys, data = _columns(data)
         self.n_samples = _n_samples(data)
         self.batch_size = operator.index(batch_size)
         if self.batch_size < 1:
@@ -152,7 +152,7 @@ class Loader:
     def _cut(self, rows: Any) -> Any:
         if self.arrays is not None:
             columns = tuple(x[rows] for x in self.arrays)
-            return columns if self.keys is None else dict(zip(self.keys, columns, strict=True))
+            return columns if self._keys is None else dict(zip(self._keys, columns, strict=True))
         dataset: Any = self.dataset
         numbers = range(rows.start, rows.stop) if isinstance(rows, slice) else rows.tolist()
         return self._move(self.collate([dataset[i] for i in numbers]))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .optimizer import Optimizer
-from .rates import PerGroup, rates_of, restore
+from .rates import PerGroup, check_keys, rates_of, restore
 
 
 class ReduceLROnPlateau:
@@ -110,9 +110,11 @@ class ReduceLROnPlateau:
         """Go on from a saved state; sets the rates.
 
         Raises:
-            ValueError: it is of another number of groups.
+            ValueError: it is of another number of groups, or of another kind.
         """
+        counts = ("last_epoch", "best", "num_bad_epochs", "cooldown_counter")
+        check_keys("ReduceLROnPlateau", state_dict, (*counts, "last_lr"))
         rates = PerGroup("ReduceLROnPlateau", "last_lr", list(state_dict["last_lr"]), self.optimizer).values
-        for name in ("last_epoch", "best", "num_bad_epochs", "cooldown_counter"):
+        for name in counts:
             setattr(self, name, state_dict[name])
         restore(self.optimizer, rates)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from .optimizer import Optimizer
@@ -65,6 +66,12 @@ class Track(NamedTuple):
         base = (found - start) / slope if slope else self.base
         said = schedule.lr_at(to, base, index)
         return Track(base, said, found if new == self.said else said)
+
+
+def check_keys(who: str, state: Mapping[str, Any], keys: Collection[str]) -> None:
+    """Raise ValueError if a saved state lacks one of `keys`."""
+    if not state.keys() >= set(keys):
+        raise ValueError(f"{who}: the state must have the keys {', '.join(keys)}; got {', '.join(state) or 'none'}")
 
 
 def rates_of(optimizer: Optimizer) -> list[float]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .optimizer import Optimizer
-from .rates import PerGroup, Track, rates_of, restore
+from .rates import PerGroup, Track, check_keys, rates_of, restore
 
 
 class LRScheduler:
@@ -89,8 +89,9 @@ class LRScheduler:
         """Go on from a saved state; sets the rates.
 
         Raises:
-            ValueError: it is of another number of groups.
+            ValueError: it is of another number of groups, or of another kind.
         """
+        check_keys(self._name, state_dict, ("last_epoch", "base_lrs", "set_lrs", "last_lr"))
         names = ("base_lrs", "set_lrs", "last_lr")
         bases, own, last = [PerGroup(self._name, n, list(state_dict[n]), self.optimizer).values for n in names]
         step = state_dict["last_epoch"]

@@ -270,7 +270,12 @@ def test_one_cycle_ends():
         (lambda o: optim.ReduceLROnPlateau(o, mode="low"), "mode"),
         (lambda o: optim.ReduceLROnPlateau(o, threshold_mode="x"), "threshold_mode"),
         (lambda o: optim.ReduceLROnPlateau(o, min_lr=[0.0]), "min_lr"),
-        (lambda o: optim.StepLR(o, 1).load_state_dict({"last_epoch": 1, "base_lrs": [1.0]}), "base_lrs must be one"),
+        (
+            lambda o: optim.StepLR(o, 1).load_state_dict(optim.StepLR(make(rates=[1.0]), 1).state_dict()),
+            "base_lrs must be one",
+        ),
+        (lambda o: optim.StepLR(o, 1).load_state_dict({"last_epoch": 1}), "StepLR: the state must have the keys last_"),
+        (lambda o: optim.ReduceLROnPlateau(o).load_state_dict({}), "must have the keys last_epoch, .*; got none"),
     ],
 )
 def test_bad_settings_are_refused(schedule, match):
