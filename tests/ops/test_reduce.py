@@ -141,6 +141,14 @@ def test_logsumexp_at_the_edges(values, expected, gradient, dev):
         np.testing.assert_allclose(host(x.grad), gradient, rtol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["sum", "mean", "var", "std", "prod", "logsumexp", "softmax", "log_softmax"])
+@pytest.mark.parametrize("axis", [(0, 0), (1, -1)])
+def test_an_axis_is_named_once(name, axis, dev):
+    f = getattr(cunet, name, None) or getattr(cunet.F, name)
+    with pytest.raises(ValueError, match="axis"):
+        f(dev(np.ones((2, 3), np.float32)), axis=axis)
+
+
 EDGES = {
     "var of a sum that overflows": (cunet.var, [3e38, 3e38, 1.0], math.inf, None),
     "std of a sum that overflows": (cunet.std, [3e38, 3e38, 1.0], math.inf, None),

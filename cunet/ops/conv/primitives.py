@@ -44,8 +44,15 @@ class Route(NamedTuple):
         return [slice(k, min(k + step, len(x))) for k in range(0, len(x), step)]
 
 
-def _on_cpu(windows: Windows) -> Route:
-    return Route(flat if windows.stride == (1, 1, 1) else im2col, on_cpu.tuning.columns)
+def _on_cpu(windows: Windows, factor: Array | None = None) -> Route:
+    """Return the way for a CPU; `flat` multiplies `factor` by zeros of its own making too."""
+    plain = windows.stride == (1, 1, 1) and (factor is None or _is_finite(factor))
+    return Route(flat if plain else im2col, on_cpu.tuning.columns)
+
+
+def _is_finite(a: Array) -> bool:
+    """Tell whether 0 times any element is 0."""
+    return bool(np.isfinite(a).all())
 
 
 def _on_gpu() -> Route:
@@ -138,10 +145,14 @@ def convolve_input_gradient(gy: Array, weight: Array, windows: Windows, groups: 
 
 @convolve_input_gradient.numpy
 def _(gy: Array, weight: Array, windows: Windows, groups: int) -> Array:
-    return _input_gradient(gy, weight, windows, groups, _on_cpu(windows))
+    return _input_gradient(gy, weight, windows, groups, _on_cpu(windows, weight))
 
 
-convolve_input_gradient.native(compiled.input_gradient)
+@convolve_input_gradient.native
+def _(gy: Array, weight: Array, windows: Windows, groups: int) -> Any:
+    """Leave a weight that is not finite to NumPy: it is multiplied by zeros between and around gy."""
+    finite = type(weight) is np.ndarray and _is_finite(weight)
+    return compiled.input_gradient(gy, weight, windows, groups) if finite else NotImplemented
 
 
 def _input_gradient(gy: Array, weight: Array, windows: Windows, groups: int, route: Route) -> Array:
@@ -177,7 +188,7 @@ def convolve_weight_gradient(
 
 @convolve_weight_gradient.numpy
 def _(x: Array, gy: Array, windows: Windows, groups: int, with_bias: bool = False) -> tuple[Array, Array | None]:
-    return _weight_gradient(x, gy, windows, groups, _on_cpu(windows)), None
+    return _weight_gradient(x, gy, windows, groups, _on_cpu(windows, x)), None
 
 
 @convolve_weight_gradient.native
