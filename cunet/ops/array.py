@@ -195,7 +195,7 @@ def split(x, sections: int | Sequence[int], axis: int = 0) -> Results:
         axis: the axis to cut.
     """
     xp = array_module(x)
-    if isinstance(sections, int) and not (x.ndim and sections >= 1):
+    if not x.ndim or isinstance(sections, int) and sections < 1:
         raise ValueError(f"split: 1 or more parts of at least one axis are required, got {sections} of shape {x.shape}")
     parts = tuple(xp.split(x, sections, axis=axis))
 

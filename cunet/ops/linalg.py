@@ -158,7 +158,10 @@ def einsum(subscripts: str, *operands: Any) -> Any:
 
     Raises:
         ValueError: the number of operands or of axes does not fit the subscripts.
+        TypeError: the subscripts are no str.
     """
+    if not isinstance(subscripts, str):
+        raise TypeError(f'einsum: subscripts must be a str such as "ij,jk->ik", got {type(subscripts).__name__}')
     left, arrow, output = subscripts.replace(" ", "").partition("->")
     inputs = left.split(",")
     if len(inputs) != len(operands):

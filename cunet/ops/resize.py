@@ -88,9 +88,12 @@ def _target(who: str, lengths: list[int], size: Any, scale_factor: Any) -> tuple
         raise ValueError(f"{who}: exactly one of size and scale_factor is required, got {size} and {scale_factor}")
     given = scale_factor if size is None else size
     values = tuple(given) if isinstance(given, (tuple, list)) else (given,) * len(lengths)
-    if len(values) != len(lengths) or not all(v > 0 for v in values) or min(lengths) < 1:
+    kinds = (int, np.integer) if size is not None else (int, float, np.integer, np.floating)
+    right = all(isinstance(v, kinds) and 0 < v < 2**31 for v in values)
+    if len(values) != len(lengths) or not right or min(lengths) < 1:
         raise ValueError(
-            f"{who}: {'scale_factor' if size is None else 'size'} must be a number above 0, or one per spatial axis, "
+            f"{who}: {'scale_factor' if size is None else 'size'} must be "
+            f"{'a number' if size is None else 'an int'} above 0, below 2**31, or one per spatial axis, "
             f"and no such axis may be empty; got {given!r} for {tuple(lengths)}"
         )
     if size is not None:

@@ -85,7 +85,14 @@ def per_axis(who: str, name: str, value: Any, ndim: int, least: int = 1) -> tupl
         or not all(isinstance(v, (int, np.integer)) and not isinstance(v, bool) and v >= least for v in values)
     ):
         raise ValueError(f"{who}: {name} must be an int of at least {least}, or {ndim} of them, got {value!r}")
+    if max(values) >= 2**31:
+        raise ValueError(f"{who}: {name} must be below 2**31, got {value!r}")
     return tuple(map(int, values))
+
+
+def useful(stride: Sequence[int], sizes: Sequence[int], out: Sequence[int]) -> tuple[int, ...]:
+    """Return strides, no longer than the axis where there is one window: some loops count their steps."""
+    return tuple(min(s, max(n, 1)) if o == 1 else s for s, n, o in zip(stride, sizes, out, strict=True))
 
 
 def three(values: Sequence[int], fill: int) -> Sizes:

@@ -12,7 +12,17 @@ from ...autograd.op import Result, op
 from ...autograd.tensor import Tensor
 from ...device import Array, accumulator, array_module
 from ...kernels.sum_to import sum_over
-from ..windows import Windows, check_fit, check_input, described, from_planes, per_axis, three, to_planes
+from ..windows import (
+    Windows,
+    check_fit,
+    check_input,
+    described,
+    from_planes,
+    per_axis,
+    three,
+    to_planes,
+    useful,
+)
 from .primitives import convolve, convolve_input_gradient, convolve_weight_gradient
 
 
@@ -85,7 +95,7 @@ def _convolution(x, weight, bias=None, *, who, ndim, stride, padding, dilation, 
         three(sizes, 1),
         three(out, 1),
         three(kernel, 1),
-        three(stride, 1),
+        three(useful(stride, sizes, out), 1),
         three([before for before, _ in pads], 0),
         three(dilation, 1),
     )
@@ -130,8 +140,9 @@ def _transposed_convolution(
     ]
     if min(out) < 1:
         raise ValueError(f"{who}: padding {padding} leaves nothing of the output, whose shape would be {tuple(out)}")
+    steps = useful(stride, out, sizes)
     windows = Windows(
-        three(out, 1), three(sizes, 1), three(kernel, 1), three(stride, 1), three(padding, 0), three(dilation, 1)
+        three(out, 1), three(sizes, 1), three(kernel, 1), three(steps, 1), three(padding, 0), three(dilation, 1)
     )
     dtype, (x, weight, bias) = _widened(to_planes(x, channels_last), weight, bias)
     shape = weight.shape

@@ -10,7 +10,17 @@ from typing import Any
 from ...autograd.op import Result, op
 from ...autograd.tensor import Tensor
 from ...device import Array, array_module
-from ..windows import Windows, check_fit, check_input, described, from_planes, per_axis, three, to_planes
+from ..windows import (
+    Windows,
+    check_fit,
+    check_input,
+    described,
+    from_planes,
+    per_axis,
+    three,
+    to_planes,
+    useful,
+)
 from . import kernels as kernels
 
 Axes = int | tuple[int, ...]
@@ -38,8 +48,9 @@ def _sliding(
     if min(out) < 1:
         check_fit(who, sizes, reach, [2 * p for p in padding])
         raise ValueError(f"{who}: the spatial axes of x must not be empty, got {sizes}")
+    steps = useful(stride, sizes, out)
     return Windows(
-        three(sizes, 1), three(out, 1), three(kernel, 1), three(stride, 1), three(padding, 0), three(dilation, 1)
+        three(sizes, 1), three(out, 1), three(kernel, 1), three(steps, 1), three(padding, 0), three(dilation, 1)
     )
 
 
