@@ -21,7 +21,9 @@ class Tensor(ArrayMethods["Tensor"]):
 
     Attributes:
         data: the NumPy or CuPy array itself. Writing into it is not recorded: between forward and
-            backward, assign a new array to it instead.
+            backward, assign a new array to it instead. That of a result may share memory with the inputs', or be
+            read-only, where nothing had to be computed (`reshape`, slices, `einsum("ij->ji", x)`, `clip` without
+            limits, dropout in evaluation, `pad` by 0): write into a copy of it. No op writes into its inputs.
         grad: gradient of the same shape, dtype and device as `data`, or None.
     """
 
