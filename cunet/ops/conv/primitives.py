@@ -188,7 +188,8 @@ def convolve_weight_gradient(
 
 @convolve_weight_gradient.numpy
 def _(x: Array, gy: Array, windows: Windows, groups: int, with_bias: bool = False) -> tuple[Array, Array | None]:
-    return _weight_gradient(x, gy, windows, groups, _on_cpu(windows, x)), None
+    with one_blas_thread():  # several cut the long sums of these products, as many as they are
+        return _weight_gradient(x, gy, windows, groups, _on_cpu(windows, x)), None
 
 
 @convolve_weight_gradient.native
