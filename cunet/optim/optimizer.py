@@ -141,6 +141,8 @@ class Optimizer:
             for value in values if isinstance(values, list | tuple) else (values,):
                 if is_gpu_array(value):
                     continue  # looking at it would wait for the device
+                if not isinstance(value, (int, float, np.number, np.ndarray)):
+                    raise TypeError(f"{self._name}: {name} must be a number, got {value!r}")
                 if not low <= value < high:
                     raise ValueError(f"{self._name}: {name} must be in [{low}, {high}), got {values}")
 

@@ -134,6 +134,22 @@ def test_bad_parameters_are_refused(params, error, match):
 
 @pytest.mark.cpu_only
 @pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"lr": "1e-3"}, "Adam: lr must be a number, got '1e-3'"),
+        ({"lr": None}, "Adam: lr must be a number, got None"),
+        ({"eps": "1e-8"}, "Adam: eps must be a number, got '1e-8'"),
+        ({"betas": ("0.9", 0.999)}, "Adam: betas must be a number, got '0.9'"),
+    ],
+)
+def test_settings_that_are_no_numbers_are_refused(settings, match):
+    with pytest.raises(TypeError, match=match):
+        optim.Adam([leaf()], **settings)
+    optim.Adam([leaf()], lr=np.float32(0.1), eps=np.float64(1e-8), betas=(np.float32(0), 0))
+
+
+@pytest.mark.cpu_only
+@pytest.mark.parametrize(
     ("cls", "kw", "match"),
     [
         (optim.SGD, {"lr": -1.0}, r"SGD: lr must be in \[0, inf\), got -1.0"),
