@@ -100,7 +100,6 @@ def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
         try:
             y, vjp = fn(*inputs, **static)
         except Exception as error:
-            _explain(name, error, inputs)
             parameters.explain(error, inputs, static)
             raise
         if type(y) is not np.ndarray and isinstance(y, np.generic):
@@ -191,8 +190,9 @@ class _Parameters:
             bound.append(static.pop(key) if key in static else self.defaults[key])
         return tuple(bound), named | static
 
-    def explain(self, error: Exception, inputs: Sequence[Any], static: dict[str, Any]) -> None:
-        """Raise TypeError with the name of the argument that an error from inside is about, if that can be told."""
+    def explain(self, error: Exception, inputs: list[Any], static: dict[str, Any]) -> None:
+        """Raise what says more than an error from inside: what the device lacks, or which argument is wrong."""
+        _explain(self.name, error, inputs)
         who = self.name.lstrip("_")
         if isinstance(error, AttributeError):  # an attribute that arrays have was asked of what is none
             for k, a in enumerate(inputs):
