@@ -100,7 +100,7 @@ def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
         try:
             y, vjp = fn(*inputs, **static)
         except Exception as error:
-            _explain(name, error, inputs)
+            parameters.explain(error, inputs, static)
             raise
         if type(y) is not np.ndarray and isinstance(y, np.generic):
             y = np.asarray(y)
@@ -117,6 +117,11 @@ def _explain(name: str, error: Exception, inputs: list[Any]) -> None:
     clearer = clearer_error(name, error, inputs)
     if clearer is not None:
         raise clearer from error
+
+
+def _shown(a: Any) -> str:
+    """Return what stands for a wrong argument in a message: a number itself, else its type."""
+    return repr(a) if a is None or isinstance(a, (int, float, str)) else type(a).__name__
 
 
 def _fit(name: str, inputs: list[Any]) -> list[Any]:
@@ -165,6 +170,7 @@ class _Parameters:
         self.name = fn.__name__
         self.arrays, self.static = names[:count], names[count:]
         self.defaults = dict(zip(positional[len(positional) - len(defaults) :], defaults, strict=True))
+        self.defaults |= fn.__kwdefaults__ or {}
         self.most = sys.maxsize if code.co_flags & inspect.CO_VARARGS else count  # arrays that can be given
 
     def bind(self, args: tuple[Any, ...], static: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -183,6 +189,22 @@ class _Parameters:
                 raise TypeError(f"{self.name}() missing required argument {key!r}")
             bound.append(static.pop(key) if key in static else self.defaults[key])
         return tuple(bound), named | static
+
+    def explain(self, error: Exception, inputs: list[Any], static: dict[str, Any]) -> None:
+        """Raise what says more than an error from inside: what the device lacks, or which argument is wrong."""
+        _explain(self.name, error, inputs)
+        who = self.name.lstrip("_")
+        if isinstance(error, AttributeError):  # an attribute that arrays have was asked of what is none
+            for k, a in enumerate(inputs):
+                if a is error.obj and not is_array(a):
+                    which = self.arrays[k] if k < len(self.arrays) else f"argument {k}"
+                    raise TypeError(f"{who}: {which} must be an array, got {_shown(a)}") from error
+        if isinstance(error, TypeError) and not str(error).startswith(who):
+            for key, value in static.items():
+                if isinstance(value, str) and not isinstance(self.defaults.get(key, ""), str):
+                    raise TypeError(f"{who}: {key} must be no string, got {value!r}") from error
+                if isinstance(self.defaults.get(key), (int, float)) and not isinstance(value, (int, float)):
+                    raise TypeError(f"{who}: {key} must be a number, got {value!r}") from error
 
 
 def _recorded(y: Any, node: Node) -> Any:

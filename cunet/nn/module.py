@@ -209,9 +209,13 @@ class Module:
             The missing and the unexpected names.
 
         Raises:
+            TypeError: `state` is no dict of arrays; the path of a file is for `load`.
             ValueError: names, shapes or kinds of values do not fit; all that is wrong is listed, and nothing
                 was loaded.
         """
+        who = f"{type(self).__name__}.load_state_dict"
+        if not isinstance(state, Mapping):
+            raise TypeError(f"{who}: state must be a dict of arrays by name, got {state!r:.80}; load() takes a path")
         own = dict(self._tensors(state=True))
         stored = {
             id(tensor) for name, tensor in own.items() if name in state
@@ -229,7 +233,7 @@ class Module:
                     problems.append(f"{name}: {error}")
         if problems:
             listing = "\n  ".join(problems)
-            raise ValueError(f"{type(self).__name__}.load_state_dict: the state does not fit the model:\n  {listing}")
+            raise ValueError(f"{who}: the state does not fit the model:\n  {listing}")
         for name, array in converted.items():
             own[name].data = array
         return LoadReport(missing, unexpected)

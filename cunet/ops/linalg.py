@@ -157,11 +157,13 @@ def einsum(subscripts: str, *operands: Any) -> Any:
     Ellipsis, implicit output and repeated letters (diagonals) are supported.
 
     Raises:
+        TypeError: the subscripts are no string: lists of axes are not supported.
         ValueError: the number of operands or of axes does not fit the subscripts.
-        TypeError: the subscripts are no str.
     """
-    if not isinstance(subscripts, str):
-        raise TypeError(f'einsum: subscripts must be a str such as "ij,jk->ik", got {type(subscripts).__name__}')
+    given: object = subscripts
+    if not isinstance(given, str):
+        got = type(given).__name__
+        raise TypeError(f'einsum: subscripts must be a string such as "ij,jk->ik", before all operands, got {got}')
     left, arrow, output = subscripts.replace(" ", "").partition("->")
     inputs = left.split(",")
     if len(inputs) != len(operands):

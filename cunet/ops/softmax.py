@@ -184,7 +184,7 @@ def softmax(x, axis: int = -1) -> Result:
     if is_last(x, axis):
         y = softmax_rows(x)
         return y, lambda gy: (softmax_rows_backward(gy, y),)
-    folded_axes(x.ndim, axis)  # or an error
+    folded_axes(x.ndim, axis)  # there must be such an axis
     y = _softmax(x, axis)
     return y, lambda gy: (_softmax_gradient(gy, y, axis),)
 
@@ -248,7 +248,7 @@ def log_softmax(x, axis: int = -1) -> Result:
     if is_last(x, axis):
         y = log_softmax_rows(x)
         return y, lambda gy: (log_softmax_rows_backward(gy, y),)
-    folded_axes(x.ndim, axis)  # or an error
+    folded_axes(x.ndim, axis)  # there must be such an axis
     y = _log_softmax(x, axis)
 
     def vjp(gy):

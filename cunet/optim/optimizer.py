@@ -32,7 +32,7 @@ class Optimizer:
 
     Args:
         params: tensors; (name, tensor) pairs; or groups ``{"params": ..., "lr": ...}`` with settings of
-            their own. Leaf tensors with ``requires_grad``, each once.
+            their own. Leaf tensors, each once; those that require no gradient are left alone.
         defaults: settings of groups that do not give them.
 
     Attributes:
@@ -118,14 +118,14 @@ class Optimizer:
                 raise TypeError(f"{who} must have a floating dtype, got {p.data.dtype}")
             if not p.is_leaf:
                 raise ValueError(f"{who} is the result of an op; only leaves can be trained")
-            if not p.requires_grad:
-                raise ValueError(f"{who} does not require a gradient; pass [p for p in ... if p.requires_grad]")
             if id(p) in seen:
                 raise ValueError(f"{who} is given twice")
             if id(p.data) in arrays:
                 raise ValueError(f"{who} shares its array with another one; pass one Tensor for both")
             seen.add(id(p))
             arrays.add(id(p.data))
+        if not any(p.requires_grad for _, p in named):
+            raise ValueError(f"{self._name}: no parameter of the group requires a gradient: nothing would be trained")
 
     def _check(self, group: Group) -> None:
         """Raise ValueError for settings out of range; subclasses add their own."""
@@ -141,6 +141,8 @@ class Optimizer:
             for value in values if isinstance(values, list | tuple) else (values,):
                 if is_gpu_array(value):
                     continue  # looking at it would wait for the device
+                if not isinstance(value, (int, float, np.number, np.ndarray)):
+                    raise TypeError(f"{self._name}: {name} must be a number, got {value!r}")
                 if not low <= value < high:
                     raise ValueError(f"{self._name}: {name} must be in [{low}, {high}), got {values}")
 

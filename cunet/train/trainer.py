@@ -13,6 +13,15 @@ from ..autograd.tensor import Tensor, as_array
 from ..data import Loader
 from ..device import Device, array_module, asnumpy, is_array, resolve_device, to_device
 from ..nn.module import Module
+from .arguments import (
+    check_data,
+    check_epochs,
+    check_model,
+    check_optimizer,
+    listed_callbacks,
+    loss_function,
+    warn_of_strangers,
+)
 from .interrupt import Interrupt
 from .metrics import Means, named_metrics
 from .progress import Progress
@@ -44,7 +53,7 @@ class Trainer:
 
     Args:
         model: the model; moved to `device`.
-        loss: ``loss(prediction, target) -> scalar Tensor``, the batch's mean.
+        loss: ``loss(prediction, target) -> scalar Tensor``, the batch's mean; or its name in `cunet.functional`.
         optimizer: one of `cunet.optim`; may be None for a trainer that only evaluates.
         metrics: names ("accuracy"), functions ``metric(prediction, target)`` that return the batch's mean,
             or a dict of functions by name.
@@ -68,19 +77,21 @@ class Trainer:
     def __init__(
         self,
         model: Module,
-        loss: Callable[..., Tensor],
+        loss: str | Callable[..., Tensor],
         optimizer: Any = None,
         *,
         metrics: str | Sequence[str | Callable[..., Any]] | Mapping[str, Callable[..., Any]] = (),
-        callbacks: Iterable[Callback] = (),
+        callbacks: Callback | Iterable[Callback] = (),
         device: Device = "auto",
         progress: bool | str = "auto",
         unit: str = "samples",
     ) -> None:
         self.device = resolve_device(device)
-        self.model, self.loss, self.optimizer = model, loss, optimizer
+        check_model(model)
+        self.model, self.loss, self.optimizer = model, loss_function(loss), optimizer
+        check_optimizer(optimizer)
         self.metrics = named_metrics(metrics)
-        self.callbacks = list(callbacks)
+        self.callbacks: list[Callback] = listed_callbacks(callbacks, Callback)
         self.progress, self.unit = progress, unit
         Progress(progress, unit)  # so that a wrong value fails here
         self.history: list[Logs] = []
@@ -122,12 +133,15 @@ class Trainer:
             epochs: how many more epochs.
 
         Raises:
+            TypeError: `epochs` is no whole number, `train` or `valid` nothing to go through.
             ValueError: `train` yields no batch, or `epochs` is negative.
         """
         if self.optimizer is None:
             raise ValueError("Trainer.fit: an optimizer is required, got None")
-        if epochs < 0:
-            raise ValueError(f"Trainer.fit: epochs must not be negative, got {epochs}")
+        check_epochs(epochs)
+        for data in (train,) if valid is None else (train, valid):
+            check_data("Trainer.fit", data)
+        warn_of_strangers(self.model, self.optimizer)
         train, valid = self._loader(train, shuffle=True), self._loader(valid)
         display = Progress(self.progress, self.unit)
         last = self.epoch + epochs
@@ -195,6 +209,7 @@ class Trainer:
 
     @no_grad()
     def _evaluate(self, data: Any, display: Progress, label: str) -> dict[str, float]:
+        check_data("Trainer.evaluate", data)
         data = Loader(*data) if isinstance(data, tuple) else data
         means = Means()
         display.begin(label, _n_samples(data))

@@ -277,8 +277,8 @@ def test_embedding_matches_torch_with_its_gradient(rng):
 @pytest.mark.cpu_only
 def test_values_that_torch_cannot_show_numpy_are_listed_with_the_other_problems():
     torch = pytest.importorskip("torch")
-    state = {"weight": torch.ones(2, 3, dtype=torch.bfloat16), "bias": torch.ones(2)}
-    with pytest.raises(ValueError, match=r"load_state_dict.*\n  weight: .*BFloat16"):
+    state = {"weight": torch.ones(2, 3).to(torch.float8_e5m2), "bias": torch.ones(2)}
+    with pytest.raises(ValueError, match=r"load_state_dict.*\n  weight: .*Float8"):
         nn.Linear(3, 2).load_state_dict(state)
 
 

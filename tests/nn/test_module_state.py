@@ -196,3 +196,9 @@ def test_a_bfloat16_state_of_pytorch_loads():
     for state in (theirs.state_dict(), dict(theirs.named_parameters())):  # the latter require gradients
         model.load_state_dict(state)
         np.testing.assert_array_equal(model.weight.data, theirs.weight.detach().float().numpy())
+
+
+@pytest.mark.parametrize("state", [None, "weights.safetensors", [1, 2]], ids=["None", "path", "list"])
+def test_a_state_is_a_dict(state):
+    with pytest.raises(TypeError, match=r"Linear.load_state_dict: state must be a dict .*; load\(\) takes a path"):
+        nn.Linear(2, 3).load_state_dict(state)

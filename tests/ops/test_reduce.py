@@ -223,6 +223,13 @@ def test_an_axis_named_twice_is_refused(name, dev):
         getattr(cunet, name)(Tensor(dev(np.ones(3))), axis=(0, -1))
 
 
+@pytest.mark.parametrize("op", [cunet.F.softmax, cunet.F.log_softmax])
+@pytest.mark.parametrize("axis", [(0, 0), 2, -3], ids=str)
+def test_softmax_refuses_an_axis_that_is_not_there_or_there_twice(op, axis, dev):
+    with pytest.raises(ValueError, match="named once|out of bounds"):
+        op(Tensor(dev(np.ones((2, 3)))), axis=axis)
+
+
 @pytest.mark.parametrize("op", [cunet.logsumexp, cunet.F.softmax, cunet.F.log_softmax])
 def test_a_number_has_an_axis_0(op, dev):
     x = Tensor(dev(np.float64(3)), requires_grad=True)

@@ -118,7 +118,7 @@ def leaf():
         (lambda: [{"params": {leaf()}}], TypeError, "set"),
         (lambda: [np.ones(2)], TypeError, "parameter 0 must be a Tensor, got ndarray"),
         (lambda: [("w", leaf()), ("n", Tensor(np.ones(2, np.int64)))], TypeError, "'n' must have a floating dtype"),
-        (lambda: [Tensor(np.ones(2))], ValueError, "parameter 0 does not require a gradient"),
+        (lambda: [Tensor(np.ones(2))], ValueError, "no parameter of the group requires a gradient"),
         (lambda: [leaf() * 2], ValueError, "result of an op"),
         (lambda: [*[leaf()] * 2], ValueError, "parameter 1 is given twice"),
         (lambda: [{"params": (p := leaf())}, {"params": [p]}], ValueError, "given twice"),
@@ -130,6 +130,22 @@ def leaf():
 def test_bad_parameters_are_refused(params, error, match):
     with pytest.raises(error, match=match):
         optim.Adam(params())
+
+
+@pytest.mark.cpu_only
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"lr": "1e-3"}, "Adam: lr must be a number, got '1e-3'"),
+        ({"lr": None}, "Adam: lr must be a number, got None"),
+        ({"eps": "1e-8"}, "Adam: eps must be a number, got '1e-8'"),
+        ({"betas": ("0.9", 0.999)}, "Adam: betas must be a number, got '0.9'"),
+    ],
+)
+def test_settings_that_are_no_numbers_are_refused(settings, match):
+    with pytest.raises(TypeError, match=match):
+        optim.Adam([leaf()], **settings)
+    optim.Adam([leaf()], lr=np.float32(0.1), eps=np.float64(1e-8), betas=(np.float32(0), 0))
 
 
 @pytest.mark.cpu_only
@@ -168,3 +184,18 @@ def test_bad_settings_are_refused_also_in_a_group(cls, kw, match):
 @pytest.mark.cpu_only
 def test_repr_shows_the_settings():
     assert repr(optim.SGD([leaf()], lr=0.5)).startswith("SGD(\n  1 parameters, lr=0.5, momentum=0.0")
+
+
+@pytest.mark.parametrize("cls", [optim.SGD, optim.AdamW])
+def test_frozen_parameters_stay_as_they_are_until_they_are_set_free(cls, dev):
+    first, frozen, last = (Tensor(dev(np.ones(3, np.float32)), requires_grad=True) for _ in range(3))
+    frozen.requires_grad = False
+    optimizer = cls([first, frozen, last], lr=0.1, weight_decay=0.1)
+    for free in (False, True):
+        frozen.requires_grad = free
+        optimizer.zero_grad()
+        (first * frozen * last).sum().backward()
+        optimizer.step()
+        assert bool((host(frozen) == 1).all()) != free
+        np.testing.assert_array_equal(host(first), host(last))
+    assert (host(first) < 1).all()

@@ -82,9 +82,9 @@ struct Plan {
     }
     if (s.in_place) std::copy(s.sizes, s.sizes + 3, s.length);
     else s.length[s.cut] = s.rows + reach[s.cut];
-    // The zeros behind a row can be those before the next (in a strip along the row there are never that many).
+    // The zeros behind a row can be those before the next; but a strip along the row may begin with data.
     s.shared = std::min(std::min(s.pad[2], s.length[2] - s.sizes[2] - s.pad[2]), reach[2]);
-    if (s.split[2] > 1 || s.shared < 0) s.shared = 0;
+    if (s.split[2] > 1 || s.shared < 0 || (s.cut == 2 && s.strips > 1)) s.shared = 0;
     s.length[2] -= s.shared;
     s.pitch[2] = 1, s.pitch[1] = s.length[2], s.pitch[0] = s.length[1] * s.length[2];
     s.area = s.length[0] * s.pitch[0];
