@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from cunet.kernels.backends.native import compiler, native
@@ -13,6 +14,7 @@ from cunet.kernels.backends.native import compiler, native
 #: For whole files: processes of their own do the same whatever route the suite runs on.
 once = pytest.mark.skipif(not native.active, reason="runs with the suite's compiled route")
 needs_compiler = pytest.mark.skipif(native.runtime() is None, reason="no C++ compiler that works")
+wide_floats = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 #: A kernel of a user: 3 from its compiled text, 2 from its NumPy body. Then come the warnings.
 SMALL = """

@@ -23,7 +23,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 NATIVE = "tests/kernels/backends/native"
 #: Not those that limit memory or bring compilers of their own.
-TESTS = ["test_native.py", "test_convolution.py", "test_pooling.py", "test_recurrence.py", "test_functions_empty.py"]
+TESTS = [
+    *("test_native.py", "test_native_math.py", "test_elementwise.py", "test_reduction.py", "test_functions_empty.py"),
+    *("test_convolution.py", "test_convolution_layouts.py", "test_convolution_memory.py"),
+    *("test_pooling.py", "test_pooling_kernels.py", "test_recurrence.py"),
+]
 #: Extra options of the compiler, the library that must be there before Python starts, and what it is told.
 SANITIZERS: dict[str, tuple[list[str], str, dict[str, str]]] = {
     # Leaks: Python keeps what it has until it ends.

@@ -1,0 +1,11 @@
+"""What the tests of the native backend share."""
+
+import pytest
+
+from cunet.kernels.backends.native import native
+
+
+@pytest.fixture
+def on(monkeypatch):
+    """Take the compiled route, whatever route the suite runs on."""
+    monkeypatch.setattr(native, "active", True)
