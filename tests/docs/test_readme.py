@@ -71,4 +71,5 @@ def test_the_way_from_elu_to_its_text_gradient_tests_and_docs():
         assert re.search(rf'^@elementwise\(.*"[^"]*exp.*\)\ndef elu_{kernel}\(', text, re.MULTILINE)
     assert re.search(r'^@op\(arrays=1\)\ndef elu\(.*\n    """.*Source: Clevert', text, re.MULTILINE | re.DOTALL)
     assert re.search(r"^        \w+\.elu,$", (ROOT / rows).read_text(), re.MULTILINE)
-    assert "import cases" in (ROOT / runner).read_text()
+    assert "from ops_helpers import" in (ROOT / runner).read_text()
+    assert "import cases" in (ROOT / "tests/ops_helpers.py").read_text()
