@@ -261,7 +261,7 @@ def glu(x, axis: int = -1) -> Result:
 
     Source: Dauphin et al. 2016, arXiv:1612.08083, equation 1.
     """
-    if not isinstance(axis, (int, np.integer)) or not -x.ndim <= axis < x.ndim or x.shape[axis] % 2:
+    if not -x.ndim <= axis < x.ndim or x.shape[axis] % 2:
         raise ValueError(f"glu: x must have an even length along axis={axis}, got shape {x.shape}")
     before = (slice(None),) * (axis % x.ndim)
     half = x.shape[axis] // 2
