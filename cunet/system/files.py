@@ -9,7 +9,6 @@ import stat
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -20,14 +19,6 @@ from ..device import Array, asnumpy
 _CHECKSUM = "cunet.blake2b"
 #: Age in seconds from which on a temporary file is what a killed save left: no save takes that long between two writes.
 _STALE = 3600
-
-
-def _safetensors() -> ModuleType:
-    try:
-        import safetensors.numpy
-    except ImportError as error:
-        raise ImportError('weight files need the safetensors package: pip install "cunet[examples]"') from error
-    return safetensors.numpy
 
 
 def save_arrays(
@@ -41,14 +32,14 @@ def save_arrays(
         metadata: strings to keep with them.
 
     Raises:
-        ImportError: safetensors is not installed.
         FileNotFoundError: there is no such folder.
     """
     import json  # here and below, so that importing cunet does not load it
 
-    module = _safetensors()
+    import safetensors.numpy
+
     path = Path(os.path.realpath(path))
-    payload = module.save({k: np.asarray(asnumpy(v), order="C") for k, v in arrays.items()})
+    payload = safetensors.numpy.save({k: np.asarray(asnumpy(v), order="C") for k, v in arrays.items()})
     header, data = _split(payload)
     head = json.dumps({"__metadata__": {**(metadata or {}), _CHECKSUM: _digest(header, data)}, **header})
     encoded = head.encode() + b" " * (-len(head.encode()) % 8)  # the data begin at a multiple of 8 bytes
@@ -120,9 +111,7 @@ def load_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         FileNotFoundError: there is no such file.
         ValueError: the file is not safetensors, is truncated, does not fit its checksum (where it has one, as those of
             `save_arrays` have), or has a dtype that NumPy has not.
-        ImportError: safetensors is not installed.
     """
-    _safetensors()
     from safetensors import SafetensorError, deserialize
 
     payload = Path(path).read_bytes()

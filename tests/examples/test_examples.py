@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("sklearn")
-pytest.importorskip("safetensors")
 pytestmark = pytest.mark.cpu_only
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

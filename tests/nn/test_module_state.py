@@ -136,7 +136,6 @@ def test_a_model_can_be_copied_and_pickled(again):
 
 
 def test_save_and_load_files(tmp_path):
-    pytest.importorskip("safetensors")
     model, other = Net(), Net()
     for p in model.parameters():
         p.data = p.data * 3

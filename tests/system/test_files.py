@@ -1,16 +1,14 @@
 """safetensors files: what is kept, atomic writing, and what is said about files that are none."""
 
-import builtins
 import os
 import stat
 import sys
 
 import numpy as np
 import pytest
+import safetensors
 
 from cunet.system import files
-
-safetensors = pytest.importorskip("safetensors")
 
 ARRAYS = {
     "matrix": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -114,20 +112,6 @@ def test_missing_files_and_folders_are_not_found(tmp_path):
         files.load_arrays(tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError):
         files.save_arrays(tmp_path / "nowhere" / "x", ARRAYS)
-
-
-@pytest.mark.cpu_only
-def test_a_missing_package_is_named_with_its_extra(tmp_path, monkeypatch):
-    real = builtins.__import__
-
-    def without(name, *args):
-        if name.startswith("safetensors"):
-            raise ImportError(name)
-        return real(name, *args)
-
-    monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ImportError, match=r'pip install "cunet\[examples\]"'):
-        files.save_arrays(tmp_path / "x", ARRAYS)
 
 
 @pytest.mark.cpu_only

@@ -74,7 +74,6 @@ def test_messages(make, message):
     [({}, [3, 1, 2], 2), ({"mode": "max"}, [3, 1, 2], 1), ({"monitor": None}, [3, 1, 2], 3), ({}, [2, math.nan], 1)],
 )
 def test_checkpoint_keeps_the_best_or_the_last(kwargs, values, kept, tmp_path):
-    pytest.importorskip("safetensors")
     path = tmp_path / "best.safetensors"
     played(Checkpoint(path, **kwargs), values)
     model = Counter()
@@ -129,7 +128,6 @@ def test_a_schedule_on_a_plateau_sees_the_monitored_value():
 
 
 def test_callbacks_work_together_in_a_fit(rng, tmp_path):
-    pytest.importorskip("safetensors")
     x = rng.normal(size=(64, 2)).astype(np.float32)
     y = x.sum(axis=1, keepdims=True)
     model = nn.Linear(2, 1)

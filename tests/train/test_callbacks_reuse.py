@@ -18,7 +18,6 @@ def test_early_stopping_begins_anew_with_another_model():
 
 
 def test_a_checkpoint_begins_anew_with_another_model(tmp_path):
-    pytest.importorskip("safetensors")
     callback = Checkpoint(tmp_path / "best.safetensors")
     played(callback, [1, 0.1])
     played(callback, [5, 6])
@@ -30,7 +29,6 @@ def test_a_checkpoint_begins_anew_with_another_model(tmp_path):
     [("valid_accuracy", 2), ("accuracy", 2), ("valid_f1", 2), ("top_5_acc", 2), ("valid_mse_loss", 1), ("rmse", 1)],
 )
 def test_which_way_is_better_is_told_by_the_name(name, best, tmp_path):
-    pytest.importorskip("safetensors")
     callback = EarlyStopping(name, restore_best=True)
     assert played(callback, [0.5, 0.9, 0.7], name).model.weight.data == best
     saved = Checkpoint(tmp_path / "x", name)
@@ -47,7 +45,6 @@ def weight(path):
 
 
 def test_a_new_checkpoint_keeps_a_better_file(tmp_path):
-    pytest.importorskip("safetensors")
     path = tmp_path / "best.safetensors"
     played(Checkpoint(path), [3, 0.25])
     with pytest.warns(UserWarning, match=r"best\.safetensors is of an earlier run with a better valid_loss, 0\.25"):
