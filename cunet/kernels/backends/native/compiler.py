@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import hashlib
@@ -11,8 +12,9 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +134,8 @@ def _compile(texts: Sequence[str]) -> list[CompileError | None]:
         running: list[Any] = []
         try:
             for stem, text in zip(stems, texts, strict=True):
-                running.append(_start(stem, text))
+                with _no_interrupt():
+                    running.append(_start(stem, text))
             said = [_wait(process, began) for process in running]
         finally:
             for process in running:
@@ -144,6 +147,23 @@ def _compile(texts: Sequence[str]) -> list[CompileError | None]:
         ]
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """Hold Ctrl-C back, lest a process is started that nobody knows of."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is None or threading.current_thread() is not threading.main_thread():
+        yield  # Python interrupts the main thread only
+        return
+    came: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        signal.raise_signal(signal.SIGINT)
 
 
 def _start(stem: Path, text: str) -> Any:

@@ -196,11 +196,34 @@ def test_ctrl_c_stops_the_compilers(tmp_path, home):
     )
     process = start(SMALL, {"CXX": slow, **home})
     wait_for(tmp_path / "pid", process)
-    time.sleep(0.5)  # until it is waited for, not only started
     process.send_signal(signal.SIGINT)
     assert "KeyboardInterrupt" in process.communicate(timeout=60)[1]
     assert gone([int((tmp_path / "pid").read_text())])
     assert not list((tmp_path / "cache" / "cunet" / "native").iterdir())
+
+
+def test_ctrl_c_while_a_compiler_starts_stops_it_too(tmp_path, home):
+    slow = wrapper(tmp_path / "g++", "exec sleep 300")
+    code = f"""
+        import signal
+        from cunet.kernels.backends.native import compiler
+
+        begin = compiler._start
+
+        def interrupted(stem, text):
+            process = begin(stem, text)
+            open({str(tmp_path / "pid")!r}, "w").write(str(process.pid))
+            signal.raise_signal(signal.SIGINT)  # before anybody knows of it
+            return process
+
+        compiler._start = interrupted
+        try:
+            compiler.compile_all(["int x;"])
+        except KeyboardInterrupt:
+            print("stopped")
+    """
+    assert run_script(code, {"CXX": slow, **home}).stdout == "stopped\n"
+    assert gone([int((tmp_path / "pid").read_text())])
 
 
 def test_the_name_that_the_compiler_is_called_by_stays(tmp_path, monkeypatch):
