@@ -1,5 +1,7 @@
 """Run ``python -m cunet.doctor``."""
 
-from . import report
+import sys
 
-print(report())
+from .command import main
+
+sys.exit(main())

@@ -7,6 +7,8 @@ import sys
 
 import numpy as np
 import pytest
+from helpers import run_script
+from native_helpers import needs_compiler
 
 import cunet
 import sim
@@ -55,6 +57,27 @@ def test_the_command_prints_and_warns_of_nothing():
     names = [line.split()[0] for line in done.stdout.splitlines()]
     assert names[:7] == ["cunet", "Python", "NumPy", "kernels", "CuPy", "driver", "CUDA"]
     assert "runs" in names
+
+
+@needs_compiler
+@pytest.mark.cpu_only
+def test_the_cache_is_verified_and_cleared(tmp_path):
+    code = "import numpy as np, cunet; cunet.F.elu(np.ones(4, np.float32))"
+    env = {"XDG_CACHE_HOME": str(tmp_path), "CUNET_NATIVE": "1"}
+    doctor = "from cunet.doctor.command import main; raise SystemExit(main({}))"
+
+    def line(arguments):
+        return run_script(doctor.format(arguments), env).stdout.splitlines()[-1]
+
+    run_script(code, env)
+    made = sorted((tmp_path / "cunet" / "native").glob("*.so"))
+    assert line([]) == f"cache    {len(made)} compiled libraries, none damaged"
+    made[0].write_bytes(made[0].read_bytes()[:-1])
+    assert line([]) == f"cache    {len(made)} compiled libraries, 1 damaged, to be compiled again when needed"
+    assert line(["--clear-cache"]).startswith(f"cache    {len(made)} files removed")
+    assert not list((tmp_path / "cunet" / "native").glob("*.so"))
+    env["CUNET_NATIVE"] = "0"
+    assert line([]) == "cache    not used"
 
 
 @pytest.mark.skipif(bool(no_sim), reason=f"no simulated device: {no_sim}")
