@@ -177,7 +177,7 @@ def test_installed_size_counts_what_is_needed_and_no_extras():
     sizes = startup.installed_bytes("cunet")
     if not sizes:
         pytest.skip("cunet is not installed, it runs from its folder")
-    assert set(sizes) == {"cunet", "numpy", "tqdm"}
+    assert set(sizes) == {"cunet", "numpy", "safetensors", "tqdm"}
     own = sum(path.stat().st_size for path in (ROOT / "cunet").rglob("*.py"))
     assert own <= sizes["cunet"] < 100 * own and sizes["numpy"] > 1e7
     assert startup.installed_bytes("no-such-distribution") == {}
