@@ -18,9 +18,6 @@ def sum_over(x: Array, axes: tuple[int, ...], keepdims: bool = True) -> Array:
     return x.sum(axis=axes, keepdims=keepdims, dtype=accumulator(x.dtype))
 
 
-sum_over.native(sum_over.body)  # at once: sums of small arrays take little longer than asking all backends
-
-
 @sum_over.cuda
 def _on_gpu(x: Array, axes: tuple[int, ...], keepdims: bool = True) -> Array:
     """Keep a GPU busy: CuPy folds the rows of a (65536, 768) gradient in 24 blocks, whatever the GPU has."""

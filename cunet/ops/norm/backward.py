@@ -68,9 +68,6 @@ def sums(gradient: Array, *args: Any) -> tuple[Array, Array]:
     return _sums(stages_on_cpu(gradient.shape, args[-1]), gradient, *args)
 
 
-sums.native(sums.body)
-
-
 @sums.cuda
 def _(gradient: Array, *args: Any) -> tuple[Array, Array]:
     return _sums(stages_on_gpu(gradient.shape, args[-1]), gradient, *args)

@@ -204,9 +204,6 @@ def statistics(x: Array, axes: Axes, eps: float) -> tuple[Array, Array, Array]:
     return _statistics(x, axes, eps, stages_on_cpu(x.shape, axes))
 
 
-statistics.native(statistics.body)
-
-
 @statistics.cuda
 def _(x: Array, axes: Axes, eps: float) -> tuple[Array, Array, Array]:
     return _statistics(x, axes, eps, stages_on_gpu(x.shape, axes))

@@ -46,7 +46,9 @@ class Native:
             if char not in kernel.prepared and char in "fd":
                 attached = kernel.attached.get("native", False)
                 if callable(attached):
-                    kernel.prepared[char] = attached if self.runtime() is not None else False
+                    kernel.prepared[char] = attached if self.hopeful() else False
+                elif kernel.spec.kind == "primitive" and not kernel.attached.keys() & {"native", "numpy"}:
+                    kernel.prepared[char] = kernel.spec.body  # at once: on a CPU nobody does it in another way
                 elif attached is not None and kernel.spec.kind not in ("rowwise", "primitive"):
                     self._compile(kernel, np.dtype(char))
             return kernel.prepared.setdefault(char, False)
@@ -58,6 +60,12 @@ class Native:
             build.ahead(kernel, wide)
         if self.runtime() is not None:
             build.load(kernel, wide, self)
+
+    def hopeful(self) -> bool:
+        """Tell whether there is a compiler, of which nothing bad is known yet. Compiles nothing."""
+        from . import compiler
+
+        return self._runtime is not None and compiler.compiler() is not None
 
     def enabled(self) -> bool:
         """Tell whether compiled kernels are used: wanted, and a compiler works. Compiles nothing but a few lines."""

@@ -182,3 +182,19 @@ def test_importing_compiles_nothing():
         assert "cunet.kernels.backends.native.compiler" not in sys.modules
     """)
     assert done.returncode == 0
+
+
+@needs_compiler
+@pytest.mark.parametrize("work", ["a @ w", "a + w[0]", "a[np.array([0, 0])]", "a.std()", "a.mean(axis=0)"])
+def test_what_numpy_does_compiles_nothing(work, tmp_path):
+    done = run_script(
+        f"""
+        import numpy as np
+        import cunet
+        a, w = (cunet.tensor(np.ones((2, 2), np.float32), requires_grad=True) for _ in "aw")
+        ({work}).sum().backward()
+        """,
+        {"XDG_CACHE_HOME": str(tmp_path), "CUNET_NATIVE": "1"},
+    )
+    assert done.returncode == 0
+    assert not list(tmp_path.rglob("*.so"))
