@@ -11,6 +11,7 @@ from typing import Any, ParamSpec, Protocol, overload
 import numpy as np
 
 from ..device import Array, clearer_error, is_array, is_floating
+from ..system.messages import shown
 from .tape import Node, recording
 from .tensor import Tensor, as_array, has_dtype, wrap
 
@@ -112,18 +113,6 @@ def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
     return apply
 
 
-def _explain(name: str, error: Exception, inputs: list[Any]) -> None:
-    """Raise what says more than `error` does, if there is such."""
-    clearer = clearer_error(name, error, inputs)
-    if clearer is not None:
-        raise clearer from error
-
-
-def _shown(a: Any) -> str:
-    """Return what stands for a wrong argument in a message: a number itself, else its type."""
-    return repr(a) if a is None or isinstance(a, (int, float, str)) else type(a).__name__
-
-
 def _fit(name: str, inputs: list[Any]) -> list[Any]:
     """Make arrays of lists, of tuples and of a lone number; give NumPy's scalars the dtype of floating arrays."""
     if len(inputs) == 1 and not is_array(inputs[0]):
@@ -192,13 +181,15 @@ class _Parameters:
 
     def explain(self, error: Exception, inputs: list[Any], static: dict[str, Any]) -> None:
         """Raise what says more than an error from inside: what the device lacks, or which argument is wrong."""
-        _explain(self.name, error, inputs)
+        clearer = clearer_error(self.name, error, inputs)
+        if clearer is not None:
+            raise clearer from error
         who = self.name.lstrip("_")
         if isinstance(error, AttributeError):  # an attribute that arrays have was asked of what is none
             for k, a in enumerate(inputs):
                 if a is error.obj and not is_array(a):
                     which = self.arrays[k] if k < len(self.arrays) else f"argument {k}"
-                    raise TypeError(f"{who}: {which} must be an array, got {_shown(a)}") from error
+                    raise TypeError(f"{who}: {which} must be an array, got {shown(a)}") from error
         if isinstance(error, TypeError) and not str(error).startswith(who):
             for key, value in static.items():
                 if isinstance(value, str) and not isinstance(self.defaults.get(key, ""), str):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from typing import Any
 
 
 def somebody_looks() -> bool:
@@ -36,3 +37,10 @@ def warn(text: str) -> None:
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "cunet":
         level, frame = level + 1, frame.f_back
     warnings.warn(text, stacklevel=level)
+
+
+def shown(value: Any) -> str:
+    """Return what stands for a wrong argument in an error: a number or a string itself, else its type."""
+    if value is None or isinstance(value, (int, float, str)):
+        return repr(value)
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from .. import functional
 from ..device import is_array
 from ..nn.module import Module
+from ..system.messages import shown, warn
 
 _ORDER = "the order is Trainer(model, loss, optimizer)"
 
@@ -18,7 +18,7 @@ _ORDER = "the order is Trainer(model, loss, optimizer)"
 def check_model(model: Any) -> None:
     """Raise TypeError unless `model` is a Module."""
     if not isinstance(model, Module):
-        raise TypeError(f"Trainer: model must be a Module, got {_shown(model)}; {_ORDER}")
+        raise TypeError(f"Trainer: model must be a Module, got {shown(model)}; {_ORDER}")
 
 
 def loss_function(loss: Any) -> Callable[..., Any]:
@@ -33,7 +33,7 @@ def loss_function(loss: Any) -> Callable[..., Any]:
             raise ValueError(f"Trainer: loss must be a function or its name in cunet.functional, got {loss!r}")
         return getattr(functional, loss)
     if not callable(loss) or isinstance(loss, type):
-        raise TypeError(f"Trainer: loss must be a function (prediction, target), got {_shown(loss)}; {_ORDER}")
+        raise TypeError(f"Trainer: loss must be a function (prediction, target), got {shown(loss)}; {_ORDER}")
     return loss
 
 
@@ -42,7 +42,7 @@ def check_optimizer(optimizer: Any) -> None:
     wrong = isinstance(optimizer, (type, Module)) or not hasattr(optimizer, "zero_grad")
     if optimizer is not None and wrong:
         raise TypeError(
-            f"Trainer: optimizer must be one of cunet.optim, made with model.parameters(), got {_shown(optimizer)};"
+            f"Trainer: optimizer must be one of cunet.optim, made with model.parameters(), got {shown(optimizer)};"
             f" {_ORDER}"
         )
 
@@ -57,7 +57,7 @@ def listed_callbacks(callbacks: Any, kind: type) -> list[Any]:
     for i, callback in enumerate(found):
         if not isinstance(callback, kind):
             hint = "; wrap a schedule: Schedule(schedule)" if hasattr(callback, "step") else ""
-            raise TypeError(f"Trainer: callbacks[{i}] must be a Callback, got {_shown(callback)}{hint}")
+            raise TypeError(f"Trainer: callbacks[{i}] must be a Callback, got {shown(callback)}{hint}")
     return found
 
 
@@ -74,7 +74,7 @@ def check_data(who: str, data: Any) -> None:
     if is_array(data) or not isinstance(data, Iterable):
         raise TypeError(
             f"{who}: data must be a Loader, another iterable of batches or a tuple of arrays such as (x, target), "
-            f"got {_shown(data)}"
+            f"got {shown(data)}"
         )
 
 
@@ -83,10 +83,4 @@ def warn_of_strangers(model: Module, optimizer: Any) -> None:
     own = {id(p) for p in model.parameters()}
     held = [p for group in getattr(optimizer, "param_groups", ()) for p in group["params"]]
     if held and own and not any(id(p) in own for p in held):
-        warnings.warn("Trainer: the optimizer holds no parameter of this model: it will not train", stacklevel=3)
-
-
-def _shown(value: Any) -> str:
-    if value is None or isinstance(value, (int, float, str)):
-        return repr(value)
-    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+        warn("Trainer: the optimizer holds no parameter of this model: it will not train")
