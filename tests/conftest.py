@@ -104,3 +104,13 @@ def poison(monkeypatch):
     """Fill what np.empty returns with NaN during a test, as ``--poison`` does during a run."""
     for name in ("empty", "empty_like"):
         monkeypatch.setattr(np, name, poisoned(getattr(np, name)))
+
+
+@pytest.fixture
+def simulated():
+    """Install the simulated device, whatever device is under test."""
+    import sim
+
+    sim.install()
+    yield
+    sim.uninstall()

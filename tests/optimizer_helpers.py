@@ -3,9 +3,15 @@
 import numpy as np
 
 from cunet.autograd.tensor import Tensor
+from cunet.nn.module import Module, Parameter
 
 SHAPES = [(3, 4), (4,), (), (2, 1, 5)]
 STEPS = 6
+
+
+class Linear(Module):
+    def __init__(self, trained=True):
+        self.weight, self.bias = Parameter(np.ones((3, 2), np.float32), trained), Parameter(np.ones(3, np.float32))
 
 
 def draw(rng, shapes=SHAPES, steps=STEPS, dtype=np.float64):

@@ -11,12 +11,6 @@ from cunet import Tensor, op
 from cunet import device as backend
 
 
-@pytest.fixture
-def leaf(dev):
-    """``leaf(values, dtype=float32)``: a tensor on the device that requires a gradient."""
-    return lambda values, dtype=np.float32: Tensor(dev(values, dtype), requires_grad=True)
-
-
 def test_gradients_accumulate_on_leaves_until_they_are_cleared(leaf):
     x = leaf([1.0, 2.0])
     (x * 3).sum().backward()

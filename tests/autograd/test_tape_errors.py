@@ -7,12 +7,6 @@ from helpers import host
 from cunet import Tensor, no_grad, op
 
 
-@pytest.fixture
-def leaf(dev):
-    """``leaf(values, dtype=float32)``: a tensor on the device that requires a gradient."""
-    return lambda values, dtype=np.float32: Tensor(dev(values, dtype), requires_grad=True)
-
-
 def test_a_second_backward_is_an_error_that_says_what_to_do(leaf):
     x = leaf([2.0])
     y = (x * x) * 3

@@ -11,12 +11,6 @@ from cunet import Tensor, no_grad, op
 from cunet.autograd.tape import is_recording
 
 
-@pytest.fixture
-def leaf(dev):
-    """``leaf(values, dtype=float32)``: a tensor on the device that requires a gradient."""
-    return lambda values, dtype=np.float32: Tensor(dev(values, dtype), requires_grad=True)
-
-
 def test_detach_cuts(leaf):
     x = leaf([3.0])
     (x * x.detach()).backward()

@@ -10,12 +10,6 @@ from cunet import device as backend
 from cunet.testing import gradcheck
 
 
-@pytest.fixture
-def leaf(dev):
-    """``leaf(values, dtype=float32)``: a tensor on the device that requires a gradient."""
-    return lambda values, dtype=np.float32: Tensor(dev(values, dtype), requires_grad=True)
-
-
 def test_a_users_own_kernel_and_op(leaf, dev):
     @elementwise("T x, A k", "T y", "y = x * x * k")
     def my_forward(x, k):

@@ -7,21 +7,13 @@ import pytest
 from helpers import host
 from hypothesis import given
 from hypothesis import strategies as st
+from loader_helpers import flat, numbers
 
 import cunet
 from cunet import device as backend
 from cunet.data import Loader
 from cunet.data.loader import permutation
 from cunet.random import Generator, manual_seed
-
-
-def numbers(loader):
-    """Return the batches of an epoch of a loader of one array as lists."""
-    return [host(x).tolist() for (x,) in loader]
-
-
-def flat(batches):
-    return [i for batch in batches for i in batch]
 
 
 @given(n=st.integers(1, 40), batch_size=st.integers(1, 50), drop_last=st.booleans(), shuffle=st.booleans())

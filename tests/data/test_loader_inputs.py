@@ -3,20 +3,12 @@
 import numpy as np
 import pytest
 from helpers import host
+from loader_helpers import flat, numbers
 
 import cunet
 from cunet import device as backend
 from cunet.data import Loader, collate
 from cunet.random import Generator
-
-
-def numbers(loader):
-    """Return the batches of an epoch of a loader of one array as lists."""
-    return [host(x).tolist() for (x,) in loader]
-
-
-def flat(batches):
-    return [i for batch in batches for i in batch]
 
 
 class Squares:

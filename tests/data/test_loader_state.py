@@ -5,14 +5,10 @@ import json
 import numpy as np
 import pytest
 from helpers import host
+from loader_helpers import numbers
 
 from cunet.data import Loader
 from cunet.random import Generator
-
-
-def numbers(loader):
-    """Return the batches of an epoch of a loader of one array as lists."""
-    return [host(x).tolist() for (x,) in loader]
 
 
 @pytest.mark.parametrize("shuffle", [False, True])

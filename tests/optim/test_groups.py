@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from helpers import host
-from optimizer_helpers import draw, leaves, looped, train
+from optimizer_helpers import Linear, draw, leaves, looped, train
 from optimizer_rows import adamw_oracle
 
 from cunet import optim
@@ -77,11 +77,6 @@ class LayerNorm(Module):
 class PReLU(Module):
     def __init__(self):
         self.weight = Parameter(np.full((1, 1), 0.25, np.float32))
-
-
-class Linear(Module):
-    def __init__(self, trained=True):
-        self.weight, self.bias = Parameter(np.ones((3, 2), np.float32), trained), Parameter(np.ones(3, np.float32))
 
 
 class Model(Module):

@@ -20,11 +20,7 @@ every_optimizer = pytest.mark.parametrize("name", OPTIMIZERS)
 SHAPES = [(3, 5), (5,), (), (2, 2)]
 
 
-@pytest.fixture(autouse=True)
-def simulated():
-    sim.install()
-    yield
-    sim.uninstall()
+pytestmark = pytest.mark.usefixtures("simulated")
 
 
 def made(name, rng, dtype=np.float64, rate=0.0625):

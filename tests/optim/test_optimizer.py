@@ -6,19 +6,13 @@ import pkgutil
 import numpy as np
 import pytest
 from helpers import host
-from optimizer_helpers import draw, leaves, looped
+from optimizer_helpers import Linear, draw, leaves, looped
 from optimizer_rows import FULL_ROWS, ORACLES, ROWS
 
 from cunet import kernels, optim
 from cunet.autograd.tensor import Tensor
-from cunet.nn.module import Module, Parameter
 
 every_optimizer = pytest.mark.parametrize(("cls", "kw"), FULL_ROWS, ids=[cls.__name__ for cls, _ in FULL_ROWS])
-
-
-class Linear(Module):
-    def __init__(self, trained=True):
-        self.weight, self.bias = Parameter(np.ones((3, 2), np.float32), trained), Parameter(np.ones(3, np.float32))
 
 
 @pytest.mark.cpu_only

@@ -19,11 +19,7 @@ ROOT = Path(__file__).parents[2]
 xp = sim.namespace_or_skip()
 
 
-@pytest.fixture(autouse=True)
-def simulated():
-    sim.install()
-    yield
-    sim.uninstall()
+pytestmark = pytest.mark.usefixtures("simulated")
 
 
 def millisecond(call):

@@ -10,13 +10,7 @@ from cunet import F, nn, optim
 from cunet.data import Loader
 from cunet.train import Trainer
 
-
-@pytest.fixture(autouse=True)
-def ctrl_c_is_heard():
-    """A shell's background job is started with SIGINT ignored; the tests press Ctrl-C all the same."""
-    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, previous)
+pytestmark = pytest.mark.usefixtures("ctrl_c_is_heard")
 
 
 @pytest.mark.cpu_only

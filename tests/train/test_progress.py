@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import signal
 import sys
 import threading
 import types
@@ -17,14 +16,7 @@ from cunet.data import Loader
 from cunet.train import Trainer, accuracy
 from cunet.train.progress import Progress, number
 
-
-@pytest.fixture(autouse=True)
-def ctrl_c_is_heard():
-    """A shell's background job is started with SIGINT ignored; the tests press Ctrl-C all the same."""
-    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, previous)
-
+pytestmark = pytest.mark.usefixtures("ctrl_c_is_heard")
 
 LOGS = {"epoch": 1, "loss": 2.3472, "accuracy": 0.1019, "valid_loss": 2.3005, "valid_accuracy": 0.1192}
 REST = {"lr": 0.001, "seconds": 22.61, "samples_per_second": 12653.4, "complete": True}

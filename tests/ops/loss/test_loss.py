@@ -5,20 +5,13 @@ import math
 import numpy as np
 import pytest
 from helpers import assert_ulp, host, ulp_distance
+from loss_helpers import run
 
 from cunet import F
 from cunet.autograd.tensor import Tensor
 
 bce = F.binary_cross_entropy_with_logits
 inf, nan = math.inf, math.nan
-
-
-def run(f, x, *rest, dev, dtype=np.float32, **options):
-    """Return the loss and the gradient for `x` on the host."""
-    leaf = Tensor(dev(np.array(x), dtype), requires_grad=True)
-    y = f(leaf, *[dev(np.array(a)) for a in rest], **options)
-    y.backward(dev(np.ones(y.shape), dtype))
-    return host(y), host(leaf.grad)
 
 
 @pytest.mark.parametrize("gap", [5.0, 17.0, 30.0, 60.0])

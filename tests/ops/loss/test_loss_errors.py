@@ -4,23 +4,14 @@ import math
 
 import numpy as np
 import pytest
-from helpers import host
+from loss_helpers import run
 
 from cunet import F
-from cunet.autograd.tensor import Tensor
 
 bce = F.binary_cross_entropy_with_logits
 TWO_ARRAYS = [F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.huber_loss, F.kl_div, bce]
 two_arrays = pytest.mark.parametrize("f", TWO_ARRAYS, ids=lambda f: f.__name__)
 inf, nan = math.inf, math.nan
-
-
-def run(f, x, *rest, dev, dtype=np.float32, **options):
-    """Return the loss and the gradient for `x` on the host."""
-    leaf = Tensor(dev(np.array(x), dtype), requires_grad=True)
-    y = f(leaf, *[dev(np.array(a)) for a in rest], **options)
-    y.backward(dev(np.ones(y.shape), dtype))
-    return host(y), host(leaf.grad)
 
 
 @two_arrays

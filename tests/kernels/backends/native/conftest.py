@@ -9,3 +9,9 @@ from cunet.kernels.backends.native import native
 def on(monkeypatch):
     """Take the compiled route, whatever route the suite runs on."""
     monkeypatch.setattr(native, "active", True)
+
+
+@pytest.fixture
+def home(tmp_path):
+    """Return the environment of an empty cache."""
+    return {"XDG_CACHE_HOME": str(tmp_path / "cache")}

@@ -30,12 +30,6 @@ from cunet.kernels.backends.native import compiler
 pytestmark = [pytest.mark.cpu_only, once]
 
 
-@pytest.fixture
-def home(tmp_path):
-    """Return the environment of an empty cache."""
-    return {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-
-
 def test_without_a_compiler_numpy_runs_silently(tmp_path, home):
     done = run_script(SMALL, {"PATH": str(tmp_path), "CXX": "", **home})
     assert said(done) == NUMPY

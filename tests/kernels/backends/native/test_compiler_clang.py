@@ -14,12 +14,6 @@ from cunet.kernels.backends.native import build, compiler, functions
 pytestmark = [pytest.mark.cpu_only, once]
 
 
-@pytest.fixture
-def home(tmp_path):
-    """Return the environment of an empty cache."""
-    return {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-
-
 both_compilers = pytest.mark.skipif(
     not (shutil.which("g++") and shutil.which("clang++")), reason="g++ and clang++ are not both there"
 )

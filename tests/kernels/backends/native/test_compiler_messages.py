@@ -20,12 +20,6 @@ from cunet.kernels.backends.native import compiler
 pytestmark = [pytest.mark.cpu_only, once]
 
 
-@pytest.fixture
-def home(tmp_path):
-    """Return the environment of an empty cache."""
-    return {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-
-
 def at_terminal(code, env):
     """Return what a program writes to a terminal of 80 columns through stderr."""
     import fcntl
