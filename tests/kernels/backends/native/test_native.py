@@ -8,8 +8,8 @@ from compiled_helpers import close, launcher, ours
 from helpers import run_script
 from native_helpers import needs_compiler, wide_floats
 
-from cunet.kernels import KERNELS, elementwise, reduction
-from cunet.kernels.backends.native import native
+from cunet.kernels import KERNELS, elementwise, primitive, reduction
+from cunet.kernels.backends.native import compiler, native
 from cunet.kernels.backends.numpy import backend as numpy_backend
 
 pytestmark = pytest.mark.cpu_only
@@ -198,3 +198,17 @@ def test_what_numpy_does_compiles_nothing(work, tmp_path):
     )
     assert done.returncode == 0
     assert not list(tmp_path.rglob("*.so"))
+
+
+@pytest.mark.parametrize("lacking", ["nothing", "compiler", "runtime"])
+def test_what_is_attached_runs_where_there_is_a_compiler_that_works(lacking, on, monkeypatch):
+    @primitive
+    def who(x):
+        return "body"
+
+    who.native(lambda x: "attached")
+    monkeypatch.setattr(compiler, "compiler", lambda: None if lacking == "compiler" else "g++")
+    if lacking == "runtime":
+        monkeypatch.setattr(native, "_runtime", None)
+    assert who(np.ones(2, np.float32)) == ("attached" if lacking == "nothing" else "body")
+    assert who(np.ones(2, np.int64)) == "body"  # of float32 and float64 alone
