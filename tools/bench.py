@@ -105,7 +105,7 @@ def measure_startup(opt: argparse.Namespace) -> dict[str, dict[str, Any]]:
         if sizes := startup.installed_bytes(module):
             print(f"(g) {module} …", file=sys.stderr, flush=True)
             found[module] = {
-                "import": startup.import_seconds(module, 1 if opt.tiny else 5),
+                "import": startup.import_seconds(module, 5),
                 "first": worker("first", "mlp", [route], opt),
                 "bytes": sizes,
             }
