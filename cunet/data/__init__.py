@@ -2,6 +2,7 @@
 
 from ..system.public import publish as _publish
 from .digits import Digits as Digits
+from .fold import fold_scaler as fold_scaler
 from .idx import CorruptFile as CorruptFile
 from .idx import read_idx as read_idx
 from .idx import write_idx as write_idx
@@ -11,5 +12,10 @@ from .load import load_images as load_images
 from .loader import Loader as Loader
 from .loader import collate as collate
 from .mnist import MNIST as MNIST
+from .scaling import MinMaxScaler as MinMaxScaler
+from .scaling import StandardScaler as StandardScaler
+from .whitening import CholeskyWhitening as CholeskyWhitening
+from .whitening import PCAWhitening as PCAWhitening
+from .whitening import ZCAWhitening as ZCAWhitening
 
 __all__, __dir__ = _publish(__name__)

@@ -1,0 +1,138 @@
+"""Scalers of each feature by itself: to a range, or to mean 0 and variance 1."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..autograd.tensor import Tensor
+from ..device import Array, array_module
+from .scaler import Scaler, check_shrinkage
+
+
+class MinMaxScaler(Scaler):
+    """Map each feature's range in the training data to [low, high]: ``low + (x - min) / (max - min) * (high - low)``.
+
+    A feature that is constant there is not divided: it becomes ``low + x - min``. Data beyond the range go beyond.
+
+    Args:
+        features, axis: see `Scaler`.
+        feature_range: (low, high).
+
+    Source: scikit-learn's class of that name, whose results these are to 1e-10.
+    """
+
+    minimum: Tensor
+    maximum: Tensor
+    _names = ("minimum", "maximum")
+
+    def __init__(
+        self,
+        features: int | tuple[int, ...] | None = None,
+        *,
+        axis: int | tuple[int, ...] = 0,
+        feature_range: tuple[float, float] = (0.0, 1.0),
+    ) -> None:
+        """Make a scaler that has seen nothing."""
+        super().__init__(features, axis=axis)
+        self.low, self.high = map(float, feature_range)
+        if not self.low < self.high:
+            raise ValueError(f"MinMaxScaler: feature_range must be (low, high) with low < high, got {feature_range}")
+
+    def _see(self, x: Array) -> None:
+        least, most = (f(axis=self.axis, keepdims=True)[0] for f in (x.min, x.max))
+        self._join(math.prod(x.shape[a] for a in self.axis), least, most)
+
+    def _join(self, count: int, *statistics: Array) -> None:
+        least, most = statistics
+        xp = array_module(least)
+        if self.fitted:
+            least, most = xp.minimum(least, self.minimum.data), xp.maximum(most, self.maximum.data)
+        self.minimum.data, self.maximum.data = least, most
+        self.count.data = self.count.data + count
+
+    def _scale(self) -> Array:
+        span = self.maximum.data - self.minimum.data
+        return (self.high - self.low) / array_module(span).where(span > 0, span, self.high - self.low)
+
+    def _apply(self, x: Any) -> Any:
+        return (x - self.minimum.data.astype(x.dtype)) * self._scale().astype(x.dtype) + self.low
+
+    def _invert(self, y: Any) -> Any:
+        return (y - self.low) / self._scale().astype(y.dtype) + self.minimum.data.astype(y.dtype)
+
+    def affine(self) -> tuple[Array, Array]:
+        """Return ``(a, b)``, float64, with ``transform(x) = a * x + b`` for flat samples."""
+        scale = self._scale().reshape(-1)
+        return scale, self.low - scale * self.minimum.data.reshape(-1)
+
+
+class StandardScaler(Scaler):
+    """Give each feature mean 0 and variance 1 over the training data: ``(x - mean) / sqrt(var + eps)``.
+
+    A feature that is constant there becomes 0: it is divided by 1, or ``sqrt(eps)`` if that is not 0.
+
+    Args:
+        features, axis: see `Scaler`.
+        eps: added to the variances.
+        ddof: variances are ``sum((x - mean)**2) / (N - ddof)``.
+
+    Source: batches are joined by Chan, Golub & LeVeque 1979, "Updating formulae and a pairwise algorithm for computing
+    sample variances", equations 2.1.
+    """
+
+    mean: Tensor
+    squares: Tensor
+    _names = ("mean", "squares")
+
+    def __init__(
+        self,
+        features: int | tuple[int, ...] | None = None,
+        *,
+        axis: int | tuple[int, ...] = 0,
+        eps: float = 0.0,
+        ddof: int = 0,
+    ) -> None:
+        """Make a scaler that has seen nothing."""
+        super().__init__(features, axis=axis)
+        self.eps, self.ddof = check_shrinkage("StandardScaler", eps), ddof
+
+    @property
+    def var(self) -> Array:
+        """The variances, float64, without `eps`."""
+        return self.squares.data / max(1, int(self.count.data) - self.ddof)
+
+    def _see(self, x: Array) -> None:
+        # Deviations from a sample, or from the mean so far, are exactly 0 for a constant feature.
+        first = x[tuple(slice(0, 1) if a in self.axis else slice(None) for a in range(x.ndim))][0]
+        guess = self.mean.data if self.fitted else first
+        away = x - guess
+        offset = away.mean(axis=self.axis, keepdims=True)[0]
+        away -= offset
+        squares = (away * away).sum(axis=self.axis, keepdims=True)[0]
+        self._join(math.prod(x.shape[a] for a in self.axis), guess + offset, squares)
+
+    def _join(self, count: int, *statistics: Array) -> None:
+        mean, squares = statistics
+        before = int(self.count.data)
+        if before:
+            away = mean - self.mean.data
+            mean = self.mean.data + away * (count / (before + count))
+            squares = self.squares.data + squares + away * away * (before * count / (before + count))
+        self.mean.data, self.squares.data = mean, squares
+        self.count.data = self.count.data + count
+
+    def _divisor(self) -> Array:
+        spread = array_module(self.var).sqrt(self.var + self.eps)
+        return array_module(spread).where(spread > 0, spread, 1.0)
+
+    def _apply(self, x: Any) -> Any:
+        return (x - self.mean.data.astype(x.dtype)) / self._divisor().astype(x.dtype)
+
+    def _invert(self, y: Any) -> Any:
+        return y * self._divisor().astype(y.dtype) + self.mean.data.astype(y.dtype)
+
+    def affine(self) -> tuple[Array, Array]:
+        """Return ``(a, b)``, float64, with ``transform(x) = a * x + b`` for flat samples."""
+        scale = 1 / self._divisor().reshape(-1)
+        return scale, -scale * self.mean.data.reshape(-1)
