@@ -7,6 +7,7 @@ A module has the rows of one family. A new op adds a row to that of its own; a t
 from __future__ import annotations
 
 from ..row import Row
-from . import elementwise, layers, losses, norms, products, shapes
+from . import elementwise, layers, losses, norms, products, shapes, sorting
 
-ROWS: list[Row] = [row for family in (elementwise, products, shapes, losses, norms, layers) for row in family.ROWS]
+FAMILIES = (elementwise, products, shapes, sorting, losses, norms, layers)
+ROWS: list[Row] = [row for family in FAMILIES for row in family.ROWS]

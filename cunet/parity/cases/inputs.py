@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...autograd.tensor import Tensor, as_array
 from ..row import Inputs, Row, function_of
 
 PLAIN = (33, 70)  # 2310 elements: four tiles of 512 and a part of one
@@ -56,6 +57,25 @@ def moves(name: str, inputs: Inputs, *statics: dict[str, Any], **more: Any) -> l
 def joined(name: str) -> Callable[..., Any]:
     """Call an op that takes a sequence of tensors with these one by one."""
     return lambda *tensors, **static: function_of(name)(tensors, **static)
+
+
+def special(rng: np.random.Generator) -> tuple[Any, ...]:
+    """Draw numbers, infinities and NaN."""
+    return (rng.choice([1.5, -2.0, 0.0, np.inf, -np.inf, np.nan], PLAIN),)
+
+
+def told(names: str, inputs: Inputs, *statics: dict[str, Any]) -> list[Row]:
+    """Rows of functions that answer with arrays of bools or places, or end with one."""
+    return [row for name in names.split() for row in moves(name, inputs, *statics, call=_answers(name))]
+
+
+def _answers(name: str) -> Callable[..., Any]:
+    def call(*tensors: Any, **static: Any) -> Any:
+        found = function_of(name)(*tensors, **static)
+        parts = found if isinstance(found, tuple) else (found,)
+        return tuple(p if isinstance(p, Tensor) else Tensor(as_array(p).astype(np.float32)) for p in parts)
+
+    return call
 
 
 LONG = between(-3, 3, (9, 700))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..row import Row, function_of
-from .inputs import LONG, PLAIN, REDUCTIONS, between, rows
+from .inputs import LONG, PLAIN, REDUCTIONS, between, rows, told
 
 
 def _einsum(*tensors: Any, subscripts: str) -> Any:
@@ -21,7 +23,11 @@ ROWS: list[Row] = [
     *rows("max", between(-3, 3, PLAIN), *REDUCTIONS),
     *rows("min", between(-3, 3, PLAIN), *REDUCTIONS),
     *rows("prod", between(0.7, 1.4, (9, 11)), *REDUCTIONS),
+    *rows("sum", between(-3, 3, PLAIN), {"axis": 0, "dtype": np.float64}),
     *rows("cumsum", between(-3, 3, PLAIN), {"axis": 0}, {"axis": 1}),
+    *rows("cumprod", between(0.7, 1.4, (9, 11)), {"axis": 0}, {}),
+    *rows("trace", between(-3, 3, (6, 7)), {}, {"offset": 2}),
+    *told("all any", lambda rng: (rng.integers(0, 2, PLAIN) * 1.5,), *REDUCTIONS),
     *rows("logsumexp", LONG, *REDUCTIONS),
     *rows("matmul", between(-2, 2, (33, 40), (40, 17))),
     *rows("matmul", between(-2, 2, (3, 9, 20), (20, 7)), label="batched"),
