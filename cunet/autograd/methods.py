@@ -125,21 +125,21 @@ class ArrayMethods(Operators[TensorT]):
         """Return the tensor on `device` ("cpu", "gpu", "auto")."""
         return ops.to_device(self, device=device)
 
-    def sum(self, axis: Axis = None, keepdims: bool = False) -> TensorT:
+    def sum(self, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -> TensorT:
         """See `cunet.sum`."""
-        return ops.sum(self, axis=axis, keepdims=keepdims)
+        return ops.sum(self, axis=axis, keepdims=keepdims, dtype=dtype)
 
-    def mean(self, axis: Axis = None, keepdims: bool = False) -> TensorT:
+    def mean(self, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -> TensorT:
         """See `cunet.mean`."""
-        return ops.mean(self, axis=axis, keepdims=keepdims)
+        return ops.mean(self, axis=axis, keepdims=keepdims, dtype=dtype)
 
-    def var(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> TensorT:
+    def var(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False, dtype: Any = None) -> TensorT:
         """See `cunet.var`."""
-        return ops.var(self, axis=axis, ddof=ddof, keepdims=keepdims)
+        return ops.var(self, axis=axis, ddof=ddof, keepdims=keepdims, dtype=dtype)
 
-    def std(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> TensorT:
+    def std(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False, dtype: Any = None) -> TensorT:
         """See `cunet.std`."""
-        return ops.std(self, axis=axis, ddof=ddof, keepdims=keepdims)
+        return ops.std(self, axis=axis, ddof=ddof, keepdims=keepdims, dtype=dtype)
 
     def max(self, axis: Axis = None, keepdims: bool = False) -> TensorT:
         """See `cunet.max`."""
@@ -149,29 +149,57 @@ class ArrayMethods(Operators[TensorT]):
         """See `cunet.min`."""
         return ops.min(self, axis=axis, keepdims=keepdims)
 
-    def prod(self, axis: Axis = None, keepdims: bool = False) -> TensorT:
+    def prod(self, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -> TensorT:
         """See `cunet.prod`."""
-        return ops.prod(self, axis=axis, keepdims=keepdims)
+        return ops.prod(self, axis=axis, keepdims=keepdims, dtype=dtype)
 
-    def cumsum(self, axis: int | None = None) -> TensorT:
+    def cumsum(self, axis: int | None = None, dtype: Any = None) -> TensorT:
         """See `cunet.cumsum`."""
-        return ops.cumsum(self, axis=axis)
+        return ops.cumsum(self, axis=axis, dtype=dtype)
 
     def logsumexp(self, axis: Axis = None, keepdims: bool = False) -> TensorT:
         """See `cunet.logsumexp`."""
         return ops.logsumexp(self, axis=axis, keepdims=keepdims)
 
-    def argmax(self, axis: int | None = None) -> Any:
-        """Return the index of the largest element along `axis`, as a plain array."""
-        return self._data.argmax(axis=axis)
+    def cumprod(self, axis: int | None = None, dtype: Any = None) -> TensorT:
+        """See `cunet.cumprod`."""
+        return ops.cumprod(self, axis=axis, dtype=dtype)
 
-    def argmin(self, axis: int | None = None) -> Any:
-        """Return the index of the smallest element along `axis`, as a plain array."""
-        return self._data.argmin(axis=axis)
+    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Any:
+        """See `cunet.argmax`."""
+        return ops.argmax(self, axis=axis, keepdims=keepdims)
 
-    def clip(self, low: Any = None, high: Any = None) -> TensorT:
+    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Any:
+        """See `cunet.argmin`."""
+        return ops.argmin(self, axis=axis, keepdims=keepdims)
+
+    def argsort(self, axis: int | None = -1) -> Any:
+        """See `cunet.argsort`."""
+        return ops.argsort(self, axis=axis)
+
+    def all(self, axis: Axis = None, keepdims: bool = False) -> Any:
+        """See `cunet.all`."""
+        return ops.all(self, axis=axis, keepdims=keepdims)
+
+    def any(self, axis: Axis = None, keepdims: bool = False) -> Any:
+        """See `cunet.any`."""
+        return ops.any(self, axis=axis, keepdims=keepdims)
+
+    def clip(self, min: Any = None, max: Any = None) -> TensorT:
         """See `cunet.clip`."""
-        return ops.clip(self, low, high)
+        return ops.clip(self, min, max)
+
+    def round(self, decimals: int = 0) -> TensorT:
+        """See `cunet.round`."""
+        return ops.round(self, decimals=decimals)
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> TensorT:
+        """See `cunet.diagonal`."""
+        return ops.diagonal(self, offset=offset, axis1=axis1, axis2=axis2)
+
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> TensorT:
+        """See `cunet.trace`."""
+        return ops.trace(self, offset=offset, axis1=axis1, axis2=axis2, dtype=dtype)
 
     def reshape(self, *shape: Any) -> TensorT:
         """Return the elements in another shape; one length may be -1."""

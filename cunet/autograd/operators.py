@@ -77,6 +77,30 @@ class Operators(Generic[TensorT]):
         """See `cunet.divide`."""
         return ops.divide(other, self)
 
+    def __floordiv__(self, other: Any) -> TensorT:
+        """See `cunet.floor_divide`."""
+        return ops.floor_divide(self, other)
+
+    def __rfloordiv__(self, other: Any) -> TensorT:
+        """See `cunet.floor_divide`."""
+        return ops.floor_divide(other, self)
+
+    def __mod__(self, other: Any) -> TensorT:
+        """See `cunet.remainder`."""
+        return ops.remainder(self, other)
+
+    def __rmod__(self, other: Any) -> TensorT:
+        """See `cunet.remainder`."""
+        return ops.remainder(other, self)
+
+    def __divmod__(self, other: Any) -> tuple[TensorT, TensorT]:
+        """See `cunet.divmod`."""
+        return ops.divmod(self, other)
+
+    def __rdivmod__(self, other: Any) -> tuple[TensorT, TensorT]:
+        """See `cunet.divmod`."""
+        return ops.divmod(other, self)
+
     def __pow__(self, other: Any) -> TensorT:
         """See `cunet.power`."""
         return ops.power(self, other)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,19 @@ def folded_axes(ndim: int, axis: Any) -> tuple[int, ...]:
     if len(axes) > 1 and len(set(axes)) < len(axes):
         raise ValueError(f"axis: an axis must be named once, got {axis} of {ndim} axes")
     return axes
+
+
+def one_axis(ndim: int, axis: Any) -> int:
+    """Return an axis counted from 0.
+
+    Raises:
+        numpy.exceptions.AxisError: there is no such axis.
+        TypeError: it is no integer.
+    """
+    axis = operator.index(axis)
+    if not -ndim <= axis < ndim:
+        raise np.exceptions.AxisError(axis, ndim)
+    return axis % ndim
 
 
 @functools.lru_cache(4096)

@@ -4,19 +4,41 @@ Operators and methods of Tensor run these, and no others, whatever ops of the sa
 """
 
 from ..autograd.operators import bind
-from . import array, linalg, logsumexp, math, numpy_functions, reduce, selection
+from . import (
+    array,
+    cumulative,
+    linalg,
+    logsumexp,
+    math,
+    numpy_functions,
+    predicates,
+    rearrange,
+    reduce,
+    rounding,
+    selection,
+    sorting,
+)
 
 bind(
     abs=selection.abs,
     add=math.add,
+    all=predicates.all,
+    any=predicates.any,
+    argmax=sorting.argmax,
+    argmin=sorting.argmin,
+    argsort=sorting.argsort,
     array_function=numpy_functions.array_function,
     array_ufunc=numpy_functions.array_ufunc,
     astype=array.astype,
     clip=selection.clip,
     cos=math.cos,
-    cumsum=reduce.cumsum,
+    cumprod=cumulative.cumprod,
+    cumsum=cumulative.cumsum,
+    diagonal=rearrange.diagonal,
     divide=math.divide,
+    divmod=rounding.divmod,
     exp=math.exp,
+    floor_divide=rounding.floor_divide,
     getitem=array.getitem,
     log=math.log,
     logsumexp=logsumexp.logsumexp,
@@ -28,8 +50,10 @@ bind(
     negative=math.negative,
     power=math.power,
     prod=reduce.prod,
+    remainder=rounding.remainder,
     repeat=array.repeat,
     reshape=array.reshape,
+    round=rounding.round,
     sin=math.sin,
     sqrt=math.sqrt,
     square=math.square,
@@ -40,6 +64,7 @@ bind(
     swapaxes=array.swapaxes,
     tanh=math.tanh,
     to_device=array.to_device,
+    trace=rearrange.trace,
     transpose=array.transpose,
     var=reduce.var,
 )

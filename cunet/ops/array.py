@@ -79,7 +79,7 @@ def _getitem(x, *, index: Any) -> Result:
 
     def vjp(gy):
         if _repeats(index):
-            gx = _added(gy, x.shape, index)
+            gx = add_at(gy, x.shape, index)
         else:
             gx = xp.zeros(x.shape, gy.dtype)
             gx[index] = gy
@@ -89,14 +89,14 @@ def _getitem(x, *, index: Any) -> Result:
 
 
 @primitive
-def _added(gy: Array, shape: tuple[int, ...], index: tuple[Any, ...]) -> Array:
+def add_at(gy: Array, shape: tuple[int, ...], index: tuple[Any, ...]) -> Array:
     """Return the sums of the elements of `gy` at the elements that `index` names, in the order in which it does."""
     gx = np.zeros(shape, accumulator(gy.dtype))
     np.add.at(gx, index, gy.astype(gx.dtype, copy=False))
     return gx
 
 
-@_added.cuda
+@add_at.cuda
 def _(gy: Array, shape: tuple[int, ...], index: tuple[Any, ...]) -> Array:
     """Sort first: CuPy's add.at adds by atomics, in another order in each run."""
     xp = array_module(gy)
@@ -265,22 +265,7 @@ def repeat(x, repeats: int | Sequence[int], axis: int | None = None) -> Result:
         source = xp.asarray(np.repeat(np.arange(length), counts))
         full = [x.size] if axis is None else list(x.shape)
         full[0], full[k] = full[k], full[0]
-        gx = _added(gy.swapaxes(0, k), tuple(full), (source,))
+        gx = add_at(gy.swapaxes(0, k), tuple(full), (source,))
         return (gx.swapaxes(0, k).reshape(x.shape),)
 
     return x.repeat(counts, axis=axis), vjp
-
-
-@op(arrays=1)
-def diagonal(x, axis1: int = 0, axis2: int = 1) -> Result:
-    """Return the main diagonal over two axes, placed last."""
-    xp = array_module(x)
-
-    def vjp(gy):
-        gx = xp.zeros_like(x)
-        n = gy.shape[-1]
-        at = xp.arange(n)
-        xp.moveaxis(gx, (axis1, axis2), (-2, -1))[..., at, at] = gy
-        return (gx,)
-
-    return x.diagonal(0, axis1, axis2), vjp

@@ -16,7 +16,6 @@ import numpy as np
 from ..autograd.op import Result, op
 from ..device import Array, array_module, is_array
 from ..kernels import elementwise
-from ..kernels.backends.numpy import special
 from .activation.registry import activation
 from .slopes import for_divisor, over, times
 
@@ -88,6 +87,24 @@ def sqrt(x) -> Result:
     """Return the square root; its gradient at 0 is inf."""
     y = array_module(x).sqrt(x)
     return y, lambda gy: (times(gy, 0.5 / y),)
+
+
+@elementwise("T x", "T y", "y = rsqrt(x)")
+def rsqrt_forward(x):
+    return 1 / np.sqrt(x)
+
+
+# One factor after the other: y * y * y leaves the range where the gradient need not.
+@elementwise("T gy, T y", "T gx", "gx = gy == 0 ? A(0) : gy * (A(-0.5) * y) * y * y")
+def rsqrt_backward(gy, y):
+    return np.where(gy == 0, 0, gy * (-0.5 * y) * y * y)
+
+
+@op
+def rsqrt(x) -> Result:
+    """Return ``1 / sqrt(x)``: inf at 0, where its gradient is -inf."""
+    y = rsqrt_forward(x)
+    return y, lambda gy: (rsqrt_backward(gy, y),)
 
 
 @op
@@ -237,19 +254,3 @@ def arccosh(x) -> Result:
 def arctanh(x) -> Result:
     """Return the inverse hyperbolic tangent."""
     return array_module(x).arctanh(x), lambda gy: (over(gy, (1 - x) * (1 + x)),)
-
-
-@elementwise("T x", "T y", "y = erf(x)")
-def erf_forward(x):
-    return special.erf(x)
-
-
-@elementwise("T gy, T x", "T gx", "gx = gy * A(1.1283791670955126) * exp(-x * x)")
-def erf_backward(gy, x):
-    return gy * (2 / math.sqrt(math.pi) * np.exp(-x * x))
-
-
-@op
-def erf(x) -> Result:
-    """Return the error function ``2 / sqrt(pi) * integral of exp(-t**2) from 0 to x``."""
-    return erf_forward(x), lambda gy: (erf_backward(gy, x),)

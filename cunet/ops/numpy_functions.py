@@ -1,8 +1,8 @@
 """NumPy's functions on Tensors: each runs the op of its name, so that code written for arrays differentiates.
 
 Where there is no such op, or it does not take a keyword, NumPy computes on the arrays of the Tensors and gives an
-array; while a gradient is recorded, which that array would not have, it is refused. What has no gradient to lose
-(comparisons, shapes, indices, rounding) gives an array always.
+array; while a gradient is recorded, which that array would not have, it is refused. What gives no numbers of its own
+(comparisons, shapes, indices) gives an array always.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from ..autograd.tape import is_recording
 from ..autograd.tensor import Tensor
 from ..device import is_array
-from . import array, linalg, math, reduce, selection
+from . import array, cumulative, linalg, math, pairwise, reduce, rounding, selection
 from .numpy_signatures import Unsupported, arrays_of, has_op, run_op
 
 Function = Callable[..., Any]
@@ -28,18 +28,25 @@ UFUNCS: dict[np.ufunc, Function] = {
     np.arcsin: math.arcsin,
     np.arcsinh: math.arcsinh,
     np.arctan: math.arctan,
+    np.arctan2: pairwise.arctan2,
     np.arctanh: math.arctanh,
+    np.ceil: rounding.ceil,
     np.cos: math.cos,
     np.cosh: math.cosh,
     np.divide: math.divide,
+    np.divmod: rounding.divmod,
     np.exp: math.exp,
     np.exp2: math.exp2,
     np.expm1: math.expm1,
     np.fabs: selection.abs,
+    np.floor: rounding.floor,
+    np.floor_divide: rounding.floor_divide,
+    np.hypot: pairwise.hypot,
     np.log: math.log,
     np.log10: math.log10,
     np.log1p: math.log1p,
     np.log2: math.log2,
+    np.logaddexp: pairwise.logaddexp,
     np.matmul: linalg.matmul,
     np.maximum: selection.maximum,
     np.minimum: selection.minimum,
@@ -47,6 +54,9 @@ UFUNCS: dict[np.ufunc, Function] = {
     np.negative: math.negative,
     np.power: math.power,
     np.reciprocal: math.reciprocal,
+    np.remainder: rounding.remainder,
+    np.rint: rounding.round,
+    np.sign: rounding.sign,
     np.sin: math.sin,
     np.sinh: math.sinh,
     np.sqrt: math.sqrt,
@@ -54,26 +64,27 @@ UFUNCS: dict[np.ufunc, Function] = {
     np.subtract: math.subtract,
     np.tan: math.tan,
     np.tanh: math.tanh,
+    np.trunc: rounding.trunc,
 }
 
 #: What a method of a ufunc computes; its axis is the first if none is given.
 METHODS: dict[tuple[np.ufunc, str], Function] = {
     (np.add, "reduce"): reduce.sum,
-    (np.add, "accumulate"): reduce.cumsum,
+    (np.add, "accumulate"): cumulative.cumsum,
+    (np.multiply, "accumulate"): cumulative.cumprod,
     (np.multiply, "reduce"): reduce.prod,
     (np.maximum, "reduce"): reduce.max,
     (np.minimum, "reduce"): reduce.min,
 }
 
-# Their derivative is 0 almost everywhere, or they give no numbers.
 _CONSTANT_UFUNCS = (
-    "ceil equal floor floor_divide greater greater_equal isfinite isinf isnan less less_equal logical_and logical_not "
-    "logical_or logical_xor not_equal rint sign signbit trunc"
+    "equal greater greater_equal isfinite isinf isnan less less_equal logical_and logical_not logical_or logical_xor "
+    "not_equal signbit"
 )
 _CONSTANT_FUNCTIONS = (
-    "all allclose any argmax argmin argpartition argsort argwhere around array2string array_equal array_equiv "
-    "array_repr array_str can_cast count_nonzero empty_like fix flatnonzero iscomplex iscomplexobj isclose isin isreal "
-    "isrealobj may_share_memory min_scalar_type ndim nonzero ones_like result_type round searchsorted shape "
+    "all allclose any argmax argmin argpartition argsort argwhere array2string array_equal array_equiv "
+    "array_repr array_str can_cast count_nonzero empty_like flatnonzero iscomplex iscomplexobj isclose isin isreal "
+    "isrealobj may_share_memory min_scalar_type ndim nonzero ones_like result_type searchsorted shape "
     "shares_memory size zeros_like"
 )
 CONSTANT = {getattr(np, name) for name in f"{_CONSTANT_UFUNCS} {_CONSTANT_FUNCTIONS}".split()}
@@ -83,14 +94,10 @@ INSTEAD = {
     "np.append": "use cunet.concatenate",
     "np.average": "use cunet.mean, or a sum of products",
     "np.copy": "x * 1 is a copy",
-    "np.diff": "use x[1:] - x[:-1]",
     "np.fmax": "use cunet.maximum",
     "np.fmin": "use cunet.minimum",
     "np.linalg.norm": "use cunet.sqrt(cunet.sum(x * x))",
     "np.ptp": "use cunet.max(x) - cunet.min(x)",
-    "np.roll": "use cunet.concatenate([x[-n:], x[:-n]])",
-    "np.sort": "use x[np.argsort(x)]",
-    "np.trace": "use cunet.diagonal(x).sum()",
 }
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..autograd.tensor import Tensor
-from . import array, linalg, products, reduce, selection
+from . import array, cumulative, linalg, products, rearrange, reduce, rounding, selection, sorting
 
 Function = Callable[..., Any]
 
@@ -48,8 +48,6 @@ def run_op(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     signature, known = _signature(function), _signature(own).parameters
     given = signature.bind(*args, **kwargs).arguments
     arrays = [given.pop(key) for key in list(given)[: 2 if "b" in signature.parameters else 1]]
-    if function in _REDUCTIONS and given.get("dtype") is not None:
-        arrays = [array.astype(x, given.pop("dtype")) for x in arrays]
     static = {}
     for key, value in given.items():
         default = signature.parameters[key].default
@@ -107,6 +105,12 @@ def _pad(x: Any, pad_width: Any, mode: Any = "constant", constant_values: Any = 
     return array.pad(x, pad_width, constant_values)
 
 
+def _sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Tensor:
+    """Ignore `kind` and `stable`: the op's sort is stable."""
+    _unsupported(order=order)
+    return sorting.sort(a, axis)
+
+
 def _full_like(a: Any, fill_value: Any, *args: Any, **kwargs: Any) -> Any:
     if isinstance(fill_value, Tensor):
         raise Unsupported("Tensor to fill with; use cunet.broadcast_to")
@@ -117,26 +121,8 @@ def _ravel(a: Any) -> Tensor:
     return array.reshape(a, (-1,))
 
 
-def _moveaxis(a: Tensor, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
-    # The axes of an array whose axis k has length k tell where each went.
-    return array.transpose(a, np.moveaxis(np.empty(tuple(range(a.ndim))), source, destination).shape)
-
-
 def _split(ary: Any, sections: Any, axis: int = 0) -> list[Tensor]:
     return list(array.split(ary, sections, axis))
-
-
-def _vstack(tup: Any) -> Tensor:
-    return array.concatenate([array.reshape(x, (1, -1)) if x.ndim < 2 else x for x in map(_lifted, tup)])
-
-
-def _hstack(tup: Any) -> Tensor:
-    parts = [array.reshape(x, (1,)) if x.ndim < 1 else x for x in map(_lifted, tup)]
-    return array.concatenate(parts, axis=0 if parts[0].ndim == 1 else 1)
-
-
-def _lifted(x: Any) -> Tensor:
-    return x if isinstance(x, Tensor) else Tensor(x)
 
 
 #: Functions whose arguments need arranging, called as NumPy's.
@@ -148,43 +134,53 @@ WRITTEN: dict[Function, Function] = {
     np.full_like: _full_like,
     np.inner: products.inner,
     np.pad: _pad,
+    np.sort: _sort,
     np.where: _where,
 }
 
-#: Functions that compute in the dtype they are given.
-_REDUCTIONS: dict[Function, Function] = {
+#: Functions that are the op of that name, but for keywords.
+TRANSLATED: dict[Function, Function] = {
     np.amax: reduce.max,
     np.amin: reduce.min,
-    np.cumsum: reduce.cumsum,
+    np.around: rounding.round,
+    np.broadcast_to: array.broadcast_to,
+    np.cumprod: cumulative.cumprod,
+    np.cumsum: cumulative.cumsum,
+    np.diag: rearrange.diag,
+    np.diagonal: rearrange.diagonal,
+    np.diff: rearrange.diff,
+    np.expand_dims: array.expand_dims,
+    np.fix: rounding.trunc,
+    np.flip: array.flip,
+    np.hstack: rearrange.hstack,
     np.max: reduce.max,
     np.mean: reduce.mean,
+    np.median: sorting.median,
     np.min: reduce.min,
-    np.prod: reduce.prod,
-    np.std: reduce.std,
-    np.sum: reduce.sum,
-    np.var: reduce.var,
-}
-
-#: Functions that are the op of that name, but for keywords.
-TRANSLATED: dict[Function, Function] = _REDUCTIONS | {
-    np.broadcast_to: array.broadcast_to,
-    np.diagonal: array.diagonal,
-    np.expand_dims: array.expand_dims,
-    np.flip: array.flip,
-    np.hstack: _hstack,
-    np.moveaxis: _moveaxis,
+    np.moveaxis: rearrange.moveaxis,
+    np.nan_to_num: selection.nan_to_num,
     np.outer: products.outer,
+    np.prod: reduce.prod,
     np.ravel: _ravel,
     np.repeat: array.repeat,
     np.reshape: array.reshape,
+    np.roll: rearrange.roll,
+    np.round: rounding.round,
     np.split: _split,
     np.squeeze: array.squeeze,
     np.stack: array.stack,
+    np.std: reduce.std,
+    np.sum: reduce.sum,
     np.swapaxes: array.swapaxes,
+    np.take_along_axis: sorting.take_along_axis,
     np.tensordot: products.tensordot,
     np.tile: array.tile,
+    np.trace: rearrange.trace,
     np.transpose: array.transpose,
-    np.vstack: _vstack,
+    np.tril: rearrange.tril,
+    np.triu: rearrange.triu,
+    np.var: reduce.var,
+    np.vstack: rearrange.vstack,
 }
 if hasattr(np, "astype"):  # from NumPy 2.1 on
     TRANSLATED[np.astype] = array.astype

@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ..autograd.tensor import Tensor, as_array
+from ..autograd.tensor import Tensor
 from .array import reshape, transpose
 from .linalg import matmul
 from .math import multiply
+from .operands import lifted
 
 Axes = int | tuple[int | Sequence[int], int | Sequence[int]]
 
@@ -20,7 +21,7 @@ def dot(x: Any, y: Any) -> Tensor:
     For matrices this is ``x @ y``; a number multiplies. With more axes, all those that are left of `x` come before
     those of `y`, as in `numpy.dot`; `matmul` broadcasts them instead.
     """
-    x, y = _lifted(x), _lifted(y)
+    x, y = lifted(x), lifted(y)
     if not x.ndim or not y.ndim:
         return multiply(x, y)
     if x.ndim <= 2 and y.ndim <= 2:
@@ -30,7 +31,7 @@ def dot(x: Any, y: Any) -> Tensor:
 
 def inner(x: Any, y: Any) -> Tensor:
     """Return the sum over the last axis of both; a number multiplies."""
-    x, y = _lifted(x), _lifted(y)
+    x, y = lifted(x), lifted(y)
     return _contracted("inner", x, y, (-1,), (-1,)) if x.ndim and y.ndim else multiply(x, y)
 
 
@@ -49,15 +50,11 @@ def tensordot(x: Any, y: Any, axes: Axes = 2) -> Tensor:
     Raises:
         ValueError: the axes do not exist, or differ in number or in length.
     """
-    x, y = _lifted(x), _lifted(y)
+    x, y = lifted(x), lifted(y)
     if isinstance(axes, int):
         return _contracted("tensordot", x, y, range(-axes, 0), range(axes))
     of_x, of_y = ((a,) if isinstance(a, int) else tuple(a) for a in axes)
     return _contracted("tensordot", x, y, of_x, of_y)
-
-
-def _lifted(x: Any) -> Tensor:
-    return x if isinstance(x, Tensor) else Tensor(as_array(x))
 
 
 def _contracted(who: str, x: Tensor, y: Tensor, of_x: Sequence[int], of_y: Sequence[int]) -> Tensor:

@@ -1,9 +1,12 @@
-"""Reductions over axes: sum, mean, variance, extremes, product, cumulative sum.
+"""Reductions over axes: sum, mean, variance, extremes, product.
 
-`axis` is an int, a tuple of ints or None for all; half types are accumulated in float32.
+`axis` is an int, a tuple of ints or None for all; half types are accumulated in float32. With `dtype` elements are
+converted to it before anything is computed.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +15,8 @@ from ..autograd.op import Result, op
 from ..device import Array, accumulator, array_module, is_floating
 from ..kernels.axes import folded_axes, reduced_shape
 from ..kernels.sum_to import sum_over
+from .cumulative import products_before
+from .operands import converted
 
 
 def _expand(a: Array, shape: tuple[int, ...], axis: Axis) -> Array:
@@ -52,17 +57,17 @@ def _count(shape: tuple[int, ...], axis: Axis) -> int:
 
 
 @op(arrays=1)
-def sum(x, axis: Axis = None, keepdims: bool = False) -> Result:
+def sum(x, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -> Result:
     """Return the sum over `axis`."""
-    xp = array_module(x)
+    xp, x = array_module(x), converted(x, dtype)
     y = _narrow(_total(x, axis, keepdims), x.dtype)
     return y, lambda gy: (xp.broadcast_to(_expand(gy, x.shape, axis), x.shape),)
 
 
 @op(arrays=1)
-def mean(x, axis: Axis = None, keepdims: bool = False) -> Result:
+def mean(x, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -> Result:
     """Return the mean over `axis`."""
-    xp = array_module(x)
+    xp, x = array_module(x), converted(x, dtype)
     y = _narrow(_mean(x, axis, keepdims), x.dtype)
 
     def vjp(gy):
@@ -87,20 +92,21 @@ def _variance(x: Array, axis: Axis, ddof: int, keepdims: bool, name: str) -> tup
 
 
 @op(arrays=1)
-def var(x, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Result:
+def var(x, axis: Axis = None, ddof: int = 0, keepdims: bool = False, dtype: Any = None) -> Result:
     """Return the variance over `axis`: ``sum((x - mean)**2) / (count - ddof)``, by two passes."""
+    x = converted(x, dtype)
     v, d, n = _variance(x, axis, ddof, keepdims, "var")
     return _narrow(v, x.dtype), lambda gy: (_expand(gy, x.shape, axis) * (d * (2 / n)),)
 
 
 @op(arrays=1)
-def std(x, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Result:
+def std(x, axis: Axis = None, ddof: int = 0, keepdims: bool = False, dtype: Any = None) -> Result:
     """Return the standard deviation over `axis`; of equal values its gradient is taken as 0.
 
     The value is NumPy's, 0 or inf where squares of the deviations leave the range of the dtype; the gradient is right
     there too.
     """
-    xp = array_module(x)
+    xp, x = array_module(x), converted(x, dtype)
     v, d, n = _variance(x, axis, ddof, keepdims, "std")
 
     def vjp(gy):
@@ -135,34 +141,18 @@ def min(x, axis: Axis = None, keepdims: bool = False) -> Result:
 
 
 def _others(rows: Array) -> Array:
-    """Return for each element of a row the product of all others, without a division and without leaving the range.
-
-    Products of those before and of those after it, each as fraction and power of 2, grow by doubling their reach.
-    """
-    xp, length = array_module(rows), rows.shape[-1]
-    fraction, power = xp.frexp(rows)
-
-    def before(f: Array, p: Array) -> tuple[Array, Array]:
-        f = xp.concatenate([xp.ones_like(f[..., :1]), f[..., :-1]], axis=-1)
-        p = xp.concatenate([xp.zeros_like(p[..., :1]), p[..., :-1]], axis=-1)
-        reach = 1
-        while reach < length:
-            new, more = xp.frexp(f[..., reach:] * f[..., :-reach])
-            f = xp.concatenate([f[..., :reach], new], axis=-1)
-            p = xp.concatenate([p[..., :reach], p[..., reach:] + p[..., :-reach] + more], axis=-1)
-            reach *= 2
-        return f, p
-
-    (f, p), (g, q) = before(fraction, power), before(fraction[..., ::-1], power[..., ::-1])
-    return xp.ldexp(f * g[..., ::-1], p + q[..., ::-1])
+    """Return for each element of a row the product of all others, without a division and without leaving the range."""
+    (f, p), (g, q) = products_before(rows), products_before(rows[..., ::-1])
+    return array_module(rows).ldexp(f * g[..., ::-1], p + q[..., ::-1])
 
 
 @op(arrays=1)
-def prod(x, axis: Axis = None, keepdims: bool = False) -> Result:
+def prod(x, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -> Result:
     """Return the product over `axis`.
 
     The gradient is right with any number of zeros, and where a part of the product leaves the range of the dtype.
     """
+    x = converted(x, dtype)
     wide = x.astype(accumulator(x.dtype), copy=False)
 
     def vjp(gy):
@@ -177,16 +167,3 @@ def prod(x, axis: Axis = None, keepdims: bool = False) -> Result:
         return (_expand(gy, x.shape, axis) * others.transpose(back),)
 
     return _narrow(wide.prod(axis=axis, keepdims=keepdims), x.dtype), vjp
-
-
-@op(arrays=1)
-def cumsum(x, axis: int | None = None) -> Result:
-    """Return the running sum along `axis` (None: over the flattened tensor)."""
-    xp = array_module(x)
-
-    def vjp(gy):
-        k = 0 if axis is None else axis
-        running = xp.cumsum(xp.flip(gy, k), axis=k, dtype=accumulator(gy.dtype))
-        return (xp.flip(running, k).reshape(x.shape),)
-
-    return _narrow(x.cumsum(axis=axis, dtype=_wide(x.dtype)), x.dtype), vjp

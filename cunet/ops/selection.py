@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..autograd.op import Result, op
 from ..autograd.tape import is_recording
 from ..autograd.tensor import Tensor, as_array
 from ..device import Array, array_module, is_array, is_floating
+from ..kernels import elementwise
 
 
 @op
@@ -58,28 +61,28 @@ def _beside(number: Any, a: Any) -> Any:
 
 
 @op
-def _clip(x, *, low, high) -> Result:
-    if low is None and high is None:
+def _clip(x, *, min, max) -> Result:
+    if min is None and max is None:
         return x, lambda gy: (gy,)
     xp = array_module(x)
 
     def vjp(gy):
-        inside = True if low is None else x >= low
-        inside = inside if high is None else (x <= high) & inside
+        inside = True if min is None else x >= min
+        inside = inside if max is None else (x <= max) & inside
         return (xp.where(inside, gy, 0),)
 
-    return x.clip(low, high), vjp
+    return x.clip(min, max), vjp
 
 
-def clip(x: Any, low: Any = None, high: Any = None) -> Tensor:
-    """Limit values to [low, high]; the gradient is 1 on the closed interval and 0 outside.
+def clip(x: Any, min: Any = None, max: Any = None) -> Tensor:
+    """Limit values to [min, max]; the gradient is 1 on the closed interval and 0 outside.
 
     Args:
         x: floating tensor or array of any shape.
-        low, high: numbers, or arrays that broadcast to the shape of `x`, or None for no limit. They get no
+        min, max: numbers, or arrays that broadcast to the shape of `x`, or None for no limit. They get no
             gradient; use `maximum` and `minimum` for limits that are learned.
     """
-    return _clip(x, low=_limit(low), high=_limit(high))
+    return _clip(x, min=_limit(min), max=_limit(max))
 
 
 def _limit(limit: Any) -> Any:
@@ -90,3 +93,25 @@ def _limit(limit: Any) -> Any:
             )
         return limit.data
     return limit
+
+
+@elementwise("T x, A nan, A posinf, A neginf", "T y", "y = isnan(x) ? nan : isinf(x) ? (x > 0 ? posinf : neginf) : x")
+def nan_to_num_forward(x, nan, posinf, neginf):
+    return np.where(np.isnan(x), nan, np.where(x == np.inf, posinf, np.where(x == -np.inf, neginf, x)))
+
+
+@op(arrays=1)
+def nan_to_num(x, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Result:
+    """Replace NaN by `nan` and infinities by `posinf` and `neginf`; the gradient is 0 where something was replaced.
+
+    Args:
+        x: any shape; integers are returned as they are.
+        nan: number in place of NaN.
+        posinf, neginf: numbers in place of infinities; None: the largest and the smallest finite number of the dtype.
+    """
+    if not is_floating(x.dtype):
+        return x, lambda gy: (None,)
+    xp = array_module(x)
+    largest = 3.3895313892515355e38 if x.dtype.name == "bfloat16" else float(np.finfo(x.dtype).max)
+    y = nan_to_num_forward(x, nan, largest if posinf is None else posinf, -largest if neginf is None else neginf)
+    return y, lambda gy: (xp.where(xp.isfinite(x), gy, 0),)

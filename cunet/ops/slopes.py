@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..device import Array, array_module, is_array
+from ..device import Array
 from ..kernels import elementwise
+from .operands import beside
 
 
 @elementwise("T gy, T slope", "T gx", "gx = gy == 0 ? A(0) : gy * slope")
@@ -31,20 +32,14 @@ def divisor_backward(gy, z, y):
 
 def times(gy: Array, slope: Any) -> Array:
     """Return ``gy * slope``, 0 where gy is."""
-    return times_slope(gy, _beside(gy, slope))
+    return times_slope(gy, beside(gy, slope))
 
 
 def over(gy: Array, divisor: Any) -> Array:
     """Return ``gy / divisor``, 0 where gy is."""
-    return over_divisor(gy, _beside(gy, divisor))
+    return over_divisor(gy, beside(gy, divisor))
 
 
 def for_divisor(gy: Array, z: Any, y: Any) -> Array:
     """Return the gradient of y in ``z = x / y``, 0 where gy is."""
-    return divisor_backward(gy, _beside(gy, z), _beside(gy, y))
-
-
-def _beside(gy: Array, a: Any) -> Array:
-    """Return an array of the dtype of `gy`; NumPy makes numbers of arrays of no axis."""
-    a = a if is_array(a) else array_module(gy).asarray(a)
-    return a if a.dtype == gy.dtype else a.astype(gy.dtype)
+    return divisor_backward(gy, beside(gy, z), beside(gy, y))

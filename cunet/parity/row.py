@@ -57,7 +57,8 @@ NO_OPS = {"to_device", "sinusoidal_positions"}
 def library_ops() -> dict[str, Callable[..., Any]]:
     """Return every op that a module of `cunet.ops` defines, by the name it has there."""
     modules = [importlib.import_module(m.name) for m in pkgutil.walk_packages(ops.__path__, f"{ops.__name__}.")]
-    return {n: f for m in modules for n, f in vars(m).items() if is_op(f) and origin(f) == m.__name__}
+    own = [f for m in modules for f in vars(m).values() if is_op(f) and origin(f) == m.__name__]
+    return {f.__name__: f for f in own}
 
 
 def public_ops() -> list[str]:

@@ -16,6 +16,19 @@ def everything(x):
     results = [x + x, x - 1, 3 * x, 1 / x, x**2, 2**x, y @ y, -x, abs(x), y.T, y[0], y[:, 1]]
     results += [x.exp(), x.log(), x.sqrt(), x.tanh(), x.abs(), x.sin(), x.cos(), x.square(), x.cumsum(), y.flatten()]
     results += [getattr(x, name)() for name in ("sum", "mean", "var", "std", "max", "min", "prod", "logsumexp")]
+    results += [
+        x % 2,
+        x // 2,
+        2 % x,
+        2 // x,
+        *divmod(x, 2),
+        *divmod(2, x),
+        x.round(1),
+        x.cumprod(),
+        y.diagonal(),
+        y.trace(),
+    ]
+    results += [x.argmax(), x.argmin(), x.argsort(), x.all(), x.any()]
     results += [x.clip(1, 2), x.repeat(2), y.swapaxes(0, 1), y.transpose(1, 0), x.squeeze(), x.astype(np.float64)]
     return [*results, x.to(x.device)]
 

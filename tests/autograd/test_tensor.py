@@ -194,9 +194,9 @@ def test_results_of_recorded_ops_are_not_copied_with_their_graph(x):
     np.testing.assert_array_equal(host(copy.deepcopy(y.detach())), host(y))
 
 
-def test_methods_are_the_functions_of_that_name(x):
-    a = host(x).astype(np.float64)
-    for name, args, kwargs, expected in [
+def calls(a):
+    """Return methods, their arguments and what they give for an array."""
+    return [
         ("sum", (0,), {}, a.sum(0)),
         ("mean", (), {"axis": 1, "keepdims": True}, a.mean(1, keepdims=True)),
         ("var", (), {"ddof": 1}, a.var(ddof=1)),
@@ -206,7 +206,13 @@ def test_methods_are_the_functions_of_that_name(x):
         ("prod", (), {}, a.prod()),
         ("cumsum", (1,), {}, a.cumsum(1)),
         ("logsumexp", (), {"axis": 1, "keepdims": True}, np.log(np.exp(a).sum(1, keepdims=True))),
+        ("cumprod", (), {"axis": 0}, a.cumprod(0)),
         ("clip", (0, 3), {}, a.clip(0, 3)),
+        ("clip", (), {"min": 0}, a.clip(0)),
+        ("clip", (), {"max": 2}, a.clip(max=2)),
+        ("round", (1,), {}, a.round(1)),
+        ("diagonal", (1,), {}, a.diagonal(1)),
+        ("trace", (), {"offset": -1}, a.trace(-1)),
         ("reshape", (4,), {}, a.reshape(4)),
         ("reshape", ((1, -1),), {}, a.reshape(1, -1)),
         ("reshape", (1, 4), {}, a.reshape(1, 4)),
@@ -224,7 +230,12 @@ def test_methods_are_the_functions_of_that_name(x):
         ("cos", (), {}, np.cos(a)),
         ("square", (), {}, a * a),
         ("astype", (np.float64,), {}, a),
-    ]:
+    ]
+
+
+def test_methods_are_the_functions_of_that_name(x):
+    a = host(x).astype(np.float64)
+    for name, args, kwargs, expected in calls(a):
         y = getattr(x, name)(*args, **kwargs)
         assert y.requires_grad, name
         np.testing.assert_allclose(host(y), expected, rtol=1e-6, err_msg=name)

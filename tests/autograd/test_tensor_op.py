@@ -50,7 +50,7 @@ def test_an_op_takes_arrays_by_name_and_static_arguments_by_position(leaf):
     with pytest.raises(TypeError, match=r"sum\(\) got multiple values for argument 'axis'"):
         cunet.sum(x, 0, axis=1)
     with pytest.raises(TypeError, match=r"sum\(\) takes"):
-        cunet.sum(x, 0, True, 5)
+        cunet.sum(x, 0, True, None, 5)
 
 
 @pytest.mark.parametrize(

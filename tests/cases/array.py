@@ -207,11 +207,4 @@ CASES = [
         reference=lambda x, repeats, axis: build((2, 3), lambda i, j: x[i, (0, 0, 2)[j]]),
         inputs=one(2, 3),
     ),
-    Case(cunet.diagonal, {}, reference=lambda x: build((2,), lambda i: x[i, i]), inputs=one(2, 3)),
-    Case(
-        cunet.diagonal,
-        {"axis1": -1, "axis2": 0},
-        reference=lambda x, axis1, axis2: build((2, 3), lambda j, i: x[i, j, i]),
-        inputs=one(3, 2, 4),
-    ),
 ]

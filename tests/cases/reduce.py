@@ -1,7 +1,8 @@
-"""Rows of `cunet.ops.reduce`. The oracles fold Python floats one list at a time, with exact sums."""
+"""Rows of `cunet.ops.reduce` and `.cumulative`. The oracles fold Python floats one list at a time, with exact sums."""
 
 import itertools
 import math
+import operator
 import statistics
 
 import numpy as np
@@ -33,13 +34,18 @@ def logsumexp(values):
     return math.log(math.fsum(math.exp(v) for v in values))
 
 
-def running_sums(x, axis=None):
-    if axis is None:
-        return np.array(list(itertools.accumulate(x.ravel().tolist())))
-    moved = np.moveaxis(np.empty(x.shape), axis, -1)
-    for index in np.ndindex(*moved.shape[:-1]):
-        moved[index] = list(itertools.accumulate(np.moveaxis(x, axis, -1)[index].tolist()))
-    return np.moveaxis(moved, -1, axis)
+def running(join):
+    """Make an array oracle of what joins two numbers."""
+
+    def reference(x, axis=None):
+        if axis is None:
+            return np.array(list(itertools.accumulate(x.ravel().tolist(), join)))
+        moved = np.moveaxis(np.empty(x.shape), axis, -1)
+        for index in np.ndindex(*moved.shape[:-1]):
+            moved[index] = list(itertools.accumulate(np.moveaxis(x, axis, -1)[index].tolist(), join))
+        return np.moveaxis(moved, -1, axis)
+
+    return reference
 
 
 def cube(rng):
@@ -96,5 +102,10 @@ CASES = [
     *rows(cunet.prod, math.prod, ulp=16, grad_ulp=32),  # up to 24 factors: one rounding each
     Case(cunet.prod, {"axis": 1}, reference=fold(math.prod), inputs=with_zeros, label="zeros"),
     *rows(cunet.logsumexp, logsumexp),
-    *[Case(cunet.cumsum, {"axis": a}, reference=running_sums, inputs=cube, ulp=16) for a in (None, 0, -1)],
+    *[Case(cunet.cumsum, {"axis": a}, reference=running(operator.add), inputs=cube, ulp=16) for a in (None, 0, -1)],
+    *[
+        Case(cunet.cumprod, {"axis": a}, reference=running(operator.mul), inputs=cube, ulp=16, grad_ulp=32)
+        for a in (None, 0, -1)
+    ],
+    Case(cunet.cumprod, {"axis": 1}, reference=running(operator.mul), inputs=with_zeros, label="zeros"),
 ]

@@ -16,98 +16,10 @@ from cunet.testing import gradcheck
 
 B = np.array([[0.5, 2.0], [1.5, 0.25], [3.0, 1.0]])
 
-#: name, expression of an array (3, 2) of positive numbers and of NumPy with B on the same device
-SAME = {
-    "absolute": lambda x, b: np.absolute(-x),
-    "add": lambda x, b: np.add(x, b),
-    "add of an array": lambda x, b: np.add(b, x),
-    "add.accumulate": lambda x, b: np.add.accumulate(x, axis=1),
-    "add.reduce": lambda x, b: np.add.reduce(x),
-    "add.reduce over all": lambda x, b: np.add.reduce(x, axis=None),
-    "add.reduce kept": lambda x, b: np.add.reduce(x, axis=1, keepdims=True),
-    "add.reduce by position": lambda x, b: np.add.reduce(x, 1),
-    "add everywhere": lambda x, b: np.add(x, b, where=True),
-    "astype": lambda x, b: np.astype(x, np.float64) * 2 if hasattr(np, "astype") else x * 2,
-    "amax": lambda x, b: np.amax(x, 0),
-    "arcsinh": lambda x, b: np.arcsinh(x),
-    "broadcast_to": lambda x, b: np.broadcast_to(x, (2, 3, 2)),
-    "clip": lambda x, b: np.clip(x, 0.7, 1.2),
-    "clip by name": lambda x, b: np.clip(x, a_min=0.7, a_max=None),
-    "clip by new name": lambda x, b: np.clip(x, min=0.7),
-    "concatenate": lambda x, b: np.concatenate([x, b, x], axis=1),
-    "concatenate flat": lambda x, b: np.concatenate((b, x), axis=None),
-    "cos": lambda x, b: np.cos(x),
-    "cumsum": lambda x, b: np.cumsum(x, axis=0),
-    "cumsum flat": lambda x, b: np.cumsum(x),
-    "diagonal": lambda x, b: np.diagonal(x),
-    "divide": lambda x, b: np.divide(b, x),
-    "dot": lambda x, b: np.dot(x, b.T),
-    "einsum": lambda x, b: np.einsum("ij,kj->ik", x, b, optimize=True),
-    "exp": lambda x, b: np.exp(x),
-    "expand_dims": lambda x, b: np.expand_dims(x, 1),
-    "expm1": lambda x, b: np.expm1(x),
-    "flip": lambda x, b: np.flip(x, 0),
-    "hstack": lambda x, b: np.hstack([x, b]),
-    "hstack of rows": lambda x, b: np.hstack((x[0], b[1])),
-    "inner": lambda x, b: np.inner(x, b),
-    "log": lambda x, b: np.log(x),
-    "log1p": lambda x, b: np.log1p(x),
-    "matmul": lambda x, b: np.matmul(x, b.T),
-    "matmul of an array": lambda x, b: b.T @ x,
-    "max": lambda x, b: np.max(x, axis=1, keepdims=True),
-    "maximum": lambda x, b: np.maximum(x, b),
-    "maximum.reduce": lambda x, b: np.maximum.reduce(x, axis=1),
-    "mean": lambda x, b: np.mean(x, 1),
-    "min": lambda x, b: np.min(x),
-    "minimum": lambda x, b: np.minimum(x, 1.0),
-    "moveaxis": lambda x, b: np.moveaxis(x.reshape(1, 3, 2), 0, -1),
-    "moveaxis of two": lambda x, b: np.moveaxis(x.reshape(3, 1, 2), (2, 0), (0, 1)),
-    "multiply": lambda x, b: np.multiply(x, b),
-    "multiply.reduce": lambda x, b: np.multiply.reduce(x, axis=0),
-    "negative": lambda x, b: np.negative(x),
-    "outer": lambda x, b: np.outer(x, b),
-    "pad": lambda x, b: np.pad(x, ((1, 0), (0, 2)), constant_values=3),
-    "power": lambda x, b: np.power(x, b),
-    "prod": lambda x, b: np.prod(x, axis=(0, 1)),
-    "ravel": lambda x, b: np.ravel(x),
-    "repeat": lambda x, b: np.repeat(x, 2, axis=1),
-    "reshape": lambda x, b: np.reshape(x, (2, 3)),
-    "split": lambda x, b: np.split(x, [1], axis=0)[1],
-    "sqrt": lambda x, b: np.sqrt(x),
-    "square": lambda x, b: np.square(x),
-    "squeeze": lambda x, b: np.squeeze(x[:1], axis=0),
-    "stack": lambda x, b: np.stack([x, b], axis=-1),
-    "std": lambda x, b: np.std(x, axis=0, ddof=1),
-    "subtract": lambda x, b: np.subtract(b, x),
-    "sum": lambda x, b: np.sum(x, axis=-1),
-    "sum of all": lambda x, b: np.sum(x),
-    "swapaxes": lambda x, b: np.swapaxes(x, 0, 1),
-    "tanh": lambda x, b: np.tanh(x),
-    "tensordot": lambda x, b: np.tensordot(x, b, axes=([0], [0])),
-    "tile": lambda x, b: np.tile(x, (2, 1)),
-    "transpose": lambda x, b: np.transpose(x, (1, 0)),
-    "var": lambda x, b: np.var(x, axis=1, keepdims=True),
-    "vstack": lambda x, b: np.vstack([x, b]),
-    "vstack of rows": lambda x, b: np.vstack([x[0], b[1]]),
-    "where": lambda x, b: np.where(b > 1, x, b),
-    "array += through out of place": lambda x, b: b + x - b * x / (b**x),
-}
-
 
 @pytest.fixture
 def a(rng):
     return rng.uniform(0.5, 1.5, (3, 2))
-
-
-@pytest.mark.parametrize("name", SAME)
-def test_a_function_of_numpy_runs_the_op(name, a, dev):
-    f, b = SAME[name], dev(B)
-    x = Tensor(dev(a), requires_grad=True)
-    y = f(x, b)
-    assert isinstance(y, Tensor) and y.requires_grad
-    np.testing.assert_allclose(host(y), f(a, B), rtol=1e-12)
-    gradcheck(lambda t: f(t, b), dev(a))
-    assert isinstance(f(x.detach(), b), Tensor)  # whether recorded or not
 
 
 def test_numpy_code_differentiates_as_it_stands(a, dev):
@@ -120,36 +32,14 @@ def test_numpy_code_differentiates_as_it_stands(a, dev):
     assert gradient.shape == a.shape
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.float32])
-def test_dtype_is_honoured(dtype, a, dev):
-    x = Tensor(dev(a), requires_grad=True)
-    for f in (
-        lambda x: np.add(x, 1, dtype=dtype),
-        lambda x: np.exp(x, dtype=dtype),
-        lambda x: np.sum(x, axis=0, dtype=dtype),
-        lambda x: np.mean(x, dtype=dtype),
-        lambda x: np.cumsum(x, dtype=dtype),
-        lambda x: np.add.reduce(x, dtype=dtype),
-        lambda x: np.concatenate([x, x], dtype=dtype),
-    ):
-        y = f(x)
-        assert y.dtype == dtype and y.requires_grad
-        np.testing.assert_allclose(host(y).astype(float), f(a).astype(float), rtol=3e-3)
-
-
 @pytest.mark.parametrize(
     ("call", "words"),
     [
         (lambda x: np.linalg.norm(x), r"np\.linalg\.norm would lose .*: use cunet\.sqrt"),
-        (lambda x: np.roll(x, 1), r"np\.roll would lose .*: use cunet\.concatenate"),
-        (lambda x: np.diff(x), r"np\.diff would lose .*x\[1:\] - x\[:-1\]"),
-        (lambda x: np.sort(x), r"np\.sort would lose"),
         (lambda x: np.interp(x[0], [0, 1], [0, 1]), r"np\.interp would lose .*cunet has no op of that name"),
         (lambda x: np.interp([0.5], [0, 1], x[0]), r"np\.interp would lose"),
         (lambda x: np.pad(x, 1, mode="edge"), r"np\.pad would lose .*takes no mode='edge'"),
         (lambda x: np.fmax(x, 1), r"np\.fmax would lose .*cunet\.maximum"),
-        (lambda x: np.hypot(x, 1.0), r"np\.hypot would lose"),
-        (lambda x: np.remainder(x, 2.0), r"np\.remainder would lose"),
         (lambda x: np.multiply.outer(x, x), r"np\.multiply\.outer would lose"),
         (lambda x: np.add.at(x, [0], 1), r"np\.add\.at would lose"),
         (lambda x: np.sum(x, initial=1.0), r"np\.sum would lose .*takes no initial="),
@@ -162,13 +52,13 @@ def test_dtype_is_honoured(dtype, a, dev):
         (lambda x: np.dot(x, x.T, out=np.empty((3, 3))), r"takes no out="),
         (lambda x: np.einsum(x, [0, 1]), r"takes no subscripts in lists"),
         (lambda x: np.einsum("ij->j", x, out=np.empty(2)), r"takes no out="),
-        (lambda x: np.diagonal(x, 1), r"takes no offset="),
         (lambda x: np.clip(x, 0, 1, out=np.empty((3, 2))), r"takes no out="),
         (lambda x: np.full_like(x, x[0, 0]), r"np\.full_like would lose .*broadcast_to"),
         (lambda x: np.copyto(np.empty((3, 2)), x), r"np\.copyto would lose"),
+        (lambda x: np.fmod(x, 2.0), r"np\.fmod would lose"),
+        (lambda x: np.median(x, overwrite_input=True), r"np\.median would lose .*takes no overwrite_input="),
         (lambda x: np.fft.fft(x), r"np\.fft\.fft would lose"),
         (lambda x: np.linalg.solve(x[:2], x[1:]), r"np\.linalg\.solve would lose"),
-        (lambda x: np.median(x), r"np\.median would lose"),
     ],
 )
 @pytest.mark.cpu_only
@@ -187,8 +77,9 @@ def test_what_would_lose_a_gradient_is_refused_and_named(call, words, a):
 
 def test_every_op_that_numpy_has_too_is_run_by_its_function():
     shared = [name for name in public_ops() if name in cunet.__all__ and hasattr(np, name)]
-    missing = [name for name in shared if getattr(np, name) not in UFUNCS and not has_op(getattr(np, name))]
-    assert len(shared) > 60 and not missing, f"no line in cunet/ops/numpy_functions.py for {missing}"
+    own = {getattr(np, name): name for name in shared}
+    missing = [name for f, name in own.items() if f not in UFUNCS and f not in CONSTANT and not has_op(f)]
+    assert len(shared) > 90 and not missing, f"no line in cunet/ops/numpy_functions.py for {missing}"
 
 
 def test_every_hint_names_a_function_of_numpy():
@@ -198,7 +89,7 @@ def test_every_hint_names_a_function_of_numpy():
 
 #: Those that need a second argument.
 TWO = {
-    *(np.equal, np.greater, np.greater_equal, np.less, np.less_equal, np.not_equal, np.floor_divide, np.logical_and),
+    *(np.equal, np.greater, np.greater_equal, np.less, np.less_equal, np.not_equal, np.logical_and),
     *(np.logical_or, np.logical_xor, np.allclose, np.array_equal, np.array_equiv, np.isclose, np.isin),
     *(np.may_share_memory, np.shares_memory, np.result_type, np.argpartition, np.searchsorted),
 }

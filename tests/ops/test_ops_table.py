@@ -75,7 +75,9 @@ def test_no_two_rows_have_the_same_name():
 
 
 @pytest.mark.cpu_only
-@pytest.mark.parametrize("name", ["array", "linalg", "math", "reduce"])
+@pytest.mark.parametrize(
+    "name", ["array", "linalg", "math", "predicates", "rearrange", "reduce", "rounding", "selection", "sorting"]
+)
 def test_no_module_uses_a_builtin_that_it_redefines(name):
     module = importlib.import_module(f"cunet.ops.{name}")
     tree = ast.parse(inspect.getsource(module))

@@ -237,3 +237,17 @@ def test_a_number_has_an_axis_0(op, dev):
     assert host(y) == {"logsumexp": 3, "softmax": 1, "log_softmax": 0}[op.__name__]
     y.backward()
     assert host(x.grad) == (1 if op is cunet.logsumexp else 0)
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "var", "std", "prod"])
+def test_a_dtype_to_compute_in(name, dev, rng):
+    a = rng.uniform(200, 300, (3, 4)).astype(np.float16)
+    x = Tensor(dev(a), requires_grad=True)
+    for y in (getattr(cunet, name)(x, axis=0, dtype=np.float64), getattr(x, name)(axis=0, dtype="float64")):
+        assert y.dtype == np.float64
+        np.testing.assert_allclose(host(y), getattr(np, name)(a.astype(np.float64), axis=0), rtol=1e-13)
+    y.backward(dev(np.ones(4)))
+    assert x.grad.dtype == np.float16
+    whole = dev([200, 100], np.uint8)
+    assert getattr(cunet, name)(whole, dtype=np.float32).dtype == np.float32
+    assert cunet.sum(whole, dtype=np.float32).item() == 300

@@ -31,7 +31,7 @@ ROOMS = [
 FLOOR = {f"cunet.{room}": floor for floor, rooms in enumerate(ROOMS) for room in rooms}
 
 #: Users see the names at the top of the package; so does this table of them.
-FROM_THE_TOP = {"cunet.parity.cases", "cunet.parity.row"}  # they call what users call
+FROM_THE_TOP = {"cunet.parity.row"}  # it calls what users call
 
 
 def room(module):

@@ -20,6 +20,8 @@ assert_type(2 * x - 1.5, Tensor)
 assert_type(w / 2, Tensor)
 assert_type(-x @ w.T, Tensor)
 assert_type(x**2, Tensor)
+assert_type(x % 2 + 3 // x, Tensor)
+assert_type(divmod(x, 2), tuple[Tensor, Tensor])
 assert_type(x[0, 1:], Tensor)
 for row in x:
     assert_type(row, Tensor)
@@ -31,6 +33,8 @@ assert_type(x.reshape(3, 2), Tensor)
 assert_type(w.exp(), Tensor)
 assert_type(x.T, Tensor)
 assert_type(x.detach(), Tensor)
+assert_type(x.sum(dtype=np.float64), Tensor)
+assert_type(x.clip(min=0), Tensor)
 x.sum(dim=0)  # type: ignore[call-arg]
 x.mean(axis="rows")  # type: ignore[arg-type]
 x.exp(2)  # type: ignore[call-arg]
@@ -44,6 +48,10 @@ assert_type(cunet.add(x, 1), Tensor)
 assert_type(cunet.add(y=x, x=1), Tensor)
 assert_type(cunet.concatenate([x, x], axis=0), Tensor)
 assert_type(cunet.where(x > 0, x, 0.0), Tensor)
+assert_type(cunet.lerp(x, 1.0, 0.5), Tensor)
+assert_type(cunet.median(x, axis=(0, 1)), Tensor)
+assert_type(cunet.roll(x, (1, 2), axis=(0, 1)), Tensor)
+assert_type(cunet.topk(x, 2), tuple[Tensor, Any])
 cunet.add(x)  # type: ignore[call-arg]
 cunet.exp(x, x)  # type: ignore[call-arg]
 cunet.sum(x, dim=0)  # type: ignore[call-arg]

@@ -19,7 +19,7 @@ on_sim = pytest.mark.skipif(bool(no_sim), reason=f"no simulated device: {no_sim}
 
 def test_every_public_op_has_a_row():
     missing = set(public_ops()) - {row.op for row in cases.ROWS}
-    assert not missing, f"cunet/parity/cases.py has no row for {sorted(missing)}"
+    assert not missing, f"cunet/parity/cases/ has no row for {sorted(missing)}"
     assert {"add", "einsum", "elu", "dropout", "cross_entropy", "layer_norm", "logsumexp"} <= {*public_ops()}
 
 

@@ -17,12 +17,12 @@ ROOT = Path(__file__).resolve().parents[2]
 #: Replaces what a compiled kernel does.
 FAULT = """
 import os, time
-from cunet.ops import math
+from cunet.ops import error_function
 
 def fault(x):
     {fault}
 
-math.erf_forward.native(fault)
+error_function.erf_forward.native(fault)
 """
 FAULTS = {
     "values": ("return x * 1.001", "places apart"),

@@ -16,7 +16,8 @@ from .recurrent import RECURRENT
 
 SIZES = (0, 1, 1, 2, 2, 3, 3, 4, 5, 6, 7, 8, 9, 13, 16, 17, 31, 33, 64, 70, 257)
 MOST = 60_000  # elements of one array
-PAIRS = {"add", "subtract", "multiply", "divide", "power", "maximum", "minimum"}
+PAIRS = {"add", "subtract", "multiply", "divide", "power", "maximum", "minimum", "remainder", "floor_divide"}
+PAIRS |= {"hypot", "arctan2", "logaddexp", "lerp"}
 
 
 class Call(NamedTuple):

@@ -137,6 +137,23 @@ def erfc(x: np.ndarray) -> np.ndarray:
 
 
 @_vectorised
+def gauss(x: np.ndarray) -> np.ndarray:
+    """Return ``exp(-x*x)``, relatively accurate where it is small.
+
+    Args:
+        x: any shape; float32 is kept, other dtypes give float64.
+    """
+    t = np.clip(x, -30, 30)  # where it is 0
+    if x.dtype == np.float32:
+        wide = t.astype(np.float64)
+        return np.exp(-wide * wide).astype(np.float32)
+    high, low = _gauss(t, -1.0)
+    low *= high
+    low += high
+    return low
+
+
+@_vectorised
 def normal_cdf(x: np.ndarray) -> np.ndarray:
     """Return ``Phi(x) = erfc(-x / sqrt(2)) / 2``, relatively accurate where it is small.
 

@@ -1,0 +1,31 @@
+"""Operands of one call, brought together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..autograd.tensor import Tensor, as_array
+from ..device import Array, array_module, is_array
+
+
+def lifted(x: Any) -> Tensor:
+    """Return a Tensor: what is none becomes one."""
+    return x if isinstance(x, Tensor) else Tensor(as_array(x))
+
+
+def alike(*operands: Any) -> list[Array]:
+    """Return operands as arrays of the dtype that NumPy would compute them in."""
+    xp = array_module(*operands)
+    dtype = xp.result_type(*operands)
+    return [a.astype(dtype, copy=False) if is_array(a) else xp.full((), a, dtype) for a in operands]
+
+
+def converted(x: Array, dtype: Any) -> Array:
+    """Return the elements in the dtype to compute in; None: their own."""
+    return x if dtype is None else x.astype(dtype, copy=False)
+
+
+def beside(gy: Array, a: Any) -> Array:
+    """Return an array of the dtype of `gy`; NumPy makes numbers of arrays of no axis."""
+    a = a if is_array(a) else array_module(gy).asarray(a)
+    return a if a.dtype == gy.dtype else a.astype(gy.dtype)

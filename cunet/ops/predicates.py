@@ -1,0 +1,41 @@
+"""Questions about elements: their answers are plain arrays of bools, as those of comparisons are, without gradient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..autograd.methods import Axis
+from ..autograd.tensor import Tensor, as_array
+from ..device import Array, array_module
+
+
+def isnan(x: Any) -> Array:
+    """Tell of each element whether it is NaN."""
+    x = _array(x)
+    return array_module(x).isnan(x)
+
+
+def isinf(x: Any) -> Array:
+    """Tell of each element whether it is infinite."""
+    x = _array(x)
+    return array_module(x).isinf(x)
+
+
+def isfinite(x: Any) -> Array:
+    """Tell of each element whether it is neither infinite nor NaN."""
+    x = _array(x)
+    return array_module(x).isfinite(x)
+
+
+def all(x: Any, axis: Axis = None, keepdims: bool = False) -> Array:
+    """Tell whether no element over `axis` is 0; NaN is none."""
+    return (_array(x) != 0).all(axis=axis, keepdims=keepdims)
+
+
+def any(x: Any, axis: Axis = None, keepdims: bool = False) -> Array:
+    """Tell whether some element over `axis` is not 0, such as NaN."""
+    return (_array(x) != 0).any(axis=axis, keepdims=keepdims)
+
+
+def _array(x: Any) -> Array:
+    return x.data if isinstance(x, Tensor) else as_array(x)

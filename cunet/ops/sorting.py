@@ -1,0 +1,166 @@
+"""Order: sort, the largest and the smallest, the middle; and taking elements by their places along an axis.
+
+Sorts are stable: of equal elements the one that comes first stays first. NaN is larger than all else. Places are plain
+arrays of integers, which have no gradient; values get theirs through the places that they came from.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..autograd.methods import Axis
+from ..autograd.op import Result, op
+from ..autograd.tensor import Tensor, as_array
+from ..device import Array, array_module, is_floating, is_gpu_array, is_half
+from ..kernels.axes import folded_axes, one_axis, reduced_shape
+from .array import add_at, reshape
+from .operands import lifted
+from .pairwise import lerp_forward
+
+
+def argsort(x: Any, axis: int | None = -1) -> Array:
+    """Return the places along `axis` (None: of the flattened tensor) in the order of their elements, as an array."""
+    a = _comparable(x)
+    return a.reshape(-1).argsort(kind="stable") if axis is None else a.argsort(one_axis(a.ndim, axis), kind="stable")
+
+
+def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Array:
+    """Return the place of the largest element along `axis` (None: of the flattened tensor), the first, as an array."""
+    return _comparable(x).argmax(axis=axis, keepdims=keepdims)
+
+
+def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Array:
+    """Return the place of the smallest element along `axis` (None: of the flattened tensor), the first, as an array."""
+    return _comparable(x).argmin(axis=axis, keepdims=keepdims)
+
+
+def _comparable(x: Any) -> Array:
+    """Return an array that its device can sort: CuPy has no order of half types."""
+    a = x.data if isinstance(x, Tensor) else as_array(x)
+    return a.astype("float32") if is_gpu_array(a) and is_half(a.dtype) else a
+
+
+@op(arrays=1)
+def _taken(x, places: Array, axis: int, distinct: bool) -> Result:
+    """Select by places along an axis; `distinct`: none is named twice."""
+    xp = array_module(x)
+    index = tuple(
+        places if k == axis else xp.arange(n).reshape((-1,) + (1,) * (x.ndim - k - 1)) for k, n in enumerate(x.shape)
+    )
+
+    def vjp(gy):
+        if not distinct:
+            return (add_at(gy, x.shape, index),)
+        gx = xp.zeros(x.shape, gy.dtype)
+        gx[index] = gy
+        return (gx,)
+
+    return x[index], vjp
+
+
+def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Tensor:
+    """Select, along `axis`, the elements at `indices`: ``y[i, j] = x[i, indices[i, j]]`` for the last of two axes.
+
+    Gradients add up where an element was selected more than once.
+
+    Args:
+        x: tensor or array.
+        indices: integers, with as many axes as `x`; all lengths but that of `axis` are those of `x`, or broadcast.
+        axis: None takes from the flattened tensor, with `indices` of one axis.
+
+    Raises:
+        TypeError: `indices` are no integers.
+        ValueError: `indices` have another number of axes.
+        IndexError: an index is out of range, on the CPU.
+    """
+    x, places = lifted(x), as_array(indices.data if isinstance(indices, Tensor) else indices)
+    x = reshape(x, (-1,)) if axis is None else x
+    if places.dtype.kind not in "iu":
+        raise TypeError(f"take_along_axis: indices must be of integer dtype, got {places.dtype}")
+    if places.ndim != x.ndim or not x.ndim:
+        raise ValueError(f"take_along_axis: indices must have {x.ndim or 1} axes as x has, got {places.ndim}")
+    return _taken(x, places, one_axis(x.ndim, axis or 0), False)
+
+
+def sort(x: Any, axis: int | None = -1) -> Tensor:
+    """Return the elements along `axis` (None: flattened) in rising order; equal ones keep their order.
+
+    Each gradient goes to the element that came to its place.
+    """
+    x = reshape(x, (-1,)) if axis is None else lifted(x)
+    axis = one_axis(x.ndim, axis or 0)
+    return _taken(x, argsort(x, axis), axis, True)
+
+
+def topk(x: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool = True) -> tuple[Tensor, Array]:
+    """Return the `k` largest elements along `axis` and their places.
+
+    Args:
+        x: tensor or array of at least one axis.
+        k: how many, at most the length of the axis.
+        axis: along which.
+        largest: False returns the smallest.
+        sorted: the result is in order in any case, the extreme first, of equal elements the one that comes first.
+
+    Returns:
+        Values as a Tensor, with gradients for the elements that they were; places as an array of integers.
+
+    Raises:
+        ValueError: there are fewer than `k` elements.
+    """
+    x = lifted(x)
+    axis = one_axis(x.ndim, axis)
+    length = x.shape[axis]
+    if not 0 <= k <= length:
+        raise ValueError(f"topk: k must be 0 to {length}, the length of axis {axis}, got {k}")
+    head = (slice(None),) * axis + (slice(k),)
+    if not largest:
+        places = argsort(x, axis)[head]
+    else:  # read backwards a sort of the reversed elements has the first of equal ones first
+        xp = array_module(x.data)
+        places = length - 1 - xp.flip(argsort(xp.flip(x.data, axis), axis), axis)[head]
+    return _taken(x, places, axis, True), places
+
+
+@op(arrays=1)
+def median(x, axis: Axis = None, keepdims: bool = False) -> Result:
+    """Return the middle element over `axis`, of an even number the mean of two; NaN if there is a NaN.
+
+    The gradient goes to the middle element, or half to each of the two: those that a stable sort puts there.
+
+    Raises:
+        ValueError: there are no elements over `axis`.
+    """
+    xp = array_module(x)
+    wide = x if is_floating(x.dtype) else x.astype("float64")
+    axes = folded_axes(x.ndim, axis)
+    order = [*(k for k in range(x.ndim) if k not in axes), *axes]
+    shape = [x.shape[k] for k in order]
+    kept, length = shape[: x.ndim - len(axes)], math.prod(shape[x.ndim - len(axes) :])
+    if not length:
+        raise ValueError(f"median: at least one element over axis {axis} is required, got shape {x.shape}")
+    rows = wide.transpose(order).reshape(*kept, length)
+    low, high = _middle(xp, rows)
+    y = lerp_forward(_at(xp, rows, low), _at(xp, rows, high), xp.full((), 0.5, wide.dtype))
+
+    def vjp(gy):
+        half = gy.reshape(*kept, 1) * 0.5
+        reached = xp.arange(length)
+        gx = xp.where(reached == low, half, 0) + xp.where(reached == high, half, 0)
+        return (gx.reshape(shape).transpose([order.index(k) for k in range(x.ndim)]),)
+
+    return y.reshape(reduced_shape(x.shape, axis, keepdims)), vjp
+
+
+def _middle(xp: Any, rows: Array) -> tuple[Array, Array]:
+    """Return the places of the two elements in the middle of each row, twice the same of an odd number, or of a NaN."""
+    places, length = argsort(rows), rows.shape[-1]
+    last = places[..., -1:]
+    nan = xp.isnan(_at(xp, rows, last))
+    low, high = (xp.where(nan, last, places[..., k : k + 1]) for k in ((length - 1) // 2, length // 2))
+    return low, high
+
+
+def _at(xp: Any, rows: Array, places: Array) -> Array:
+    return xp.take_along_axis(rows, places, axis=-1)

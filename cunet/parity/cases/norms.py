@@ -1,0 +1,68 @@
+"""Norms, and dropout, whose mask is drawn from the seed, which is the same on both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..row import Row, function_of
+from .inputs import PLAIN, between, moves, rows
+
+IMAGES = between(-2, 2, (4, 6, 9, 11))
+NORMED = between(-2, 2, (4, 6, 9, 11), (6,), (6,))
+
+
+def affine(name: str, first: str) -> Callable[..., Any]:
+    """Call a norm whose weight and bias follow the argument `first`."""
+
+    def call(x: Any, weight: Any = None, bias: Any = None, **static: Any) -> Any:
+        extra = {} if bias is None else {"bias": bias}
+        return function_of(name)(x, static.pop(first), weight=weight, **extra, **static)
+
+    return call
+
+
+def _statistics(rng: np.random.Generator) -> tuple[Any, ...]:
+    return tuple(rng.uniform(0.5, 2, s) for s in ((4, 6, 9, 11), (6,), (6,), (6,), (6,)))
+
+
+ROWS: list[Row] = [
+    *rows("batch_norm", between(-2, 2, (64, 33), (33,), (33,))),
+    *rows("batch_norm", between(-2, 2, (521, 7), (7,), (7,)), label="many rows"),
+    *rows("batch_norm", NORMED, {"axis": 1}, {"axis": 1, "activation": "relu"}, {"axis": 1, "activation": "gelu"}),
+    *rows("batch_norm", between(-2, 2, (4, 9, 11, 6), (6,), (6,)), {"axis": -1}),
+    *rows("batch_norm_inference", _statistics, {}, {"activation": "elu"}),
+    *rows(
+        "layer_norm",
+        between(-2, 2, (9, 700), (700,), (700,)),
+        {"normalized_shape": 700},
+        {"normalized_shape": 700, "activation": "silu"},
+        call=affine("layer_norm", "normalized_shape"),
+    ),
+    *rows(
+        "group_norm",
+        NORMED,
+        {"num_groups": 3},
+        {"num_groups": 3, "activation": "sigmoid"},
+        call=affine("group_norm", "num_groups"),
+    ),
+    *rows("instance_norm", NORMED),
+    *rows(
+        "rms_norm",
+        between(-2, 2, (9, 700), (700,)),
+        {"normalized_shape": 700},
+        {"normalized_shape": 700, "activation": "leaky_relu"},
+        call=affine("rms_norm", "normalized_shape"),
+    ),
+    *moves("dropout", between(-3, 3, PLAIN), {"p": 0.5}, {"p": 0.1}),
+    Row("alpha_dropout", between(-3, 3, PLAIN), {"p": 0.25}, "each"),
+    Row("feature_alpha_dropout", IMAGES, {"p": 0.25}, "each"),
+    *moves("dropout_channel", IMAGES, {"p": 0.5}),
+    *moves("dropout1d", between(-3, 3, (6, 20, 7)), {"p": 0.5}),
+    *moves("dropout2d", IMAGES, {"p": 0.5}),
+    *moves("dropout3d", between(-3, 3, (4, 6, 3, 2, 5)), {"p": 0.5}),
+    *moves("drop_connect", between(-3, 3, PLAIN), {"p": 0.5}),
+    *moves("variational_dropout", between(-3, 3, (7, 5, 33)), {"p": 0.5}),
+]
