@@ -12,6 +12,7 @@ import numpy as np
 
 from ..device import Array, clearer_error, is_array, is_floating
 from ..system.messages import shown
+from ..system.quiet import IGNORED, errors
 from .tape import Node, recording
 from .tensor import Tensor, as_array, has_dtype, wrap
 
@@ -55,7 +56,8 @@ def op(fn: Callable[..., Any] | None = None, /, *, arrays: int | None = None) ->
     array argument: the gradient array, None, or a function of no arguments that computes it, called
     only if that input needs it. For a tuple of results `gy` is a tuple, None where no gradient came.
     Gradients may have any shape that broadcasting made of the input's: the engine sums them back.
-    vjp must not write into `gy` or into arrays it saved.
+    vjp must not write into `gy` or into arrays it saved. NumPy's warnings about overflow and invalid values are off
+    in both.
     """
     return functools.partial(_lift, arrays=arrays) if fn is None else _lift(fn, arrays)
 
@@ -72,18 +74,15 @@ def static_parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
 
 
 def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
-    name = fn.__name__
-    parameters = _Parameters(fn, arrays)
+    name, parameters = fn.__name__, _Parameters(fn, arrays)
     count, named = parameters.most, frozenset(parameters.arrays)
 
     @functools.wraps(fn)
     def apply(*args: Any, **static: Any) -> Any:
         if len(args) > count or (static and not named.isdisjoint(static)):
             args, static = parameters.bind(args, static)
-        for value in static.values():
-            if type(value) not in STATIC:
-                static = _fit_static(name, static)
-                break
+        if static and not STATIC.issuperset(map(type, static.values())):
+            static = _fit_static(name, static)
         inputs: list[Any] = []
         parents: list[Any] = []  # for each input the node that made it, or itself if it is a leaf
         needed = loose = False
@@ -98,11 +97,14 @@ def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
                 loose = loose or type(a) not in FIT or (len(args) == 1 and type(a) is not np.ndarray)
         if loose:
             inputs = _fit(name, inputs)
+        token = errors.set(IGNORED)
         try:
             y, vjp = fn(*inputs, **static)
         except Exception as error:
             parameters.explain(error, inputs, static)
             raise
+        finally:
+            errors.reset(token)
         if type(y) is not np.ndarray and isinstance(y, np.generic):
             y = np.asarray(y)
         if needed and recording.get():

@@ -119,8 +119,9 @@ class Tensor(ArrayMethods["Tensor"]):
             {id(self): (self, seed)} if self._node is None else backpropagate(self._node, seed, retain_graph)
         )
         taken = {id(gradient), id(seed)}
-        for leaf, g in leaves.values():  # only now: an error above leaves every grad as it was
-            leaf._grad = owned(g, taken) if leaf._grad is None else add(leaf._grad, g)
+        with np.errstate(all="ignore"):
+            for leaf, g in leaves.values():  # only now: an error above leaves every grad as it was
+                leaf._grad = owned(g, taken) if leaf._grad is None else add(leaf._grad, g)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Let leaves be copied and pickled; a result of recorded ops would drag its graph along."""
