@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ..autograd.tensor import Tensor, as_array
+from ..autograd.tensor import Tensor, beside
 from .array import reshape, transpose
 from .linalg import matmul
 from .math import multiply
@@ -20,7 +20,7 @@ def dot(x: Any, y: Any) -> Tensor:
     For matrices this is ``x @ y``; a number multiplies. With more axes, all those that are left of `x` come before
     those of `y`, as in `numpy.dot`; `matmul` broadcasts them instead.
     """
-    x, y = _lifted(x), _lifted(y)
+    x, y = _lifted(x, y), _lifted(y, x)
     if not x.ndim or not y.ndim:
         return multiply(x, y)
     if x.ndim <= 2 and y.ndim <= 2:
@@ -30,13 +30,13 @@ def dot(x: Any, y: Any) -> Tensor:
 
 def inner(x: Any, y: Any) -> Tensor:
     """Return the sum over the last axis of both; a number multiplies."""
-    x, y = _lifted(x), _lifted(y)
+    x, y = _lifted(x, y), _lifted(y, x)
     return _contracted("inner", x, y, (-1,), (-1,)) if x.ndim and y.ndim else multiply(x, y)
 
 
 def outer(x: Any, y: Any) -> Tensor:
     """Return all products of an element of `x` and one of `y`, both flattened: shape (x.size, y.size)."""
-    return multiply(reshape(x, (-1, 1)), reshape(y, (1, -1)))
+    return multiply(reshape(_lifted(x, y), (-1, 1)), reshape(_lifted(y, x), (1, -1)))
 
 
 def tensordot(x: Any, y: Any, axes: Axes = 2) -> Tensor:
@@ -49,15 +49,16 @@ def tensordot(x: Any, y: Any, axes: Axes = 2) -> Tensor:
     Raises:
         ValueError: the axes do not exist, or differ in number or in length.
     """
-    x, y = _lifted(x), _lifted(y)
+    x, y = _lifted(x, y), _lifted(y, x)
     if isinstance(axes, int):
         return _contracted("tensordot", x, y, range(-axes, 0), range(axes))
     of_x, of_y = ((a,) if isinstance(a, int) else tuple(a) for a in axes)
     return _contracted("tensordot", x, y, of_x, of_y)
 
 
-def _lifted(x: Any) -> Tensor:
-    return x if isinstance(x, Tensor) else Tensor(as_array(x))
+def _lifted(x: Any, other: Any) -> Tensor:
+    """Return `x` as a Tensor that can meet `other`."""
+    return x if isinstance(x, Tensor) else Tensor(beside(x, other))
 
 
 def _contracted(who: str, x: Tensor, y: Tensor, of_x: Sequence[int], of_y: Sequence[int]) -> Tensor:
