@@ -204,7 +204,8 @@ def clearer_error(who: str, error: Exception, arrays: Sequence[Any] = ()) -> Exc
         return MemoryError(f"{who}: the GPU is out of memory ({error}); use a smaller batch or model, or free arrays")
     if kind == "CompileException":
         return RuntimeError(f"{who}: its CUDA kernel does not compile on this machine; please report this:\n{error}")
-    if len({device_of(a) for a in arrays if is_array(a) and a.ndim}) > 1:
+    unsupported = str(error).startswith("Unsupported type")  # CuPy's, of NumPy's arrays; others may mean 0-d ones
+    if len({device_of(a) for a in arrays if is_array(a) and (a.ndim or unsupported)}) > 1:
         where = ", ".join(device_of(a) if is_array(a) else type(a).__name__ for a in arrays)
         return TypeError(f"{who}: all arrays must be on one device, got ({where}); move them with .to(device)")
     return None

@@ -116,6 +116,7 @@ def _compile(body: str, name: str, library: Path) -> None:
         *FLAGS,
         *options.flags,
         "-shared",
+        "-Wl,-Bsymbolic-functions",  # a kernel may be called as a function of the C library is, such as ``step``
         "-include",
         str(library.parent / "sim.h"),
         str(text),

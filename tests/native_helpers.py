@@ -16,7 +16,8 @@ once = pytest.mark.skipif(not native.active, reason="runs with the suite's compi
 needs_compiler = pytest.mark.skipif(native.runtime() is None, reason="no C++ compiler that works")
 wide_floats = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
-#: A kernel of a user: 3 from its compiled text, 2 from its NumPy body. Then come the warnings.
+#: A kernel of a user: 3 from its compiled text, 2 from its NumPy body, of three elements (of more it agrees, as it
+#: must). Then come the warnings.
 SMALL = """
 import warnings
 import numpy as np
@@ -25,7 +26,7 @@ from cunet.kernels import elementwise
 
 @elementwise("T x", "T y", "y = x * 3")
 def body(x):
-    return x * 2
+    return x * 3 - (x.size == 3)
 
 with warnings.catch_warnings(record=True) as seen:
     warnings.simplefilter("always")

@@ -1,7 +1,8 @@
 """Call everything with anything, and see whether the routes agree: ``python tools/fuzz.py --seconds 60``.
 
-A call is an op of `cunet.parity` with other sizes (0 and 1 among them), options, dtypes and memory layouts (strided,
-reversed, broadcast, unaligned, big-endian, read-only, ...). It runs forward and backward as NumPy on plain arrays, as
+A call is an op of `cunet.parity` or a layer of `cunet.nn` with other sizes (0 and 1 among them), options, dtypes and
+memory layouts (strided, reversed, broadcast, unaligned, big-endian, read-only, ...), now and then with infinities, NaN
+and zeros in it. It runs forward and backward as NumPy on plain arrays, as
 NumPy, compiled, and on the simulated device where that is there. What is found: values or gradients that differ by
 more than rounding does (inputs are shaken to see how much that is), other dtypes and shapes, changed inputs, an error
 on one route alone, warnings, errors from inside (other than ValueError, TypeError and IndexError), and a process that

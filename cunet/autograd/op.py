@@ -12,8 +12,9 @@ import numpy as np
 
 from ..device import Array, clearer_error, is_array, is_floating
 from ..system.messages import shown
+from ..system.quiet import IGNORED, errors
 from .tape import Node, recording
-from .tensor import Tensor, as_array, has_dtype, wrap
+from .tensor import Tensor, beside, wrap
 
 P = ParamSpec("P")
 Vjp = Callable[[Any], Sequence[Any]]
@@ -55,7 +56,8 @@ def op(fn: Callable[..., Any] | None = None, /, *, arrays: int | None = None) ->
     array argument: the gradient array, None, or a function of no arguments that computes it, called
     only if that input needs it. For a tuple of results `gy` is a tuple, None where no gradient came.
     Gradients may have any shape that broadcasting made of the input's: the engine sums them back.
-    vjp must not write into `gy` or into arrays it saved.
+    vjp must not write into `gy` or into arrays it saved. NumPy's warnings about overflow and invalid values are off
+    in both.
     """
     return functools.partial(_lift, arrays=arrays) if fn is None else _lift(fn, arrays)
 
@@ -72,18 +74,15 @@ def static_parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
 
 
 def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
-    name = fn.__name__
-    parameters = _Parameters(fn, arrays)
+    name, parameters = fn.__name__, _Parameters(fn, arrays)
     count, named = parameters.most, frozenset(parameters.arrays)
 
     @functools.wraps(fn)
     def apply(*args: Any, **static: Any) -> Any:
         if len(args) > count or (static and not named.isdisjoint(static)):
             args, static = parameters.bind(args, static)
-        for value in static.values():
-            if type(value) not in STATIC:
-                static = _fit_static(name, static)
-                break
+        if static and not STATIC.issuperset(map(type, static.values())):
+            static = _fit_static(name, static)
         inputs: list[Any] = []
         parents: list[Any] = []  # for each input the node that made it, or itself if it is a leaf
         needed = loose = False
@@ -98,11 +97,14 @@ def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
                 loose = loose or type(a) not in FIT or (len(args) == 1 and type(a) is not np.ndarray)
         if loose:
             inputs = _fit(name, inputs)
+        token = errors.set(IGNORED)
         try:
             y, vjp = fn(*inputs, **static)
         except Exception as error:
             parameters.explain(error, inputs, static)
             raise
+        finally:
+            errors.reset(token)
         if type(y) is not np.ndarray and isinstance(y, np.generic):
             y = np.asarray(y)
         if needed and recording.get():
@@ -114,25 +116,23 @@ def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
 
 
 def _fit(name: str, inputs: list[Any]) -> list[Any]:
-    """Make arrays of lists, of tuples and of a lone number; give NumPy's scalars the dtype of floating arrays."""
+    """Make arrays of lists, of tuples and of a lone number; of NumPy's scalars beside floating arrays plain numbers."""
     if len(inputs) == 1 and not is_array(inputs[0]):
-        return [_listed(name, inputs[0], None)]
-    dtypes = [a.dtype for a in inputs if is_array(a) and is_floating(a.dtype)]
-    dtype = functools.reduce(np.promote_types, dtypes) if dtypes else None
+        return [_listed(name, inputs[0], ())]
+    floating = any(is_array(a) and is_floating(a.dtype) for a in inputs)
     fit = []
     for a in inputs:
         if isinstance(a, (list, tuple)):
-            a = _listed(name, a, dtype)
-        elif dtype is not None and isinstance(a, np.generic) and a.dtype.kind in "fiu":
+            a = _listed(name, a, inputs)
+        elif floating and isinstance(a, np.generic) and a.dtype.kind in "fiu":
             a = a.item()  # a Python number has no dtype of its own
         fit.append(a)
     return fit
 
 
-def _listed(name: str, a: Any, dtype: np.dtype | None) -> Array:
+def _listed(name: str, a: Any, others: Sequence[Any]) -> Array:
     try:
-        array = as_array(a)
-        return as_array(a, dtype) if dtype is not None and array.dtype == np.float32 and not has_dtype(a) else array
+        return beside(a, *others)
     except TypeError as error:
         raise TypeError(f"{name}: {error}") from None
 
@@ -181,10 +181,10 @@ class _Parameters:
 
     def explain(self, error: Exception, inputs: list[Any], static: dict[str, Any]) -> None:
         """Raise what says more than an error from inside: what the device lacks, or which argument is wrong."""
-        clearer = clearer_error(self.name, error, inputs)
+        who = self.name.lstrip("_")
+        clearer = clearer_error(who, error, inputs)
         if clearer is not None:
             raise clearer from error
-        who = self.name.lstrip("_")
         if isinstance(error, AttributeError):  # an attribute that arrays have was asked of what is none
             for k, a in enumerate(inputs):
                 if a is error.obj and not is_array(a):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 
-from ..device import Array, Device, array_module, is_array, is_floating, to_device
+from ..device import Array, Device, array_module, is_array, is_floating, like, to_device
 from .methods import ArrayMethods
 from .tape import Leaf, Node, add, backpropagate, clock, owned
 
@@ -119,8 +120,9 @@ class Tensor(ArrayMethods["Tensor"]):
             {id(self): (self, seed)} if self._node is None else backpropagate(self._node, seed, retain_graph)
         )
         taken = {id(gradient), id(seed)}
-        for leaf, g in leaves.values():  # only now: an error above leaves every grad as it was
-            leaf._grad = owned(g, taken) if leaf._grad is None else add(leaf._grad, g)
+        with np.errstate(all="ignore"):
+            for leaf, g in leaves.values():  # only now: an error above leaves every grad as it was
+                leaf._grad = owned(g, taken) if leaf._grad is None else add(leaf._grad, g)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Let leaves be copied and pickled; a result of recorded ops would drag its graph along."""
@@ -182,6 +184,22 @@ def as_array(data: Any, dtype: Any = None) -> Array:
     if dtype is None and array.dtype == np.float64 and not has_dtype(data):
         array = array.astype(np.float32)
     return array
+
+
+def beside(x: Any, *others: Any) -> Any:
+    """Return `x`, or an array of the number or list that it is: on the device of `others`, and in their floating dtype.
+
+    As everywhere, numbers and lists of numbers have no dtype of their own.
+    """
+    if isinstance(x, Tensor) or is_array(x):
+        return x
+    arrays = [other.data for other in others if isinstance(other, Tensor)] + [a for a in others if is_array(a)]
+    dtypes = [a.dtype for a in arrays if is_floating(a.dtype)]
+    array = as_array(x)
+    loose = not isinstance(x, (list, tuple)) or (array.dtype == np.float32 and not has_dtype(x))
+    if dtypes and loose:
+        array = as_array(x, functools.reduce(np.promote_types, dtypes))  # again: of 0.1 float32 keeps less
+    return like(array, arrays[0]) if arrays else array
 
 
 def _check_differentiable(data: Array) -> None:

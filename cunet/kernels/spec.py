@@ -198,6 +198,7 @@ class Definition:
         attached: by a backend's name what it shall run instead of what it would make; None: nothing.
         prepared: what backends have made of it, under keys of their own.
         lead: where the array stands whose dtype and shape decide: the first of the data's type.
+        ours: whether it is one of the library's.
     """
 
     def __init__(self, spec: KernelSpec) -> None:
@@ -205,6 +206,7 @@ class Definition:
         self.attached: dict[str, Any] = {}
         self.prepared: dict[Any, Any] = {}
         self.lead = next((k for k, p in enumerate(spec.ins) if p.type == "T"), 0)
+        self.ours = spec.module.startswith("cunet.")
 
     @property
     def name(self) -> str:
@@ -227,7 +229,7 @@ def register(kernel: Definition) -> None:
     Raises:
         ValueError: there is another one of that name.
     """
-    if not kernel.spec.module.startswith("cunet."):
+    if not kernel.ours:
         return
     known = KERNELS.setdefault(kernel.name, kernel)
     if known is not kernel:

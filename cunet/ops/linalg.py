@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.op import Result, op
-from ..autograd.tensor import Tensor, as_array
+from ..autograd.tensor import beside
 from ..device import Array, accumulator, array_module
 from ..kernels import primitive
 from ..kernels.backends.native.products import product as native_product
@@ -168,7 +168,7 @@ def einsum(subscripts: str, *operands: Any) -> Any:
     inputs = left.split(",")
     if len(inputs) != len(operands):
         raise ValueError(f"einsum: {subscripts!r} names {len(inputs)} operands, got {len(operands)}")
-    operands = tuple(x if isinstance(x, Tensor) else as_array(x) for x in operands)
+    operands = tuple(beside(x, *operands) for x in operands)
     ndims = [x.ndim for x in operands]
     free = [c for c in "ZYXWVUTSRQPONMLKJIHGFEDCBA" if c not in subscripts]
     widths = [n - len(s.replace("...", "")) for s, n in zip(inputs, ndims, strict=True)]

@@ -1,7 +1,7 @@
 """Element-by-element mathematics: arithmetic, powers, exponentials, trigonometry.
 
 Each op is the ufunc of that name in the namespace of its arrays, with its derivative beside it.
-Shapes broadcast, dtypes promote as in NumPy; warnings about overflow in the forward pass are NumPy's.
+Shapes broadcast, dtypes promote as in NumPy; infinities and NaN are results, of which nobody is warned.
 
 A gradient of 0 stays 0 where a slope is infinite or NaN, as at ``where(x > 0, sqrt(x), 0)``. Not so in `multiply` and
 in products of matrices, where a look at each gradient would cost as much as the product: 0 * inf is NaN there.

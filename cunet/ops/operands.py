@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..autograd.tensor import Tensor, as_array
+from ..autograd.tensor import Tensor, beside
 from ..device import Array, array_module, is_array
 
 
-def lifted(x: Any) -> Tensor:
-    """Return a Tensor: what is none becomes one."""
-    return x if isinstance(x, Tensor) else Tensor(as_array(x))
+def lifted(x: Any, *others: Any) -> Tensor:
+    """Return a Tensor: what is none becomes one, that can meet `others`."""
+    return x if isinstance(x, Tensor) else Tensor(beside(x, *others))
 
 
 def alike(*operands: Any) -> list[Array]:
@@ -25,7 +25,7 @@ def converted(x: Array, dtype: Any) -> Array:
     return x if dtype is None else x.astype(dtype, copy=False)
 
 
-def beside(gy: Array, a: Any) -> Array:
+def like_gradient(gy: Array, a: Any) -> Array:
     """Return an array of the dtype of `gy`; NumPy makes numbers of arrays of no axis."""
     a = a if is_array(a) else array_module(gy).asarray(a)
     return a if a.dtype == gy.dtype else a.astype(gy.dtype)

@@ -7,7 +7,7 @@ import numpy as np
 from ..autograd.op import Result, op
 from ..device import array_module
 from ..kernels import elementwise
-from .operands import alike, beside
+from .operands import alike, like_gradient
 
 # x by the larger of two absolute values: squares of both parts stay in the range. Of an infinity its direction is left.
 PART = """
@@ -42,7 +42,7 @@ def hypot(x, y) -> Result:
     z = array_module(x, y).hypot(x, y)
 
     def vjp(gy):
-        a, b = beside(gy, x), beside(gy, y)
+        a, b = like_gradient(gy, x), like_gradient(gy, y)
         return lambda: hypot_backward(gy, a, b), lambda: hypot_backward(gy, b, a)
 
     return z, vjp
@@ -74,7 +74,7 @@ def arctan2(y, x) -> Result:
     z = array_module(y, x).arctan2(y, x)
 
     def vjp(gy):
-        a, b = beside(gy, x), beside(gy, y)
+        a, b = like_gradient(gy, x), like_gradient(gy, y)
         return lambda: arctan2_backward(gy, a, b), lambda: arctan2_backward(-gy, b, a)
 
     return z, vjp
@@ -97,7 +97,7 @@ def logaddexp(x, y) -> Result:
     z = array_module(x, y).logaddexp(x, y)
 
     def vjp(gy):
-        a, b = beside(gy, x), beside(gy, y)
+        a, b = like_gradient(gy, x), like_gradient(gy, y)
         return lambda: logaddexp_backward(gy, a, b), lambda: logaddexp_backward(gy, b, a)
 
     return z, vjp

@@ -21,7 +21,7 @@ def dot(x: Any, y: Any) -> Tensor:
     For matrices this is ``x @ y``; a number multiplies. With more axes, all those that are left of `x` come before
     those of `y`, as in `numpy.dot`; `matmul` broadcasts them instead.
     """
-    x, y = lifted(x), lifted(y)
+    x, y = lifted(x, y), lifted(y, x)
     if not x.ndim or not y.ndim:
         return multiply(x, y)
     if x.ndim <= 2 and y.ndim <= 2:
@@ -31,13 +31,13 @@ def dot(x: Any, y: Any) -> Tensor:
 
 def inner(x: Any, y: Any) -> Tensor:
     """Return the sum over the last axis of both; a number multiplies."""
-    x, y = lifted(x), lifted(y)
+    x, y = lifted(x, y), lifted(y, x)
     return _contracted("inner", x, y, (-1,), (-1,)) if x.ndim and y.ndim else multiply(x, y)
 
 
 def outer(x: Any, y: Any) -> Tensor:
     """Return all products of an element of `x` and one of `y`, both flattened: shape (x.size, y.size)."""
-    return multiply(reshape(x, (-1, 1)), reshape(y, (1, -1)))
+    return multiply(reshape(lifted(x, y), (-1, 1)), reshape(lifted(y, x), (1, -1)))
 
 
 def tensordot(x: Any, y: Any, axes: Axes = 2) -> Tensor:
@@ -50,7 +50,7 @@ def tensordot(x: Any, y: Any, axes: Axes = 2) -> Tensor:
     Raises:
         ValueError: the axes do not exist, or differ in number or in length.
     """
-    x, y = lifted(x), lifted(y)
+    x, y = lifted(x, y), lifted(y, x)
     if isinstance(axes, int):
         return _contracted("tensordot", x, y, range(-axes, 0), range(axes))
     of_x, of_y = ((a,) if isinstance(a, int) else tuple(a) for a in axes)

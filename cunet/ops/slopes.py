@@ -11,7 +11,7 @@ import numpy as np
 
 from ..device import Array
 from ..kernels import elementwise
-from .operands import beside
+from .operands import like_gradient
 
 
 @elementwise("T gy, T slope", "T gx", "gx = gy == 0 ? A(0) : gy * slope")
@@ -32,14 +32,14 @@ def divisor_backward(gy, z, y):
 
 def times(gy: Array, slope: Any) -> Array:
     """Return ``gy * slope``, 0 where gy is."""
-    return times_slope(gy, beside(gy, slope))
+    return times_slope(gy, like_gradient(gy, slope))
 
 
 def over(gy: Array, divisor: Any) -> Array:
     """Return ``gy / divisor``, 0 where gy is."""
-    return over_divisor(gy, beside(gy, divisor))
+    return over_divisor(gy, like_gradient(gy, divisor))
 
 
 def for_divisor(gy: Array, z: Any, y: Any) -> Array:
     """Return the gradient of y in ``z = x / y``, 0 where gy is."""
-    return divisor_backward(gy, beside(gy, z), beside(gy, y))
+    return divisor_backward(gy, like_gradient(gy, z), like_gradient(gy, y))

@@ -53,3 +53,46 @@ def test_axes_that_do_not_fit_are_named(axes):
         cunet.tensordot(np.ones((2, 3)), np.ones((3, 2)), axes)
     with pytest.raises(ValueError, match="dot: axes must be pairs of equal length"):
         cunet.dot(np.ones((2, 2, 3)), np.ones((2, 2, 3)))
+
+
+NUMBERS = [0.1, 2, True, np.float64(2), np.float32(2), np.int64(2)]
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=repr)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize(
+    "f",
+    [cunet.outer, cunet.inner, cunet.dot, lambda x, y: cunet.tensordot(x, y, 0)],
+    ids=["outer", "inner", "dot", "tensordot"],
+)
+def test_a_number_takes_the_dtype_and_the_device_of_the_array_it_meets(f, dtype, number, dev):
+    x = Tensor(dev([1.0, 2.0, 3.0], dtype), requires_grad=True)
+    for y in (f(number, x), f(x, number), f(number, x.data)):
+        assert y.dtype == dtype
+        assert y.device == x.device
+        np.testing.assert_array_equal(host(y).ravel(), np.array([1, 2, 3], dtype) * dtype(number))
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=repr)
+def test_einsum_of_a_number_and_an_array(number, dev):
+    x = Tensor(dev([1.0, 2.0], np.float32), requires_grad=True)
+    y = cunet.einsum(",i->i", number, x)
+    assert (y.dtype, y.device) == (np.float32, x.device)
+    np.testing.assert_array_equal(host(y), np.array([1, 2], np.float32) * np.float32(number))
+
+
+def test_lists_meet_arrays_of_any_device(dev):
+    x = Tensor(dev([1.0, 2.0], np.float32), requires_grad=True)
+    for y in (x + [1.0, 1.0], (1.0, 1.0) + x, cunet.concatenate([x, [3.0]])[1:], cunet.outer([1.0], x)[0] + 1):
+        assert (y.dtype, y.device) == (np.float32, x.device)
+        np.testing.assert_array_equal(host(y), [2, 3])
+
+
+def test_a_0d_numpy_array_beside_one_of_the_device_is_told_what_it_is(dev, device):
+    x = Tensor(dev([1.0, 2.0]))
+    if device == "cpu":
+        assert cunet.outer(np.array(2.0), x).shape == (1, 2)
+        return
+    for f in (cunet.add, cunet.outer, cunet.maximum):
+        with pytest.raises(TypeError, match=r"all arrays must be on one device, got \(cpu, gpu\)"):
+            f(np.array(2.0), x)

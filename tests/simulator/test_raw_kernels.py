@@ -98,3 +98,10 @@ def test_atomics_add_up(rng):
     y = cp.zeros(10)
     kernel(cp.asarray(where), cp.asarray(x), y, size=1000)
     np.testing.assert_allclose(y.get(), np.bincount(where, x, 10), rtol=1e-12)
+
+
+def test_a_kernel_may_have_the_name_of_a_function_of_the_c_library():
+    text = 'extern "C" __global__ void step(float* y) { y[threadIdx.x] = 3; }'
+    y = cp.zeros(2, np.float32)
+    cp.RawKernel(text, "step")((1,), (2,), (y,))
+    assert y.get().tolist() == [3, 3]

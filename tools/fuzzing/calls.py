@@ -8,14 +8,16 @@ import numpy as np
 
 from cunet.parity.cases import ROWS
 from cunet.parity.comparison import dtypes
-from cunet.parity.row import Row
+from cunet.parity.row import Row, function_of
 
+from .layers import LAYERS
 from .layouts import LAYOUTS
-from .options import pick, vary
+from .options import OPTIONS, pick, vary
 from .recurrent import RECURRENT
 
 SIZES = (0, 1, 1, 2, 2, 3, 3, 4, 5, 6, 7, 8, 9, 13, 16, 17, 31, 33, 64, 70, 257)
 MOST = 60_000  # elements of one array
+SPECIAL = ((np.inf,), (-np.inf,), (np.nan,), (0.0, -0.0), (np.inf, -np.inf, np.nan, 0.0, -0.0))
 PAIRS = {"add", "subtract", "multiply", "divide", "power", "maximum", "minimum", "remainder", "floor_divide"}
 PAIRS |= {"hypot", "arctan2", "logaddexp", "lerp"}
 
@@ -48,9 +50,11 @@ class Call(NamedTuple):
 def draw(seed: int, index: int) -> Call:
     """Return call number `index` of a seed: the same on every machine."""
     rng = np.random.default_rng([seed, index])
-    if rng.random() < 0.06:
-        name = pick(rng, tuple(RECURRENT))
-        arrays, static, run = RECURRENT[name](rng)
+    kind = rng.random()
+    if kind < 0.25:
+        table = RECURRENT if kind < 0.05 else LAYERS
+        name = pick(rng, tuple(table))
+        arrays, static, run = table[name](rng)
         row = Row(name, lambda _: (), {}, "sum", run)
     else:
         row = pick(rng, tuple(ROWS))
@@ -58,10 +62,13 @@ def draw(seed: int, index: int) -> Call:
         sizes = _sizes(rng, arrays) if rng.random() < 0.85 else {}
         arrays = [_resized(a, sizes) for a in arrays]
         static = {k: _renamed(v, sizes) for k, v in row.static.items()}
-        static = vary(rng, row.op, static, row.call)
+        static = {k: pick(rng, OPTIONS[k]) if k in OPTIONS and rng.random() < 0.2 else v for k, v in static.items()}
+        static = vary(rng, function_of(row.op), static) if row.call is None else static
         arrays = _bent(rng, row, arrays)
     floating, whole = pick(rng, tuple(dtypes())), pick(rng, (np.int64, np.int64, np.int32, np.uint8))
     arrays = [_typed(a, floating, whole) for a in arrays]
+    if rng.random() < 0.1:
+        arrays = [_special(rng, a) for a in arrays]
     mixed = rng.random() < 0.05
     for i, a in enumerate(arrays):
         if mixed and isinstance(a, np.ndarray) and a.dtype.kind == "f" and rng.random() < 0.5:
@@ -116,6 +123,14 @@ def _typed(a: Any, floating: Any, whole: Any) -> Any:
     if not isinstance(a, np.ndarray) or a.dtype.kind == "b":
         return a
     return np.ascontiguousarray(a).reshape(a.shape).astype(floating if a.dtype.kind == "f" else whole)
+
+
+def _special(rng: np.random.Generator, a: Any) -> Any:
+    """Put infinities, NaN and zeros of both signs in some places of a floating array."""
+    if not isinstance(a, np.ndarray) or a.dtype.kind != "f" or rng.random() < 0.4:
+        return a
+    places = rng.random(a.shape) < pick(rng, (0.02, 0.3))
+    return np.where(places, rng.choice(pick(rng, SPECIAL), a.shape), a).astype(a.dtype)
 
 
 def _layout(rng: np.random.Generator, a: Any) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from cunet.ops.activation.registry import ACTIVATIONS
-from cunet.parity.row import function_of
 
 YES_NO = (False, True)
 WINDOW = (1, 2, 2, 3, 3, 4, (2, 1), (1, 2, 3), 0, -1)
@@ -84,20 +83,45 @@ OPTIONS: dict[str, tuple[Any, ...]] = {
 }
 
 
+#: More of them, of layers: under these names ops have arrays, or nothing.
+LAYER_OPTIONS: dict[str, tuple[Any, ...]] = {
+    **OPTIONS,
+    "axis": (1, -1, 0, 2),
+    "affine": YES_NO,
+    "bias": YES_NO,
+    "bidirectional": YES_NO,
+    "dropout": (0.0, 0.3),
+    "elementwise_affine": YES_NO,
+    "end_dim": (1, 2, -1),
+    "momentum": (0.1, 1.0, None),
+    "norm_first": YES_NO,
+    "num_layers": (1, 2),
+    "padding_mode": ("zeros", "reflect", "replicate", "circular"),
+    "start_dim": (0, 1, 2, -2),
+    "track_running_stats": YES_NO,
+    "unbiased": YES_NO,
+    "variational_dropout": (0.0, 0.3),
+    "weight_drop": (0.0, 0.3),
+}
+
+
 def pick(rng: np.random.Generator, choices: tuple[Any, ...]) -> Any:
     """Return one of `choices`, as it is."""
     return choices[int(rng.integers(len(choices)))]
 
 
-def vary(rng: np.random.Generator, op: str, static: dict[str, Any], call: Callable[..., Any] | None) -> dict[str, Any]:
-    """Return options like `static`, some of them others, some added, some left out."""
-    varied = {k: pick(rng, OPTIONS[k]) if k in OPTIONS and rng.random() < 0.2 else v for k, v in static.items()}
-    if call is None:
-        parameters = inspect.signature(function_of(op)).parameters
-        for name in parameters:
-            if name in OPTIONS and name not in varied and rng.random() < 0.3:
-                varied[name] = pick(rng, OPTIONS[name])
-        for name in [k for k in varied if parameters[k].default is not inspect.Parameter.empty]:
-            if rng.random() < 0.1:
-                del varied[name]
+def vary(
+    rng: np.random.Generator,
+    function: Callable[..., Any],
+    static: dict[str, Any],
+    options: dict[str, tuple[Any, ...]] = OPTIONS,
+) -> dict[str, Any]:
+    """Return options of a function like `static`, some added, some that have a default left out."""
+    varied, parameters = dict(static), inspect.signature(function).parameters
+    for name in parameters:
+        if name in options and name not in varied and rng.random() < 0.3:
+            varied[name] = pick(rng, options[name])
+    for name in [k for k in varied if parameters[k].default is not inspect.Parameter.empty]:
+        if rng.random() < 0.1:
+            del varied[name]
     return varied

@@ -84,7 +84,6 @@ def execute(call: Call, arrays: Sequence[Any]) -> Outcome:
     random.manual_seed(7)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warnings.simplefilter("ignore", RuntimeWarning)  # NumPy's, of a mean of nothing: the values are compared
         try:
             results = (call.row.call or function_of(call.row.op))(*inputs, **call.static)
             results = results if isinstance(results, tuple) else (results,)

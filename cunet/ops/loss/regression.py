@@ -28,8 +28,7 @@ def reduce_loss(loss: Array, dtype: Any, reduction: str, divisor: Any) -> Array:
     """Return `loss` itself for "none", else its sum over `divisor`; in `dtype`. Over nothing, a mean is nan."""
     if reduction != "none":
         loss = loss.sum()
-        with np.errstate(all="ignore"):
-            loss = loss if reduction == "sum" else loss / divisor
+        loss = loss if reduction == "sum" else loss / divisor
     return loss.astype(dtype, copy=False)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from ....system.locks import ForkSafeLock
 from ....system.messages import say, warn
 from ...spec import Definition
+from ..agreement import compare
 
 _UNKNOWN = object()
 
@@ -37,8 +38,15 @@ class Native:
             return NotImplemented
         launcher: Any = kernel.prepared.get(lead.dtype.char)
         if launcher is None:
-            launcher = self.prepare(kernel, lead.dtype.char)
+            launcher = self.first(kernel, args, options)
         return launcher(*args, **options) if launcher else NotImplemented
+
+    def first(self, kernel: Definition, args: Sequence[Any], options: dict[str, Any]) -> Callable[..., Any] | bool:
+        """Prepare a kernel for its first call in a dtype, and see whether a user's text and body agree."""
+        launcher: Any = self.prepare(kernel, args[kernel.lead].dtype.char)
+        if not kernel.ours and hasattr(launcher, "pack"):
+            compare(kernel, args, options, launcher, "compiled for this processor")
+        return launcher
 
     def prepare(self, kernel: Definition, char: str) -> Callable[..., Any] | bool:
         """Return what runs a kernel on float32 ("f") or float64 ("d"), or False; remembered in the kernel."""
@@ -148,7 +156,9 @@ class Native:
         lead = args[kernel.lead]
         if not self.active or type(lead) is not np.ndarray:
             return NotImplemented
-        launcher: Any = self.prepare(kernel, lead.dtype.char)
+        launcher: Any = kernel.prepared.get(lead.dtype.char)
+        if launcher is None:
+            launcher = self.first(kernel, args, options)
         if not launcher:
             return NotImplemented
         return launcher.pack(*args, **options) if hasattr(launcher, "pack") else None

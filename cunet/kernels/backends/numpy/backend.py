@@ -9,6 +9,7 @@ import numpy as np
 
 from ....device import is_array, is_half
 from ....system.cpu import keep_memory
+from ....system.quiet import IGNORED, errors
 from ...axes import reduced_shape
 from ...spec import Definition, InplaceSpec, KernelSpec, single
 from . import blocks
@@ -34,7 +35,8 @@ def run(kernel: Definition, args: tuple[Any, ...], options: dict[str, Any]) -> A
 def body(spec: KernelSpec, args: Sequence[Any], options: dict[str, Any]) -> Any:
     """Run the NumPy body: silently, and in float32 for half types."""
     dtype = spec.dtype(args)
-    with np.errstate(all="ignore"):  # inf and nan are results here, on the GPU as on the CPU
+    token = errors.set(IGNORED)
+    try:
         if not is_half(dtype):
             return spec.body(*args, **options)
         args = [
@@ -45,6 +47,8 @@ def body(spec: KernelSpec, args: Sequence[Any], options: dict[str, Any]) -> Any:
         if isinstance(result, tuple):
             return tuple(r.astype(dtype) if p.type == "T" else r for p, r in zip(spec.outs, result, strict=True))
         return result.astype(dtype) if spec.outs[0].type == "T" else result
+    finally:
+        errors.reset(token)
 
 
 def _elementwise(kernel: Definition, args: tuple[Any, ...], options: dict[str, Any]) -> Any:

@@ -1,0 +1,29 @@
+"""No op warns of what its inputs are: every public op on infinities, NaN, zeros and the ends of its dtype."""
+
+import numpy as np
+import pytest
+
+from cunet import Tensor
+from cunet import device as backend
+from cunet.parity.cases import ROWS
+
+EDGES = [0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 3e38, -3e38, 1e-40, -50.0, 200.0]
+
+
+def poisoned(a, rng, dtype):
+    """Return an array in which a third of the elements are edges."""
+    with np.errstate(all="ignore"):
+        return np.where(rng.random(a.shape) < 0.3, rng.choice(EDGES, a.shape), a).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_nothing_is_said_of_values(row, dtype, rng, dev):
+    arrays = [
+        poisoned(a, rng, dtype) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a for a in row.inputs(rng)
+    ]
+    leaves = [Tensor(dev(a), requires_grad=a.dtype.kind == "f") if isinstance(a, np.ndarray) else a for a in arrays]
+    results = row.run(*leaves)
+    results = [r for r in (results if isinstance(results, tuple) else (results,)) if r.requires_grad]
+    for k, y in enumerate(results):
+        y.backward(backend.like(np.ones(y.shape, y.dtype), y.data), retain_graph=k < len(results) - 1)
