@@ -8,6 +8,7 @@ from ..autograd.op import Result, op
 from ..device import array_module
 from ..kernels import elementwise
 from .operands import alike, like_gradient
+from .slopes import times
 
 # x by the larger of two absolute values: squares of both parts stay in the range. Of an infinity its direction is left.
 PART = """
@@ -133,7 +134,7 @@ def lerp(start, end, weight) -> Result:
     """
     a, b, w = alike(start, end, weight)
     return lerp_forward(a, b, w), lambda gy: (
-        lambda: gy * (1 - w),
-        lambda: gy * w,
+        lambda: times(gy, 1 - w),
+        lambda: times(gy, w),
         lambda: lerp_backward(gy, a, b),
     )
