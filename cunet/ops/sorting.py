@@ -74,7 +74,8 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Tensor:
         ValueError: `indices` have another number of axes.
         IndexError: an index is out of range, on the CPU.
     """
-    x, places = lifted(x), as_array(indices.data if isinstance(indices, Tensor) else indices)
+    x = lifted(x)
+    places = lifted(indices, x).data
     x = reshape(x, (-1,)) if axis is None else x
     if places.dtype.kind not in "iu":
         raise TypeError(f"take_along_axis: indices must be of integer dtype, got {places.dtype}")
