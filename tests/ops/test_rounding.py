@@ -102,6 +102,7 @@ def test_decimals_that_a_number_does_not_have_leave_it_alone(dtype, dev):
     assert found.dtype == dtype
     np.testing.assert_array_equal(found, np.array([largest, -largest, inf, nan, 0, 1234.5, 1.2, 1.8], dtype))
     np.testing.assert_array_equal(host(cunet.round(dev(x[5:]), -2)), np.array([1200, 0, 0], dtype))
+    np.testing.assert_array_equal(host(cunet.round(dev(x[5:]), -400)), np.zeros(3, dtype))
     np.testing.assert_array_equal(host(Tensor(dev(x[5:])).round()), np.array([1234, 1, 2], dtype))
 
 
