@@ -8,6 +8,7 @@ from ..autograd.op import Result, op
 from ..device import array_module
 from ..kernels import elementwise
 from .operands import alike, like_gradient
+from .slopes import times
 
 # x by the larger of two absolute values: squares of both parts stay in the range. Of an infinity its direction is left.
 PART = """
@@ -27,13 +28,13 @@ def _parts(x, y):
     "T gx",
     """
     const A s = max(abs(x), abs(y)), u = cunet_part(x, s), v = cunet_part(y, s);
-    gx = gy == 0 || s == 0 ? A(0) : gy * (u / sqrt(u * u + v * v));
+    gx = gy == 0 || (x == 0 && y == 0) ? A(0) : gy * (u / sqrt(u * u + v * v));
     """,
     preamble=PART,
 )
 def hypot_backward(gy, x, y):
-    u, v, s = _parts(x, y)
-    return np.where((gy == 0) | (s == 0), 0, gy * (u / np.sqrt(u * u + v * v)))
+    u, v, _ = _parts(x, y)
+    return np.where((gy == 0) | ((x == 0) & (y == 0)), 0, gy * (u / np.sqrt(u * u + v * v)))
 
 
 @op
@@ -54,14 +55,14 @@ def hypot(x, y) -> Result:
     "T gx",
     """
     const A s = max(abs(x), abs(y)), u = cunet_part(x, s), v = cunet_part(y, s), w = u / (u * u + v * v);
-    gx = gy == 0 || s == 0 ? A(0) : s < 1 ? gy / s * w : gy * w / s;
+    gx = gy == 0 || (x == 0 && y == 0) ? A(0) : s < 1 ? gy / s * w : gy * w / s;
     """,
     preamble=PART,
 )
 def arctan2_backward(gy, x, y):
     u, v, s = _parts(x, y)
     w = u / (u * u + v * v)
-    return np.where((gy == 0) | (s == 0), 0, np.where(s < 1, gy / s * w, gy * w / s))
+    return np.where((gy == 0) | ((x == 0) & (y == 0)), 0, np.where(s < 1, gy / s * w, gy * w / s))
 
 
 @op
@@ -133,7 +134,7 @@ def lerp(start, end, weight) -> Result:
     """
     a, b, w = alike(start, end, weight)
     return lerp_forward(a, b, w), lambda gy: (
-        lambda: gy * (1 - w),
-        lambda: gy * w,
+        lambda: times(gy, 1 - w),
+        lambda: times(gy, w),
         lambda: lerp_backward(gy, a, b),
     )

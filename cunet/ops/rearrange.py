@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.op import Result, op
-from ..autograd.tensor import Tensor, as_array
+from ..autograd.tensor import Tensor
 from ..device import array_module
 from ..kernels.axes import one_axis
 from .array import broadcast_to, concatenate, getitem, reshape, transpose
@@ -99,13 +99,17 @@ def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[in
 
 def vstack(tensors: Sequence[Any]) -> Tensor:
     """Join tensors along their first axis; those of one axis are rows."""
-    return concatenate([reshape(x, (1, -1)) if x.ndim < 2 else x for x in map(lifted, tensors)])
+    return concatenate([reshape(x, (1, -1)) if x.ndim < 2 else x for x in _lifted(tensors)])
 
 
 def hstack(tensors: Sequence[Any]) -> Tensor:
     """Join tensors along their second axis, those of one axis along that."""
-    parts = [reshape(x, (1,)) if x.ndim < 1 else x for x in map(lifted, tensors)]
+    parts = [reshape(x, (1,)) if x.ndim < 1 else x for x in _lifted(tensors)]
     return concatenate(parts, axis=0 if parts and parts[0].ndim == 1 else 1)
+
+
+def _lifted(tensors: Sequence[Any]) -> list[Tensor]:
+    return [lifted(x, *tensors) for x in tensors]
 
 
 def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Tensor:
@@ -135,6 +139,5 @@ def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
 
 def _end(end: Any, x: Tensor, axis: int) -> Tensor:
     """Return a number as a tensor of the shape of `x`, of length 1 along `axis`."""
-    if not isinstance(end, Tensor):
-        end = Tensor(array_module(x.data).full((), end, x.dtype) if np.ndim(end) == 0 else as_array(end))
+    end = lifted(end, x)
     return end if end.ndim else broadcast_to(end, (*x.shape[:axis], 1, *x.shape[axis + 1 :]))

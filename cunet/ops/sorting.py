@@ -12,7 +12,7 @@ from typing import Any
 from ..autograd.methods import Axis
 from ..autograd.op import Result, op
 from ..autograd.tensor import Tensor, as_array
-from ..device import Array, array_module, is_floating, is_gpu_array, is_half
+from ..device import Array, array_module, device_of, is_floating, is_gpu_array, is_half
 from ..kernels.axes import folded_axes, one_axis, reduced_shape
 from .array import add_at, reshape
 from .operands import lifted
@@ -70,16 +70,22 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Tensor:
         axis: None takes from the flattened tensor, with `indices` of one axis.
 
     Raises:
-        TypeError: `indices` are no integers.
+        TypeError: `indices` are no integers, or on another device.
         ValueError: `indices` have another number of axes.
         IndexError: an index is out of range, on the CPU.
     """
-    x, places = lifted(x), as_array(indices.data if isinstance(indices, Tensor) else indices)
+    x = lifted(x)
+    places = lifted(indices, x).data
     x = reshape(x, (-1,)) if axis is None else x
     if places.dtype.kind not in "iu":
         raise TypeError(f"take_along_axis: indices must be of integer dtype, got {places.dtype}")
     if places.ndim != x.ndim or not x.ndim:
         raise ValueError(f"take_along_axis: indices must have {x.ndim or 1} axes as x has, got {places.ndim}")
+    if device_of(places) != x.device:
+        raise TypeError(
+            f"take_along_axis: all arrays must be on one device, got ({x.device}, {device_of(places)}); "
+            "move them with .to(device)"
+        )
     return _taken(x, places, one_axis(x.ndim, axis or 0), False)
 
 

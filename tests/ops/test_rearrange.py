@@ -95,6 +95,9 @@ def test_joining_what_has_few_axes(dev):
     assert host(cunet.vstack([number, number])).tolist() == [[5], [5]]
     assert host(cunet.hstack([number, row])).tolist() == [5, 3, 4]
     assert host(cunet.hstack((one, one))).tolist() == [[1, 2, 1, 2]]
+    assert host(cunet.hstack((row, 5.0, [6.0]))).tolist() == [3, 4, 5, 6]  # numbers and lists go where the arrays are
+    assert host(cunet.vstack(([1.0, 2.0], row))).tolist() == [[1, 2], [3, 4]]
+    assert cunet.hstack((row.astype(np.float32), 5.0)).dtype == np.float32
     for f, name in ((cunet.vstack, "concatenate"), (cunet.hstack, "concatenate")):
         with pytest.raises(ValueError, match=f"{name}: at least one tensor is required, got none"):
             f([])

@@ -13,8 +13,8 @@ from cunet import Tensor
 inf, nan = math.inf, math.nan
 CONSTANT = ("sign", "floor", "ceil", "trunc", "round")
 #: Of every sign, infinite, 0, and such that the quotient rounds to a whole number that is too large.
-DIVIDENDS = [7.0, -7.0, 7.0, -7.0, 0.0, -0.0, 0.0, 1.0, -1.0, 1.0, 5.0, -5.0, 0.0, inf, 1.0, 6.0, 3e4, nan, 1.0]
-DIVISORS = [3.0, 3.0, -3.0, -3.0, 3.0, 3.0, -3.0, inf, inf, -inf, 0.0, 0.0, 0.0, 2.0, 0.1, -2.0, 3.0, 1.0, nan]
+DIVIDENDS = [7.0, -7.0, 7.0, -7.0, 0.0, -0.0, 0.0, 1.0, -1.0, 1.0, 5.0, -5.0, 0.0, inf, 1.0, 6.0, 3e4, nan, 1.0, 0.0]
+DIVISORS = [3.0, 3.0, -3.0, -3.0, 3.0, 3.0, -3.0, inf, inf, -inf, 0.0, 0.0, 0.0, 2.0, 0.1, -2.0, 3.0, 1.0, nan, inf]
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
@@ -102,6 +102,7 @@ def test_decimals_that_a_number_does_not_have_leave_it_alone(dtype, dev):
     assert found.dtype == dtype
     np.testing.assert_array_equal(found, np.array([largest, -largest, inf, nan, 0, 1234.5, 1.2, 1.8], dtype))
     np.testing.assert_array_equal(host(cunet.round(dev(x[5:]), -2)), np.array([1200, 0, 0], dtype))
+    np.testing.assert_array_equal(host(cunet.round(dev(x[5:]), -400)), np.zeros(3, dtype))
     np.testing.assert_array_equal(host(Tensor(dev(x[5:])).round()), np.array([1234, 1, 2], dtype))
 
 

@@ -127,6 +127,7 @@ def test_taking_adds_gradients_up(dev):
         assert host(x.grad).tolist() == [[3, 0, 4], [0, 16, 40]]
     assert host(cunet.take_along_axis(x, dev([5, 0], np.int64), None)).tolist() == [6, 1]
     assert host(cunet.take_along_axis(x, dev([[1, 0, 1]], np.int64), 0)).tolist() == [[4, 2, 6]]
+    assert host(cunet.take_along_axis(x, [[1], [0]])).tolist() == [[2], [4]]
     picked = cunet.take_along_axis(x, dev([[1], [0]], np.int64))  # as a loss picks the right class
     assert host(picked).tolist() == [[2], [4]]
 
