@@ -1,4 +1,8 @@
+<<<<<<< HEAD:cunet/parity/cases/matrices.py
 """What `cunet.parity` runs of `cunet.linalg` and `cunet.fft`.
+=======
+"""What `cunet.parity` runs of `cunet.linalg` and `cunet.fft`, and of samples with gradients; see `cases`.
+>>>>>>> d3fa445 (cunet.random draws classes and bits, and F.gumbel_softmax draws with a gradient):cunet/parity/linalg_cases.py
 
 Signs of eigenvectors and of pairs of singular vectors are free, and so are those of rows of R: two libraries may
 choose differently. Their rows look at what does not depend on them.
@@ -91,5 +95,6 @@ ROWS: list[Row] = [
     _row("linalg.norm", _apart(3, 9, 7), ord=3, axis=1),
     _row("linalg.norm", _apart(3, 9, 7), ord="nuc", axis=(0, 2)),
     *[_row("fft.rfft", _normal((5, 70)), n=n) for n in (64, 81)],
+    _row("gumbel_softmax", _normal((9, 70)), tau=0.5),
     *[_row("fft.irfft", _normal((5, 36), (5, 36)), _irfft, n=n) for n in (70, 71)],
 ]
