@@ -11,7 +11,8 @@ from . import Case
 
 
 def gumbel_softmax(x, tau=1.0, hard=False, axis=-1):
-    noise = Generator(0, "sampling").rng().gumbel(size=x.shape)
+    words = Generator(0, "sampling").next().bit_generator().random_raw(x.size)
+    noise = np.array([-math.log(-math.log(((w >> 12) + 0.5) / 2**52)) for w in words.tolist()]).reshape(x.shape)
 
     def row(scores):
         shares = [math.exp(s) for s in scores.tolist()]

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...autograd.op import Result, Results, op
 from ...autograd.tensor import Tensor
-from ...device import Array, array_module
+from ...device import Array, array_module, is_gpu_array
 from ..array import broadcast_to
 from ..linalg import matmul
 from .matrices import check_matrices, check_square, flipped, lifted, narrow, solved, times, wide
@@ -112,6 +112,17 @@ class LstsqResult(NamedTuple):
     singular_values: Tensor
 
 
+def _if_full_rank(g: Array, rank: Any, full: int) -> Array:
+    """Return the gradient `g`; without full rank raise ValueError, or on a GPU, to wait for nothing, return NaN."""
+    if is_gpu_array(g):
+        return array_module(g).where(rank < full, np.nan, g)
+    if rank < full:
+        raise ValueError(
+            f"lstsq: the solution has a gradient where a has full rank min(M, N) = {full}, got rank {int(rank)}"
+        )
+    return g
+
+
 @op(arrays=2)
 def _lstsq(a, b, rcond: float | None = None) -> Results:
     xp = array_module(a, b)
@@ -124,16 +135,11 @@ def _lstsq(a, b, rcond: float | None = None) -> Results:
 
     def vjp(gys):
         gx, g_residuals, _, gs = gys
-        if gx is not None and int(rank) < min(full.shape):
-            raise ValueError(
-                f"lstsq: the solution has a gradient where a has full rank min(M, N) = {min(full.shape)}, "
-                f"got rank {int(rank)}"
-            )
         ga, gb = xp.zeros_like(full), xp.zeros_like(columns)
         rest = columns - times(full, x)
         if gx is not None:
             y = xp.linalg.pinv(full, cutoff)
-            g = wide(gx).reshape(x.shape)
+            g = _if_full_rank(wide(gx).reshape(x.shape), rank, min(full.shape))
             gb = times(flipped(y), g)
             hidden = g - times(y, full, g)
             ga = times(rest, flipped(times(y, gb))) + times(flipped(y), x, flipped(hidden)) - times(gb, flipped(x))
@@ -163,7 +169,8 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> LstsqResult:
         empty unless ``M > N = rank``; ``rank``; ``singular_values`` (min(M, N),) of a. All have gradients but the rank.
 
     Raises:
-        ValueError: shapes do not fit together; in backward, for x, where a has not full rank, so that x jumps.
+        ValueError: shapes do not fit together; in backward, for x, where a has not full rank, so that x jumps (on a
+            GPU, which is not waited for, that gradient is NaN).
 
     Source: Golub, Pereyra 1973, "The differentiation of pseudo-inverses", equation 4.12.
     """
