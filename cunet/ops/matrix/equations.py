@@ -11,8 +11,9 @@ from ...autograd.tensor import Tensor
 from ...device import Array, array_module, is_gpu_array
 from ..array import broadcast_to
 from ..linalg import matmul
-from .matrices import check_matrices, check_square, flipped, lifted, narrow, solved, times, wide
-from .spectral import singular_gradient
+from ..operands import lifted
+from .matrices import check_finite, check_matrices, check_square, flipped, narrow, solved, times, wide
+from .spectral import svd_gradient
 
 
 @op
@@ -89,10 +90,15 @@ def pinv(a, rcond: float | None = None) -> Result:
     Returns:
         Shape (..., N, M).
 
+    Raises:
+        ValueError: `a` has fewer than two axes.
+        numpy.linalg.LinAlgError: a matrix is not finite, on the CPU.
+
     Source: Golub, Pereyra 1973, "The differentiation of pseudo-inverses", equation 4.12.
     """
     check_matrices("pinv", a)
     full = wide(a)
+    check_finite("pinv", full)
     y = array_module(a).linalg.pinv(full, _cutoff(full, rcond))
 
     def vjp(gy):
@@ -125,34 +131,43 @@ def _if_full_rank(g: Array, rank: Any, full: int) -> Array:
 
 @op(arrays=2)
 def _lstsq(a, b, rcond: float | None = None) -> Results:
+    # Not by NumPy's lstsq, which gives no factors for the way back, nor by CuPy's, which waits for the rank.
     xp = array_module(a, b)
     full, columns = wide(a), wide(b[:, None] if b.ndim == 1 else b)
-    dtype = np.result_type(full.dtype, columns.dtype)
-    full, columns = full.astype(dtype, copy=False), columns.astype(dtype, copy=False)
-    cutoff = _cutoff(full, rcond)
-    x, residuals, rank, s = xp.linalg.lstsq(full, columns, cutoff)
-    result = np.result_type(a.dtype, b.dtype)
+    check_finite("lstsq", full)
+    u, s, vh = xp.linalg.svd(full, full_matrices=False)
+    kept = s > s[:1] * _cutoff(full, rcond)
+    parts = xp.where(kept, 1 / xp.where(kept, s, 1), 0)[:, None]
+
+    def inverse(b: Array) -> Array:
+        return times(flipped(vh), parts * times(flipped(u), b))
+
+    def transposed_inverse(x: Array) -> Array:
+        return times(u, parts * times(vh, x))
+
+    x, rank = inverse(columns), kept.sum()
+    rest = columns - times(full, x)
+    residuals = (rest * rest).sum(axis=0) if full.shape[0] > full.shape[1] else rest[:0, 0]
 
     def vjp(gys):
         gx, g_residuals, _, gs = gys
         ga, gb = xp.zeros_like(full), xp.zeros_like(columns)
-        rest = columns - times(full, x)
         if gx is not None:
-            y = xp.linalg.pinv(full, cutoff)
-            g = _if_full_rank(wide(gx).reshape(x.shape), rank, min(full.shape))
-            gb = times(flipped(y), g)
-            hidden = g - times(y, full, g)
-            ga = times(rest, flipped(times(y, gb))) + times(flipped(y), x, flipped(hidden)) - times(gb, flipped(x))
+            g = _if_full_rank(wide(gx).reshape(x.shape), rank, len(s))
+            gb = transposed_inverse(g)
+            hidden = g - times(flipped(vh), vh, g)
+            ga = times(rest, flipped(inverse(gb))) + times(transposed_inverse(x), flipped(hidden))
+            ga = ga - times(gb, flipped(x))
         if g_residuals is not None and g_residuals.size:
             twice = 2 * wide(g_residuals) * rest  # x moves along, but for the least squares that costs nothing
             ga, gb = ga - times(twice, flipped(x)), gb + twice
         if gs is not None:
-            ga = ga + singular_gradient(full, wide(gs))
+            ga = ga + svd_gradient((u, s, vh), None, wide(gs), None)
         return ga, gb.reshape(b.shape)
 
-    parts = (x[:, 0] if b.ndim == 1 else x, residuals, s)
-    solution, residuals, s = (narrow(part, result) for part in parts)
-    return (solution, residuals, xp.asarray(rank), s), vjp
+    dtype = np.result_type(a.dtype, b.dtype)
+    solution = narrow(x[:, 0] if b.ndim == 1 else x, dtype)
+    return (solution, narrow(residuals, dtype), xp.asarray(rank), narrow(s, a.dtype)), vjp
 
 
 def lstsq(a: Any, b: Any, rcond: float | None = None) -> LstsqResult:
@@ -166,15 +181,16 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> LstsqResult:
 
     Returns:
         As `numpy.linalg.lstsq`: ``x`` (N,) or (N, K); ``residuals`` (1,) or (K,), the sums of squares that are left,
-        empty unless ``M > N = rank``; ``rank``; ``singular_values`` (min(M, N),) of a. All have gradients but the rank.
+        empty unless ``M > N``; ``rank``; ``singular_values`` (min(M, N),) of a. All have gradients but the rank.
 
     Raises:
         ValueError: shapes do not fit together; in backward, for x, where a has not full rank, so that x jumps (on a
             GPU, which is not waited for, that gradient is NaN).
+        numpy.linalg.LinAlgError: a is not finite, on the CPU.
 
     Source: Golub, Pereyra 1973, "The differentiation of pseudo-inverses", equation 4.12.
     """
-    a, b = lifted(a), lifted(b)
+    a, b = lifted(a, b), lifted(b, a)
     if a.ndim != 2 or b.ndim not in (1, 2) or a.shape[0] != b.shape[0]:
         raise ValueError(f"lstsq: a and b must have shapes (M, N) and (M,) or (M, K), got {a.shape} and {b.shape}")
     return LstsqResult(*_lstsq(a, b, rcond=rcond))

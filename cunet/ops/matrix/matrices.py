@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...autograd.tensor import Tensor, as_array
-from ...device import Array, accumulator, array_module, is_floating
+from ...device import Array, accumulator, array_module, is_floating, is_gpu_array
 from ..linalg import product
 
 
@@ -24,11 +23,6 @@ def flipped(a: Array) -> Array:
     return a.swapaxes(-1, -2)
 
 
-def lifted(x: object) -> Tensor:
-    """Return a Tensor of what may be one."""
-    return x if isinstance(x, Tensor) else Tensor(as_array(x))
-
-
 def check_matrices(who: str, a: Array) -> None:
     """Raise ValueError unless `a` has the two axes of a matrix."""
     if a.ndim < 2:
@@ -39,6 +33,12 @@ def check_square(who: str, a: Array) -> None:
     """Raise ValueError unless `a` holds square matrices."""
     if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
         raise ValueError(f"{who}: a must have shape (..., N, N), got {a.shape}")
+
+
+def check_finite(who: str, a: Array) -> None:
+    """Raise NumPy's error for infinities and NaN on the CPU, before LAPACK does, or goes round for ever."""
+    if not is_gpu_array(a) and not np.isfinite(a).all():
+        raise np.linalg.LinAlgError(f"{who}: a must be finite, got inf or nan")
 
 
 def solved(a: Array, b: Array) -> Array:

@@ -15,8 +15,9 @@ from ...kernels.axes import folded_axes, reduced_shape
 from ...kernels.sum_to import sum_over
 from .. import reduce
 from ..array import astype, reshape, transpose
+from ..operands import lifted
 from ..selection import abs as absolute
-from .matrices import lifted, narrow, wide
+from .matrices import narrow, wide
 from .spectral import svdvals
 
 #: Orders that are a smallest something, or a power of a reciprocal: of nothing there is none.
@@ -29,15 +30,14 @@ def _power_norm(x, *, p, axis, keepdims) -> Result:
     full = wide(x)
     size = xp.abs(full)
     shape = reduced_shape(x.shape, axis, True)
-    with np.errstate(all="ignore"):  # inf and nan are results here
-        # Beside the largest element, or for negative p the smallest, no power that counts leaves the range.
-        scale = size.max(axis=axis, keepdims=True) if p > 0 else size.min(axis=axis, keepdims=True)
-        info = np.finfo(full.dtype)
-        scale = xp.minimum(xp.maximum(scale, info.tiny), info.max)  # within finite numbers: inf / inf is nan
-        unit = size / scale
-        powers = unit * unit if p == 2 else unit**p
-        root = sum_over(powers, folded_axes(x.ndim, axis), keepdims=True) ** (1 / p)
-        y = narrow(scale * root, x.dtype)
+    # Beside the largest element, or for negative p the smallest, no power that counts leaves the range.
+    scale = size.max(axis=axis, keepdims=True) if p > 0 else size.min(axis=axis, keepdims=True)
+    info = np.finfo(full.dtype)
+    scale = xp.minimum(xp.maximum(scale, info.tiny), info.max)  # within finite numbers: inf / inf is nan
+    unit = size / scale
+    powers = unit * unit if p == 2 else unit**p
+    root = sum_over(powers, folded_axes(x.ndim, axis), keepdims=True) ** (1 / p)
+    y = narrow(scale * root, x.dtype)
 
     def vjp(gy):
         slope = xp.sign(full) * (unit / root if p == 2 else (unit / root) ** (p - 1))

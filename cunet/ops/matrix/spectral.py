@@ -14,7 +14,7 @@ import numpy as np
 from ...autograd.op import Result, Results, op
 from ...autograd.tensor import Tensor
 from ...device import Array, array_module
-from .matrices import check_matrices, check_square, flipped, narrow, times, wide
+from .matrices import check_finite, check_matrices, check_square, flipped, narrow, times, wide
 
 
 def _turns(xp: Any, m: Array, gaps: Array) -> Array:
@@ -61,9 +61,8 @@ class EighResult(NamedTuple):
 
 @op(arrays=1)
 def _eigh(a, UPLO: str = "L") -> Results:
-    _check_symmetric("eigh", a, UPLO)
-    xp = array_module(a)
-    w, v = xp.linalg.eigh(wide(a), UPLO)
+    full = _symmetric("eigh", a, UPLO)
+    w, v = array_module(a).linalg.eigh(full, UPLO)
 
     def vjp(gys):
         gw, gv = (None if g is None else wide(g) for g in gys)
@@ -88,6 +87,7 @@ def eigh(a: Any, UPLO: str = "L") -> EighResult:
 
     Raises:
         ValueError: the matrices are not square, or `UPLO` is another one.
+        numpy.linalg.LinAlgError: a matrix is not finite, on the CPU.
 
     Source: Giles 2008, "An extended collection of matrix derivative results", section 3.1.
     """
@@ -95,10 +95,14 @@ def eigh(a: Any, UPLO: str = "L") -> EighResult:
     return EighResult(w, v)
 
 
-def _check_symmetric(who: str, a: Array, uplo: str) -> None:
+def _symmetric(who: str, a: Array, uplo: str) -> Array:
+    """Return matrices in the dtype to compute in, if these and `uplo` fit."""
     check_square(who, a)
     if uplo not in ("L", "U"):
         raise ValueError(f'{who}: UPLO must be "L" or "U", got {uplo!r}')
+    full = wide(a)
+    check_finite(who, full)
+    return full
 
 
 @op(arrays=1)
@@ -111,9 +115,8 @@ def eigvalsh(a, UPLO: str = "L") -> Result:
         a: shape (..., N, N).
         UPLO: which triangle of `a` is read, "L" or "U".
     """
-    _check_symmetric("eigvalsh", a, UPLO)
+    full = _symmetric("eigvalsh", a, UPLO)
     xp = array_module(a)
-    full = wide(a)
 
     def vjp(gw):
         w, v = xp.linalg.eigh(full, UPLO)
@@ -135,7 +138,7 @@ def _divided(xp: Any, a: Array, s: Array) -> Array:
     return xp.where(a == 0, 0, a / xp.where((a == 0) & (s == 0), 1, s))
 
 
-def _svd_gradient(factors: tuple[Array, Array, Array], gu: Array | None, gs: Array | None, gvh: Array | None) -> Array:
+def svd_gradient(factors: tuple[Array, Array, Array], gu: Array | None, gs: Array | None, gvh: Array | None) -> Array:
     """Return the gradient of a matrix from those of its factors of least size."""
     u, s, vh = factors
     xp = array_module(u)
@@ -163,13 +166,15 @@ def _svd_gradient(factors: tuple[Array, Array, Array], gu: Array | None, gs: Arr
 def singular_gradient(a: Array, gs: Array) -> Array:
     """Return the gradient of a matrix from that of its singular values."""
     u, s, vh = array_module(a).linalg.svd(a, full_matrices=False)
-    return _svd_gradient((u, s, vh), None, gs, None)
+    return svd_gradient((u, s, vh), None, gs, None)
 
 
 @op(arrays=1)
 def _svd(a, full_matrices: bool = True) -> Results:
     check_matrices("svd", a)
-    u, s, vh = array_module(a).linalg.svd(wide(a), full_matrices=full_matrices)
+    full = wide(a)
+    check_finite("svd", full)
+    u, s, vh = array_module(a).linalg.svd(full, full_matrices=full_matrices)
     count = s.shape[-1]
 
     def vjp(gys):
@@ -179,7 +184,7 @@ def _svd(a, full_matrices: bool = True) -> Results:
                 "svd: vectors beyond the min(M, N) = "
                 f"{count} that belong to singular values have no gradient; pass full_matrices=False"
             )
-        return (_svd_gradient((u[..., :count], s, vh[..., :count, :]), gu, gs, gvh),)
+        return (svd_gradient((u[..., :count], s, vh[..., :count, :]), gu, gs, gvh),)
 
     return (narrow(u, a.dtype), narrow(s, a.dtype), narrow(vh, a.dtype)), vjp
 
@@ -199,6 +204,7 @@ def svd(a: Any, full_matrices: bool = True) -> SVDResult:
 
     Raises:
         ValueError: `a` has fewer than two axes; in backward, for vectors that `full_matrices` added.
+        numpy.linalg.LinAlgError: a matrix is not finite, on the CPU.
 
     Source: Townsend 2016, "Differentiating the singular value decomposition".
     """
@@ -220,5 +226,6 @@ def svdvals(a) -> Result:
     """
     check_matrices("svdvals", a)
     full = wide(a)
+    check_finite("svdvals", full)
     s = array_module(a).linalg.svd(full, compute_uv=False)
     return narrow(s, a.dtype), lambda gs: (singular_gradient(full, wide(gs)),)

@@ -1,8 +1,4 @@
-<<<<<<< HEAD:cunet/parity/cases/matrices.py
-"""What `cunet.parity` runs of `cunet.linalg` and `cunet.fft`.
-=======
-"""What `cunet.parity` runs of `cunet.linalg` and `cunet.fft`, and of samples with gradients; see `cases`.
->>>>>>> d3fa445 (cunet.random draws classes and bits, and F.gumbel_softmax draws with a gradient):cunet/parity/linalg_cases.py
+"""What `cunet.parity` runs of `cunet.linalg` and `cunet.fft`, and of samples with gradients.
 
 Signs of eigenvectors and of pairs of singular vectors are free, and so are those of rows of R: two libraries may
 choose differently. Their rows look at what does not depend on them.

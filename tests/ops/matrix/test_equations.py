@@ -109,7 +109,8 @@ def test_least_squares_without_full_rank_has_numpys_solution_and_no_gradient(dev
     found = linalg.lstsq(x, y)
     expected = np.linalg.lstsq(a, b)
     np.testing.assert_allclose(host(found.x), expected[0], rtol=1e-9)
-    assert int(found.rank) == 1 and found.residuals.shape == (0,)
+    np.testing.assert_allclose(host(found.residuals), ((b - a @ expected[0]) ** 2).sum(), rtol=1e-9)
+    assert int(found.rank) == 1
     if is_gpu_array(x.data):
         found.x.sum().backward()
         assert np.isnan(host(x.grad)).all() and np.isnan(host(y.grad)).all()
@@ -119,6 +120,27 @@ def test_least_squares_without_full_rank_has_numpys_solution_and_no_gradient(dev
             found.x.sum().backward()
     linalg.lstsq(x, y).singular_values.sum().backward()
     assert np.isfinite(host(x.grad)).all()
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0)])
+def test_least_squares_of_nothing(shape, dev):
+    a = Tensor(dev(np.zeros(shape, np.float32)), requires_grad=True)
+    b = Tensor(dev(np.ones((shape[0], 2), np.float32)), requires_grad=True)
+    found = linalg.lstsq(a, b)
+    assert found.x.shape == (shape[1], 2) and not host(found.x).any() and int(found.rank) == 0
+    assert host(found.residuals).tolist() == ([3, 3] if shape == (3, 0) else [])
+    (found.x.sum() + found.residuals.sum()).backward()
+    assert a.grad.shape == shape and (host(b.grad) == (2 if shape == (3, 0) else 0)).all()
+
+
+@pytest.mark.parametrize("size", [np.inf, np.nan])
+@pytest.mark.parametrize("name", ["lstsq", "pinv", "svd", "svdvals", "eigh", "eigvalsh"])
+def test_what_is_not_finite_is_refused_on_the_cpu(name, size, dev):
+    """LAPACK goes round for ever in some of them, for some matrices."""
+    a = dev(np.diag([1.0, size]))
+    if not is_gpu_array(a):
+        with pytest.raises(np.linalg.LinAlgError, match=f"{name}: a must be finite, got inf or nan"):
+            getattr(linalg, name)(a, *([a] if name == "lstsq" else []))
 
 
 def test_rank_is_told_by_the_precision_of_the_dtype(dev):
