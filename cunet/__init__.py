@@ -1,8 +1,10 @@
 """cunet: autograd and neural networks for the arrays people already have, NumPy and CuPy."""
 
 from . import data as data
+from . import fft as fft
 from . import functional as functional
 from . import init as init
+from . import linalg as linalg
 from . import native as native
 from . import nn as nn
 from . import optim as optim
@@ -132,5 +134,7 @@ F = functional
 __version__ = "0.1.0"
 
 __all__, __dir__ = _publish(
-    __name__, "F", "__version__", "data", "functional", "init", "native", "nn", "optim", "random", "rowwise", "train"
+    __name__,
+    *("F", "__version__"),
+    *("data", "fft", "functional", "init", "linalg", "native", "nn", "optim", "random", "rowwise", "train"),
 )

@@ -69,6 +69,7 @@ from .ops.recurrent.dropout import drop_connect as drop_connect
 from .ops.recurrent.dropout import variational_dropout as variational_dropout
 from .ops.resize import interpolate as interpolate
 from .ops.resize import pad as pad
+from .ops.sampling import gumbel_softmax as gumbel_softmax
 from .ops.softmax import log_softmax as log_softmax
 from .ops.softmax import softmax as softmax
 from .system.public import publish as _publish

@@ -18,6 +18,7 @@ from . import cuda, operators
 from .array import ndarray, poisoned, unwrap, upload, wrap
 from .calls import ufunc
 from .launch import ElementwiseKernel, RawKernel, RawModule, ReductionKernel
+from .linalg import INSTEAD as _INSTEAD
 from .state import stats as _stats
 
 __version__ = _cupy.__version__
@@ -118,7 +119,7 @@ def _lookup(name: str, real_module: Any, numpy_module: Any) -> Any:
         return real
     if isinstance(real, _cupy.ufunc) and isinstance(plain, _np.ufunc) and numpy_module is _np:
         return ufunc(name)
-    return _calls.make_function(name, real, plain)
+    return _calls.make_function(name, real, _INSTEAD.get(plain, plain))
 
 
 def __getattr__(name: str) -> Any:

@@ -140,7 +140,7 @@ def min(x, axis: Axis = None, keepdims: bool = False) -> Result:
     return y, lambda gy: (_share_among_ties(x, y, gy, axis),)
 
 
-def _others(rows: Array) -> Array:
+def products_of_others(rows: Array) -> Array:
     """Return for each element of a row the product of all others, without a division and without leaving the range."""
     (f, p), (g, q) = products_before(rows), products_before(rows[..., ::-1])
     return array_module(rows).ldexp(f * g[..., ::-1], p + q[..., ::-1])
@@ -160,7 +160,7 @@ def prod(x, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -> Res
         kept = tuple(a for a in range(x.ndim) if a not in axes)
         moved = wide.transpose(kept + axes)
         rows = moved.reshape(*moved.shape[: len(kept)], _count(x.shape, axis))
-        others = (_others(rows) if rows.size else rows).reshape(moved.shape)
+        others = (products_of_others(rows) if rows.size else rows).reshape(moved.shape)
         back = [0] * x.ndim
         for i, a in enumerate(kept + axes):
             back[a] = i

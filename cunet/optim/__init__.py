@@ -10,6 +10,7 @@ from .adaptive import RMSprop as RMSprop
 from .clip import clip_grad_norm_ as clip_grad_norm_
 from .clip import clip_grad_value_ as clip_grad_value_
 from .groups import no_decay_groups as no_decay_groups
+from .lbfgs import LBFGS as LBFGS
 from .lion import Lion as Lion
 from .onecycle import OneCycleLR as OneCycleLR
 from .optimizer import Optimizer as Optimizer

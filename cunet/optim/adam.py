@@ -111,7 +111,7 @@ class Adam(_Moments):
     takes its place in the last formula; with `decoupled_weight_decay` see `AdamW`.
 
     Args:
-        params: see `Optimizer`.
+        params, maximize: see `Optimizer`.
         lr, eps, weight_decay: as in the formula, >= 0.
         betas: (beta1, beta2), each in [0, 1).
         amsgrad: never let the rate of an element grow again.
@@ -130,6 +130,8 @@ class Adam(_Moments):
         weight_decay: float = 0.0,
         amsgrad: bool = False,
         decoupled_weight_decay: bool = False,
+        *,
+        maximize: bool = False,
     ) -> None:
         super().__init__(
             params,
@@ -140,6 +142,7 @@ class Adam(_Moments):
                 "weight_decay": weight_decay,
                 "amsgrad": amsgrad,
                 "decoupled_weight_decay": decoupled_weight_decay,
+                "maximize": maximize,
             },
         )
 
@@ -165,7 +168,7 @@ class AdamW(Adam):
     """Adam with weight decay that is not part of the gradient: ``w *= 1 - lr * weight_decay`` in each step.
 
     Args:
-        params: see `Optimizer`.
+        params, maximize: see `Optimizer`.
         lr, betas, eps, amsgrad: see `Adam`.
         weight_decay: as in the formula, >= 0.
 
@@ -180,8 +183,10 @@ class AdamW(Adam):
         eps: float = 1e-8,
         weight_decay: float = 1e-2,
         amsgrad: bool = False,
+        *,
+        maximize: bool = False,
     ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, decoupled_weight_decay=True)
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, decoupled_weight_decay=True, maximize=maximize)
 
 
 class NAdam(_Moments):
@@ -193,7 +198,7 @@ class NAdam(_Moments):
     ``w -= lr * up / (sqrt(v / (1 - beta2**t)) + eps)``.
 
     Args:
-        params: see `Optimizer`.
+        params, maximize: see `Optimizer`.
         lr, eps, weight_decay, momentum_decay: as in the formula, >= 0.
         betas: (beta1, beta2), each in [0, 1).
         decoupled_weight_decay: see `Adam`.
@@ -212,6 +217,8 @@ class NAdam(_Moments):
         weight_decay: float = 0.0,
         momentum_decay: float = 4e-3,
         decoupled_weight_decay: bool = False,
+        *,
+        maximize: bool = False,
     ) -> None:
         super().__init__(
             params,
@@ -222,6 +229,7 @@ class NAdam(_Moments):
                 "weight_decay": weight_decay,
                 "momentum_decay": momentum_decay,
                 "decoupled_weight_decay": decoupled_weight_decay,
+                "maximize": maximize,
             },
         )
 

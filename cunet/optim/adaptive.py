@@ -98,7 +98,7 @@ class RMSprop(Optimizer):
     ``buf = momentum * buf + d / (sqrt(v) + eps)``, ``w -= lr * buf``.
 
     Args:
-        params: see `Optimizer`.
+        params, maximize: see `Optimizer`.
         lr, alpha, eps, weight_decay, momentum: as in the formula; alpha in [0, 1).
         centered: divide by the standard deviation instead.
 
@@ -115,6 +115,8 @@ class RMSprop(Optimizer):
         weight_decay: float = 0.0,
         momentum: float = 0.0,
         centered: bool = False,
+        *,
+        maximize: bool = False,
     ) -> None:
         super().__init__(
             params,
@@ -125,6 +127,7 @@ class RMSprop(Optimizer):
                 "weight_decay": weight_decay,
                 "momentum": momentum,
                 "centered": centered,
+                "maximize": maximize,
             },
         )
 
@@ -180,7 +183,7 @@ class Adagrad(Optimizer):
     ``d = g + weight_decay * w``, ``sum += d**2``, ``w -= lr / (1 + (step - 1) * lr_decay) * d / (sqrt(sum) + eps)``.
 
     Args:
-        params: see `Optimizer`.
+        params, maximize: see `Optimizer`.
         lr, lr_decay, weight_decay, eps: as in the formula, >= 0.
         initial_accumulator_value: of the sum, >= 0.
 
@@ -195,6 +198,8 @@ class Adagrad(Optimizer):
         weight_decay: float = 0.0,
         initial_accumulator_value: float = 0.0,
         eps: float = 1e-10,
+        *,
+        maximize: bool = False,
     ) -> None:
         super().__init__(
             params,
@@ -204,6 +209,7 @@ class Adagrad(Optimizer):
                 "weight_decay": weight_decay,
                 "initial_accumulator_value": initial_accumulator_value,
                 "eps": eps,
+                "maximize": maximize,
             },
         )
 
@@ -256,16 +262,23 @@ class Adadelta(Optimizer):
     ``acc = rho * acc + (1 - rho) * delta**2``, ``w -= lr * delta``.
 
     Args:
-        params: see `Optimizer`.
+        params, maximize: see `Optimizer`.
         lr, rho, eps, weight_decay: as in the formula; rho in [0, 1).
 
     Source: Zeiler 2012, arXiv:1212.5701, algorithm 1 (which has lr = 1).
     """
 
     def __init__(
-        self, params: Iterable[Any], lr: float = 1.0, rho: float = 0.9, eps: float = 1e-6, weight_decay: float = 0.0
+        self,
+        params: Iterable[Any],
+        lr: float = 1.0,
+        rho: float = 0.9,
+        eps: float = 1e-6,
+        weight_decay: float = 0.0,
+        *,
+        maximize: bool = False,
     ) -> None:
-        super().__init__(params, {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay})
+        super().__init__(params, {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize})
 
     def _check(self, group: Group) -> None:
         super()._check(group)

@@ -139,9 +139,14 @@ class FlatBuffer:
         if first < last:
             yield first, last
 
-    def gradient(self, first: int, last: int) -> Array | list[Array]:
-        """Return the gradients of a run of parameters: one 1-D array, on the GPU a list for the kernel to read."""
+    def gradient(self, first: int, last: int, maximize: bool = False) -> Array | list[Array]:
+        """Return the gradients of a run of parameters: one 1-D array, on the GPU a list for the kernel to read.
+
+        To `maximize` is to minimize what has the negative gradients: nothing else in an optimiser knows of it.
+        """
         grads: list[Array] = [p.grad for p in self.params[first:last]]
+        if maximize:
+            grads = [-g for g in grads]
         if self.device == "gpu":
             return [g.astype(self.dtype, copy=False) for g in grads]
         if len(grads) == 1 and grads[0].dtype == self.wide:

@@ -41,7 +41,7 @@ class Lion(Optimizer):
     for AdamW, and `weight_decay` as many times larger.
 
     Args:
-        params: see `Optimizer`.
+        params, maximize: see `Optimizer`.
         lr, weight_decay: as in the formula, >= 0.
         betas: (beta1, beta2), each in [0, 1).
 
@@ -54,8 +54,10 @@ class Lion(Optimizer):
         lr: float = 1e-4,
         betas: tuple[float, float] = (0.9, 0.99),
         weight_decay: float = 0.0,
+        *,
+        maximize: bool = False,
     ) -> None:
-        super().__init__(params, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
+        super().__init__(params, {"lr": lr, "betas": betas, "weight_decay": weight_decay, "maximize": maximize})
 
     def slots(self, group: Group) -> dict[str, float]:
         """Return the running mean."""

@@ -89,7 +89,7 @@ def step(rule: UpdateRule, group: Group, buffer: FlatBuffer) -> None:
         scalars = _advance(rule, group, buffer, (first, last), numbers)
         span = buffer.span(first, last)
         arrays = [buffer.weights, *[buffer.slots[name] for name in slots]]
-        kernel(buffer.gradient(first, last), *scalars, *[a[span] for a in arrays])
+        kernel(buffer.gradient(first, last, group["maximize"]), *scalars, *[a[span] for a in arrays])
         buffer.updated(first, last)
 
 

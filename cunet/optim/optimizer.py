@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from ..autograd.tape import grad_enabled
 from ..autograd.tensor import Tensor
 from ..device import Array, is_array, is_floating, is_gpu_array
 from ..kernels import Kernel
@@ -33,7 +34,7 @@ class Optimizer:
     Args:
         params: tensors; (name, tensor) pairs; or groups ``{"params": ..., "lr": ...}`` with settings of
             their own. Leaf tensors, each once; those that require no gradient are left alone.
-        defaults: settings of groups that do not give them.
+        defaults: settings of groups that do not give them. All have "maximize": go up, by the negative gradients.
 
     Attributes:
         param_groups: the groups, dicts with the list "params" and every setting; may be changed between steps.
@@ -48,7 +49,7 @@ class Optimizer:
     numbers: dict[str, float] = {"step": 0}
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
-        self.defaults = defaults
+        self.defaults = {**defaults, "maximize": defaults.get("maximize", False)}
         self.param_groups: list[Group] = []
         self.state: list[State] = []
         self._buffers: list[list[FlatBuffer]] = []
@@ -186,12 +187,24 @@ class Optimizer:
             for p in group["params"]:
                 p.grad = None
 
-    def step(self) -> None:
-        """Update every parameter that has a gradient. Gradients are only read."""
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update every parameter that has a gradient. Gradients are only read.
+
+        Args:
+            closure: computes loss and gradients, first; only `LBFGS` needs one.
+
+        Returns:
+            What the closure returned, or None.
+        """
+        loss = None
+        if closure is not None:
+            with grad_enabled():
+                loss = closure()
         with np.errstate(all="ignore"):
             for i, group in enumerate(self.param_groups):
                 for buffer in self._bound(i):
                     self._step(group, buffer)
+        return loss
 
     def _bound(self, index: int) -> list[FlatBuffer]:
         """Return the flat buffers of a group, with all parameters in place."""
@@ -222,7 +235,7 @@ class Optimizer:
             arrays = [buffer.weights, *[buffer.slots[name] for name in slots]]
             for i, j in buffer.parts(first, last):
                 span = buffer.span(i, j)
-                kernel(buffer.gradient(i, j), *scalars, *[a[span] for a in arrays])
+                kernel(buffer.gradient(i, j, group["maximize"]), *scalars, *[a[span] for a in arrays])
             for name, value in zip(names, after, strict=True):
                 for state in buffer.states[first:last]:
                     state[name] = value

@@ -60,7 +60,7 @@ class SGD(Optimizer):
     ``w -= lr * (d + momentum * buf)``.
 
     Args:
-        params: see `Optimizer`.
+        params, maximize: see `Optimizer`.
         lr, momentum, dampening, weight_decay: as in the formula, >= 0; dampening in [0, 1).
         nesterov: needs momentum and no dampening.
 
@@ -76,6 +76,8 @@ class SGD(Optimizer):
         dampening: float = 0.0,
         weight_decay: float = 0.0,
         nesterov: bool = False,
+        *,
+        maximize: bool = False,
     ) -> None:
         super().__init__(
             params,
@@ -85,6 +87,7 @@ class SGD(Optimizer):
                 "dampening": dampening,
                 "weight_decay": weight_decay,
                 "nesterov": nesterov,
+                "maximize": maximize,
             },
         )
 

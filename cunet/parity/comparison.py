@@ -26,6 +26,13 @@ BOUNDS: dict[str, dict[str, float]] = {
 #: op: what its bounds in float32 and float64 are multiplied with, and why.
 EXCEPTIONS: dict[str, tuple[float, str]] = {
     "logsumexp": (4, "one block of one thread, as the simulated device may have, adds 6300 terms one after the other"),
+    **dict.fromkeys(
+        [
+            f"linalg.{name}"
+            for name in ["cholesky", "det", "eigh", "inv", "lstsq", "pinv", "qr", "slogdet", "solve", "svd"]
+        ],
+        (16.0, "the condition of a matrix multiplies the rounding, and gaps between its values divide gradients"),
+    ),
     "power": (2, "its gradient multiplies pow, which CUDA gives to 4 places, with a logarithm"),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import operator
 import pkgutil
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -50,6 +51,9 @@ class Row(NamedTuple):
         return (self.call or function_of(self.op))(*tensors, **self.static)
 
 
+#: Packages of ops beside `cunet` itself and `cunet.functional`.
+PARTS = ("fft", "linalg")
+
 #: Names that are no ops on arrays of a device: a move between devices, and a table that NumPy makes.
 NO_OPS = {"to_device", "sinusoidal_positions"}
 
@@ -62,9 +66,15 @@ def library_ops() -> dict[str, Callable[..., Any]]:
 
 
 def public_ops() -> list[str]:
-    """Return the names of all ops that users get; ``F.pad`` for what `cunet` has under the same name and is another."""
+    """Return the names of all ops that users get.
+
+    They are as in ``linalg.inv`` where ops have a package of their own, and as in ``F.pad`` where `cunet` has another
+    one of that name.
+    """
     own = {n for n in cunet.__all__ if origin(getattr(cunet, n)).startswith("cunet.ops.")}
-    names = own | {n for n in library_ops() if not n.startswith("_")}
+    inner = {f"{part}.{n}": getattr(getattr(cunet, part), n) for part in PARTS for n in getattr(cunet, part).__all__}
+    inner = {n: f for n, f in inner.items() if not isinstance(f, type)}
+    names = {*own, *inner, *[n for n, f in library_ops().items() if n[0] != "_" and f not in inner.values()]}
     for name in functional.__all__:
         names.add(name if getattr(cunet, name, None) in (None, getattr(functional, name)) else f"F.{name}")
     return sorted(names - NO_OPS)
@@ -72,6 +82,6 @@ def public_ops() -> list[str]:
 
 def function_of(name: str) -> Callable[..., Any]:
     """Return a public op by name."""
-    if name.startswith("F."):
-        return getattr(functional, name[2:])
+    if "." in name:
+        return operator.attrgetter(name)(cunet)
     return getattr(cunet, name, None) or getattr(functional, name, None) or library_ops()[name]

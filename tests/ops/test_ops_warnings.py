@@ -23,7 +23,10 @@ def test_nothing_is_said_of_values(row, dtype, rng, dev):
         poisoned(a, rng, dtype) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a for a in row.inputs(rng)
     ]
     leaves = [Tensor(dev(a), requires_grad=a.dtype.kind == "f") if isinstance(a, np.ndarray) else a for a in arrays]
-    results = row.run(*leaves)
+    try:
+        results = row.run(*leaves)
+    except np.linalg.LinAlgError:
+        return  # as NumPy's function of that name
     results = [r for r in (results if isinstance(results, tuple) else (results,)) if r.requires_grad]
     for k, y in enumerate(results):
         y.backward(backend.like(np.ones(y.shape, y.dtype), y.data), retain_graph=k < len(results) - 1)

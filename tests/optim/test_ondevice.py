@@ -57,6 +57,18 @@ def test_a_rate_on_the_device_trains_as_one_on_the_host(name, rng):
 
 
 @every_optimizer
+def test_to_maximize_goes_the_other_way(name, rng):
+    (up, down), optimizers = made(name, rng)
+    optimizers[0].param_groups[0] |= {"maximize": True, "lr": xp.asarray(0.0625)}
+    for _ in range(3):
+        grads = gradients(rng)
+        step(up, optimizers[0], grads)
+        step(down, optimizers[1], [-g for g in grads])
+    for p, q in zip(up, down, strict=True):
+        assert host(p).tobytes() == host(q).tobytes()
+
+
+@every_optimizer
 def test_kernels_read_the_same_arrays_in_every_step(name, rng, monkeypatch):
     (_, params), (_, optimizer) = made(name, rng)
     seen = []

@@ -24,6 +24,20 @@ def test_float64_steps_are_those_of_a_scalar_loop(cls, kw, dev, rng):
 
 
 @every_row
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_to_maximize_is_to_minimize_the_negative(cls, kw, dtype, dev, rng):
+    weights, grads = draw(rng, dtype=dtype)
+    down, up = leaves(dev, weights), leaves(dev, weights)
+    train(cls(down, **kw), down, dev, [[-g for g in step] for step in grads])
+    optimizer = cls(up, **kw, maximize=True)
+    train(optimizer, up, dev, grads)
+    assert optimizer.param_groups[0]["maximize"] is True
+    for p, q, g in zip(down, up, grads[-1], strict=True):
+        assert host(p).tobytes() == host(q).tobytes()
+        assert host(q.grad).tobytes() == g.tobytes()  # gradients are only read
+
+
+@every_row
 def test_float32_steps_stay_close_to_float64(cls, kw, dev, rng):
     weights, grads = draw(rng, dtype=np.float32)
     params = leaves(dev, weights)

@@ -20,7 +20,7 @@ ROOMS = [
     ["kernels"],
     ["native", "rowwise", "autograd"],
     ["ops"],
-    ["functional", "init"],
+    ["functional", "linalg", "fft", "init"],
     ["nn"],
     ["optim", "data"],
     ["train"],

@@ -66,6 +66,10 @@ assert_type(F.softmax(x, 1), Tensor)
 assert_type(F.linear(x, w), Tensor)
 assert_type(F.linear(x, weight=w, bias=None), Tensor)
 assert_type(F.cross_entropy(x, np.zeros(2, np.int64), reduction="sum"), Tensor)
+assert_type(cunet.linalg.solve(w.T, x), Tensor)
+assert_type(cunet.linalg.norm(x, 2, axis=1), Tensor)
+assert_type(cunet.linalg.svd(x).S, Tensor)
+assert_type(cunet.fft.rfft(x).real, Tensor)
 F.relu(x, slope=0.1)  # type: ignore[call-arg]
 F.elu(x, alpha="much")  # type: ignore[arg-type]
 F.linear(x)  # type: ignore[call-arg]

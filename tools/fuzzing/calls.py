@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cunet.parity.cases import ROWS
+from cunet.parity.cases import ROWS as ALL_ROWS
 from cunet.parity.comparison import dtypes
 from cunet.parity.row import Row, function_of
 
@@ -15,6 +15,9 @@ from .layouts import LAYOUTS
 from .options import OPTIONS, pick, vary
 from .recurrent import RECURRENT
 
+#: All but matrices, which of another size are singular, and a sample whose noise is larger than what shakes its input:
+#: what rounding makes of these is no finding.
+ROWS = [row for row in ALL_ROWS if not row.op.startswith("linalg.") and row.op != "gumbel_softmax"]
 SIZES = (0, 1, 1, 2, 2, 3, 3, 4, 5, 6, 7, 8, 9, 13, 16, 17, 31, 33, 64, 70, 257)
 MOST = 60_000  # elements of one array
 SPECIAL = ((np.inf,), (-np.inf,), (np.nan,), (0.0, -0.0), (np.inf, -np.inf, np.nan, 0.0, -0.0))

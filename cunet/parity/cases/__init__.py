@@ -7,7 +7,7 @@ A module has the rows of one family. A new op adds a row to that of its own; a t
 from __future__ import annotations
 
 from ..row import Row
-from . import elementwise, layers, losses, norms, products, shapes, sorting
+from . import elementwise, layers, losses, matrices, norms, products, shapes, sorting
 
-FAMILIES = (elementwise, products, shapes, sorting, losses, norms, layers)
+FAMILIES = (elementwise, products, matrices, shapes, sorting, losses, norms, layers)
 ROWS: list[Row] = [row for family in FAMILIES for row in family.ROWS]

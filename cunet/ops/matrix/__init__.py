@@ -1,0 +1,1 @@
+"""Matrices: norms, equations, determinants and factorisations. NumPy and CuPy compute, the gradients are ours."""

@@ -1,0 +1,48 @@
+"""Functions of ``cupy.linalg`` that are not NumPy's: shapes are not broadcast, and no matrix is refused.
+
+CuPy does not look at what cuSOLVER says of singular matrices, unless it is told to: their results are not finite.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+
+def solve(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Solve equations whose vectors or matrices `b` are one for each matrix, or one vector for all."""
+    if b.ndim == 1:
+        b = np.broadcast_to(b, a.shape[:-1])
+    if a.shape[:-1] != b.shape[: a.ndim - 1]:
+        raise ValueError("a must have (..., M, M) shape and b must have (..., M, K) for multidimensional b")
+    if b.ndim == a.ndim:
+        return _silent(np.linalg.solve)(a, b)
+    return _silent(np.linalg.solve)(a, b[..., None])[..., 0]
+
+
+def _silent(plain: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of matrices that gives NaN for those that NumPy's refuses for their values."""
+
+    @functools.wraps(plain)
+    def function(*matrices: np.ndarray) -> Any:
+        try:
+            return plain(*matrices)
+        except np.linalg.LinAlgError as error:
+            if not any(word in str(error) for word in ("Singular", "positive definite")):
+                raise
+        if matrices[0].ndim > 2:
+            return np.stack([function(*parts) for parts in zip(*matrices, strict=True)])
+        return np.full(matrices[-1].shape, np.nan, matrices[-1].dtype)
+
+    return function
+
+
+#: What stands for a function of NumPy.
+INSTEAD: dict[Callable[..., Any], Callable[..., Any]] = {
+    np.linalg.cholesky: _silent(np.linalg.cholesky),
+    np.linalg.inv: _silent(np.linalg.inv),
+    np.linalg.solve: solve,
+}
