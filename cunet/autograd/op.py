@@ -78,7 +78,7 @@ def static_parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
 
 def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
     name, parameters = fn.__name__, _Parameters(fn, arrays)
-    count, named = parameters.most, frozenset(parameters.arrays)
+    absent, count, named = [None] * parameters.count, parameters.most, frozenset(parameters.arrays)
 
     @functools.wraps(fn)
     def apply(*args: Any, **static: Any) -> Any:
@@ -113,7 +113,7 @@ def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
             made = _made(name, made, inputs)
         y, vjp = made
         if needed and recording.get():
-            parents.extend([None] * (parameters.count - len(parents)))
+            parents += absent[len(parents) :]
             return _recorded(y, Node(name, parents, vjp, y))
         return tuple([wrap(part) for part in y]) if type(y) is tuple else wrap(y)
 
@@ -156,6 +156,8 @@ def _made(name: str, made: Any, inputs: list[Any]) -> tuple[Any, Vjp]:
         TypeError: it is something else than a result and its vjp.
     """
     if type(made) is tuple and len(made) == 2 and callable(made[1]):
+        if type(made[0]) is tuple and {np.ndarray}.issuperset(map(type, made[0])):
+            return made
         parts: Sequence[Any] = made[0] if type(made[0]) is tuple else made[:1]
         if not any(map(is_array, inputs)):
             parts = [as_array(part) if isinstance(part, (int, float)) else part for part in parts]

@@ -180,6 +180,8 @@ def tensor(data: Any, dtype: Any = None, device: Device | None = None, requires_
 
 def as_array(data: Any, dtype: Any = None) -> Array:
     """Return `data` (array, number, nested list) as an array; Python floats become float32."""
+    if type(data) is np.ndarray and data.dtype.kind in NUMBERS:
+        return data if dtype is None else data.astype(dtype, copy=False)
     given = is_array(data)
     array = data if given else np.asarray(data, dtype)
     if wrong := not_numbers(array):

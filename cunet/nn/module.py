@@ -51,7 +51,8 @@ class Module:
                 for name, value in self.members()
                 if any(isinstance(leaf, Tensor) for _, leaf in _leaves("", value))
             )
-        args, kwargs = in_dtype_of(self, args, kwargs)
+        if kwargs or len(args) != 1 or type(args[0]) is not Tensor:
+            args, kwargs = in_dtype_of(self, args, kwargs)
         return observed(self, self.forward(*args, **kwargs))
 
     def members(self) -> Iterable[tuple[str, Any]]:
