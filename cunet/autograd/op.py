@@ -14,7 +14,7 @@ from ..device import NUMBERS, Array, clearer_error, is_array, is_floating, not_n
 from ..system.messages import shown
 from ..system.quiet import IGNORED, errors
 from .tape import Node, recording
-from .tensor import Tensor, beside, wrap
+from .tensor import Tensor, as_array, beside, wrap
 
 P = ParamSpec("P")
 Vjp = Callable[[Any], Sequence[Any]]
@@ -97,8 +97,7 @@ def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
             else:
                 inputs.append(a)
                 parents.append(None)
-                fits = a.dtype.kind in NUMBERS if type(a) is np.ndarray else type(a) in FIT and len(args) > 1
-                loose = loose or not fits
+                loose |= a.dtype.kind not in NUMBERS if type(a) is np.ndarray else type(a) not in FIT or len(args) == 1
         if loose:
             inputs = _fit(name, inputs)
         token = errors.set(IGNORED)
@@ -109,12 +108,10 @@ def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
             raise
         finally:
             errors.reset(token)
-        if type(made) is not tuple or len(made) != 2 or type(made[0]) is not np.ndarray or not callable(made[1]):
-            made = _made(name, made, inputs)
-        y, vjp = made
+        sound = type(made) is tuple and len(made) == 2 and type(made[0]) is np.ndarray and callable(made[1])
+        y, vjp = made if sound else _made(name, made, inputs)
         if needed and recording.get():
-            parents += absent[len(parents) :]
-            return _recorded(y, Node(name, parents, vjp, y))
+            return _recorded(y, Node(name, parents + absent[len(parents) :], vjp, y))
         return tuple([wrap(part) for part in y]) if type(y) is tuple else wrap(y)
 
     vars(apply)["static"] = parameters.static
