@@ -78,7 +78,7 @@ def static_parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
 
 def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
     name, parameters = fn.__name__, _Parameters(fn, arrays)
-    absent, count, named = [None] * parameters.count, parameters.most, frozenset(parameters.arrays)
+    full, count, named = parameters.count, parameters.most, frozenset(parameters.arrays)
 
     @functools.wraps(fn)
     def apply(*args: Any, **static: Any) -> Any:
@@ -111,7 +111,7 @@ def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
         sound = type(made) is tuple and len(made) == 2 and type(made[0]) is np.ndarray and callable(made[1])
         y, vjp = made if sound else _made(name, made, inputs)
         if needed and recording.get():
-            return _recorded(y, Node(name, parents + absent[len(parents) :], vjp, y))
+            return _recorded(y, Node(name, parents + [None] * (full - len(args)), vjp, y))
         return tuple([wrap(part) for part in y]) if type(y) is tuple else wrap(y)
 
     vars(apply)["static"] = parameters.static
