@@ -2,82 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from ..autograd.tensor import Tensor, as_array, wrap
 from ..device import is_array, is_floating
 from ..system.messages import foreign
-from .parameter import Parameter
 
 
-class _Module(Protocol):
-    def members(self) -> Iterable[tuple[str, Any]]: ...
+def dtype_of(module: Any) -> np.dtype | None:
+    """Return the dtype in which a module wants data: that of its first floating parameter or buffer; None: it has none.
 
-
-def dtype_of(module: _Module) -> np.dtype | None:
-    """Return the dtype that a module computes in, that of its first floating parameter; None if it has none."""
-    return _dtype_in(module.members(), {id(module)})
-
-
-def _dtype_in(members: Iterable[tuple[Any, Any]], seen: set[int]) -> np.dtype | None:
-    """Search as `Module.parameters` does, but no further than the first: this runs at each call with plain arrays."""
-    for _, value in members:
-        if isinstance(value, Parameter):
-            if is_floating(value.dtype):
-                return value.dtype
-            continue
-        if isinstance(value, (int, float, str)):
-            continue
-        if isinstance(value, (list, tuple)):
-            below: Iterable[tuple[Any, Any]] = enumerate(value)
-        elif isinstance(value, dict):
-            below = value.items()
-        elif hasattr(value, "members") and id(value) not in seen:
-            seen.add(id(value))
-            below = value.members()
-        else:
-            continue
-        dtype = _dtype_in(below, seen)
-        if dtype is not None:
-            return dtype
-    return None
-
-
-def in_dtype_of(
-    module: _Module, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return the arguments of a call with plain floating arrays in the dtype of the module."""
-    dtype, cast = None, {}
-    for a in (*args, *kwargs.values()):
-        if isinstance(a, Tensor) or not is_array(a) or not is_floating(a.dtype):
-            continue
-        dtype = dtype or dtype_of(module)
-        if dtype is None:
-            break
-        if a.dtype is not dtype and a.dtype != dtype and id(a) not in cast:
-            cast[id(a)] = a.astype(dtype)
-    if not cast:
-        return args, kwargs
-    # By identity: one array given twice, as query and key, stays one array.
-    return tuple([cast.get(id(a), a) for a in args]), {name: cast.get(id(a), a) for name, a in kwargs.items()}
+    Of a model that begins with a scaler that is float64: what the scaler makes of the data takes the weights' dtype.
+    """
+    return next((tensor.dtype for _, tensor in module._tensors() if is_floating(tensor.dtype)), None)
 
 
 def as_input(layer: object, x: Any, weight: Tensor | None, name: str = "x") -> Any:
     """Return what a layer is given as what it computes with: a Tensor, or an array in the dtype of its weight.
 
-    Arrays, lists and numbers take the weight's dtype. A Tensor keeps its own, unless it holds integers or flags. Where
-    there is no weight all keep theirs.
+    Arrays, lists and numbers take the weight's dtype, and so do Tensors that hold integers or flags, or are float64 and
+    need no gradient: they were made of NumPy's data. Other Tensors keep theirs, and all do where there is no weight.
 
     Raises:
         TypeError: it is no array of real numbers.
     """
     if isinstance(x, Tensor):
-        if weight is None or x._data.dtype is weight._data.dtype or x._data.dtype.kind not in "iub":
+        dtype = x._data.dtype
+        if weight is None or dtype is weight._data.dtype or x._requires_grad or dtype.kind not in "iubf":
             return x
-        return wrap(x._data.astype(weight.dtype))
+        wide = dtype.kind != "f" or dtype.itemsize > 4
+        return wrap(x._data.astype(weight.dtype, copy=False)) if wide else x
     if type(x) is np.ndarray and weight is not None and x.dtype is weight._data.dtype:
         return x
     who = type(layer).__name__

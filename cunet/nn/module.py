@@ -15,7 +15,6 @@ from ..autograd.tensor import Tensor
 from ..device import Array, Device, accumulator, is_array, is_floating, resolve_device, to_device
 from ..system import files
 from .fitting import LoadReport, fitted
-from .inputs import in_dtype_of
 from .observe import observed
 from .parameter import Parameter
 
@@ -29,9 +28,9 @@ class Module:
     attribute that is a Module, or a list, tuple or dict of Modules and tensors, is walked into. Names are PyTorch's:
     ``"layers.0.weight"``. No call to a base constructor is needed.
 
-    A plain floating array that a module is called with takes the dtype of its first floating parameter: a float32 model
-    computes on NumPy's float64 data in float32. A Tensor keeps its dtype, and where the two differ results have the
-    wider one. Layers with weights take integers and flags as numbers of their weights' dtype.
+    Layers compute on plain arrays, integers and flags too, in the dtype of their weights: on NumPy's float64 data a
+    float32 model is a float32 model, also where `Flatten`, a pool or a scaler comes first. A Tensor that requires a
+    gradient, or is no wider than float32, keeps its dtype; where the two differ results have the wider one.
     """
 
     training: bool = True
@@ -44,15 +43,13 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} must define forward()")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run `forward`; plain floating arrays among the arguments take the dtype of the parameters."""
+        """Run `forward`."""
         if self._held is None:
             self._held = frozenset(
                 name
                 for name, value in self.members()
                 if any(isinstance(leaf, Tensor) for _, leaf in _leaves("", value))
             )
-        if kwargs or len(args) != 1 or type(args[0]) is not Tensor:
-            args, kwargs = in_dtype_of(self, args, kwargs)
         return observed(self, self.forward(*args, **kwargs))
 
     def members(self) -> Iterable[tuple[str, Any]]:

@@ -5,7 +5,9 @@ import pytest
 from helpers import host
 
 import cunet
-from cunet import F, Tensor, nn
+from cunet import F, Tensor, Trainer, nn
+from cunet.data import StandardScaler
+from cunet.nn.inputs import as_input
 
 FEATURES = {
     "Linear": lambda: nn.Linear(4, 2),
@@ -28,6 +30,7 @@ IMAGES = {
     "BatchNorm2d": lambda: nn.BatchNorm2d(3),
     "InstanceNorm2d": lambda: nn.InstanceNorm2d(3, affine=True),
 }
+FEATURES |= {"DropConnect": lambda: nn.DropConnect(4, 2), "Encoder": lambda: nn.TransformerEncoderLayer(4, 2, 8)}
 LAYERS = {**FEATURES, **IMAGES}
 
 
@@ -56,7 +59,7 @@ def test_plain_arrays_take_the_dtype_of_the_weights(name, device, dev, rng):
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_a_tensor_keeps_its_dtype_and_results_have_the_wider_one(name, device, dev, rng):
+def test_a_tensor_that_requires_a_gradient_keeps_its_dtype(name, device, dev, rng):
     layer, x = LAYERS[name]().to(device).eval(), given(name, rng)
     wide = Tensor(dev(x, np.float64), requires_grad=True)
     y = first(layer(wide))
@@ -64,7 +67,20 @@ def test_a_tensor_keeps_its_dtype_and_results_have_the_wider_one(name, device, d
     y.sum().backward()
     assert wide.grad.dtype == np.float64
     assert {p.grad.dtype for p in layer.parameters() if p.grad is not None} <= {np.dtype(np.float32)}
-    assert first(layer(Tensor(dev(x)))).dtype == np.float32  # integers have no precision to keep
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_tensors_of_data_take_the_dtype_of_the_weights(name, device, dev, rng):
+    layer, x = LAYERS[name]().to(device).eval(), given(name, rng)
+    expected = host(first(layer(dev(x, np.float32))))
+    for dtype in (np.float64, np.int64, np.uint8):
+        y = first(layer(Tensor(dev(x, dtype))))
+        assert y.dtype == np.float32
+        np.testing.assert_array_equal(host(y), expected)
+    narrow = Tensor(dev(x, np.float16))
+    assert first(layer(narrow)).dtype in (np.float16, np.float32)  # as in a net whose norms alone are float32
+    half = layer.astype(np.float16)
+    assert first(half(Tensor(dev(x, np.float32)))).dtype == np.float32
 
 
 def test_attention_and_bilinear_take_plain_arrays(device, dev, rng):
@@ -101,14 +117,28 @@ class Scaled(nn.Module):
         return self.layers[1](y.mean(axis=(2, 3)))
 
 
-def test_what_comes_before_the_first_weight_is_done_in_its_dtype(device, dev, rng):
+def test_what_is_made_of_data_before_the_first_weight_takes_its_dtype(device, dev, rng):
     image = dev(rng.standard_normal((2, 1, 8, 8)))
     flat = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.ReLU(), nn.Linear(64, 3)).to(device)
-    assert flat(image).dtype == np.float32
+    assert flat(image).dtype == flat(Tensor(image)).dtype == np.float32
     model = Scaled().to(device)
-    assert model(image).dtype == model(image, dev(2.0)).dtype == model(x=image).dtype == np.float32
+    assert model(image).dtype == model(image, dev(2.0)).dtype == model(x=Tensor(image)).dtype == np.float32
+    with cunet.no_grad():
+        assert model(image).dtype == np.float32
     assert model.astype(np.float64)(image).dtype == np.float64
     assert nn.Sequential(nn.Flatten(), nn.ReLU())(image).dtype == np.float64  # no weights: as it came
+
+
+def test_a_scaler_in_front_sees_the_data_as_they_are(device, dev, rng):
+    x = 1e9 + rng.standard_normal((64, 3))  # float32 holds multiples of 64 there
+    model = nn.Sequential(StandardScaler().fit(dev(x)), nn.Identity(), nn.Linear(3, 3, bias=False)).to(device)
+    model[2].weight.data = dev(np.eye(3, dtype=np.float32))
+    expected = ((x - x.mean(0)) / x.std(0)).astype(np.float32)
+    for y in (model(dev(x)), model(Tensor(dev(x)))):
+        assert y.dtype == np.float32
+        np.testing.assert_allclose(host(y), expected, rtol=1e-5, atol=1e-6)
+    trainer = Trainer(model, F.mse_loss, device=device, progress=False)
+    np.testing.assert_allclose(trainer.predict(dev(x)), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_indices_and_lengths_stay_integers(device, dev):
@@ -179,7 +209,7 @@ PLAIN |= {"ZeroPad1d": lambda: nn.ZeroPad1d(1), "PositionalEncoding": lambda: nn
 def test_what_is_no_array_is_named(name, kind):
     x, message = NO_ARRAYS[kind]
     layer = {**LAYERS, **PLAIN}[name]()
-    with pytest.raises(TypeError, match=rf"^{type(layer).__name__}: x:? .*{message}"):
+    with pytest.raises(TypeError, match=rf"^{type(layer).__name__}: (x|src):? .*{message}"):
         layer(x)
 
 
@@ -219,16 +249,8 @@ def test_errors_of_a_layer_that_was_given_one_array_come_as_they_are():
 
 @pytest.mark.cpu_only
 def test_arrays_that_agree_are_not_copied():
-    class Same(nn.Module):
-        def __init__(self):
-            self.weight = nn.Parameter(np.ones(3, np.float32))
-
-        def forward(self, *args, **named):
-            return args, named
-
-    x, wide, indices = np.ones(3, np.float32), np.ones(3), np.arange(3)
-    args, named = Same()(x, wide, indices, wide, mask=wide, flag=True)
-    assert args[0] is x and args[2] is indices and named["flag"] is True
-    assert args[1] is args[3] is named["mask"] and args[1].dtype == np.float32
-    with cunet.no_grad():
-        assert Same()(x)[0][0] is x
+    layer, x = nn.Linear(3, 2), np.ones((2, 3), np.float32)
+    assert as_input(layer, x, layer.weight) is x
+    tensor = Tensor(x)
+    assert as_input(layer, tensor, layer.weight) is tensor
+    assert as_input(layer, x, None) is x
