@@ -123,8 +123,8 @@ def not_numbers(x: Array) -> str:
         return "a masked array, whose mask would be lost; pass x.filled(...)"
     if x.dtype.kind in NUMBERS or is_floating(x.dtype):
         return ""
-    help = {"O": "; pass x.astype(np.float32)", "V": "; pass one field of them"}.get(x.dtype.kind, "")
-    return f"an array of {_NO_NUMBERS.get(x.dtype.kind, x.dtype)}{help}"
+    remedy = {"O": "; pass x.astype(np.float32)", "V": "; pass one field of them"}.get(x.dtype.kind, "")
+    return f"an array of {_NO_NUMBERS.get(x.dtype.kind, x.dtype)}{remedy}"
 
 
 def array_module(*xs: object) -> Any:

@@ -151,7 +151,8 @@ class Tensor(ArrayMethods["Tensor"]):
                     f"backward: a gradient is needed for shape {self._data.shape}; only one element does without"
                 )
             return xp.ones(self._data.shape, self._data.dtype)
-        given = gradient.data if isinstance(gradient, Tensor) else as_array(gradient)
+        gradient = gradient.data if isinstance(gradient, Tensor) else gradient
+        given = as_array(gradient, None if is_array(gradient) else self._data.dtype)
         if given.dtype.kind == "c":
             raise TypeError(f"backward: gradient must hold real numbers, got {given.dtype}")
         seed = xp.asarray(given, dtype=self._data.dtype)

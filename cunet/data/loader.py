@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from ..autograd.tensor import Tensor
-from ..device import Array, array_module, device_of, is_array, is_floating, like, not_numbers, resolve_device, to_device
+from ..device import Array, device_of, is_array, is_floating, like, not_numbers, resolve_device, to_device
 from ..random import Draw, Generator, default_generator
 from ..system.messages import foreign
+from .collation import batch_of
 
 
 @dataclass
@@ -56,7 +57,7 @@ class Loader:
 
     Raises:
         ValueError: arrays differ in length or device; there is no sample or no batch; `batch_size` is below 1.
-        TypeError: `data` is neither arrays nor one dataset.
+        TypeError: `data` is neither arrays of numbers nor one dataset; `dtype` does not float.
     """
 
     def __init__(
@@ -83,8 +84,8 @@ class Loader:
         self.shuffle, self.drop_last = shuffle, drop_last
         self.generator = generator
         self.device = None if device is None else resolve_device(device)
-        self.dtype = None if dtype is None else np.dtype(dtype)
-        self.collate = collate or _batch
+        self.dtype = None if dtype is None else _floating(dtype)
+        self.collate = collate or batch_of
         self.arrays = self.dataset = None
         if is_array(data[0]):
             if collate is not None:
@@ -111,7 +112,7 @@ class Loader:
     def astype(self, dtype: Any) -> Loader:
         """Return a loader that goes through the same epochs, with the same position, in another dtype; see `Loader`."""
         other = copy.copy(self)
-        other.dtype = np.dtype(dtype)
+        other.dtype = _floating(dtype)
         if self.arrays is not None:
             other.arrays = tuple(other._held(x) for x in self.arrays)
         return other
@@ -211,51 +212,6 @@ def permutation(draw: Draw, n: int) -> np.ndarray:
     return np.argsort(draw.bit_generator().random_raw(n), kind="stable")
 
 
-def collate(samples: list[Any]) -> Any:
-    """Stack samples of one kind along a new first axis.
-
-    Tuples and lists give a tuple, dicts a dict, each entry stacked by itself; anything else must be an array or a
-    number. Python floats become float32, other numbers keep NumPy's dtype for them.
-
-    Raises:
-        ValueError: samples differ in shape, length or keys.
-        TypeError: samples are no numbers, such as strings.
-    """
-    first = samples[0]
-    if isinstance(first, (tuple, list)):
-        if len({len(sample) for sample in samples}) > 1:
-            raise ValueError(f"collate: samples must have equal lengths, got {sorted({len(s) for s in samples})}")
-        return tuple(collate(list(column)) for column in zip(*samples, strict=True))
-    if isinstance(first, dict):
-        for sample in samples:
-            if sample.keys() != first.keys():
-                raise ValueError(f"collate: samples must have equal keys, got {list(first)} and {list(sample)}")
-        return {key: collate([sample[key] for sample in samples]) for key in first}
-    arrays = [_as_array(sample) for sample in samples]
-    for number, array in enumerate(arrays):
-        if array.shape != arrays[0].shape:
-            raise ValueError(
-                f"collate: samples must have equal shapes, got {arrays[0].shape} and {array.shape} (numbers 0 and"
-                f" {number} of the batch); make them equal in the dataset, or give Loader a collate= of your own"
-            )
-    return array_module(*arrays).stack(arrays)
-
-
-def _batch(samples: list[Any]) -> Any:
-    """Return what `collate` does, but always a tuple or dict, as Loader yields for arrays."""
-    batch = collate(samples)
-    return batch if isinstance(batch, (tuple, dict)) else (batch,)
-
-
-def _as_array(sample: Any) -> Array:
-    if isinstance(sample, Tensor):
-        return sample.data
-    array = sample if is_array(sample) else np.asarray(sample, np.float32 if type(sample) is float else None)
-    if wrong := not_numbers(array):
-        raise TypeError(f"collate: samples must be numbers, got {wrong if is_array(sample) else foreign(sample)}")
-    return array
-
-
 def _columns(data: tuple[Any, ...]) -> tuple[list[Any] | None, tuple[Any, ...]]:
     """Return the keys of a dict of arrays (else None), and what was given, with the arrays of a tuple or dict alone."""
     keys = None
@@ -288,6 +244,13 @@ def _n_samples(data: tuple[Any, ...]) -> int:
     if len(data[0]) == 0:
         raise ValueError("Loader: there must be at least one sample, got none")
     return len(data[0])
+
+
+def _floating(dtype: Any) -> np.dtype:
+    dtype = np.dtype(dtype)
+    if not is_floating(dtype):
+        raise TypeError(f"Loader: dtype must be floating, got {dtype}")
+    return dtype
 
 
 def _check_devices(arrays: tuple[Array, ...]) -> None:

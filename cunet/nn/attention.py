@@ -135,7 +135,9 @@ class MultiheadAttention(Module):
         query, key, value = tensors = [found[id(x)] for x in given.values()]
         shapes = query.shape, key.shape, value.shape
         lengths = [shape[-1:] for shape in shapes] == [(self.embed_dim,), (self.kdim,), (self.vdim,)]
-        batches = query.ndim == 2 or len({shape[not self.batch_first] for shape in shapes if len(shape) == 3}) == 1
+        batches = (
+            query.ndim == 2 or len({shape[0 if self.batch_first else 1] for shape in shapes if len(shape) == 3}) == 1
+        )
         if (
             query.ndim not in (2, 3)
             or key.ndim != query.ndim

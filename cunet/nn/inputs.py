@@ -12,11 +12,11 @@ from ..system.messages import foreign
 
 
 def dtype_of(module: Any) -> np.dtype | None:
-    """Return the dtype in which a module wants data: that of its first floating parameter or buffer; None: it has none.
+    """Return the dtype in which a module wants data, that of the first floating array of its state; None for none.
 
-    Of a model that begins with a scaler that is float64: what the scaler makes of the data takes the weights' dtype.
+    A model that begins with a scaler wants float64: what the scaler makes of the data then takes the weights' dtype.
     """
-    return next((tensor.dtype for _, tensor in module._tensors() if is_floating(tensor.dtype)), None)
+    return next((tensor.dtype for _, tensor in module._tensors(state=True) if is_floating(tensor.dtype)), None)
 
 
 def as_input(layer: object, x: Any, weight: Tensor | None, name: str = "x") -> Any:

@@ -35,13 +35,17 @@ def accuracy(prediction: Any, target: Any, ignore_index: int = -100) -> Array:
     prediction, target = as_plain(prediction), as_plain(target)
     if prediction.ndim < 2 or prediction.shape[1] < 2:
         raise ValueError(f"accuracy: prediction must have shape (N, C, ...) with C >= 2, got {prediction.shape}")
-    labels = target.argmax(axis=1) if target.shape == prediction.shape else target
+    given = target.shape != prediction.shape
+    labels = target if given else target.argmax(axis=1)
     if labels.shape != prediction.shape[:1] + prediction.shape[2:]:
         raise ValueError(
             f"accuracy: target of shape {target.shape} does not fit prediction of shape {prediction.shape}"
         )
+    hits = prediction.argmax(axis=1) == labels
+    if not given:
+        return hits.mean()
     kept = labels != ignore_index
-    hits = (prediction.argmax(axis=1) == labels) & kept
+    hits &= kept
     with np.errstate(invalid="ignore"):
         return hits.sum() / kept.sum()
 

@@ -5,8 +5,7 @@ import pytest
 
 import cunet
 from cunet import F, Tensor, Trainer, grad, nn
-from cunet.data import Loader
-from cunet.data.loader import collate
+from cunet.data import Loader, collate
 
 pytestmark = pytest.mark.cpu_only  # CuPy has none of these arrays
 

@@ -177,6 +177,8 @@ def test_floating_arrays_are_converted_once_and_integers_stay(dev):
     assert next(iter(again))[0].dtype == np.float64 and loader.arrays[0].dtype == np.float32
     assert loader.astype(np.float32).arrays[0] is loader.arrays[0]  # nothing is copied that fits
     assert loader.state_dict() == again.state_dict() and loader.state_dict()["next_batch"] == 1
+    with pytest.raises(TypeError, match="Loader: dtype must be floating, got int64"):
+        Loader(x, dtype=np.int64)
     samples = Loader([(float(i), i) for i in range(3)], batch_size=3, dtype=np.float16)
     assert [a.dtype for a in next(iter(samples))] == [np.float16, np.int64]
 

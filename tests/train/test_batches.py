@@ -90,6 +90,8 @@ def test_labels_stay_integers_and_a_model_without_weights_takes_all_as_it_is(dev
     x, _ = wide(rng, dev)
     trainer = trainer_of(nn.Linear(2, 2), device, loss=F.cross_entropy)
     trainer.fit((x, dev(np.arange(24) % 2)))
+    trainer = trainer_of(nn.Sequential(nn.PositionalEncoding(2), nn.Linear(2, 1, dtype=np.float64)), device)
+    assert trainer.predict(x).dtype == np.float64  # a table of its own says nothing about the data
     bare = Trainer(nn.ReLU(), F.mse_loss, device=device, progress=False)
     assert bare.predict(x).dtype == np.float64
 
