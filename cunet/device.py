@@ -101,6 +101,32 @@ def is_array(x: object) -> bool:
     return isinstance(x, np.ndarray) or is_gpu_array(x)
 
 
+#: Kinds of dtypes that are numbers. That of bfloat16, whose kind is that of records, is told by its name.
+NUMBERS = frozenset("fiubc")
+_NO_NUMBERS = {
+    "O": "objects",
+    "S": "bytes",
+    "U": "strings",
+    "T": "strings",
+    "V": "records",
+    "M": "dates",
+    "m": "time spans",
+}
+
+
+def not_numbers(x: Array) -> str:
+    """Return in words what an array is in place of plain numbers, and what helps; "" for numbers."""
+    if isinstance(x, np.matrix):
+        return "a matrix, to which * and shapes mean something else; pass np.asarray(x)"
+    masked = sys.modules.get("numpy.ma")  # imported by who makes one
+    if masked is not None and isinstance(x, masked.MaskedArray):
+        return "a masked array, whose mask would be lost; pass x.filled(...)"
+    if x.dtype.kind in NUMBERS or is_floating(x.dtype):
+        return ""
+    remedy = {"O": "; pass x.astype(np.float32)", "V": "; pass one field of them"}.get(x.dtype.kind, "")
+    return f"an array of {_NO_NUMBERS.get(x.dtype.kind, x.dtype)}{remedy}"
+
+
 def array_module(*xs: object) -> Any:
     """Return the namespace of the arrays among `xs`: CuPy if any is on the GPU, else NumPy."""
     if _gpu is None or (_gpu is _UNKNOWN and "cupy" not in sys.modules):

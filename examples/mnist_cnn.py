@@ -2,6 +2,7 @@
 
 import argparse
 import time
+from pathlib import Path
 
 import cunet
 from cunet import F, Trainer, data, nn, optim
@@ -22,7 +23,10 @@ def parse_arguments():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--data", choices=["auto", "mnist", "digits"], default="auto")
     parser.add_argument("--save", default="mnist_cnn.safetensors", help="where to write the weights")
-    return parser.parse_args()
+    args = parser.parse_args()
+    if not Path(args.save).expanduser().absolute().parent.is_dir():  # now, not after the training
+        parser.error(f"--save: there is no folder {Path(args.save).parent}")
+    return args
 
 
 def build_cnn(side, args):

@@ -10,11 +10,11 @@ from typing import Any, ParamSpec, Protocol, overload
 
 import numpy as np
 
-from ..device import Array, clearer_error, is_array, is_floating
+from ..device import NUMBERS, Array, clearer_error, is_array, is_floating, not_numbers
 from ..system.messages import shown
 from ..system.quiet import IGNORED, errors
 from .tape import Node, recording
-from .tensor import Tensor, beside, wrap
+from .tensor import Tensor, as_array, beside, wrap
 
 P = ParamSpec("P")
 Vjp = Callable[[Any], Sequence[Any]]
@@ -58,6 +58,9 @@ def op(fn: Callable[..., Any] | None = None, /, *, arrays: int | None = None) ->
     Gradients may have any shape that broadcasting made of the input's: the engine sums them back.
     vjp must not write into `gy` or into arrays it saved. NumPy's warnings about overflow and invalid values are off
     in both.
+
+    Raises:
+        TypeError: (when it is called) `fn` or `vjp` returned something else, such as a number or a Tensor.
     """
     return functools.partial(_lift, arrays=arrays) if fn is None else _lift(fn, arrays)
 
@@ -75,7 +78,7 @@ def static_parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
 
 def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
     name, parameters = fn.__name__, _Parameters(fn, arrays)
-    count, named = parameters.most, frozenset(parameters.arrays)
+    full, count, named = parameters.count, parameters.most, frozenset(parameters.arrays)
 
     @functools.wraps(fn)
     def apply(*args: Any, **static: Any) -> Any:
@@ -94,21 +97,21 @@ def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
             else:
                 inputs.append(a)
                 parents.append(None)
-                loose = loose or type(a) not in FIT or (len(args) == 1 and type(a) is not np.ndarray)
+                loose |= a.dtype.kind not in NUMBERS if type(a) is np.ndarray else type(a) not in FIT or len(args) == 1
         if loose:
             inputs = _fit(name, inputs)
         token = errors.set(IGNORED)
         try:
-            y, vjp = fn(*inputs, **static)
+            made = fn(*inputs, **static)
         except Exception as error:
             parameters.explain(error, inputs, static)
             raise
         finally:
             errors.reset(token)
-        if type(y) is not np.ndarray and isinstance(y, np.generic):
-            y = np.asarray(y)
+        sound = type(made) is tuple and len(made) == 2 and type(made[0]) is np.ndarray and callable(made[1])
+        y, vjp = made if sound else _made(name, made, inputs)
         if needed and recording.get():
-            return _recorded(y, Node(name, parents, vjp, y))
+            return _recorded(y, Node(name, parents + [None] * (full - len(args)), vjp, y))
         return tuple([wrap(part) for part in y]) if type(y) is tuple else wrap(y)
 
     vars(apply)["static"] = parameters.static
@@ -116,12 +119,18 @@ def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
 
 
 def _fit(name: str, inputs: list[Any]) -> list[Any]:
-    """Make arrays of lists, of tuples and of a lone number; of NumPy's scalars beside floating arrays plain numbers."""
+    """Make arrays of lists, of tuples and of a lone number; of NumPy's scalars beside floating arrays plain numbers.
+
+    Raises:
+        TypeError: an array holds no numbers.
+    """
     if len(inputs) == 1 and not is_array(inputs[0]):
         return [_listed(name, inputs[0], ())]
     floating = any(is_array(a) and is_floating(a.dtype) for a in inputs)
     fit = []
     for a in inputs:
+        if (is_array(a) or isinstance(a, np.generic)) and (wrong := not_numbers(a)):
+            raise TypeError(f"{name.lstrip('_')}: expected an array of numbers, got {wrong}")
         if isinstance(a, (list, tuple)):
             a = _listed(name, a, inputs)
         elif floating and isinstance(a, np.generic) and a.dtype.kind in "fiu":
@@ -134,7 +143,32 @@ def _listed(name: str, a: Any, others: Sequence[Any]) -> Array:
     try:
         return beside(a, *others)
     except TypeError as error:
-        raise TypeError(f"{name}: {error}") from None
+        raise TypeError(f"{name.lstrip('_')}: {error}") from None
+
+
+def _made(name: str, made: Any, inputs: list[Any]) -> tuple[Any, Vjp]:
+    """Return what an op returned, with numbers of NumPy's as arrays; of numbers alone a number may be made.
+
+    Raises:
+        TypeError: it is something else than a result and its vjp.
+    """
+    if type(made) is tuple and len(made) == 2 and callable(made[1]):
+        if type(made[0]) is tuple and {np.ndarray}.issuperset(map(type, made[0])):
+            return made
+        parts: Sequence[Any] = made[0] if type(made[0]) is tuple else made[:1]
+        if not any(map(is_array, inputs)):
+            parts = [as_array(part) if isinstance(part, (int, float)) else part for part in parts]
+        arrays = tuple([np.asarray(part) if isinstance(part, np.generic) else part for part in parts])
+        if all(map(is_array, arrays)):
+            return arrays if type(made[0]) is tuple else arrays[0], made[1]
+    raise TypeError(
+        f"{name}: an op must return (result, vjp), result an array or a tuple of arrays, got {_kinds(made)}"
+    )
+
+
+def _kinds(value: Any) -> str:
+    """Return the kind of a value; of a tuple those of its parts."""
+    return f"({', '.join(map(_kinds, value))})" if type(value) is tuple else type(value).__name__
 
 
 def _fit_static(name: str, static: dict[str, Any]) -> dict[str, Any]:
@@ -160,6 +194,7 @@ class _Parameters:
         self.arrays, self.static = names[:count], names[count:]
         self.defaults = dict(zip(positional[len(positional) - len(defaults) :], defaults, strict=True))
         self.defaults |= fn.__kwdefaults__ or {}
+        self.count = count
         self.most = sys.maxsize if code.co_flags & inspect.CO_VARARGS else count  # arrays that can be given
 
     def bind(self, args: tuple[Any, ...], static: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 
-from ..device import Array, clearer_error
+from ..device import Array, clearer_error, is_array
 from ..kernels.sum_to import sum_over
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -222,8 +222,8 @@ def _contributions(node: Node, gy: Any) -> list[tuple[Any, Any]]:
     found = []
     try:
         gradients = node.vjp(tuple(gy) if type(gy) is _Parts else gy)
-        if not isinstance(gradients, (tuple, list)) or len(gradients) < len(node.parents):
-            raise TypeError(f"{node.name}: vjp must return a tuple with one entry for each array argument")
+        if type(gradients) is not tuple or len(gradients) != len(node.parents):
+            _check_count(node, gradients)
         for parent, g in zip(node.parents, gradients, strict=False):
             if parent is None or g is None:
                 continue
@@ -241,6 +241,18 @@ def _contributions(node: Node, gy: Any) -> list[tuple[Any, Any]]:
     return found
 
 
+def _check_count(node: Node, gradients: Any) -> None:
+    """Raise TypeError unless a vjp returned an entry for each argument that needs one, and none beyond them."""
+    if isinstance(gradients, (tuple, list)):
+        needed = max(k + 1 for k, parent in enumerate(node.parents) if parent is not None)
+        if needed <= len(gradients) <= len(node.parents):
+            return
+    got = f"{len(gradients)} entries" if isinstance(gradients, (tuple, list)) else type(gradients).__name__
+    raise TypeError(
+        f"{node.name}: vjp must return a tuple with one entry for each array argument, {len(node.parents)}, got {got}"
+    )
+
+
 class _Parts(list[Any]):
     """Gradients of the outputs of a call with several; `+` merges those that came separately."""
 
@@ -250,8 +262,12 @@ class _Parts(list[Any]):
 
 def _fit(g: Array, shape: tuple[int, ...] | None, dtype: Any, name: str) -> Array:
     """Sum a gradient over the axes that broadcasting added or stretched; give it the input's dtype."""
-    if type(g) is not np.ndarray and isinstance(g, np.generic):
-        g = np.asarray(g)
+    if type(g) is not np.ndarray:
+        g = np.asarray(g) if isinstance(g, np.generic) else g
+        if not is_array(g):
+            raise TypeError(
+                f"{name}: vjp must return arrays, None or functions that return arrays, got {type(g).__name__}"
+            )
     if shape is not None and g.shape != shape:
         extra = g.ndim - len(shape)
         if extra < 0 or any(s not in (1, n) for s, n in zip(shape, g.shape[extra:], strict=True)):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..device import Array, Device, array_module, is_array, is_floating, like, to_device
+from ..device import NUMBERS, Array, Device, array_module, is_array, is_floating, like, not_numbers, to_device
 from .methods import ArrayMethods
 from .tape import Leaf, Node, add, backpropagate, clock, owned
 
@@ -48,7 +48,7 @@ class Tensor(ArrayMethods["Tensor"]):
     def data(self, value: Any) -> None:
         if isinstance(value, Tensor):
             raise TypeError("data must be an array, got a Tensor; assign its .data")
-        array = value if type(value) is np.ndarray else as_array(value)
+        array = value if type(value) is np.ndarray and value.dtype.kind in NUMBERS else as_array(value)
         if self._requires_grad:
             _check_differentiable(array)
         self._data = array
@@ -74,6 +74,8 @@ class Tensor(ArrayMethods["Tensor"]):
         if value is not None:
             if isinstance(value, Tensor) or not is_array(value):
                 raise TypeError(f"grad must be an array or None, got {type(value).__name__}")
+            if wrong := not_numbers(value):
+                raise TypeError(f"grad must be an array of numbers or None, got {wrong}")
             if value.shape != self._data.shape:
                 raise ValueError(f"grad must have the shape of data {self._data.shape}, got {value.shape}")
         if self._node is None:
@@ -139,7 +141,8 @@ class Tensor(ArrayMethods["Tensor"]):
         if not self.requires_grad:
             raise RuntimeError(
                 "backward: nothing was recorded for this tensor: no input has requires_grad=True, "
-                "or it was computed under no_grad()"
+                "or it was computed under no_grad(). `w -= step` there gives w a new Tensor that requires none: "
+                "write w.data = w.data - step"
             )
         xp = array_module(self._data)
         if gradient is None:
@@ -148,7 +151,11 @@ class Tensor(ArrayMethods["Tensor"]):
                     f"backward: a gradient is needed for shape {self._data.shape}; only one element does without"
                 )
             return xp.ones(self._data.shape, self._data.dtype)
-        seed = xp.asarray(gradient.data if isinstance(gradient, Tensor) else gradient, dtype=self._data.dtype)
+        gradient = gradient.data if isinstance(gradient, Tensor) else gradient
+        given = as_array(gradient, None if is_array(gradient) else self._data.dtype)
+        if given.dtype.kind == "c":
+            raise TypeError(f"backward: gradient must hold real numbers, got {given.dtype}")
+        seed = xp.asarray(given, dtype=self._data.dtype)
         if seed.shape != self._data.shape:
             raise ValueError(f"backward: gradient must have shape {self._data.shape}, got {seed.shape}")
         return seed
@@ -174,13 +181,15 @@ def tensor(data: Any, dtype: Any = None, device: Device | None = None, requires_
 
 def as_array(data: Any, dtype: Any = None) -> Array:
     """Return `data` (array, number, nested list) as an array; Python floats become float32."""
-    if is_array(data):
+    if type(data) is np.ndarray and data.dtype.kind in NUMBERS:
         return data if dtype is None else data.astype(dtype, copy=False)
-    if isinstance(data, np.generic):
-        return np.asarray(data, dtype)
-    array = np.asarray(data, dtype)
-    if array.dtype.kind in "OSUMm":
-        raise TypeError(f"expected an array, a number or a nested list of numbers, got {type(data).__name__}")
+    given = is_array(data)
+    array = data if given else np.asarray(data, dtype)
+    if wrong := not_numbers(array):
+        got = wrong if given else type(data).__name__
+        raise TypeError(f"expected an array, a number or a nested list of numbers, got {got}")
+    if given or isinstance(data, np.generic):
+        return array if dtype is None else array.astype(dtype, copy=False)
     if dtype is None and array.dtype == np.float64 and not has_dtype(data):
         array = array.astype(np.float32)
     return array

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,13 +14,16 @@ from ..device import Array, array_module
 from .tape import backpropagate, grad_enabled, owned
 from .tensor import Tensor
 
+#: An argument by its position or its name.
+Argument = int | str
 
-def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., tuple[Any, Any]]:
+
+def value_and_grad(f: Callable[..., Any], argnums: Argument | Sequence[Argument] = 0) -> Callable[..., tuple[Any, Any]]:
     """Make of ``f(*arrays) -> scalar Tensor`` a function that returns its value and its gradient.
 
     Args:
         f: takes arrays, or nested lists, tuples and dicts of arrays; computes with cunet's ops.
-        argnums: position, or positions, of the arguments to differentiate by.
+        argnums: position or name of the argument to differentiate by, or several of them.
 
     Returns:
         A function with the arguments of `f` that returns ``(value, gradient)``: plain arrays, the
@@ -27,10 +31,11 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
         `grad` of other tensors are not touched.
 
     Raises:
-        TypeError: `f` did not return a Tensor, or an argument is not of floating dtype.
-        ValueError: the Tensor has more than one element.
+        TypeError: `f` did not return a Tensor, or an argument is not of floating dtype or was not given.
+        ValueError: the Tensor has more than one element; `argnums` names an argument twice.
     """
-    which = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    single = isinstance(argnums, (int, str, np.integer))
+    which, names = _arguments([argnums] if single else argnums), _positional(f)
 
     @functools.wraps(f)
     def evaluate(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
@@ -40,16 +45,64 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
             leaves.append(Tensor(x.data if isinstance(x, Tensor) else x, requires_grad=True))
             return leaves[-1]
 
-        lifted = list(args)
-        for k in which:
-            lifted[k] = _map_arrays(lift, args[k])
+        places = [_place(f, names, argument, args, kwargs) for argument in which]
+        if len(set(places)) < len(places):
+            raise ValueError(f"grad: argnums must be different arguments, got {which}")
+        lifted: dict[Argument, Any] = dict(enumerate(args))
+        lifted.update(kwargs)
+        for place in places:
+            lifted[place] = _map_arrays(lift, lifted[place])
         with grad_enabled():
-            out = f(*lifted, **kwargs)
-        gradients = iter(_gradients(getattr(f, "__name__", "f"), out, leaves))
-        result = tuple(_map_arrays(lambda _: next(gradients), args[k]) for k in which)
-        return out.data, result[0] if isinstance(argnums, int) else result
+            out = f(*[lifted[k] for k in range(len(args))], **{name: lifted[name] for name in kwargs})
+        gradients = iter(_gradients(_name(f), out, leaves))
+        result = tuple(_map_arrays(lambda _: next(gradients), lifted[place]) for place in places)
+        return out.data, result[0] if single else result
 
     return evaluate
+
+
+def _name(f: Callable[..., Any]) -> str:
+    return getattr(f, "__name__", "f")
+
+
+def _arguments(argnums: Any) -> tuple[Argument, ...]:
+    """Return the positions and names that `argnums` lists."""
+    which = tuple(argnums) if isinstance(argnums, (list, tuple)) else (argnums,)
+    for argument in which:
+        if not isinstance(argument, (int, str, np.integer)) or isinstance(argument, bool):
+            raise TypeError(f"grad: argnums must be positions or names of arguments, got {argument!r}")
+    return which
+
+
+def _place(
+    f: Callable[..., Any], names: list[str], argument: Argument, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Argument:
+    """Return where an argument is in a call: its position in `args`, or its name in `kwargs`.
+
+    Raises:
+        TypeError: it was not given.
+    """
+    if isinstance(argument, str):
+        if argument in kwargs:
+            return argument
+        position = names.index(argument) if argument in names else len(args)
+    else:
+        position = argument + len(args) if argument < 0 else int(argument)
+        if position >= len(args) and position < len(names) and names[position] in kwargs:
+            return names[position]
+    if not 0 <= position < len(args):
+        given = [*(names[k] if k < len(names) else str(k) for k in range(len(args))), *kwargs]
+        raise TypeError(f"grad: {_name(f)} was not given the argument {argument!r} of argnums; given: {given}")
+    return position
+
+
+def _positional(f: Callable[..., Any]) -> list[str]:
+    """Return the names of the arguments that can be given by position, where they can be known."""
+    try:
+        parameters = inspect.signature(f).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    return [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
 
 
 def _gradients(name: str, out: Any, leaves: Sequence[Tensor]) -> list[Array]:
@@ -70,7 +123,7 @@ def _gradients(name: str, out: Any, leaves: Sequence[Tensor]) -> list[Array]:
     ]
 
 
-def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+def grad(f: Callable[..., Any], argnums: Argument | Sequence[Argument] = 0) -> Callable[..., Any]:
     """Make of ``f(*arrays) -> scalar Tensor`` a function that returns its gradient; see `value_and_grad`."""
     both = value_and_grad(f, argnums)
 

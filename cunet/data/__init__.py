@@ -1,6 +1,7 @@
 """Datasets and loaders."""
 
 from ..system.public import publish as _publish
+from .collation import collate as collate
 from .digits import Digits as Digits
 from .fold import fold_scaler as fold_scaler
 from .idx import CorruptFile as CorruptFile
@@ -10,7 +11,6 @@ from .images import DatasetUnavailable as DatasetUnavailable
 from .images import Images as Images
 from .load import load_images as load_images
 from .loader import Loader as Loader
-from .loader import collate as collate
 from .mnist import MNIST as MNIST
 from .scaling import MinMaxScaler as MinMaxScaler
 from .scaling import StandardScaler as StandardScaler

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..system.files import check_target
+
 _CODES = {0x08: "u1", 0x09: "i1", 0x0B: "i2", 0x0C: "i4", 0x0D: "f4", 0x0E: "f8"}
 _GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK = 1 << 20
@@ -107,7 +109,7 @@ def write_idx(path: str | os.PathLike[str], array: np.ndarray) -> None:
     content = header + array.astype(">" + kind).tobytes()
     if os.fspath(path).endswith(".gz"):
         content = gzip.compress(content, mtime=0)
-    Path(path).write_bytes(content)
+    check_target(path).write_bytes(content)
 
 
 def chunks(path: str | os.PathLike[str]) -> Iterator[bytes]:
@@ -116,7 +118,7 @@ def chunks(path: str | os.PathLike[str]) -> Iterator[bytes]:
     Raises:
         CorruptFile: the gzip stream is truncated or damaged.
     """
-    with open(path, "rb") as file:
+    with open(Path(path).expanduser(), "rb") as file:
         compressed = file.read(2) == _GZIP_MAGIC
         file.seek(0)
         stream = gzip.GzipFile(fileobj=file) if compressed else file

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from ..autograd.tensor import Tensor
-from ..device import Array, array_module, device_of, is_array, like, resolve_device, to_device
+from ..device import Array, device_of, is_array, is_floating, like, not_numbers, resolve_device, to_device
 from ..random import Draw, Generator, default_generator
+from ..system.messages import foreign
+from .collation import batch_of
 
 
 @dataclass
@@ -20,6 +23,14 @@ class _Epoch:
 
     draw: Draw | None
     next_batch: int = 0
+
+
+@dataclass
+class _Position:
+    """The epoch of the newest iteration, which `state_dict` reports, and what the next iteration goes on with."""
+
+    epoch: _Epoch | None = None
+    resume: _Epoch | None = None
 
 
 class Loader:
@@ -38,13 +49,15 @@ class Loader:
         device: "cpu", "gpu" or "auto": arrays are moved there once, now, and each batch is cut there; batches of a
             dataset are moved one by one. Default: they stay where they are.
         collate: makes a batch from a list of samples; default: `collate`.
+        dtype: floating arrays are converted to it once, now (those mapped from files, and batches of a dataset, when
+            they are cut); integers stay what they are. Default: all keep theirs.
 
     Yields:
         Tuples of arrays, one per array in `data` (of a dict: dicts); from a dataset, what `collate` makes.
 
     Raises:
         ValueError: arrays differ in length or device; there is no sample or no batch; `batch_size` is below 1.
-        TypeError: `data` is neither arrays nor one dataset.
+        TypeError: `data` is neither arrays of numbers nor one dataset; `dtype` does not float.
     """
 
     def __init__(
@@ -56,6 +69,7 @@ class Loader:
         generator: Generator | None = None,
         device: str | None = None,
         collate: Callable[[list[Any]], Any] | None = None,
+        dtype: Any = None,
     ) -> None:
         """Check the data and move arrays; see the class for the arguments."""
         self._keys, data = _columns(data)
@@ -70,17 +84,17 @@ class Loader:
         self.shuffle, self.drop_last = shuffle, drop_last
         self.generator = generator
         self.device = None if device is None else resolve_device(device)
-        self.collate = collate or _batch
+        self.dtype = None if dtype is None else _floating(dtype)
+        self.collate = collate or batch_of
         self.arrays = self.dataset = None
         if is_array(data[0]):
             if collate is not None:
                 raise TypeError("Loader: collate is for datasets, but arrays were given")
-            self.arrays = tuple(self._move(x) for x in data)
+            self.arrays = tuple(self._held(x) for x in data)
             _check_devices(self.arrays)
         else:
             self.dataset = data[0]
-        self._epoch: _Epoch | None = None  # of the newest iteration: what state_dict reports
-        self._resume: _Epoch | None = None  # what the next iteration goes on with
+        self._position = _Position()
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
@@ -89,15 +103,23 @@ class Loader:
 
     def __iter__(self) -> Iterator[Any]:
         """Begin an epoch, or go on with the one that `load_state_dict` brought."""
-        epoch, self._resume = self._resume, None
+        epoch, self._position.resume = self._position.resume, None
         if epoch is None:
             epoch = _Epoch(self._generator().next() if self.shuffle else None)
-        self._epoch = epoch
+        self._position.epoch = epoch
         return self._batches(epoch)
+
+    def astype(self, dtype: Any) -> Loader:
+        """Return a loader that goes through the same epochs, with the same position, in another dtype; see `Loader`."""
+        other = copy.copy(self)
+        other.dtype = _floating(dtype)
+        if self.arrays is not None:
+            other.arrays = tuple(other._held(x) for x in self.arrays)
+        return other
 
     def state_dict(self) -> dict[str, Any]:
         """Return the position as plain numbers: what the newest iteration has not yielded yet is still to come."""
-        epoch = self._resume or self._epoch
+        epoch = self._position.resume or self._position.epoch
         if epoch is not None and epoch.next_batch == len(self):
             epoch = None  # the last batch is out: what is still to come is the next epoch
         return {
@@ -127,8 +149,9 @@ class Loader:
             if not 0 <= next_batch <= len(self):
                 raise ValueError(f"Loader: the state is at batch {next_batch}, this loader has {len(self)}")
         self._generator().load_state_dict(state["generator"])
-        self._epoch = None
-        self._resume = None if next_batch in (None, len(self)) else _Epoch(draw and Draw(*draw), next_batch)
+        self._position.epoch = None
+        whole = next_batch in (None, len(self))
+        self._position.resume = None if whole else _Epoch(draw and Draw(*draw), next_batch)
 
     def _generator(self) -> Generator:
         return self.generator or default_generator("loader")
@@ -151,22 +174,34 @@ class Loader:
 
     def _cut(self, rows: Any) -> Any:
         if self.arrays is not None:
-            columns = tuple(x[rows] for x in self.arrays)
+            columns = tuple(self._cast(x[rows]) for x in self.arrays)
             return columns if self._keys is None else dict(zip(self._keys, columns, strict=True))
         dataset: Any = self.dataset
         numbers = range(rows.start, rows.stop) if isinstance(rows, slice) else rows.tolist()
         return self._move(self.collate([dataset[i] for i in numbers]))
 
     def _move(self, x: Any) -> Any:
-        """Return `x`, with each array in it on the loader's device."""
-        if self.device is None:
+        """Return `x`, with each array in it in the loader's dtype and on its device."""
+        if self.device is None and self.dtype is None:
             return x
         if isinstance(x, (tuple, list)):
             moved = [self._move(part) for part in x]
             return moved if isinstance(x, list) else tuple(moved)
         if isinstance(x, dict):
             return {key: self._move(part) for key, part in x.items()}
-        return to_device(x, self.device) if is_array(x) else x
+        if not is_array(x):
+            return x
+        x = self._cast(x)
+        return x if self.device is None else to_device(x, self.device)
+
+    def _held(self, x: Array) -> Array:
+        """Return an array as it is kept: converted and moved, unless it is mapped from a file and can stay there."""
+        return x if isinstance(x, np.memmap) and self.device != "gpu" else self._move(x)
+
+    def _cast(self, x: Array) -> Array:
+        if self.dtype is None or x.dtype == self.dtype or not is_floating(x.dtype):
+            return x
+        return x.astype(self.dtype)
 
 
 def permutation(draw: Draw, n: int) -> np.ndarray:
@@ -175,49 +210,6 @@ def permutation(draw: Draw, n: int) -> np.ndarray:
     NumPy may change the algorithm of ``Generator.permutation``; the words of Philox will stay what they are.
     """
     return np.argsort(draw.bit_generator().random_raw(n), kind="stable")
-
-
-def collate(samples: list[Any]) -> Any:
-    """Stack samples of one kind along a new first axis.
-
-    Tuples and lists give a tuple, dicts a dict, each entry stacked by itself; anything else must be an array or a
-    number. Python floats become float32, other numbers keep NumPy's dtype for them.
-
-    Raises:
-        ValueError: samples differ in shape, length or keys.
-    """
-    first = samples[0]
-    if isinstance(first, (tuple, list)):
-        if len({len(sample) for sample in samples}) > 1:
-            raise ValueError(f"collate: samples must have equal lengths, got {sorted({len(s) for s in samples})}")
-        return tuple(collate(list(column)) for column in zip(*samples, strict=True))
-    if isinstance(first, dict):
-        for sample in samples:
-            if sample.keys() != first.keys():
-                raise ValueError(f"collate: samples must have equal keys, got {list(first)} and {list(sample)}")
-        return {key: collate([sample[key] for sample in samples]) for key in first}
-    arrays = [_as_array(sample) for sample in samples]
-    for number, array in enumerate(arrays):
-        if array.shape != arrays[0].shape:
-            raise ValueError(
-                f"collate: samples must have equal shapes, got {arrays[0].shape} and {array.shape} (numbers 0 and"
-                f" {number} of the batch); make them equal in the dataset, or give Loader a collate= of your own"
-            )
-    return array_module(*arrays).stack(arrays)
-
-
-def _batch(samples: list[Any]) -> Any:
-    """Return what `collate` does, but always a tuple or dict, as Loader yields for arrays."""
-    batch = collate(samples)
-    return batch if isinstance(batch, (tuple, dict)) else (batch,)
-
-
-def _as_array(sample: Any) -> Array:
-    if isinstance(sample, Tensor):
-        return sample.data
-    if is_array(sample):
-        return sample
-    return np.asarray(sample, np.float32 if type(sample) is float else None)
 
 
 def _columns(data: tuple[Any, ...]) -> tuple[list[Any] | None, tuple[Any, ...]]:
@@ -237,9 +229,11 @@ def _n_samples(data: tuple[Any, ...]) -> int:
     for number, x in enumerate(data):
         if not is_array(x):
             if len(data) > 1:
-                raise TypeError(f"Loader: several arguments must all be arrays, number {number} is {_kind(x)}")
-            if not (hasattr(x, "__len__") and hasattr(x, "__getitem__")):
-                raise TypeError(f"Loader: arrays or an object with len() and [i] are required, got {_kind(x)}")
+                raise TypeError(f"Loader: several arguments must all be arrays, number {number} is {foreign(x)}")
+            if hasattr(x, "to_numpy") or not (hasattr(x, "__len__") and hasattr(x, "__getitem__")):
+                raise TypeError(f"Loader: arrays or an object with len() and [i] are required, got {foreign(x)}")
+        elif wrong := not_numbers(x):
+            raise TypeError(f"Loader: arrays must hold numbers, but number {number} is {wrong}")
         elif x.ndim == 0:
             raise ValueError(f"Loader: arrays must have at least one axis, number {number} has none")
         elif len(x) != len(data[0]):
@@ -252,11 +246,14 @@ def _n_samples(data: tuple[Any, ...]) -> int:
     return len(data[0])
 
 
+def _floating(dtype: Any) -> np.dtype:
+    dtype = np.dtype(dtype)
+    if not is_floating(dtype):
+        raise TypeError(f"Loader: dtype must be floating, got {dtype}")
+    return dtype
+
+
 def _check_devices(arrays: tuple[Array, ...]) -> None:
     devices = [device_of(x) for x in arrays]
     if len(set(devices)) > 1:
         raise ValueError(f"Loader: arrays must be on one device, got {', '.join(devices)}; pass device= to move them")
-
-
-def _kind(x: object) -> str:
-    return type(x).__name__

@@ -30,7 +30,6 @@ from .batch_norm import BatchNorm1d as BatchNorm1d
 from .batch_norm import BatchNorm2d as BatchNorm2d
 from .batch_norm import BatchNorm3d as BatchNorm3d
 from .batch_norm import RunningStatistics as RunningStatistics
-from .batch_norm import recompute_batch_norm as recompute_batch_norm
 from .container import ModuleDict as ModuleDict
 from .container import ModuleList as ModuleList
 from .container import Sequential as Sequential
@@ -94,6 +93,7 @@ from .pool import Upsample as Upsample
 from .pool import ZeroPad1d as ZeroPad1d
 from .pool import ZeroPad2d as ZeroPad2d
 from .pool import ZeroPad3d as ZeroPad3d
+from .recompute import recompute_batch_norm as recompute_batch_norm
 from .recurrent import GRU as GRU
 from .recurrent import LSTM as LSTM
 from .recurrent import RNN as RNN

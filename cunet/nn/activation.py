@@ -17,6 +17,7 @@ from ..ops.activation.registry import find
 from ..ops.math import tanh
 from ..random import Generator
 from .function_layer import Unary
+from .inputs import as_input
 from .module import Module
 from .parameter import check_sizes, make_parameter
 
@@ -203,7 +204,7 @@ class PReLU(Module):
 
     def forward(self, x: Any) -> Any:
         """Return the activation of `x`."""
-        return rectifier.prelu(x, self.weight, axis=self.axis)
+        return rectifier.prelu(as_input(self, x, self.weight), self.weight, axis=self.axis)
 
     def extra_repr(self) -> str:
         """Show the number of slopes."""

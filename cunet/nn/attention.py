@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import init as initialisers
 from ..autograd.tensor import Tensor, as_array
-from ..device import array_module, device_of, like
+from ..device import array_module, device_of, is_floating, like
 from ..ops.array import reshape, split, transpose
 from ..ops.attention import attention, sinusoidal_positions
 from ..ops.dropout import dropout, threshold_of
@@ -17,6 +17,7 @@ from ..ops.math import add
 from ..ops.reduce import mean
 from ..ops.selection import where
 from ..random import Generator
+from .inputs import as_input
 from .linear import Linear
 from .module import Module
 from .parameter import check_sizes, make_parameter
@@ -64,7 +65,7 @@ class MultiheadAttention(Module):
             raise ValueError(f"MultiheadAttention: num_heads must divide embed_dim = {embed_dim}, got {num_heads}")
         threshold_of("MultiheadAttention", dropout)
         self.embed_dim, self.num_heads, self.dropout, self.batch_first = embed_dim, num_heads, dropout, batch_first
-        self.mask_generator = mask_generator
+        self.kdim, self.vdim, self.mask_generator = kdim or embed_dim, vdim or embed_dim, mask_generator
         distribution = initialisers.xavier_uniform()
         self.in_proj_weight = None
         if {kdim, vdim} <= {None, embed_dim}:
@@ -107,7 +108,9 @@ class MultiheadAttention(Module):
 
         Raises:
             ValueError: shapes do not fit together.
+            TypeError: an input is no array, or a mask neither bool nor floating.
         """
+        query, key, value = self._inputs(query=query, key=key, value=value)
         if key is not query:
             key, value = self._without_padding(key, value, key_padding_mask)
         q, k, v, single = self._projected(query, key, value)
@@ -121,15 +124,37 @@ class MultiheadAttention(Module):
         weights = mean(weights, axis=1) if average_attn_weights else weights
         return out, reshape(weights, shape=weights.shape[1:]) if single else weights
 
-    def _projected(self, query: Any, key: Any, value: Any) -> tuple[Tensor, Tensor, Tensor, bool]:
+    def _inputs(self, **given: Any) -> list[Tensor]:
+        """Return query, key and value as Tensors whose shapes fit; what was given twice is one Tensor."""
+        weight = next(iter(self.parameters()))
+        found: dict[int, Tensor] = {}
+        for name, x in given.items():
+            if id(x) not in found:
+                array = as_input(self, x, weight, name)
+                found[id(x)] = array if isinstance(array, Tensor) else Tensor(array)
+        query, key, value = tensors = [found[id(x)] for x in given.values()]
+        shapes = query.shape, key.shape, value.shape
+        lengths = [shape[-1:] for shape in shapes] == [(self.embed_dim,), (self.kdim,), (self.vdim,)]
+        batches = (
+            query.ndim == 2 or len({shape[0 if self.batch_first else 1] for shape in shapes if len(shape) == 3}) == 1
+        )
+        if (
+            query.ndim not in (2, 3)
+            or key.ndim != query.ndim
+            or key.shape[:-1] != value.shape[:-1]
+            or not (lengths and batches)
+        ):
+            wanted = [f"({'N, L' if self.batch_first else 'L, N'}, {self.embed_dim})"]
+            wanted += [f"({'N, S' if self.batch_first else 'S, N'}, {n})" for n in (self.kdim, self.vdim)]
+            raise ValueError(
+                f"MultiheadAttention: query, key and value must have shapes {', '.join(wanted)}, or all no axis N, "
+                f"got {', '.join(map(str, shapes))}"
+            )
+        return tensors
+
+    def _projected(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor, bool]:
         """Return queries, keys and values of all heads, (N, heads, L, E / heads), and whether there was no batch."""
         same = key is query and value is query
-        query, key, value = (x if isinstance(x, Tensor) else Tensor(as_array(x)) for x in (query, key, value))
-        if query.ndim not in (2, 3) or query.shape[-1] != self.embed_dim or not query.ndim == key.ndim == value.ndim:
-            raise ValueError(
-                f"MultiheadAttention: query must have shape (L, N, {self.embed_dim}) or one axis less, and key and "
-                f"value as many axes, got {query.shape}, {key.shape} and {value.shape}"
-            )
         single = query.ndim == 2
         q, k, v = (self._heads(x, single) for x in self._project(query, key, value, same))
         return q, k, v, single
@@ -185,6 +210,8 @@ class MultiheadAttention(Module):
             if given is None:
                 continue
             mask = given if isinstance(given, Tensor) else Tensor(like(as_array(given), q.data))
+            if mask.dtype.kind != "b" and not is_floating(mask.dtype):
+                raise TypeError(f"MultiheadAttention: {name} must be of bool or floating dtype, got {mask.dtype}")
             if mask.shape not in shapes:
                 raise ValueError(f"MultiheadAttention: {name} must have a shape of {list(shapes)}, got {mask.shape}")
             parts.append(reshape(mask, shape=shapes[mask.shape]))
@@ -237,7 +264,7 @@ class PositionalEncoding(Module):
 
     def forward(self, x: Any) -> Tensor:
         """Return `x` (T, N, d_model) with its positions."""
-        x = x if isinstance(x, Tensor) else as_array(x)
+        x = as_input(self, x, None)
         if x.ndim not in (2, 3) or x.shape[-1] != self.d_model:
             raise ValueError(f"PositionalEncoding: x must have shape (T, N, {self.d_model}), got {x.shape}")
         array = x.data if isinstance(x, Tensor) else x

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..autograd.tape import no_grad
-from ..autograd.tensor import Tensor, as_array
-from ..device import Array, accumulator, array_module, like
+from ..autograd.tensor import Tensor
+from ..device import Array, accumulator, array_module
 from ..kernels import elementwise
 from ..ops.norm import batch_norm as ops
+from ..ops.norm.normalize import check_eps
+from ..system.messages import shown
 from .activation import as_activation
+from .inputs import as_input
 from .module import Module
 from .parameter import Parameter, check_sizes, make_parameter
 
@@ -43,6 +44,7 @@ class RunningStatistics(Module):
     """
 
     ndims: tuple[int, ...] = (2, 3, 4, 5)
+    _wide = frozenset({"running_mean", "running_var"})
 
     def __init__(
         self,
@@ -57,6 +59,9 @@ class RunningStatistics(Module):
     ) -> None:
         who = type(self).__name__
         check_sizes(who, num_features=num_features)
+        check_eps(who, eps)
+        if momentum is not None and not isinstance(momentum, (int, float, np.number)):
+            raise TypeError(f"{who}: momentum must be a number or None, got {shown(momentum)}")
         if momentum is not None and not 0 <= momentum <= 1:
             raise ValueError(f"{who}: momentum must be None or within [0, 1], the weight of the new, got {momentum}")
         self.num_features, self.eps, self.momentum, self.axis = num_features, eps, momentum, axis
@@ -91,14 +96,11 @@ class RunningStatistics(Module):
 
     def _checked(self, x: Any) -> Any:
         """Return the input, a nested list as an array, if its shape fits."""
-        x = x if isinstance(x, Tensor) else as_array(x)
+        x = as_input(self, x, self.weight)
         who, shape = type(self).__name__, x.shape
         if len(shape) not in self.ndims:
             raise ValueError(f"{who}: x must have {' or '.join(map(str, self.ndims))} axes, got shape {shape}")
-        if shape[self.axis] != self.num_features:
-            raise ValueError(
-                f"{who}: x must have num_features = {self.num_features} on axis {self.axis}, got shape {shape}"
-            )
+        check_channels(who, shape, self.axis, "num_features", self.num_features)
         return x
 
     def _by_running_statistics(self, x: Any) -> Tensor:
@@ -135,6 +137,13 @@ class RunningStatistics(Module):
         parts += [] if self.running_mean is not None else ["track_running_stats=False"]
         parts += [] if self.axis == 1 else [f"axis={self.axis}"]
         return ", ".join(parts)
+
+
+def check_channels(who: str, shape: tuple[int, ...], axis: int, name: str, channels: int) -> None:
+    """Raise ValueError unless the axis is there and has the length `channels`, which is called `name`."""
+    there = isinstance(axis, (int, np.integer)) and -len(shape) <= axis < len(shape)
+    if not there or shape[axis] != channels:
+        raise ValueError(f"{who}: x must have {name} = {channels} on axis {axis!r}, got shape {shape}")
 
 
 def scale_and_shift(
@@ -245,51 +254,3 @@ class BatchNorm3d(BatchNorm):
     """`BatchNorm` for (N, C, D, H, W)."""
 
     ndims = (5,)
-
-
-def recompute_batch_norm(model: Module, batches: Iterable[Any], run: Callable[[Any, Any], Any] | None = None) -> None:
-    """Set the running statistics of all batch norms to those of a data set, with the weights as they are.
-
-    Running averages lag behind the weights; this is one pass in which each value counts once, whatever the
-    batches' sizes. Batch norms normalise by the batch meanwhile, all other layers are in evaluation mode.
-    Modes, and `num_batches_tracked`, are as before afterwards.
-
-    Args:
-        model: any module; layers that keep no running statistics are left alone.
-        batches: a loader, or any iterable of batches: arrays, or tuples whose first item is the input. No batch
-            may have one value per channel.
-        run: what to do with a batch, if not ``model(x)``: ``run(model, batch)``.
-
-    Raises:
-        ValueError: there was no batch. On any error the statistics are as before.
-
-    Source: Ioffe and Szegedy 2015, algorithm 2, lines 8-12; Wu and Johnson 2021, arXiv:2105.07576, section 3.
-    """
-    layers = [m for m in model.modules() if isinstance(m, BatchNorm) and m.running_mean is not None]
-    before = [(m, m.stats, m.num_batches_tracked.data, m.statistics()) for m in layers]
-    done = False
-    try:
-        with no_grad(), model.evaluating():
-            for layer in layers:
-                layer.training, layer.stats = True, "population"
-                layer.reset_running_stats()
-            for batch in batches:
-                (run or _run)(model, batch)
-                done = True
-        if layers and not done:
-            raise ValueError("recompute_batch_norm: there was no batch")
-    except BaseException:
-        done = False
-        raise
-    finally:
-        for layer, stats, tracked, statistics in before:
-            layer.stats, layer.num_batches_tracked.data = stats, tracked
-            if not done or not layer.statistics().values:  # an error, or a layer that the model does not use
-                layer.restore(statistics)
-
-
-def _run(model: Module, batch: Any) -> None:
-    x = batch[0] if isinstance(batch, (tuple, list)) else batch
-    tensor = next(iter(model.parameters()), None)
-    x = x.data if isinstance(x, Tensor) else x
-    model(Tensor(x if tensor is None else like(x, tensor.data)))

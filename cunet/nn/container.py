@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from .module import Module
 from .observe import observed
 
@@ -49,6 +51,11 @@ class _List(_Container):
         return iter(self._items.values())
 
     def _key(self, index: int) -> str:
+        who = type(self).__name__
+        if not isinstance(index, (int, np.integer)):
+            raise TypeError(f"{who}: the position of one item must be a whole number, got {index!r}")
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"{who}: there is no item {index} among {len(self)}")
         return list(self._items)[index]
 
     def __setitem__(self, index: int, item: Any) -> None:
@@ -86,6 +93,8 @@ class _List(_Container):
     def __delitem__(self, index: int | slice) -> None:
         """Take out an item or several; those after them move up, and so do their numbers."""
         entries = list(self._items.items())
+        if not isinstance(index, slice):
+            self._key(index)
         del entries[index]
         self._renumber(entries)
 
@@ -101,6 +110,10 @@ class _List(_Container):
         if list(self._items) == [str(i) for i in range(len(self))]:
             entries = [(str(i), item) for i, (_, item) in enumerate(entries)]
         self._items = dict(entries)
+
+
+def _kind(layer: Any) -> str:
+    return type(layer).__name__ if isinstance(layer, Module) else getattr(layer, "__name__", type(layer).__name__)
 
 
 class Sequential(_List):
@@ -120,9 +133,24 @@ class Sequential(_List):
 
     def forward(self, x: Any) -> Any:
         """Return ``layers[-1](... layers[1](layers[0](x)))``."""
-        for key, layer in self._items.items():
-            x = layer(x) if isinstance(layer, Module) else observed(layer, layer(x), self, key)
+        key = ""
+        try:
+            for key, layer in self._items.items():
+                x = layer(x) if isinstance(layer, Module) else observed(layer, layer(x), self, key)
+        except (TypeError, ValueError, AttributeError) as error:
+            if not isinstance(x, tuple) or key == next(iter(self._items)):
+                raise
+            raise TypeError(self._of_a_tuple(key, x)) from error
         return x
+
+    def _of_a_tuple(self, key: str, x: tuple[Any, ...]) -> str:
+        """Return what is wrong where the layer `key` failed on the tuple that the one before it returned."""
+        before = list(self._items)[list(self._items).index(key) - 1]
+        giver, taker = (f"layer {k!r} ({_kind(self._items[k])})" for k in (before, key))
+        return (
+            f"{type(self).__name__}: {giver} returns a tuple of {len(x)}, on which {taker} failed; "
+            "put a function between them that passes the first on: lambda y: y[0]"
+        )
 
     def __getitem__(self, index: int | slice) -> Any:
         """Return one layer, or a Sequential that shares some under their keys."""

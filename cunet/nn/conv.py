@@ -13,6 +13,7 @@ from ..ops.conv import convolution as ops
 from ..ops.resize import pad
 from ..ops.windows import per_axis
 from ..random import Generator
+from .inputs import as_input
 from .module import Module
 from .parameter import check_sizes, make_parameter, uniform_by_fan_in
 
@@ -125,6 +126,7 @@ class _ConvNd(ConvBase):
 
     def forward(self, x: Any) -> Tensor:
         """Return the convolution of `x` (N, in_channels, *spatial)."""
+        x = as_input(self, x, self.weight)
         padding: Any = self.padding
         if self.padding_mode != "zeros":
             x, padding = pad(x, self._border, self.padding_mode, channels_last=self.channels_last), 0
@@ -181,7 +183,7 @@ class _ConvTransposeNd(ConvBase):
         """Return the transposed convolution of `x` (N, in_channels, *spatial)."""
         conv = (ops.conv_transpose1d, ops.conv_transpose2d, ops.conv_transpose3d)[self.ndim - 1]
         options = (self.stride, self.padding, self.output_padding, self.groups, self.dilation, self.channels_last)
-        return conv(x, self.weight, self.bias, *options)
+        return conv(as_input(self, x, self.weight), self.weight, self.bias, *options)
 
 
 def _over(ndim: int, base: Any) -> Any:

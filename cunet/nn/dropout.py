@@ -7,6 +7,7 @@ from typing import Any
 
 from ..ops import dropout as ops
 from ..random import Generator
+from .inputs import as_input
 from .module import Module
 
 
@@ -21,7 +22,7 @@ class _Dropout(Module):
 
     def forward(self, x: Any) -> Any:
         """Return `x` with a fresh mask in training, `x` itself in evaluation."""
-        return type(self).function(x, self.p, self.training, self.generator)
+        return type(self).function(as_input(self, x, None), self.p, self.training, self.generator)
 
     def extra_repr(self) -> str:
         """Show the probability to drop."""

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..autograd.tensor import Tensor
-from ..device import Array, is_array, is_floating, like
+from ..device import Array, is_array, like, not_numbers
+
+
+class LoadReport(NamedTuple):
+    """What a state lacked, and what it had beyond the model."""
+
+    missing: list[str]
+    unexpected: list[str]
 
 
 def fitted(value: Any, own: Array) -> Array:
@@ -17,10 +24,12 @@ def fitted(value: Any, own: Array) -> Array:
     """
     value = value.data if isinstance(value, Tensor) else value
     array = value if is_array(value) else np.asarray(_readable(value))
+    if wrong := not_numbers(array):
+        raise TypeError(f"values must be real numbers, got {wrong}")
+    if array.dtype.kind == "c":
+        raise TypeError(f"values must be real numbers, got dtype {array.dtype}")
     if array.shape != own.shape:
         raise ValueError(f"shape must be {own.shape}, got {tuple(array.shape)}")
-    if array.dtype.kind not in "biuf" and not is_floating(array.dtype):
-        raise TypeError(f"values must be real numbers, got dtype {array.dtype}")
     # A new array, not a write into the old one: what a recorded graph saved stays as it was.
     return like(array, own).astype(own.dtype, order="C", copy=True)
 

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, ClassVar, Never, dataclass_transform
 
+from .inputs import as_input
 from .module import Module
 
 
@@ -64,4 +65,4 @@ class Unary(FunctionLayer):
 
     def forward(self, x: Any) -> Any:
         """Return the function of `x`."""
-        return type(self).function(x, **self.options)
+        return type(self).function(as_input(self, x, None), **self.options)

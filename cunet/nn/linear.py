@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from .. import init as initialisers
-from ..autograd.tensor import Tensor, as_array
+from ..autograd.tensor import Tensor
 from ..ops.array import reshape
 from ..ops.embedding import embedding
 from ..ops.linalg import einsum, linear
 from ..ops.math import add
 from ..random import Generator
+from .inputs import as_input
 from .module import Module
 from .parameter import check_sizes, make_parameter, uniform_by_fan_in
 
@@ -55,7 +56,7 @@ class Linear(Module):
 
     def forward(self, x: Any) -> Tensor:
         """Return the map of `x` (..., in_features)."""
-        return linear(x, self.weight, self.bias)
+        return linear(as_input(self, x, self.weight), self.weight, self.bias)
 
     def extra_repr(self) -> str:
         """Show the sizes."""
@@ -96,7 +97,7 @@ class Bilinear(Module):
 
     def forward(self, x1: Any, x2: Any) -> Tensor:
         """Return the map of `x1` (..., in1_features) and `x2` (..., in2_features)."""
-        x1, x2 = (x if isinstance(x, Tensor) else as_array(x) for x in (x1, x2))
+        x1, x2 = as_input(self, x1, self.weight, "x1"), as_input(self, x2, self.weight, "x2")
         lengths = (*x1.shape[-1:], *x2.shape[-1:])
         if x1.shape[:-1] != x2.shape[:-1] or lengths != (self.in1_features, self.in2_features):
             raise ValueError(
@@ -164,7 +165,7 @@ class Flatten(Module):
 
     def forward(self, x: Any) -> Tensor:
         """Return `x` with these axes joined."""
-        x = x if isinstance(x, Tensor) else as_array(x)
+        x = as_input(self, x, None)
         first, last = (axis + x.ndim if axis < 0 else axis for axis in (self.start_dim, self.end_dim))
         if not 0 <= first <= last < x.ndim:
             raise ValueError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..autograd.tensor import Tensor, as_array
+from ..device import is_array, is_floating
 from ..ops.loss import cross_entropy as cross_entropy_ops
 from ..ops.loss import divergence, nll, regression
 from .function_layer import FunctionLayer
@@ -23,7 +24,9 @@ class Loss(FunctionLayer):
         super().__setattr__(name, value)
 
     def forward(self, x: Any, target: Any) -> Tensor:
-        """Return the loss of `x`, logits or predictions, against `target`."""
+        """Return the loss of `x`, logits or predictions, against `target`; a plain array of floats takes x's dtype."""
+        if isinstance(x, Tensor) and is_array(target) and is_floating(target.dtype):
+            target = target.astype(x.dtype, copy=False)
         return type(self).function(x, target, **self.options)
 
 

@@ -7,23 +7,16 @@ import os
 import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..autograd.tensor import Tensor
-from ..device import Array, Device, is_array, is_floating, resolve_device, to_device
+from ..device import Array, Device, accumulator, is_array, is_floating, resolve_device, to_device
 from ..system import files
-from .fitting import fitted
+from .fitting import LoadReport, fitted
 from .observe import observed
 from .parameter import Parameter
-
-
-class LoadReport(NamedTuple):
-    """What a state lacked, and what it had beyond the model."""
-
-    missing: list[str]
-    unexpected: list[str]
 
 
 class Module:
@@ -34,10 +27,15 @@ class Module:
     call, or is said to be one by `register_buffer`; under a name with a leading underscore it is only moved. An
     attribute that is a Module, or a list, tuple or dict of Modules and tensors, is walked into. Names are PyTorch's:
     ``"layers.0.weight"``. No call to a base constructor is needed.
+
+    Layers compute on plain arrays, integers and flags too, in the dtype of their weights: on NumPy's float64 data a
+    float32 model is a float32 model, also where `Flatten`, a pool or a scaler comes first. A Tensor that requires a
+    gradient, or is no wider than float32, keeps its dtype; where the two differ results have the wider one.
     """
 
     training: bool = True
     _held: frozenset[str] | None = None  # names of attributes with tensors before the first call
+    _wide: frozenset[str] = frozenset()  # names of buffers that half types are too narrow for
     _said: Mapping[str, bool] = {}  # names of buffers by `register_buffer`, and whether they are saved
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -175,22 +173,27 @@ class Module:
     def to(self, device: Device) -> Module:
         """Move parameters, their gradients and buffers to `device` ("cpu", "gpu", "auto"); return self."""
         device = resolve_device(device)  # type: ignore[assignment]
-        return self._convert(lambda array: to_device(array, device))
+        return self._convert(lambda _, array: to_device(array, device))
 
     def astype(self, dtype: Any) -> Module:
-        """Convert floating parameters, their gradients and buffers to `dtype`; return self."""
+        """Convert floating parameters, gradients and buffers (running statistics: float32 at least); return self."""
         dtype = np.dtype(dtype)
         if not is_floating(dtype):
             raise TypeError(f"astype: dtype must be floating, got {dtype}")
-        return self._convert(lambda a: a.astype(dtype) if is_floating(a.dtype) else a)
+        wide = {id(vars(m)[name]) for m in self.modules() for name in m._wide}
 
-    def _convert(self, convert: Callable[[Array], Array]) -> Module:
+        def convert(tensor: Tensor, a: Array) -> Array:
+            return a.astype(accumulator(dtype) if id(tensor) in wide else dtype) if is_floating(a.dtype) else a
+
+        return self._convert(convert)
+
+    def _convert(self, convert: Callable[[Tensor, Array], Array]) -> Module:
         for _, tensor in list(self._tensors()):
             gradient = tensor.grad
             tensor.grad = None
-            tensor.data = convert(tensor.data)
+            tensor.data = convert(tensor, tensor.data)
             if gradient is not None:
-                tensor.grad = convert(gradient)
+                tensor.grad = convert(tensor, gradient)
         return self
 
     def state_dict(self) -> dict[str, Array]:

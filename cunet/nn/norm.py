@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd.tensor import Tensor, as_array
+from ..autograd.tensor import Tensor
 from ..device import Array, array_module
 from ..ops.norm.batch_norm import batch_norm
 from ..ops.norm.group_norm import group_norm, instance_norm
 from ..ops.norm.layer_norm import as_shape, layer_norm, rms_norm
+from ..ops.norm.normalize import check_eps
 from .activation import as_activation
-from .batch_norm import RunningStatistics, scale_and_shift
+from .batch_norm import RunningStatistics, check_channels, scale_and_shift
+from .inputs import as_input
 from .module import Module
 from .parameter import check_sizes
 
@@ -62,7 +64,10 @@ class InstanceNorm(RunningStatistics):
         return y
 
     def _track(self, x: Array) -> None:
-        samples, positions = x.shape[0], x[0].size // self.num_features
+        samples = x.shape[0]
+        if not samples:
+            return  # no statistics to move towards
+        positions = x[0].size // self.num_features
         rows = array_module(x).moveaxis(x, self.axis, 1).reshape(samples * self.num_features, positions)
         _, mean, var = batch_norm(rows, axis=0)
         mean, var = (s.data.reshape(samples, self.num_features).mean(axis=0) for s in (mean, var))
@@ -114,6 +119,7 @@ class LayerNorm(Module):
         activation: Any = None,
         dtype: Any = np.float32,
     ) -> None:
+        check_eps(type(self).__name__, eps)
         self.normalized_shape, self.eps = as_shape(normalized_shape), eps
         self.activation = as_activation(type(self).__name__, activation)
         self.weight, self.bias = scale_and_shift(
@@ -122,7 +128,14 @@ class LayerNorm(Module):
 
     def forward(self, x: Any) -> Tensor:
         """Return normalised `x` (..., *normalized_shape)."""
-        return layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps, activation=self.activation)
+        return layer_norm(
+            as_input(self, x, self.weight),
+            self.normalized_shape,
+            self.weight,
+            self.bias,
+            self.eps,
+            activation=self.activation,
+        )
 
     def extra_repr(self) -> str:
         """Show shape and eps."""
@@ -154,13 +167,17 @@ class RMSNorm(Module):
         activation: Any = None,
         dtype: Any = np.float32,
     ) -> None:
+        if eps is not None:
+            check_eps("RMSNorm", eps)
         self.normalized_shape, self.eps = as_shape(normalized_shape), eps
         self.activation = as_activation(type(self).__name__, activation)
         self.weight, _ = scale_and_shift(self.normalized_shape, elementwise_affine, False, dtype)
 
     def forward(self, x: Any) -> Tensor:
         """Return scaled `x` (..., *normalized_shape)."""
-        return rms_norm(x, self.normalized_shape, self.weight, self.eps, activation=self.activation)
+        return rms_norm(
+            as_input(self, x, self.weight), self.normalized_shape, self.weight, self.eps, activation=self.activation
+        )
 
     def extra_repr(self) -> str:
         """Show shape and eps."""
@@ -197,6 +214,7 @@ class GroupNorm(Module):
         dtype: Any = np.float32,
     ) -> None:
         check_sizes("GroupNorm", num_groups=num_groups, num_channels=num_channels)
+        check_eps("GroupNorm", eps)
         if num_channels % num_groups:
             raise ValueError(f"GroupNorm: num_groups must divide num_channels = {num_channels}, got {num_groups}")
         self.num_groups, self.num_channels, self.eps, self.axis = num_groups, num_channels, eps, axis
@@ -204,11 +222,12 @@ class GroupNorm(Module):
         self.weight, self.bias = scale_and_shift((num_channels,), affine, affine, dtype)
 
     def forward(self, x: Any) -> Tensor:
-        """Return normalised `x` (N, C, ...)."""
-        x = x if isinstance(x, Tensor) else as_array(x)
-        if x.shape[self.axis] != self.num_channels:
+        """Return normalised `x` (N, C, ...); in training no group may have one value: it would be 0 whatever x is."""
+        x = as_input(self, x, self.weight)
+        check_channels("GroupNorm", x.shape, self.axis, "num_channels", self.num_channels)
+        if self.training and x.size and x.size == x.shape[0] * self.num_groups:
             raise ValueError(
-                f"GroupNorm: x must have num_channels = {self.num_channels} on axis {self.axis}, got shape {x.shape}"
+                f"GroupNorm: x needs more than one value in each of {self.num_groups} groups, got shape {x.shape}"
             )
         return group_norm(
             x, self.num_groups, self.weight, self.bias, self.eps, axis=self.axis, activation=self.activation

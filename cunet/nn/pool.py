@@ -10,6 +10,7 @@ from ..ops.pool import pooling as ops
 from ..ops.pool.pooling import Axes
 from ..ops.resize import interpolate, pad
 from .function_layer import Unary
+from .inputs import as_input
 from .module import Module
 
 
@@ -148,7 +149,7 @@ class _Pad(Module):
 
     def forward(self, x: Any) -> Tensor:
         """Return `x` with its border."""
-        return pad(x, self.padding, self.mode, channels_last=self.channels_last)
+        return pad(as_input(self, x, None), self.padding, self.mode, channels_last=self.channels_last)
 
     def extra_repr(self) -> str:
         """Show the widths."""

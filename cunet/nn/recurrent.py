@@ -15,6 +15,7 @@ from ..ops.recurrent.dropout import drop_connect, state_mask, variational_dropou
 from ..ops.recurrent.layers import Sizes, gru_layer, lstm_layer, reorder, rnn_layer, running, sizes_of
 from ..ops.selection import where
 from ..random import Generator
+from .inputs import as_input
 from .module import Module
 from .parameter import check_sizes, make_parameter
 from .recurrent_cells import recurrent_distribution, states_of
@@ -140,13 +141,13 @@ class RNNBase(Module):
     def _prepared(self, x: Any, hx: Any) -> tuple[Tensor, tuple[Any, ...], bool]:
         """Return x as (T, N, input_size), the first states, and whether x was a single sequence; all checked."""
         who = type(self).__name__
-        x = x if isinstance(x, Tensor) else Tensor(as_array(x))
+        weight = next(iter(self.parameters()))
+        x = as_input(self, x, weight)
+        x = x if isinstance(x, Tensor) else Tensor(x)
         if x.ndim not in (2, 3) or x.shape[-1] != self.input_size:
             layout = "N, T" if self.batch_first else "T, N"
             raise ValueError(f"{who}: x must have shape ({layout}, {self.input_size}), got {x.shape}")
-        states = tuple(
-            s if s is None or isinstance(s, Tensor) else as_array(s) for s in states_of(hx, self.states, who)
-        )
+        states = states_of(self, hx, weight)
         single = x.ndim == 2
         if single:
             x = expand_dims(x, axis=1)

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from .. import init as initialisers
-from ..autograd.tensor import Tensor, as_array
+from ..autograd.tensor import Tensor
 from ..ops.array import expand_dims, squeeze
 from ..ops.recurrent.layers import gru_layer, lstm_layer, rnn_layer
 from ..random import Generator
+from .inputs import as_input
 from .module import Module
 from .parameter import check_sizes, make_parameter
 
@@ -23,15 +24,15 @@ def recurrent_distribution(hidden_size: int) -> initialisers.Initializer:
     return initialisers.uniform(-bound, bound)
 
 
-def states_of(hx: Any, count: int, who: str) -> tuple[Any, ...]:
-    """Return the given first states as a tuple of `count`, None where there are none."""
+def states_of(layer: Any, hx: Any, weight: Tensor) -> tuple[Any, ...]:
+    """Return the first states that a layer is given as a tuple of as many as it has, None where there are none."""
     if hx is None:
-        return (None,) * count
-    if count == 1:
-        return (hx,)
-    if not isinstance(hx, (tuple, list)) or len(hx) != count:
-        raise TypeError(f"{who}: the first state must be a pair (h, c), got {type(hx).__name__}")
-    return tuple(hx)
+        return (None,) * layer.states
+    if layer.states == 1:
+        hx = (hx,)
+    elif not isinstance(hx, (tuple, list)) or len(hx) != layer.states:
+        raise TypeError(f"{type(layer).__name__}: the first state must be a pair (h, c), got {type(hx).__name__}")
+    return tuple(None if s is None else as_input(layer, s, weight, "the first state") for s in hx)
 
 
 class _Cell(Module):
@@ -61,13 +62,13 @@ class _Cell(Module):
 
     def _step(self, x: Any, hx: Any, **static: Any) -> tuple[Tensor, ...]:
         """Return the states after one step."""
-        x = x if isinstance(x, Tensor) else as_array(x)
+        x = as_input(self, x, self.weight_ih)
         if x.ndim not in (1, 2) or x.shape[-1] != self.input_size:
             raise ValueError(
                 f"{type(self).__name__}: x must have shape (N, {self.input_size}) or one axis less, got {x.shape}"
             )
         single = x.ndim == 1
-        states = states_of(hx, self.states, type(self).__name__)
+        states = states_of(self, hx, self.weight_hh)
         if single:
             states = tuple(None if s is None else expand_dims(s, axis=0) for s in states)
         x = expand_dims(x, axis=(0, 1) if single else 0)

@@ -9,6 +9,7 @@ from ..ops import dropout as ops
 from ..ops.linalg import linear
 from ..ops.recurrent.dropout import drop_connect, variational_dropout
 from ..random import Generator
+from .inputs import as_input
 from .linear import Linear
 from .module import Module
 
@@ -30,7 +31,9 @@ class VariationalDropout(Module):
 
     def forward(self, x: Any) -> Tensor:
         """Return `x` with a fresh mask per sequence in training."""
-        return variational_dropout(x, self.p, self.training, self.generator, batch_first=self.batch_first)
+        return variational_dropout(
+            as_input(self, x, None), self.p, self.training, self.generator, batch_first=self.batch_first
+        )
 
     def extra_repr(self) -> str:
         """Show the probability to drop."""
@@ -68,7 +71,11 @@ class DropConnect(Linear):
 
     def forward(self, x: Any) -> Tensor:
         """Return the map of `x` (..., in_features)."""
-        return linear(x, drop_connect(self.weight, self.p, self.training, self.mask_generator), self.bias)
+        return linear(
+            as_input(self, x, self.weight),
+            drop_connect(self.weight, self.p, self.training, self.mask_generator),
+            self.bias,
+        )
 
     def extra_repr(self) -> str:
         """Show the sizes and the probability to drop."""

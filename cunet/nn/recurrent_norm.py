@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd.tensor import Tensor, as_array
+from ..autograd.tensor import Tensor
 from ..device import array_module
 from ..ops.activation.rectifier import relu
 from ..ops.activation.squashing import sigmoid
@@ -22,6 +22,7 @@ from ..ops.recurrent.dropout import drop_connect
 from ..ops.recurrent.layers import Sizes, running
 from ..ops.selection import where
 from ..random import Generator
+from .inputs import as_input
 from .module import Module
 from .norm import LayerNorm
 from .parameter import check_sizes, make_parameter
@@ -75,11 +76,11 @@ class _LayerNormCell(Module):
 
     def forward(self, x: Any, hx: Any = None) -> Any:
         """Return the state(s) after `x` (N, input_size) from `hx`, shape (N, hidden_size) each, 0 if None."""
-        x = x if isinstance(x, Tensor) else as_array(x)
+        x = as_input(self, x, self.weight_ih)
         if x.ndim != 2 or x.shape[1] != self.input_size:
             raise ValueError(f"{type(self).__name__}: x must have shape (N, {self.input_size}), got {x.shape}")
         gx = self.project(x)
-        states = zeros_for(states_of(hx, self.states, type(self).__name__), gx, (x.shape[0], self.hidden_size))
+        states = zeros_for(states_of(self, hx, self.weight_hh), gx, (x.shape[0], self.hidden_size))
         after = self.step(gx, states, states[0], self.weight_hh)
         return after[0] if self.states == 1 else after
 

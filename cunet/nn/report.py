@@ -16,6 +16,7 @@ from ..device import asnumpy, is_floating, like
 from ..ops.math import multiply
 from ..ops.reduce import sum as sum_op
 from ..random import Generator
+from .inputs import dtype_of
 from .module import Module
 from .observe import observing
 
@@ -132,6 +133,8 @@ def _input(x: Any, model: Module) -> Tensor:
     for parameter in model.parameters():
         array = like(array, parameter.data)
         break
+    dtype = None if isinstance(x, Tensor) or not is_floating(array.dtype) else dtype_of(model)
+    array = array if dtype is None else array.astype(dtype, copy=False)
     return Tensor(array, requires_grad=is_floating(array.dtype))
 
 

@@ -16,6 +16,7 @@ from ..random import Generator
 from .attention import MultiheadAttention
 from .container import ModuleList
 from .dropout import Dropout
+from .inputs import as_input
 from .linear import Linear
 from .module import Module
 from .norm import LayerNorm
@@ -90,6 +91,7 @@ class TransformerEncoderLayer(Module):
             src_mask, src_key_padding_mask, is_causal: attn_mask, key_padding_mask and is_causal of
                 `MultiheadAttention.forward`: bools are True where something is left out.
         """
+        src = as_input(self, src, self.linear1.weight, "src")
 
         def attend(x: Any) -> Tensor:
             y, _ = self.self_attn(x, x, x, src_key_padding_mask, False, src_mask, is_causal=is_causal)

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 
 from ..autograd.op import Results, op
-from ..autograd.tensor import Tensor
+from ..autograd.tensor import Tensor, as_array
 from ..device import Array, array_module, is_floating
 from ..kernels import elementwise
 from ..random import Generator, default_generator
 from .dropout import _draw_elements, _inverted, threshold_of
 from .linalg import product
 from .softmax import check_floating, softmax_backward, softmax_dot, softmax_stats
+
+Shape = tuple[int, ...]
 
 
 @elementwise("T x, bool allowed", "T y", "y = allowed ? x : log(A(0))")
@@ -114,14 +116,17 @@ def attention(
 ) -> tuple[Tensor, Tensor]:
     """Return the result of `scaled_dot_product_attention` together with the weights it used, (..., L, S)."""
     who = "scaled_dot_product_attention"
+    query, key, value = (a if isinstance(a, Tensor) else as_array(a) for a in (query, key, value))
     arrays = [a.data if isinstance(a, Tensor) else a for a in (query, key, value)]
     for name, a in zip(("query", "key", "value"), arrays, strict=True):
         check_floating(who, a, name)
-    _check(who, *[a.shape for a in arrays])
+    scores = _check(who, *[a.shape for a in arrays])
     if attn_mask is not None:
-        mask = attn_mask.data if isinstance(attn_mask, Tensor) else attn_mask
-        if mask.dtype.kind != "b" and not is_floating(mask.dtype):
-            raise TypeError(f"{who}: attn_mask must be of bool or floating dtype, got {mask.dtype}")
+        attn_mask = attn_mask if isinstance(attn_mask, Tensor) else as_array(attn_mask)
+        if attn_mask.dtype.kind != "b" and not is_floating(attn_mask.dtype):
+            raise TypeError(f"{who}: attn_mask must be of bool or floating dtype, got {attn_mask.dtype}")
+        if (_common(attn_mask.shape, scores) or ())[-2:] != scores[-2:]:
+            raise ValueError(f"{who}: attn_mask must broadcast to (..., L, S) = {scores}, got {attn_mask.shape}")
     threshold = threshold_of(who, dropout_p) if training else 0
     draw = (generator or default_generator("dropout")).next() if threshold else None
     factor = 1 / math.sqrt(max(1, arrays[0].shape[-1])) if scale is None else scale
@@ -177,12 +182,23 @@ def scaled_dot_product_attention(
     return out
 
 
-def _check(who: str, query: tuple[int, ...], key: tuple[int, ...], value: tuple[int, ...]) -> None:
-    if min(len(query), len(key), len(value)) < 2 or query[-1] != key[-1] or key[-2] != value[-2]:
+def _common(*shapes: Shape) -> Shape | None:
+    """Return the shape that all of these broadcast to, None if there is none."""
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        return None
+
+
+def _check(who: str, query: Shape, key: Shape, value: Shape) -> Shape:
+    """Return the shape (..., L, S) of the scores, with the leading axes of all three."""
+    lead = _common(query[:-2], key[:-2], value[:-2])
+    if lead is None or min(map(len, (query, key, value))) < 2 or query[-1] != key[-1] or key[-2] != value[-2]:
         raise ValueError(
             f"{who}: query, key and value must have shapes (..., L, E), (..., S, E) and (..., S, Ev), "
             f"got {query}, {key} and {value}"
         )
+    return *lead, query[-2], key[-2]
 
 
 def sinusoidal_positions(length: int, dim: int, dtype: Any = np.float32) -> np.ndarray:

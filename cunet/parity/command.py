@@ -26,5 +26,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     print(table(report))
     if options.json:
-        options.json.write_text(json.dumps(report, indent=1) + "\n")
+        options.json.expanduser().write_text(json.dumps(report, indent=1) + "\n")
     return 0 if report["holds"] else 1

@@ -33,12 +33,13 @@ def save_arrays(
 
     Raises:
         FileNotFoundError: there is no such folder.
+        IsADirectoryError: `path` is one.
     """
     import json  # here and below, so that importing cunet does not load it
 
     import safetensors.numpy
 
-    path = Path(os.path.realpath(path))
+    path = check_target(path)
     payload = safetensors.numpy.save({k: np.asarray(asnumpy(v), order="C") for k, v in arrays.items()})
     header, data = _split(payload)
     head = json.dumps({"__metadata__": {**(metadata or {}), _CHECKSUM: _digest(header, data)}, **header})
@@ -56,6 +57,21 @@ def save_arrays(
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def check_target(path: str | os.PathLike[str]) -> Path:
+    """Return the file that is to be written at `path`, with ``~`` expanded and links followed.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        IsADirectoryError: `path` is one.
+    """
+    target = Path(os.path.realpath(Path(path).expanduser()))
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {target.parent} to write {target.name} to; make it first")
+    if target.is_dir():
+        raise IsADirectoryError(f"{target} is a folder; give the name of a file in it")
+    return target
 
 
 def _split(payload: bytes) -> tuple[dict[str, Any], memoryview]:
@@ -94,6 +110,7 @@ def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
     """
     import json
 
+    path = Path(path).expanduser()
     with open(path, "rb") as file:
         size = int.from_bytes(file.read(8), "little")
         head = file.read(size) if size <= os.path.getsize(path) else b""
@@ -114,25 +131,27 @@ def load_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """
     from safetensors import SafetensorError, deserialize
 
-    payload = Path(path).read_bytes()
+    path = Path(path).expanduser()
+    payload = path.read_bytes()
     try:
         entries = deserialize(payload)
     except SafetensorError as error:
-        raise ValueError(
-            f"{os.fspath(path)} is not a whole safetensors file ({error}); write or fetch it again"
-        ) from error
+        if payload[:2] in (b"PK", b"\x80\x02"):  # a zip archive, or a pickle as older versions of PyTorch wrote them
+            raise ValueError(
+                f"{path} is no safetensors file but a zip archive or a pickle, such as PyTorch's .pt: load it there "
+                'and write safetensors.torch.save_file(state_dict, "weights.safetensors")'
+            ) from error
+        raise ValueError(f"{path} is not a whole safetensors file ({error}); write or fetch it again") from error
     header, data = _split(payload)
     expected = header.get("__metadata__", {}).get(_CHECKSUM)
     if expected is not None and expected != _digest(header, data):
         raise ValueError(
-            f"{os.fspath(path)} does not fit the checksum in it: it is damaged, or was changed by a program that kept"
+            f"{path} does not fit the checksum in it: it is damaged, or was changed by a program that kept"
             " the old checksum; write or fetch it again"
         )
     unknown = sorted({entry["dtype"] for _, entry in entries} - _DTYPES.keys())
     if unknown:
-        raise ValueError(
-            f"{os.fspath(path)} holds arrays of dtype {', '.join(unknown)}; known are {', '.join(_DTYPES)}"
-        )
+        raise ValueError(f"{path} holds arrays of dtype {', '.join(unknown)}; known are {', '.join(_DTYPES)}")
     return {name: _array(entry) for name, entry in entries}
 
 

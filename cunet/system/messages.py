@@ -44,3 +44,15 @@ def shown(value: Any) -> str:
     if value is None or isinstance(value, (int, float, str)):
         return repr(value)
     return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+
+
+def foreign(value: Any) -> str:
+    """Return what stands in an error for a value that is no array, and how to make an array of it if it can."""
+    kind = type(value)
+    library = kind.__module__.partition(".")[0]
+    got = shown(value) if library in ("builtins", "cunet", "numpy", "__main__") else f"{library} {kind.__name__}"
+    if hasattr(value, "to_numpy"):
+        return f"{got}; pass its .to_numpy()"
+    if hasattr(value, "detach") and hasattr(value, "cpu"):
+        return f"{got}; pass its .detach().cpu().numpy()"
+    return f"{got}; pass np.asarray of it" if hasattr(value, "__array__") else got

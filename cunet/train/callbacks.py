@@ -6,7 +6,7 @@ import math
 import os
 from typing import Any, Literal
 
-from ..system.files import load_metadata
+from ..system.files import check_target, load_metadata
 from ..system.messages import warn
 from .trainer import Callback, Logs, Trainer
 
@@ -139,11 +139,12 @@ class Checkpoint(_Best):
         self._old: float | None = None  # value of a file of another run, until it is beaten
 
     def on_fit_begin(self, trainer: Trainer) -> None:
-        """Look at the file of an earlier run, before the first fit of this object."""
+        """Look whether the file can be written, and, before the first fit of this object, at that of an earlier run."""
         first = self._run is None
         super().on_fit_begin(trainer)
-        if first and self.monitor and os.path.exists(self.path):
-            kept = load_metadata(self.path)
+        file = check_target(self.path)
+        if first and self.monitor and file.exists():
+            kept = load_metadata(file)
             if kept.get("monitor") == self.monitor:
                 self._old = float(kept["value"])
                 self.best = self.sign * self._old

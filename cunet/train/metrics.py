@@ -2,39 +2,52 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..autograd.tensor import Tensor
+import numpy as np
+
+from ..autograd.tensor import Tensor, as_array
 from ..device import Array, array_module, asnumpy, is_array
 
 
-def _array(x: Any) -> Array:
-    return x.data if isinstance(x, Tensor) else x
+def as_plain(x: Any) -> Array:
+    """Return the array of a Tensor, or of what can be one; a number as it is."""
+    return x.data if isinstance(x, Tensor) else x if isinstance(x, (int, float)) else as_array(x)
 
 
-def accuracy(prediction: Any, target: Any) -> Array:
+def accuracy(prediction: Any, target: Any, ignore_index: int = -100) -> Array:
     """Return the share of samples whose largest score is at the label.
 
     Args:
         prediction: scores or logits, shape (N, C, ...) with at least 2 classes.
         target: integer labels of shape (N, ...), or probabilities of the shape of `prediction`.
+        ignore_index: label whose positions are left out, as in `cunet.functional.cross_entropy`.
 
     Returns:
-        0-d float array on the device of the data: nothing is synchronised.
+        0-d float array on the device of the data: nothing is synchronised. NaN if all labels are left out.
 
     Raises:
         ValueError: shapes do not fit.
     """
-    prediction, target = _array(prediction), _array(target)
+    prediction, target = as_plain(prediction), as_plain(target)
     if prediction.ndim < 2 or prediction.shape[1] < 2:
         raise ValueError(f"accuracy: prediction must have shape (N, C, ...) with C >= 2, got {prediction.shape}")
-    labels = target.argmax(axis=1) if target.shape == prediction.shape else target
+    given = target.shape != prediction.shape
+    labels = target if given else target.argmax(axis=1)
     if labels.shape != prediction.shape[:1] + prediction.shape[2:]:
         raise ValueError(
             f"accuracy: target of shape {target.shape} does not fit prediction of shape {prediction.shape}"
         )
-    return (prediction.argmax(axis=1) == labels).mean()
+    hits = prediction.argmax(axis=1) == labels
+    if not given:
+        return hits.mean()
+    kept = labels != ignore_index
+    hits &= kept
+    with np.errstate(invalid="ignore"):
+        return hits.sum() / kept.sum()
 
 
 KNOWN: dict[str, Callable[..., Any]] = {"accuracy": accuracy}
@@ -42,12 +55,14 @@ KNOWN: dict[str, Callable[..., Any]] = {"accuracy": accuracy}
 RESERVED = ("loss", "epoch", "seconds", "samples_per_second", "complete", "lr")
 
 
-def named_metrics(metrics: Any) -> dict[str, Callable[..., Any]]:
+def named_metrics(metrics: Any, ignore_index: int) -> dict[str, Callable[..., Any]]:
     """Return metrics by name, of a name, a sequence of names and functions, or a dict of functions."""
     if isinstance(metrics, Mapping):
         pairs = list(metrics.items())
     else:
-        pairs = [_named(m) for m in ([metrics] if isinstance(metrics, str) or callable(metrics) else metrics)]
+        pairs = [
+            _named(m, ignore_index) for m in ([metrics] if isinstance(metrics, str) or callable(metrics) else metrics)
+        ]
     named = dict(pairs)
     if len(named) < len(pairs) or not named.keys().isdisjoint(RESERVED):
         names = ", ".join(name for name, _ in pairs)
@@ -55,12 +70,12 @@ def named_metrics(metrics: Any) -> dict[str, Callable[..., Any]]:
     return named
 
 
-def _named(metric: Any) -> tuple[str, Callable[..., Any]]:
+def _named(metric: Any, ignore_index: int) -> tuple[str, Callable[..., Any]]:
     if not isinstance(metric, str):
         return getattr(metric, "__name__", type(metric).__name__), metric
     if metric not in KNOWN:
         raise ValueError(f"Trainer: unknown metric {metric!r}; known by name: {', '.join(KNOWN)}")
-    return metric, KNOWN[metric]
+    return metric, functools.partial(KNOWN[metric], ignore_index=ignore_index)
 
 
 class Means:
@@ -69,21 +84,38 @@ class Means:
     def __init__(self) -> None:
         self.count = 0
         self._sums: dict[str, Any] = {}
+        self._weights: dict[str, Any] = {}
+        self._sound: Any = 0  # batches until the sum of the losses became NaN, which it then stays
 
-    def add(self, count: int, values: dict[str, Any]) -> None:
-        """Add a batch of `count` samples with its mean values."""
+    def add(self, count: int, values: dict[str, Any], weights: Mapping[str, Any] | None = None) -> None:
+        """Add a batch of `count` samples with its mean values, of which some weigh otherwise than by the samples."""
         self.count += count
         for name, value in values.items():
-            value = _array(value)
+            value = as_plain(value)
             if is_array(value):
                 if value.size != 1:
                     raise ValueError(f"Trainer: {name} must be one number per batch, got shape {value.shape}")
                 value = value.reshape(()).astype("float64")
-            self._sums[name] = self._sums.get(name, 0.0) + value * count
+            weight = (weights or {}).get(name, count)
+            term = value * weight
+            if not isinstance(weight, int):  # nothing counts in this batch: its mean is 0 / 0
+                term = array_module(term).where(weight == 0, 0.0, term)
+            total = self._sums[name] = self._sums.get(name, 0.0) + term
+            self._weights[name] = self._weights.get(name, 0) + weight
+            if name == "loss":
+                self._sound = self._sound + (total == total)
 
     def read(self) -> dict[str, float]:
-        """Return the means; waits for the device, once."""
-        sums = list(self._sums.values())
-        xp = array_module(*sums)
-        totals = asnumpy(xp.stack([xp.asarray(total, "float64") for total in sums]))
-        return {name: float(total) / self.count for name, total in zip(self._sums, totals, strict=True)}
+        """Return the means; waits for the device, once. NaN where nothing counted."""
+        values = [*self._sums.values(), *self._weights.values()]
+        xp, arrays = array_module(*values), [is_array(value) for value in values]
+        read = np.array([0.0 if there else value for value, there in zip(values, arrays, strict=True)])
+        if any(arrays):
+            read[arrays] = asnumpy(xp.stack([xp.asarray(v, "float64") for v in values if is_array(v)]))
+        with np.errstate(invalid="ignore"):
+            means = read[: len(self._sums)] / read[len(self._sums) :]
+        return dict(zip(self._sums, means.tolist(), strict=True))
+
+    def first_nan(self) -> int | None:
+        """Return the number, from 1, of the first batch whose loss made the sum of all NaN; None if none did."""
+        return int(self._sound) + 1 if math.isnan(self._sums["loss"]) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from ..autograd.tape import no_grad
-from ..autograd.tensor import Tensor, as_array
+from ..autograd.tensor import Tensor
 from ..data import Loader
-from ..device import Device, array_module, asnumpy, is_array, resolve_device, to_device
+from ..device import Array, Device, array_module, asnumpy, is_array, resolve_device
+from ..nn.inputs import dtype_of
 from ..nn.module import Module
+from ..system.messages import warn
 from .arguments import (
     check_data,
     check_epochs,
@@ -22,9 +25,11 @@ from .arguments import (
     loss_function,
     warn_of_strangers,
 )
+from .batches import as_loader, batches, n_samples
 from .interrupt import Interrupt
 from .metrics import Means, named_metrics
 from .progress import Progress
+from .weights import ignore_index_of, weight_of
 
 Logs = dict[str, Any]
 
@@ -53,10 +58,11 @@ class Trainer:
 
     Args:
         model: the model; moved to `device`.
-        loss: ``loss(prediction, target) -> scalar Tensor``, the batch's mean; or its name in `cunet.functional`.
+        loss: ``loss(prediction, target) -> scalar Tensor``, the batch's mean; or its name in `cunet.functional`. One
+            that is a module is moved to `device` too.
         optimizer: one of `cunet.optim`; may be None for a trainer that only evaluates.
-        metrics: names ("accuracy"), functions ``metric(prediction, target)`` that return the batch's mean,
-            or a dict of functions by name.
+        metrics: names ("accuracy", which ignores the labels that the loss ignores), functions ``metric(prediction,
+            target)`` that return the batch's mean, or a dict of functions by name.
         callbacks: see `Callback`; called in this order.
         device: "auto" (the GPU if there is one), "cpu" or "gpu".
         progress: "auto" (a bar where somebody looks, else one row an epoch), True or False.
@@ -65,10 +71,15 @@ class Trainer:
     Attributes:
         history: one dict per epoch: "epoch", "loss", the metrics, the same with "valid_", "seconds" and
             "samples_per_second" of training, and "complete" (False for an epoch that was cut short). A loss
-            that became NaN is NaN there; nothing is raised, and training goes on.
+            that became NaN is NaN there; a warning says once from which batch on, and training goes on.
         epoch: number of the current epoch, from 1; counts on over several calls of `fit`.
         stop: set to True to end training after the current batch.
         interrupted: whether Ctrl-C ended the last `fit`.
+
+    Plain floating arrays are converted to the model's dtype: whole ones and those of a `Loader` once, others batch by
+    batch. A mean over an epoch weighs each batch by its samples; for `cross_entropy`, `nll_loss` and `accuracy` (also
+    with options, by `functools.partial` or `nn.CrossEntropyLoss`) by its labels that are not ignored, with their
+    weights: it is the value over all data at once.
 
     Reading a value off the GPU waits for it, so losses are summed there and read once an epoch, and, while
     a bar is shown, twice a second.
@@ -90,14 +101,16 @@ class Trainer:
         check_model(model)
         self.model, self.loss, self.optimizer = model, loss_function(loss), optimizer
         check_optimizer(optimizer)
-        self.metrics = named_metrics(metrics)
+        self.metrics = named_metrics(metrics, ignore_index_of(self.loss))
         self.callbacks: list[Callback] = listed_callbacks(callbacks, Callback)
         self.progress, self.unit = progress, unit
         Progress(progress, unit)  # so that a wrong value fails here
         self.history: list[Logs] = []
         self.epoch = 0
-        self.stop = self.interrupted = False
-        model.to(self.device)  # type: ignore[arg-type]
+        self.stop = self.interrupted = self._nan_said = False
+        for module in (model, self.loss):
+            if isinstance(module, Module):
+                module.to(self.device)  # type: ignore[arg-type]
 
     def compute(self, *batch: Any) -> tuple[Tensor, Tensor]:
         """Return the loss of a batch and the prediction, in training and in evaluation; override it for another loss.
@@ -142,10 +155,12 @@ class Trainer:
         for data in (train,) if valid is None else (train, valid):
             check_data("Trainer.fit", data)
         warn_of_strangers(self.model, self.optimizer)
-        train, valid = self._loader(train, shuffle=True), self._loader(valid)
+        dtype = dtype_of(self.model)
+        train = as_loader(train, dtype, shuffle=True, device=self.device)
+        valid = as_loader(valid, dtype, device=self.device)
         display = Progress(self.progress, self.unit)
         last = self.epoch + epochs
-        self.stop = self.interrupted = False
+        self.stop = self.interrupted = self._nan_said = False
         self.model.train()
         self._call("on_fit_begin")
         try:
@@ -173,7 +188,7 @@ class Trainer:
         self._call("on_epoch_begin")
         means, complete = Means(), True
         begin = time.perf_counter()
-        display.begin(f"epoch {self.epoch}/{last}", _n_samples(train))
+        display.begin(f"epoch {self.epoch}/{last}", n_samples(train))
         for batch in self._batches(train):
             loss, prediction = self.step(*batch)
             self._measure(means, loss, prediction, batch[-1])
@@ -194,6 +209,8 @@ class Trainer:
         display.end()
         logs |= {"seconds": seconds, "samples_per_second": means.count / seconds, "complete": False}
         self.history.append(logs)  # now, so that an error in the validation does not lose it
+        if math.isnan(logs["loss"]):
+            self._warn_of_nan(means.first_nan())  # None if all labels were ignored, of which the mean is NaN
         if self.interrupted:
             return logs
         if valid is not None:
@@ -210,9 +227,9 @@ class Trainer:
     @no_grad()
     def _evaluate(self, data: Any, display: Progress, label: str) -> dict[str, float]:
         check_data("Trainer.evaluate", data)
-        data = Loader(*data) if isinstance(data, tuple) else data
+        data = as_loader(data, dtype_of(self.model))
         means = Means()
-        display.begin(label, _n_samples(data))
+        display.begin(label, n_samples(data))
         try:
             with self.model.evaluating():
                 for batch in self._batches(data):
@@ -235,7 +252,8 @@ class Trainer:
             batch_size: samples at a time, for arrays.
         """
         from_arrays = isinstance(inputs[0], Tensor) or is_array(inputs[0])
-        data = Loader(*inputs, batch_size=batch_size) if from_arrays else inputs[0]
+        dtype = dtype_of(self.model)
+        data = Loader(*inputs, batch_size=batch_size, dtype=dtype) if from_arrays else as_loader(inputs[0], dtype)
         if isinstance(data, Loader) and (data.shuffle or data.drop_last):
             data = data.in_order()
         outputs = []
@@ -247,35 +265,20 @@ class Trainer:
             raise ValueError("Trainer.predict: the data yields no batch")
         return asnumpy(array_module(outputs[0]).concatenate(outputs))
 
-    def _loader(self, data: Any, shuffle: bool = False) -> Any:
-        return Loader(*data, shuffle=shuffle, device=self.device) if isinstance(data, tuple) else data
-
-    def _batches(self, data: Any) -> Iterator[tuple[Any, ...]]:
-        for batch in data:
-            if isinstance(batch, dict):
-                raise TypeError("Trainer: a batch must be a tuple (*inputs, target), got a dict")
-            parts = batch if isinstance(batch, (tuple, list)) else (batch,)
-            yield tuple([self._move(part) for part in parts])
-
-    def _move(self, part: Any) -> Any:
-        """Return a part of a batch as an array on the device; a foreign tensor is read through NumPy's protocol."""
-        part = part.data if isinstance(part, Tensor) else part
-        if not is_array(part):
-            part = np.asarray(part) if hasattr(part, "__array__") else as_array(part)
-        return to_device(part, self.device)
+    def _batches(self, data: Any) -> Iterator[tuple[Array, ...]]:
+        return batches(data, dtype_of(self.model), self.device)
 
     @no_grad()
     def _measure(self, means: Means, loss: Tensor, prediction: Tensor, target: Any) -> None:
         values = {name: metric(prediction, target) for name, metric in self.metrics.items()}
-        means.add(len(target), {"loss": loss, **values})
+        weights = {name: weight_of(f, target) for name, f in {"loss": self.loss, **self.metrics}.items()}
+        means.add(len(target), {"loss": loss, **values}, weights)
+
+    def _warn_of_nan(self, batch: int | None) -> None:
+        if batch is not None and not self._nan_said:
+            self._nan_said = True
+            warn(f"Trainer: the loss is NaN from batch {batch} of epoch {self.epoch} on; training goes on")
 
     def _call(self, hook: str, *args: Any) -> None:
         for callback in self.callbacks:
             getattr(callback, hook)(self, *args)
-
-
-def _n_samples(data: Any) -> int | None:
-    """Return how many samples an epoch has, where the data tells, for the bar."""
-    if isinstance(data, Loader):
-        return min(data.n_samples, len(data) * data.batch_size)
-    return None

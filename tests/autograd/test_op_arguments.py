@@ -28,7 +28,7 @@ IMAGE = np.ones((1, 2, 5, 5), np.float32)
         (lambda x: F.softmax(x, "1"), "softmax: axis must be no string, got '1'"),
         (lambda x: cunet.sum(x, "0"), "sum: axis must be no string, got '0'"),
         (lambda x: F.glu(x, (0, 1)), r"glu: axis must be a number, got \(0, 1\)"),
-        (lambda x: F.batch_norm(x, eps="1e-5"), "batch_norm: eps must be no string, got '1e-5'"),
+        (lambda x: F.batch_norm(x, eps="1e-5"), "batch_norm: eps must be a number, got '1e-5'"),
         (lambda x: cunet.einsum(x, [0, 1]), 'einsum: subscripts must be a string such as "ij,jk->ik", .* got Tensor'),
         (lambda x: cunet.einsum(3, x), "einsum: subscripts must be a string .* got int"),
     ],

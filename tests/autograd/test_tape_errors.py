@@ -95,3 +95,15 @@ def test_a_gradient_of_the_wrong_shape_or_kind_is_refused(leaf, dev):
     with pytest.raises(TypeError, match="array or None, got list"):
         x.grad = [1.0, 2.0]
     assert x.grad is None
+
+
+@pytest.mark.cpu_only
+def test_a_gradient_that_was_lost_by_a_step_in_place_says_so():
+    w = Tensor(np.ones(3), requires_grad=True)
+    (w * w).sum().backward()
+    with no_grad():
+        w -= 0.1 * w.grad
+    with pytest.raises(
+        RuntimeError, match=r"`w -= step` there gives w a new Tensor .*: write w\.data = w\.data - step"
+    ):
+        (w * w).sum().backward()

@@ -112,6 +112,7 @@ class OnGpu:
 
     shape = property(lambda self: self.x.shape)
     ndim = property(lambda self: self.x.ndim)
+    dtype = property(lambda self: self.x.dtype)
 
     def __len__(self):
         return len(self.x)
@@ -164,3 +165,44 @@ def test_a_tuple_or_dict_of_arrays_is_arrays(dev):
         Loader((x, y[:3]))
     with pytest.raises(ValueError, match="equal lengths"):
         Loader({"x": x, "y": y[:3]})
+
+
+def test_floating_arrays_are_converted_once_and_integers_stay(dev):
+    x, labels = dev(np.arange(10.0).reshape(5, 2)), dev(np.arange(5))
+    loader = Loader(x, labels, batch_size=2, dtype=np.float32)
+    assert [a.dtype for a in loader.arrays] == [np.float32, np.int64]
+    for batch in loader:
+        assert [a.dtype for a in batch] == [np.float32, np.int64]
+    again = loader.astype(np.float64)
+    assert next(iter(again))[0].dtype == np.float64 and loader.arrays[0].dtype == np.float32
+    assert loader.astype(np.float32).arrays[0] is loader.arrays[0]  # nothing is copied that fits
+    assert loader.state_dict() == again.state_dict() and loader.state_dict()["next_batch"] == 1
+    with pytest.raises(TypeError, match="Loader: dtype must be floating, got int64"):
+        Loader(x, dtype=np.int64)
+    samples = Loader([(float(i), i) for i in range(3)], batch_size=3, dtype=np.float16)
+    assert [a.dtype for a in next(iter(samples))] == [np.float16, np.int64]
+
+
+@pytest.mark.cpu_only
+def test_what_is_mapped_from_a_file_is_converted_when_it_is_cut(tmp_path):
+    np.save(tmp_path / "x.npy", np.arange(12.0).reshape(6, 2))
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    for loader in (Loader(mapped, batch_size=4, dtype=np.float32, device="cpu"), Loader(mapped).astype(np.float32)):
+        assert loader.arrays[0] is mapped
+        (batch, *_) = next(iter(loader))
+        assert batch.dtype == np.float32 and batch[1].tolist() == [2, 3]
+
+
+@pytest.mark.cpu_only
+def test_what_can_be_read_as_an_array_says_how():
+    class DataFrame(list):
+        __module__ = "pandas"
+
+        def to_numpy(self):
+            return np.array(self)
+
+    frame = DataFrame([[1.0], [2.0]])
+    with pytest.raises(TypeError, match=r"number 0 is pandas DataFrame; pass its \.to_numpy\(\)"):
+        Loader(frame, np.arange(2))
+    with pytest.raises(TypeError, match=r"required, got pandas DataFrame; pass its \.to_numpy\(\)"):
+        Loader(frame)

@@ -133,8 +133,21 @@ def test_errors_of_heads():
     with pytest.raises(ValueError, match="num_heads must divide embed_dim = 6, got 4"):
         nn.MultiheadAttention(6, 4)
     layer, x = nn.MultiheadAttention(4, 2), np.zeros((3, 2, 4), np.float32)
-    with pytest.raises(ValueError, match=r"query must have shape \(L, N, 4\)"):
+    with pytest.raises(ValueError, match=r"must have shapes \(L, N, 4\), \(S, N, 4\), \(S, N, 4\), or"):
         layer(x[..., :3], x, x)
+    words = r"got \(3, 2, 4\), \({}, {}, 4\), \({}, {}, 4\)"
+    for key, value in (((3, 1), (3, 1)), ((3, 2), (5, 2)), ((5, 2), (3, 2))):
+        with pytest.raises(ValueError, match=words.format(*key, *value)):
+            layer(x, np.zeros((*key, 4), np.float32), np.zeros((*value, 4), np.float32))
+    with pytest.raises(ValueError, match=r"must have shapes \(L, N, 4\), \(S, N, 3\), \(S, N, 5\), or all no axis N"):
+        nn.MultiheadAttention(4, 2, kdim=3, vdim=5)(x, x, x)
+    with pytest.raises(ValueError, match=r"must have shapes \(N, L, 4\), \(N, S, 4\), "):
+        nn.MultiheadAttention(4, 2, batch_first=True)(x, x[:2], x[:2])
+    with pytest.raises(ValueError, match=r"or all no axis N, got \(3, 4\), \(3, 2, 4\)"):
+        layer(x[:, 0], x, x)
+    for name in ("attn_mask", "key_padding_mask"):
+        with pytest.raises(TypeError, match=f"MultiheadAttention: {name} must be of bool or floating dtype, got int64"):
+            layer(x, x, x, **{name: np.zeros((3, 3) if name == "attn_mask" else (2, 3), np.int64)})
     with pytest.raises(ValueError, match="key_padding_mask must have a shape of"):
         layer(x, x, x, np.zeros((3, 2), bool))
     with pytest.raises(ValueError, match="attn_mask must have a shape of"):

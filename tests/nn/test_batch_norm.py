@@ -222,8 +222,11 @@ def test_without_running_statistics_evaluation_uses_the_batch(device, dev, rng):
 def test_half_inputs_meet_float32_statistics(device, dev, rng):
     layer = on(device, nn.BatchNorm1d(2))
     x = dev(rng.standard_normal((64, 2)) * 200, np.float16)
-    y = layer(x)
+    y = layer(Tensor(x))
     assert y.dtype == np.float16
+    assert layer(x).dtype == np.float32  # a plain array takes the weights' dtype
+    layer = on(device, nn.BatchNorm1d(2))
+    layer(Tensor(x))
     assert state(layer)["running_var"].dtype == np.float32
     np.testing.assert_allclose(
         state(layer)["running_var"], 0.9 + 0.1 * host(x).astype(np.float64).var(0, ddof=1), rtol=1e-5
@@ -231,3 +234,5 @@ def test_half_inputs_meet_float32_statistics(device, dev, rng):
     half = layer.astype(np.float16)  # a model that was converted whole
     assert half(x).dtype == np.float16
     assert half.eval()(x).dtype == np.float16
+    assert {a.dtype for a in half.statistics()[1:]} == {np.dtype(np.float32)}
+    assert half.astype(np.float64).running_var.dtype == np.float64

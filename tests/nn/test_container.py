@@ -120,3 +120,28 @@ def test_a_module_dict_changes_like_a_dict():
         named.pop("a")
     named.clear()
     assert len(named) == 0
+
+
+@pytest.mark.parametrize(
+    "kind", [nn.Sequential, lambda *layers: nn.ModuleList(layers)], ids=["Sequential", "ModuleList"]
+)
+def test_a_position_that_is_none_is_named(kind):
+    model = kind(nn.ReLU(), nn.Tanh())
+    who = type(model).__name__
+
+    def put(key):
+        model[key] = nn.ReLU()
+
+    for use in (put, lambda key: model.pop(key)):
+        with pytest.raises(
+            TypeError, match=rf"{who}: the position of one item must be a whole number, got slice\(0, 1"
+        ):
+            use(slice(0, 1))
+    for use in (put, model.pop, model.__getitem__, model.__delitem__):
+        with pytest.raises(TypeError, match=f"{who}: the position of one item must be a whole number, got '0'"):
+            use("0")
+        with pytest.raises(IndexError, match=f"{who}: there is no item 2 among 2"):
+            use(2)
+    assert [type(m) for m in model] == [nn.ReLU, nn.Tanh]
+    model[np.int64(1)] = nn.ELU()
+    assert isinstance(model[-1], nn.ELU)

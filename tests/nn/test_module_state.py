@@ -37,7 +37,7 @@ def test_load_state_dict_lists_every_problem_and_changes_nothing():
         "  missing: blocks.0.factor",  # not again.total, which is first.total
         "  unexpected: stranger",
         "  first.factor: shape must be (3,), got (2, 2)",
-        "  by_name.a.factor: values must be real numbers, got dtype <U1",
+        "  by_name.a.factor: values must be real numbers, got an array of strings",
     ]
     for name, array in model.state_dict().items():
         np.testing.assert_array_equal(array, before[name])

@@ -145,3 +145,80 @@ def test_functions_take_pytorchs_arguments(dev, rng):
     ]
     for y, z in pairs:
         np.testing.assert_allclose(host(y), z.numpy(), atol=1e-12)
+
+
+@pytest.mark.parametrize("axis", [7, -4, "1", 1.0])
+def test_an_axis_that_the_input_lacks_is_named(axis, device, dev):
+    x = dev(np.ones((4, 3, 5), np.float32))
+    for make in (nn.BatchNorm1d, nn.InstanceNorm1d, lambda n, axis: nn.GroupNorm(1, n, axis=axis)):
+        layer = on(device, make(3, axis=axis))
+        with pytest.raises(ValueError, match=rf"^\w+: x must have num_\w+ = 3 on axis {axis!r}, got shape \(4, 3, 5\)"):
+            layer(x)
+
+
+@pytest.mark.parametrize("eps", ["1e-5", None, -1e-5, float("nan")])
+def test_eps_must_be_a_number_that_is_not_negative(eps, device, dev):
+    x = dev(np.ones((4, 3), np.float32))
+    error = ValueError if isinstance(eps, float) else TypeError
+    message = "eps must (be a number|not be negative), got " + ("nan" if eps != eps else repr(eps))
+    for make in (
+        lambda: nn.BatchNorm1d(3, eps),
+        lambda: nn.InstanceNorm1d(3, eps),
+        lambda: nn.GroupNorm(1, 3, eps),
+        lambda: nn.LayerNorm(3, eps),
+        lambda: F.layer_norm(x, 3, eps=eps),
+        lambda: F.group_norm(x, 1, eps=eps),
+    ):
+        with pytest.raises(error, match=message):
+            make()
+    if eps is not None:
+        for make in (lambda: nn.RMSNorm(3, eps), lambda: F.rms_norm(x, 3, eps=eps)):
+            with pytest.raises(error, match=message):
+                make()
+    layer = on(device, nn.BatchNorm1d(3))
+    layer.eps = eps
+    for training in (True, False):
+        with pytest.raises(error, match=message):
+            layer.train(training)(x)
+
+
+@pytest.mark.cpu_only
+@pytest.mark.parametrize("momentum", ["0.1", [0.1]])
+def test_momentum_must_be_a_number_or_none(momentum):
+    for layer in (nn.BatchNorm1d, nn.InstanceNorm1d):
+        with pytest.raises(TypeError, match=rf"{layer.__name__}: momentum must be a number or None, got"):
+            layer(3, momentum=momentum)
+        assert layer(3, momentum=np.float32(0.5)).momentum == 0.5
+
+
+def test_instance_norm_leaves_its_statistics_as_they_are_on_an_empty_batch(device, dev):
+    layer = on(device, nn.InstanceNorm1d(3, track_running_stats=True))
+    before = state(layer)
+    assert layer(dev(np.ones((0, 3, 4), np.float32))).shape == (0, 3, 4)
+    for name, array in state(layer).items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_groups_of_one_value_are_refused_in_training(device, dev):
+    layer = on(device, nn.GroupNorm(3, 3))
+    for shape in ((4, 3), (4, 3, 1, 1)):
+        x = dev(np.ones(shape, np.float32))
+        with pytest.raises(ValueError, match="GroupNorm: x needs more than one value in each of 3 groups, got shape"):
+            layer.train()(x)
+        assert not host(layer.eval()(x)).any()
+    assert layer.train()(dev(np.ones((0, 3), np.float32))).shape == (0, 3)
+    assert layer(dev(np.ones((4, 3, 2), np.float32))).shape == (4, 3, 2)
+    assert on(device, nn.GroupNorm(1, 3))(dev(np.ones((4, 3), np.float32))).shape == (4, 3)
+
+
+def test_a_half_model_keeps_running_statistics_of_float32(device, dev, rng):
+    x = dev(rng.normal(size=(64, 3, 4)) * 300)
+    for make in (nn.BatchNorm1d, lambda n: nn.InstanceNorm1d(n, affine=True, track_running_stats=True)):
+        model = on(device, nn.Sequential(make(3))).astype(np.float16)
+        assert model(x).dtype == np.float16
+        kept = state(model)
+        assert kept["0.running_var"].dtype == kept["0.running_mean"].dtype == np.float32
+        assert kept["0.weight"].dtype == np.float16
+        assert np.isfinite(kept["0.running_var"]).all() and (kept["0.running_var"] > 7000).all()
+        model.load_state_dict(model.state_dict())
+        assert model.astype(np.float64)[0].running_var.dtype == np.float64

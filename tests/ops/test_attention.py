@@ -111,3 +111,19 @@ def test_attention_errors(dev):
         F.scaled_dot_product_attention(a, a, a, dev(np.ones((2, 2), np.int64)))
     with pytest.raises(TypeError, match="key must be an array of floating dtype"):
         F.scaled_dot_product_attention(a, dev(np.zeros((2, 3), np.int64)), a)
+
+
+@pytest.mark.cpu_only
+def test_masks_and_batches_that_do_not_fit_are_named():
+    q, k = np.ones((2, 3, 4)), np.ones((2, 5, 4))
+    for shape in ((3, 4), (2, 3), (4, 3, 5), (5, 3)):
+        with pytest.raises(ValueError, match=r"attn_mask must broadcast to \(..., L, S\) = \(2, 3, 5\), got"):
+            F.scaled_dot_product_attention(q, k, k, np.zeros(shape))
+    for shape in ((3, 5), (1, 5), (5,), (2, 1, 1), (7, 2, 3, 5)):
+        y = F.scaled_dot_product_attention(q, k, k, np.zeros(shape))
+        assert y.shape == (*shape[:-3], 2, 3, 4)
+    with pytest.raises(ValueError, match=r"query, key and value must have shapes .* got \(2, 3, 4\), \(3, 5, 4\)"):
+        F.scaled_dot_product_attention(q, np.ones((3, 5, 4)), np.ones((3, 5, 4)))
+    with pytest.raises(TypeError, match="attn_mask must be of bool or floating dtype, got int64"):
+        F.scaled_dot_product_attention(q, k, k, np.zeros((3, 5), np.int64))
+    assert F.scaled_dot_product_attention(q[0].tolist(), k[0].tolist(), k[0].tolist(), [[True] * 5] * 3).shape == (3, 4)

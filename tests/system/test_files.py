@@ -163,3 +163,30 @@ def test_a_link_is_written_through_and_the_mode_kept(tmp_path):
     assert link.is_symlink() and not path.is_symlink()
     assert stat.S_IMODE(path.stat().st_mode) == 0o604
     np.testing.assert_array_equal(files.load_arrays(path)["a"], 1)
+
+
+@pytest.mark.cpu_only
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*nowhere to write x to; make it first"):
+        files.save_arrays(tmp_path / "nowhere" / "x", ARRAYS)
+    with pytest.raises(IsADirectoryError, match="is a folder; give the name of a file in it"):
+        files.save_arrays(tmp_path, ARRAYS)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.cpu_only
+def test_a_path_may_begin_at_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    files.save_arrays("~/x.safetensors", ARRAYS, {"kind": "test"})
+    assert (tmp_path / "x.safetensors").is_file()
+    assert files.load_arrays("~/x.safetensors").keys() == ARRAYS.keys()
+    assert files.load_metadata("~/x.safetensors") == {"kind": "test"}
+
+
+@pytest.mark.cpu_only
+def test_pytorchs_own_files_say_what_to_write(tmp_path):
+    np.savez(tmp_path / "x.npz", **ARRAYS)
+    (tmp_path / "x.pth").write_bytes(b"\x80\x02pickle")
+    for name in ("x.npz", "x.pth"):
+        with pytest.raises(ValueError, match=rf"{name} is no safetensors file but a zip .*safetensors.torch.save_file"):
+            files.load_arrays(tmp_path / name)

@@ -153,3 +153,14 @@ def test_callbacks_work_together_in_a_fit(rng, tmp_path):
     other = nn.Linear(2, 1)
     other.load(tmp_path / "best.safetensors")
     np.testing.assert_array_equal(other.weight.data, model.weight.data)
+
+
+def test_a_checkpoint_looks_before_training_whether_it_can_write(tmp_path, monkeypatch):
+    with pytest.raises(FileNotFoundError, match="there is no folder .*missing to write x to"):
+        Checkpoint(tmp_path / "missing" / "x").on_fit_begin(played(Callback(), []))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    played(Checkpoint("~/best"), [2, 1])
+    assert (tmp_path / "best").is_file()
+    again = Checkpoint("~/best")
+    with pytest.warns(UserWarning, match="is of an earlier run with a better valid_loss, 1"):
+        played(again, [3])

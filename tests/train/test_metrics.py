@@ -12,6 +12,11 @@ def test_accuracy_counts_labels_and_probabilities(dev):
     scores = dev([[1.0, 2.0, 0.0], [3.0, 1.0, 2.0], [0.0, 1.0, 5.0], [9.0, 0.0, 0.0]], np.float32)
     assert float(accuracy(scores, dev([1, 0, 1, 1]))) == 0.5
     assert float(accuracy(Tensor(scores), dev(np.eye(3)[[1, 0, 1, 1]]))) == 0.5
+    hits = accuracy(scores, dev(np.eye(3)[[1, 0, 1, 1]]), ignore_index=1)
+    assert float(hits) == 0.5  # probabilities name no label that could be ignored
+    assert float(accuracy(scores, dev([1, 0, -100, 1]))) == 2 / 3
+    assert float(accuracy(scores, dev([1, 0, 1, 1]), ignore_index=1)) == 1.0
+    assert np.isnan(float(accuracy(scores, dev([2, 2, 2, 2]), ignore_index=2)))
     pixels = dev(np.array([[[1.0, 5.0], [0.0, 9.0]]]))  # (1, 2, 2): classes on axis 1
     assert float(accuracy(pixels, dev([[0, 1]]))) == 1.0
 

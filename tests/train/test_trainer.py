@@ -202,7 +202,7 @@ def test_a_batch_must_be_a_tuple(rng):
 def test_a_nan_loss_is_in_the_history_and_stops_nothing(rng):
     trainer = regression(lr=1e30)
     x, y = line(rng)
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), pytest.warns(UserWarning, match="the loss is NaN from batch"):
         history = trainer.fit(Loader(x, y, batch_size=8), epochs=2)
     assert len(history) == 2 and np.isnan(history[1]["loss"])
 

@@ -54,7 +54,7 @@ def as_pair(who: str, x: Any, y: Any) -> tuple[Array, Array]:
     if x.shape != y.shape:
         raise ValueError(f"{who}: both arrays must have the same shape, got {x.shape} and {y.shape}")
     floating = [a.dtype for a in (x, y) if is_floating(a.dtype)]
-    if not floating:
+    if not floating or "c" in (x.dtype.kind, y.dtype.kind):
         raise TypeError(f"{who}: an array of floating dtype is required, got {x.dtype} and {y.dtype}")
     dtype = np.result_type(*floating)
     return x.astype(dtype, copy=False), y.astype(dtype, copy=False)

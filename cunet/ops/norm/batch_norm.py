@@ -42,7 +42,7 @@ def batch_norm(x, weight=None, bias=None, *, axis: int = 1, eps: float = 1e-5, a
     Source: Ioffe and Szegedy 2015, arXiv:1502.03167, algorithm 1; gradients: section 3.
     """
     groups, shape = by_channel("batch_norm", x, axis)
-    check("batch_norm", x, {"weight": weight, "bias": bias}, shape, "(C,)")
+    check("batch_norm", x, {"weight": weight, "bias": bias}, shape, "(C,)", eps)
     if groups.per_mean < 2:
         raise ValueError(
             f"batch_norm: training needs more than one value per channel; x of shape {x.shape} has {groups.per_mean}"
@@ -88,7 +88,7 @@ def batch_norm_inference(
     """
     groups, shape = by_channel("batch_norm_inference", x, axis)
     params = {"mean": mean, "var": var, "weight": weight, "bias": bias}
-    check("batch_norm_inference", x, params, shape, "(C,)")
+    check("batch_norm_inference", x, params, shape, "(C,)", eps)
     view = x.reshape(groups.shape)
     m, v = (as_factor(a, groups.params, x, 0.0) for a in (mean, var))
     w, b = as_factor(weight, groups.params, x, 1.0), as_factor(bias, groups.params, x, 0.0)

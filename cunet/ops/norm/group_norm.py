@@ -14,7 +14,7 @@ from .normalize import check, normalize_groups
 @op
 def _group_norm(x, weight=None, bias=None, *, num_groups, eps, axis, activation) -> Result:
     groups, shape = by_channel_group("group_norm", x, num_groups, axis)
-    check("group_norm", x, {"weight": weight, "bias": bias}, shape, "(C,)")
+    check("group_norm", x, {"weight": weight, "bias": bias}, shape, "(C,)", eps)
     out = normalize_groups(x, weight, bias, groups, eps, activated=activated("group_norm", activation))
     return out.y, out.backward
 
@@ -67,7 +67,7 @@ def instance_norm(x, weight=None, bias=None, *, axis: int = 1, eps: float = 1e-5
     Source: Ulyanov, Vedaldi and Lempitsky 2016, arXiv:1607.08022, equation 6.
     """
     groups, shape = by_channel_group("instance_norm", x, None, axis)
-    check("instance_norm", x, {"weight": weight, "bias": bias}, shape, "(C,)")
+    check("instance_norm", x, {"weight": weight, "bias": bias}, shape, "(C,)", eps)
     if groups.per_mean < 2:
         raise ValueError(f"instance_norm: x needs more than one position per channel, got shape {x.shape}")
     out = normalize_groups(x, weight, bias, groups, eps, activated=activated("instance_norm", activation))

@@ -22,7 +22,7 @@ def as_shape(shape: int | Sequence[int]) -> tuple[int, ...]:
 @op
 def _layer_norm(x, weight=None, bias=None, *, normalized_shape, eps, activation) -> Result:
     groups = by_sample("layer_norm", x, normalized_shape)
-    check("layer_norm", x, {"weight": weight, "bias": bias}, normalized_shape, "normalized_shape")
+    check("layer_norm", x, {"weight": weight, "bias": bias}, normalized_shape, "normalized_shape", eps)
     out = normalize_groups(x, weight, bias, groups, eps, activated=activated("layer_norm", activation))
     return out.y, out.backward
 
@@ -58,7 +58,7 @@ def layer_norm(
 @op
 def _rms_norm(x, weight=None, *, normalized_shape, eps, activation) -> Result:
     groups = by_sample("rms_norm", x, normalized_shape)
-    check("rms_norm", x, {"weight": weight}, normalized_shape, "normalized_shape")
+    check("rms_norm", x, {"weight": weight}, normalized_shape, "normalized_shape", 0.0 if eps is None else eps)
     if eps is None:
         eps = 2.0**-7 if x.dtype.name == "bfloat16" else float(np.finfo(x.dtype).eps)
     out = normalize_groups(x, weight, None, groups, eps, False, activated("rms_norm", activation))

@@ -9,15 +9,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ...device import Array, accumulator, is_floating
+from ...system.messages import shown
 from .backward import Backward
 from .epilogue import NONE, Activated
 from .forward import normalize
 from .groups import Groups
 
 
-def check(who: str, x: Array, params: dict[str, Array | None], shape: tuple[int, ...], symbol: str) -> None:
+def check_eps(who: str, eps: Any) -> None:
+    """Raise TypeError unless `eps` is a number, ValueError if it is negative."""
+    if not isinstance(eps, (int, float, np.number)):
+        raise TypeError(f"{who}: eps must be a number, got {shown(eps)}")
+    if not eps >= 0:
+        raise ValueError(f"{who}: eps must not be negative, got {eps}")
+
+
+def check(who: str, x: Array, params: dict[str, Array | None], shape: tuple[int, ...], symbol: str, eps: float) -> None:
     """Raise TypeError unless `x` is floating, ValueError unless `params` have the `shape` that is called `symbol`."""
+    check_eps(who, eps)
     if not is_floating(x.dtype):
         raise TypeError(f"{who}: x must have a floating dtype, got {x.dtype}")
     for name, a in params.items():
