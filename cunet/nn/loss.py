@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..autograd.tensor import Tensor, as_array
+from ..ops.loss import bernoulli, divergence, nll, regression
 from ..ops.loss import cross_entropy as cross_entropy_ops
-from ..ops.loss import divergence, nll, regression
 from .function_layer import FunctionLayer
 
 
@@ -25,6 +25,14 @@ class Loss(FunctionLayer):
     def forward(self, x: Any, target: Any) -> Tensor:
         """Return the loss of `x`, logits or predictions, against `target`."""
         return type(self).function(x, target, **self.options)
+
+
+class BCELoss(Loss):
+    """Loss that calls `cunet.functional.binary_cross_entropy`; same options, same order."""
+
+    function = staticmethod(bernoulli.binary_cross_entropy)
+    weight: Any = None
+    reduction: str = "mean"
 
 
 class BCEWithLogitsLoss(Loss):

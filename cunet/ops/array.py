@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Never
 
 import numpy as np
 
@@ -160,9 +160,9 @@ def _concatenate(*arrays, axis) -> Result:
     return y, vjp
 
 
-def concatenate(tensors: Sequence[Any], axis: int | None = 0) -> Tensor:
+def concatenate(tensors: Sequence[Any], axis: int | None = 0, **other: Never) -> Tensor:
     """Join tensors along an existing axis (None: flattened first). Their other lengths must be equal."""
-    return _concatenate(*_not_empty("concatenate", tensors), axis=axis)
+    return _concatenate(*_not_empty("concatenate", tensors), axis=axis, **other)
 
 
 @op
@@ -174,9 +174,9 @@ def _stack(*arrays, axis) -> Result:
     )
 
 
-def stack(tensors: Sequence[Any], axis: int = 0) -> Tensor:
+def stack(tensors: Sequence[Any], axis: int = 0, **other: Never) -> Tensor:
     """Join tensors of one shape along a new axis."""
-    return _stack(*_not_empty("stack", tensors), axis=axis)
+    return _stack(*_not_empty("stack", tensors), axis=axis, **other)
 
 
 def _not_empty(name: str, tensors: Sequence[Any]) -> Sequence[Any]:

@@ -38,15 +38,15 @@ def test_the_encoder_is_that_of_pytorch(activation, norm_first, device, dev, rng
     np.testing.assert_allclose(host(leaf.grad), other.grad.numpy(), rtol=1e-8, atol=1e-11)
 
 
-def test_norms_come_first_unless_told_otherwise():
+def test_norms_come_last_unless_told_otherwise():
     layer = nn.TransformerEncoderLayer(8, 2)
-    assert layer.norm_first
+    assert not layer.norm_first
     names = {name.split(".")[0] for name in layer.state_dict()}
     assert names == {"self_attn", "linear1", "linear2", "norm1", "norm2"}
 
 
 def test_with_branches_of_0_a_pre_norm_layer_is_the_identity(device, dev, rng):
-    layer = build(device, nn.TransformerEncoderLayer, 8, 2, 12)
+    layer = build(device, nn.TransformerEncoderLayer, 8, 2, 12, norm_first=True)
     for module in (layer.self_attn.out_proj, layer.linear2):
         for p in module.parameters():
             p.data = p.data * 0

@@ -35,7 +35,7 @@ assert_type(x.T, Tensor)
 assert_type(x.detach(), Tensor)
 assert_type(x.sum(dtype=np.float64), Tensor)
 assert_type(x.clip(min=0), Tensor)
-x.sum(dim=0)  # type: ignore[call-arg]
+x.sum(dim=0)  # type: ignore[arg-type]
 x.mean(axis="rows")  # type: ignore[arg-type]
 x.exp(2)  # type: ignore[call-arg]
 
