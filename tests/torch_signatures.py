@@ -5,8 +5,10 @@ import inspect
 import re
 from pathlib import Path
 
-#: Arguments that PyTorch has given up, or that its layers have because they are made on a device.
+#: Arguments that PyTorch has given up, that its layers have because they are made on a device, and that say how its
+#: optimisers go about it.
 LEFT_OUT = {"size_average", "reduce", "min_value", "max_value", "device"}
+LEFT_OUT |= {"foreach", "fused", "capturable", "differentiable"}
 FILE = Path(__file__).with_name("torch_signatures.txt")
 
 
@@ -58,7 +60,7 @@ def differences(ours, theirs):
     own = inspect.signature(ours).parameters
     by_place = [p.name for p in own.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     found, by_name, names = set(), False, []
-    for place, part in enumerate(filter(None, theirs.split(", "))):
+    for place, part in enumerate(filter(None, re.split(r", (?![^(\[]*[)\]])", theirs))):
         if part == "*":
             by_name = True
             continue

@@ -119,6 +119,19 @@ TENSOR: dict[str, str] = {
 }
 
 
+#: The same of PyTorch's modules.
+MODULE: dict[str, str] = {
+    "add_module": "an attribute: setattr(model, name, module)",
+    "bfloat16": "model.astype(dtype), bfloat16 of ml_dtypes",
+    "cpu": 'model.to("cpu")',
+    "cuda": 'model.to("gpu")',
+    "double": "model.astype(np.float64)",
+    "float": "model.astype(np.float32)",
+    "half": "model.astype(np.float16)",
+    "register_parameter": "an attribute that is a Parameter",
+}
+
+
 class Missing:
     """An attribute that says, where it is asked for, what to write instead: AttributeError, as if it was not there.
 

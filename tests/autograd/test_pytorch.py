@@ -9,7 +9,7 @@ import pytest
 
 import cunet
 from cunet import F, Tensor, nn
-from cunet.autograd.pytorch import TENSOR
+from cunet.autograd.pytorch import MODULE, TENSOR
 
 X = Tensor(np.ones((2, 3), np.float32))
 
@@ -59,6 +59,23 @@ def test_nothing_else_notices_the_words():
     assert "x.reshape(shape)" in repr(inspect.getattr_static(X, "view"))
 
 
+@pytest.mark.cpu_only
+@pytest.mark.parametrize("name", MODULE)
+def test_a_module_asked_for_a_word_of_pytorchs_names_what_to_write(name):
+    layer = nn.Linear(2, 2)
+    with pytest.raises(AttributeError, match=f"^Linear has no '{name}', PyTorch's word; write "):
+        getattr(layer, name)
+    assert hasattr(pytest.importorskip("torch").nn.Module, name)
+    assert not hasattr(layer, name) and layer.state_dict().keys() == {"weight", "bias"}
+    setattr(layer, name, nn.Linear(2, 3))  # a layer of one's own of that name
+    assert getattr(layer, name)(np.ones((1, 2), np.float32)).shape == (1, 3)
+
+
+HAVE_AXIS = [
+    name
+    for name, f in vars(cunet).items()
+    if name in cunet.__all__ and inspect.isfunction(f) and "axis" in inspect.signature(f).parameters
+]
 WITH_AXIS = ["sum", "mean", "var", "std", "max", "min", "prod", "cumsum", "logsumexp", "argmax", "argmin", "squeeze"]
 
 
@@ -72,12 +89,10 @@ def test_a_method_given_dim_names_axis(name, dev):
 
 
 @pytest.mark.cpu_only
-@pytest.mark.parametrize("name", [n for n in cunet.__all__ if inspect.isfunction(getattr(cunet, n))])
+@pytest.mark.parametrize("name", HAVE_AXIS)
 def test_every_function_with_an_axis_says_so(name):
     function = getattr(cunet, name)
     parameters = inspect.signature(function).parameters
-    if "axis" not in parameters or "dim" in parameters:
-        pytest.skip("it has no axis")
     first = [X, X] if next(iter(parameters)) in ("tensors", "arrays") else X
     more = {n: 2 for n, p in parameters.items() if p.default is p.empty and p.kind is not p.VAR_KEYWORD}
     more = {n: v for n, v in list(more.items())[1:] if n != "axis"}

@@ -13,18 +13,18 @@ def build(device, make, *args, **options):
     return make(*args, dtype=np.float64, **options).to(device)
 
 
-@pytest.mark.parametrize("norm_first", [True, False])
+@pytest.mark.parametrize("options", [{}, {"norm_first": True}, {"batch_first": True}], ids=str)
 @pytest.mark.parametrize("activation", ["relu", "gelu"])
-def test_the_encoder_is_that_of_pytorch(activation, norm_first, device, dev, rng):
+def test_the_encoder_is_that_of_pytorch(activation, options, device, dev, rng):
     torch = pytest.importorskip("torch")
-    common = {"dropout": 0.0, "activation": activation, "norm_first": norm_first}
+    common = {"dropout": 0.0, "activation": activation, **options}
     make = lambda: nn.TransformerEncoderLayer(8, 2, 12, **common, dtype=np.float64)  # noqa: E731
     model = nn.TransformerEncoder(make, 2, nn.LayerNorm(8, dtype=np.float64)).to(device)
     like = torch.nn.TransformerEncoder(
         torch.nn.TransformerEncoderLayer(8, 2, 12, **common), 2, torch.nn.LayerNorm(8), enable_nested_tensor=False
     )
     theirs = in_torch(torch, model, like)
-    x = rng.standard_normal((5, 3, 8))
+    x = rng.standard_normal((3, 5, 8) if options.get("batch_first") else (5, 3, 8))
     padding = np.zeros((3, 5), bool)
     padding[1, 3:] = True
     mask = np.triu(np.ones((5, 5), bool), 1)
