@@ -5,6 +5,8 @@ as well. What it does not have follows behind or goes by name: ``axis`` of chann
 `activation`, `generator`. ``inplace=True`` is taken and changes nothing: no function writes into what it was given.
 """
 
+import typing as _typing
+
 from .ops.activation.gated import gelu as gelu
 from .ops.activation.gated import glu as glu
 from .ops.activation.gated import hardswish as hardswish
@@ -80,11 +82,12 @@ from .system.public import publish as _publish
 from .system.public import renamed as _renamed
 
 __all__, __dir__ = _publish(__name__)
-__getattr__ = _renamed(
-    __name__,
-    batch_norm_inference="batch_norm, which takes running statistics",
-    hard_sigmoid="hardsigmoid",
-    hard_swish="hardswish",
-    hard_tanh="hardtanh",
-    threshold_relu="threshold",
-)
+if not _typing.TYPE_CHECKING:  # to type checkers it would say that every name is there
+    __getattr__ = _renamed(
+        __name__,
+        batch_norm_inference="batch_norm, which takes running statistics",
+        hard_sigmoid="hardsigmoid",
+        hard_swish="hardswish",
+        hard_tanh="hardtanh",
+        threshold_relu="threshold",
+    )

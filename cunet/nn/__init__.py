@@ -1,5 +1,7 @@
 """Layers and containers, under PyTorch's names."""
 
+import typing as _typing
+
 from ..system.public import publish as _publish
 from ..system.public import renamed as _renamed
 from . import init as init
@@ -117,4 +119,5 @@ from .transformer import TransformerEncoder as TransformerEncoder
 from .transformer import TransformerEncoderLayer as TransformerEncoderLayer
 
 __all__, __dir__ = _publish(__name__, "init")
-__getattr__ = _renamed(__name__, ThresholdedReLU="Threshold")
+if not _typing.TYPE_CHECKING:  # to type checkers it would say that every name is there
+    __getattr__ = _renamed(__name__, ThresholdedReLU="Threshold")

@@ -66,6 +66,10 @@ assert_type(F.softmax(x, 1), Tensor)
 assert_type(F.linear(x, w), Tensor)
 assert_type(F.linear(x, weight=w, bias=None), Tensor)
 assert_type(F.cross_entropy(x, np.zeros(2, np.int64), reduction="sum"), Tensor)
+F.rleu(x)  # type: ignore[attr-defined]
+F.hard_tanh(x)  # type: ignore[attr-defined]
+nn.Lienar(2, 3)  # type: ignore[attr-defined]
+x.view(3, 2)  # type: ignore[attr-defined]
 F.relu(x, slope=0.1)  # type: ignore[call-arg]
 F.elu(x, alpha="much")  # type: ignore[arg-type]
 F.linear(x)  # type: ignore[call-arg]
