@@ -140,13 +140,10 @@ class Missing:
 
     def __init__(self, name: str, instead: str) -> None:
         self.name, self.instead = name, instead
+        self.__doc__ = f"PyTorch's word, which is not there: write {instead}."  # for `help`
 
     def __get__(self, owner: Any, kind: type) -> Any:
         """Raise AttributeError."""
         raise AttributeError(
             f"{kind.__name__} has no {self.name!r}, PyTorch's word; write {self.instead}", name=self.name, obj=owner
         )
-
-    def __repr__(self) -> str:
-        """Show what to write, for `help`."""
-        return f"<no attribute; write {self.instead}>"
