@@ -141,11 +141,15 @@ class ArrayMethods(Operators[TensorT]):
         """See `cunet.mean`."""
         return ops.mean(self, axis=axis, keepdims=keepdims, dtype=dtype, **other)
 
-    def var(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False, dtype: Any = None, **other: Never) -> TensorT:
+    def var(
+        self, axis: Axis = None, ddof: int = 0, keepdims: bool = False, dtype: Any = None, **other: Never
+    ) -> TensorT:
         """See `cunet.var`."""
         return ops.var(self, axis=axis, ddof=ddof, keepdims=keepdims, dtype=dtype, **other)
 
-    def std(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False, dtype: Any = None, **other: Never) -> TensorT:
+    def std(
+        self, axis: Axis = None, ddof: int = 0, keepdims: bool = False, dtype: Any = None, **other: Never
+    ) -> TensorT:
         """See `cunet.std`."""
         return ops.std(self, axis=axis, ddof=ddof, keepdims=keepdims, dtype=dtype, **other)
 

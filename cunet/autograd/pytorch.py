@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from typing import Any
+import functools
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _LOSS = 'reduction="none", "mean" or "sum"'
 
@@ -31,6 +35,23 @@ def refuse_words(who: str, given: Iterable[str], known: Collection[str]) -> None
                 raise TypeError(f"{who}: {name}= is not taken; write {instead}")
 
 
+def numpy_words(function: Callable[P, R]) -> Callable[P, R]:
+    """Let a function that is no op name its own word for a keyword of PyTorch's, as ops do."""
+
+    code = function.__code__
+    known = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+
+    @functools.wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except TypeError:
+            refuse_words(function.__name__, kwargs, known)
+            raise
+
+    return checked
+
+
 #: Attributes of PyTorch's tensors that Tensor does not have, and what to write: the one table of these words.
 TENSOR: dict[str, str] = {
     "add": "x + y",
@@ -42,10 +63,10 @@ TENSOR: dict[str, str] = {
     "bmm": "x @ y",
     "bool": "x.astype(bool)",
     "chunk": "cunet.split(x, parts, axis)",
-    "clamp": "x.clip(low, high)",
-    "clamp_": "x = x.clip(low, high)",
-    "clamp_max": "x.clip(None, high)",
-    "clamp_min": "x.clip(low)",
+    "clamp": "x.clip(min, max)",
+    "clamp_": "x = x.clip(min, max)",
+    "clamp_max": "x.clip(max=max)",
+    "clamp_min": "x.clip(min)",
     "clone": "x * 1, or cunet.tensor(x) for one without history",
     "contiguous": "nothing: ops take arrays of every layout; np.ascontiguousarray(x.data) makes an array contiguous",
     "copy_": "x.data = array",
@@ -62,7 +83,7 @@ TENSOR: dict[str, str] = {
     "expand_as": "cunet.broadcast_to(x, y.shape)",
     "fill_": "x.data = np.full_like(x.data, value)",
     "float": "x.astype(np.float32)",
-    "gather": "x[indices], with an array of indices for each axis",
+    "gather": "cunet.take_along_axis(x, indices, axis)",
     "ge": "x >= y",
     "grad_fn": "x.is_leaf, whether no op made x",
     "gt": "x > y",
@@ -80,7 +101,7 @@ TENSOR: dict[str, str] = {
     "masked_select": "x[mask]",
     "matmul": "x @ y",
     "mm": "x @ y",
-    "movedim": "x.transpose(axes)",
+    "movedim": "cunet.moveaxis(x, source, destination)",
     "mul": "x * y",
     "mul_": "x = x * y",
     "mv": "x @ y",
@@ -118,6 +139,14 @@ TENSOR: dict[str, str] = {
     "zero_": "x.data = np.zeros_like(x.data), or x.grad = None for a gradient",
 }
 
+
+#: Methods of PyTorch's that are functions here.
+_FUNCTIONS = (
+    "arccos arccosh arcsin arcsinh arctan arctan2 arctanh broadcast_to ceil cosh diag diff dot erf erfc exp2 expm1 "
+    "flip floor hypot inner isfinite isinf isnan lerp log10 log1p log2 logaddexp maximum median minimum nan_to_num "
+    "outer reciprocal remainder roll rsqrt sign sinh sort tan topk tril triu trunc where"
+)
+TENSOR |= {name: f"cunet.{name}(x, ...)" for name in _FUNCTIONS.split()}
 
 #: The same of PyTorch's modules.
 MODULE: dict[str, str] = {

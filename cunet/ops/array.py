@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Never
+from typing import Any
 
 import numpy as np
 
 from ..autograd.op import Result, Results, op
+from ..autograd.pytorch import numpy_words
 from ..autograd.tensor import Tensor
 from ..device import Array, accumulator, array_module, is_array, like
 from ..device import to_device as moved
@@ -160,9 +161,10 @@ def _concatenate(*arrays, axis) -> Result:
     return y, vjp
 
 
-def concatenate(tensors: Sequence[Any], axis: int | None = 0, **other: Never) -> Tensor:
+@numpy_words
+def concatenate(tensors: Sequence[Any], axis: int | None = 0) -> Tensor:
     """Join tensors along an existing axis (None: flattened first). Their other lengths must be equal."""
-    return _concatenate(*_not_empty("concatenate", tensors), axis=axis, **other)
+    return _concatenate(*_not_empty("concatenate", tensors), axis=axis)
 
 
 @op
@@ -174,9 +176,10 @@ def _stack(*arrays, axis) -> Result:
     )
 
 
-def stack(tensors: Sequence[Any], axis: int = 0, **other: Never) -> Tensor:
+@numpy_words
+def stack(tensors: Sequence[Any], axis: int = 0) -> Tensor:
     """Join tensors of one shape along a new axis."""
-    return _stack(*_not_empty("stack", tensors), axis=axis, **other)
+    return _stack(*_not_empty("stack", tensors), axis=axis)
 
 
 def _not_empty(name: str, tensors: Sequence[Any]) -> Sequence[Any]:

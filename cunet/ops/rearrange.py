@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.op import Result, op
+from ..autograd.pytorch import numpy_words
 from ..autograd.tensor import Tensor, as_array
 from ..device import array_module
 from ..kernels.axes import one_axis
@@ -108,6 +109,7 @@ def hstack(tensors: Sequence[Any]) -> Tensor:
     return concatenate(parts, axis=0 if parts and parts[0].ndim == 1 else 1)
 
 
+@numpy_words
 def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Tensor:
     """Return differences of neighbours along `axis`: ``x[1:] - x[:-1]``, `n` times over.
 

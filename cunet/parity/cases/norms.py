@@ -32,7 +32,9 @@ def _statistics(rng: np.random.Generator) -> tuple[Any, ...]:
 ROWS: list[Row] = [
     *rows("batch_norm_training", between(-2, 2, (64, 33), (33,), (33,))),
     *rows("batch_norm_training", between(-2, 2, (521, 7), (7,), (7,)), label="many rows"),
-    *rows("batch_norm_training", NORMED, {"axis": 1}, {"axis": 1, "activation": "relu"}, {"axis": 1, "activation": "gelu"}),
+    *rows(
+        "batch_norm_training", NORMED, {"axis": 1}, {"axis": 1, "activation": "relu"}, {"axis": 1, "activation": "gelu"}
+    ),
     *rows("batch_norm_training", between(-2, 2, (4, 9, 11, 6), (6,), (6,)), {"axis": -1}),
     *rows("batch_norm_inference", _statistics, {}, {"activation": "elu"}),
     *rows("batch_norm", _statistics, {}, {"training": True, "axis": 1}),
