@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def one_axis(who: str, dim: int | None, axis: int | None, default: int) -> int:
+def dim_or_axis(who: str, dim: int | None, axis: int | None, default: int) -> int:
     """Return the axis that was given under one of its two names, or `default`.
 
     Args:

@@ -25,7 +25,7 @@ from ..kernels.backends.numpy import tuning as settings
 from ..kernels.spec import Fold
 from ..kernels.tiled import Tiled
 from .activation.registry import activation
-from .dim import one_axis
+from .dim import dim_or_axis
 
 # rest = -1 marks a state into which nothing was folded. `top` stays NaN once it is.
 STATE = """
@@ -190,7 +190,7 @@ def softmax(input, dim: int | None = None, *, dtype: Any = None, axis: int | Non
 
     Source: Bridle 1990, "Probabilistic interpretation of feedforward classification network outputs", equation 11.
     """
-    x, axis = _converted("softmax", input, dtype), one_axis("softmax", dim, axis, -1)
+    x, axis = _converted("softmax", input, dtype), dim_or_axis("softmax", dim, axis, -1)
     if is_last(x, axis):
         y = softmax_rows(x)
         return y, lambda gy: (softmax_rows_backward(gy, y),)
@@ -255,7 +255,7 @@ def log_softmax(input, dim: int | None = None, *, dtype: Any = None, axis: int |
     Raises:
         TypeError: see `softmax`.
     """
-    x, axis = _converted("log_softmax", input, dtype), one_axis("log_softmax", dim, axis, -1)
+    x, axis = _converted("log_softmax", input, dtype), dim_or_axis("log_softmax", dim, axis, -1)
     if is_last(x, axis):
         y = log_softmax_rows(x)
         return y, lambda gy: (log_softmax_rows_backward(gy, y),)

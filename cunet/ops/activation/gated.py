@@ -16,7 +16,7 @@ from ...autograd.tape import is_recording
 from ...device import array_module
 from ...kernels import elementwise, primitive
 from ...kernels.backends.numpy import blocks, special
-from ..dim import one_axis
+from ..dim import dim_or_axis
 from .registry import activation
 from .squashing import keep
 
@@ -263,7 +263,7 @@ def glu(input, dim: int = -1, *, axis: int | None = None) -> Result:
 
     Source: Dauphin et al. 2016, arXiv:1612.08083, equation 1.
     """
-    axis = one_axis("glu", dim, axis, -1)
+    axis = dim_or_axis("glu", dim, axis, -1)
     if not isinstance(axis, int):
         raise TypeError(f"glu: dim must be a number, got {axis!r}")
     if not -input.ndim <= axis < input.ndim or input.shape[axis] % 2:
