@@ -1,8 +1,15 @@
-"""Functions at layer level, under PyTorch's names; import as ``from cunet import F``."""
+"""Functions at layer level, under PyTorch's names; import as ``from cunet import F``.
+
+Arguments have PyTorch's names and order too (`input`, `dim`, ...); where PyTorch has ``dim``, NumPy's ``axis`` is taken
+as well. What it does not have follows behind or goes by name: ``axis`` of channels or classes, `channels_last`,
+`activation`, `generator`. ``inplace=True`` is taken and changes nothing: no function writes into what it was given.
+"""
+
+import typing as _typing
 
 from .ops.activation.gated import gelu as gelu
 from .ops.activation.gated import glu as glu
-from .ops.activation.gated import hard_swish as hard_swish
+from .ops.activation.gated import hardswish as hardswish
 from .ops.activation.gated import mish as mish
 from .ops.activation.gated import silu as silu
 from .ops.activation.rectifier import celu as celu
@@ -11,9 +18,9 @@ from .ops.activation.rectifier import leaky_relu as leaky_relu
 from .ops.activation.rectifier import prelu as prelu
 from .ops.activation.rectifier import relu as relu
 from .ops.activation.rectifier import selu as selu
-from .ops.activation.rectifier import threshold_relu as threshold_relu
-from .ops.activation.squashing import hard_sigmoid as hard_sigmoid
-from .ops.activation.squashing import hard_tanh as hard_tanh
+from .ops.activation.rectifier import threshold as threshold
+from .ops.activation.squashing import hardsigmoid as hardsigmoid
+from .ops.activation.squashing import hardtanh as hardtanh
 from .ops.activation.squashing import identity as identity
 from .ops.activation.squashing import logsigmoid as logsigmoid
 from .ops.activation.squashing import relu6 as relu6
@@ -38,6 +45,7 @@ from .ops.dropout import feature_alpha_dropout as feature_alpha_dropout
 from .ops.embedding import embedding as embedding
 from .ops.embedding import one_hot as one_hot
 from .ops.linalg import linear as linear
+from .ops.loss.bernoulli import binary_cross_entropy as binary_cross_entropy
 from .ops.loss.cross_entropy import cross_entropy as cross_entropy
 from .ops.loss.divergence import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
 from .ops.loss.divergence import kl_div as kl_div
@@ -47,12 +55,11 @@ from .ops.loss.regression import l1_loss as l1_loss
 from .ops.loss.regression import mse_loss as mse_loss
 from .ops.loss.regression import smooth_l1_loss as smooth_l1_loss
 from .ops.math import tanh as tanh
-from .ops.norm.batch_norm import batch_norm as batch_norm
-from .ops.norm.batch_norm import batch_norm_inference as batch_norm_inference
 from .ops.norm.group_norm import group_norm as group_norm
-from .ops.norm.group_norm import instance_norm as instance_norm
 from .ops.norm.layer_norm import layer_norm as layer_norm
 from .ops.norm.layer_norm import rms_norm as rms_norm
+from .ops.norm.running import batch_norm as batch_norm
+from .ops.norm.running import instance_norm as instance_norm
 from .ops.pool.pooling import adaptive_avg_pool1d as adaptive_avg_pool1d
 from .ops.pool.pooling import adaptive_avg_pool2d as adaptive_avg_pool2d
 from .ops.pool.pooling import adaptive_avg_pool3d as adaptive_avg_pool3d
@@ -73,5 +80,15 @@ from .ops.sampling import gumbel_softmax as gumbel_softmax
 from .ops.softmax import log_softmax as log_softmax
 from .ops.softmax import softmax as softmax
 from .system.public import publish as _publish
+from .system.public import renamed as _renamed
 
 __all__, __dir__ = _publish(__name__)
+if not _typing.TYPE_CHECKING:  # to type checkers it would say that every name is there
+    __getattr__ = _renamed(
+        __name__,
+        batch_norm_inference="batch_norm, which takes running statistics",
+        hard_sigmoid="hardsigmoid",
+        hard_swish="hardswish",
+        hard_tanh="hardtanh",
+        threshold_relu="threshold",
+    )

@@ -28,7 +28,7 @@ class Net(nn.Module):
         x = x.reshape(len(x), -1)
         x = F.relu(self.fc1(x))
         x = self.dropout2(x)
-        return F.log_softmax(self.fc2(x), axis=1)
+        return F.log_softmax(self.fc2(x), dim=1)
 
 
 def train(args, model, train_loader, optimizer, epoch):

@@ -100,7 +100,7 @@ def _torch_batch_norm(torch: Any, x: Any, w: Any, b: Any) -> Any:
 
 
 #: What PyTorch calls an activation whose layer it does not have.
-_TORCH_LAYERS = {"threshold_relu": lambda nn: nn.Threshold(1.0, 0.0)}
+_TORCH_LAYERS = {"threshold": lambda nn: nn.Threshold(1.0, 0.0)}
 
 
 def _activation(entry: Activation, options: dict[str, Any]) -> Case:
@@ -138,10 +138,16 @@ CASES = [
     Case("log_softmax", lambda f, x: f.log_softmax(x, -1)),
     Case("cross_entropy", lambda f, x, t: f.cross_entropy(x, t), (1, 2), params=_labels),
     # Its statistics need a pass of their own, both ways: x is read twice, then x and gy.
-    Case("batch_norm", lambda f, x, w, b: f.batch_norm(x, w, b)[0], (3, 5), params=_affine(1), twin=_torch_batch_norm),
+    Case(
+        "batch_norm",
+        lambda f, x, w, b: f.batch_norm(x, None, None, w, b, training=True),
+        (3, 5),
+        params=_affine(1),
+        twin=_torch_batch_norm,
+    ),
     Case(
         "batch_norm images",
-        lambda f, x, w, b: f.batch_norm(x, w, b)[0],
+        lambda f, x, w, b: f.batch_norm(x, None, None, w, b, training=True),
         (3, 5),
         _images,
         _affine(1),

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Never
 
 import numpy as np
 
 from ..device import Device, asnumpy, device_of
 from .operators import Operators, TensorT, ops
+from .pytorch import TENSOR, Missing
 from .tape import is_recording
 
 Axis = int | tuple[int, ...] | None
 
 
 class ArrayMethods(Operators[TensorT]):
-    """Properties and methods of `Tensor`."""
+    """Properties and methods of `Tensor`.
+
+    Methods with an axis take `other` keywords only to say which of NumPy's names PyTorch's stands for.
+    """
 
     __slots__ = ()
     requires_grad: bool
@@ -100,6 +104,10 @@ class ArrayMethods(Operators[TensorT]):
             )
         return np.array(self._data, dtype=dtype, copy=copy)
 
+    def __dir__(self) -> list[str]:
+        """List the attributes, without PyTorch's words, which only say what to write instead."""
+        return [name for name in super().__dir__() if name not in TENSOR]
+
     def __repr__(self) -> str:
         """Show values, dtype where it is not float32, device and whether gradients are wanted."""
         text = np.array2string(asnumpy(self._data), separator=", ", prefix="Tensor(", threshold=200)
@@ -125,65 +133,69 @@ class ArrayMethods(Operators[TensorT]):
         """Return the tensor on `device` ("cpu", "gpu", "auto")."""
         return ops.to_device(self, device=device)
 
-    def sum(self, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -> TensorT:
+    def sum(self, axis: Axis = None, keepdims: bool = False, dtype: Any = None, **other: Never) -> TensorT:
         """See `cunet.sum`."""
-        return ops.sum(self, axis=axis, keepdims=keepdims, dtype=dtype)
+        return ops.sum(self, axis=axis, keepdims=keepdims, dtype=dtype, **other)
 
-    def mean(self, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -> TensorT:
+    def mean(self, axis: Axis = None, keepdims: bool = False, dtype: Any = None, **other: Never) -> TensorT:
         """See `cunet.mean`."""
-        return ops.mean(self, axis=axis, keepdims=keepdims, dtype=dtype)
+        return ops.mean(self, axis=axis, keepdims=keepdims, dtype=dtype, **other)
 
-    def var(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False, dtype: Any = None) -> TensorT:
+    def var(
+        self, axis: Axis = None, ddof: int = 0, keepdims: bool = False, dtype: Any = None, **other: Never
+    ) -> TensorT:
         """See `cunet.var`."""
-        return ops.var(self, axis=axis, ddof=ddof, keepdims=keepdims, dtype=dtype)
+        return ops.var(self, axis=axis, ddof=ddof, keepdims=keepdims, dtype=dtype, **other)
 
-    def std(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False, dtype: Any = None) -> TensorT:
+    def std(
+        self, axis: Axis = None, ddof: int = 0, keepdims: bool = False, dtype: Any = None, **other: Never
+    ) -> TensorT:
         """See `cunet.std`."""
-        return ops.std(self, axis=axis, ddof=ddof, keepdims=keepdims, dtype=dtype)
+        return ops.std(self, axis=axis, ddof=ddof, keepdims=keepdims, dtype=dtype, **other)
 
-    def max(self, axis: Axis = None, keepdims: bool = False) -> TensorT:
+    def max(self, axis: Axis = None, keepdims: bool = False, **other: Never) -> TensorT:
         """See `cunet.max`."""
-        return ops.max(self, axis=axis, keepdims=keepdims)
+        return ops.max(self, axis=axis, keepdims=keepdims, **other)
 
-    def min(self, axis: Axis = None, keepdims: bool = False) -> TensorT:
+    def min(self, axis: Axis = None, keepdims: bool = False, **other: Never) -> TensorT:
         """See `cunet.min`."""
-        return ops.min(self, axis=axis, keepdims=keepdims)
+        return ops.min(self, axis=axis, keepdims=keepdims, **other)
 
-    def prod(self, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -> TensorT:
+    def prod(self, axis: Axis = None, keepdims: bool = False, dtype: Any = None, **other: Never) -> TensorT:
         """See `cunet.prod`."""
-        return ops.prod(self, axis=axis, keepdims=keepdims, dtype=dtype)
+        return ops.prod(self, axis=axis, keepdims=keepdims, dtype=dtype, **other)
 
-    def cumsum(self, axis: int | None = None, dtype: Any = None) -> TensorT:
+    def cumsum(self, axis: int | None = None, dtype: Any = None, **other: Never) -> TensorT:
         """See `cunet.cumsum`."""
-        return ops.cumsum(self, axis=axis, dtype=dtype)
+        return ops.cumsum(self, axis=axis, dtype=dtype, **other)
 
-    def logsumexp(self, axis: Axis = None, keepdims: bool = False) -> TensorT:
+    def logsumexp(self, axis: Axis = None, keepdims: bool = False, **other: Never) -> TensorT:
         """See `cunet.logsumexp`."""
-        return ops.logsumexp(self, axis=axis, keepdims=keepdims)
+        return ops.logsumexp(self, axis=axis, keepdims=keepdims, **other)
 
-    def cumprod(self, axis: int | None = None, dtype: Any = None) -> TensorT:
+    def cumprod(self, axis: int | None = None, dtype: Any = None, **other: Never) -> TensorT:
         """See `cunet.cumprod`."""
-        return ops.cumprod(self, axis=axis, dtype=dtype)
+        return ops.cumprod(self, axis=axis, dtype=dtype, **other)
 
-    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Any:
+    def argmax(self, axis: int | None = None, keepdims: bool = False, **other: Never) -> Any:
         """See `cunet.argmax`."""
-        return ops.argmax(self, axis=axis, keepdims=keepdims)
+        return ops.argmax(self, axis=axis, keepdims=keepdims, **other)
 
-    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Any:
+    def argmin(self, axis: int | None = None, keepdims: bool = False, **other: Never) -> Any:
         """See `cunet.argmin`."""
-        return ops.argmin(self, axis=axis, keepdims=keepdims)
+        return ops.argmin(self, axis=axis, keepdims=keepdims, **other)
 
-    def argsort(self, axis: int | None = -1) -> Any:
+    def argsort(self, axis: int | None = -1, **other: Never) -> Any:
         """See `cunet.argsort`."""
-        return ops.argsort(self, axis=axis)
+        return ops.argsort(self, axis=axis, **other)
 
-    def all(self, axis: Axis = None, keepdims: bool = False) -> Any:
+    def all(self, axis: Axis = None, keepdims: bool = False, **other: Never) -> Any:
         """See `cunet.all`."""
-        return ops.all(self, axis=axis, keepdims=keepdims)
+        return ops.all(self, axis=axis, keepdims=keepdims, **other)
 
-    def any(self, axis: Axis = None, keepdims: bool = False) -> Any:
+    def any(self, axis: Axis = None, keepdims: bool = False, **other: Never) -> Any:
         """See `cunet.any`."""
-        return ops.any(self, axis=axis, keepdims=keepdims)
+        return ops.any(self, axis=axis, keepdims=keepdims, **other)
 
     def clip(self, min: Any = None, max: Any = None) -> TensorT:
         """See `cunet.clip`."""
@@ -217,13 +229,13 @@ class ArrayMethods(Operators[TensorT]):
         """Swap two axes."""
         return ops.swapaxes(self, axis1=axis1, axis2=axis2)
 
-    def squeeze(self, axis: int | Sequence[int] | None = None) -> TensorT:
+    def squeeze(self, axis: int | Sequence[int] | None = None, **other: Never) -> TensorT:
         """Drop axes of length 1."""
-        return ops.squeeze(self, axis=axis)
+        return ops.squeeze(self, axis=axis, **other)
 
-    def repeat(self, repeats: Any, axis: int | None = None) -> TensorT:
+    def repeat(self, repeats: Any, axis: int | None = None, **other: Never) -> TensorT:
         """See `cunet.repeat`."""
-        return ops.repeat(self, repeats=repeats, axis=axis)
+        return ops.repeat(self, repeats=repeats, axis=axis, **other)
 
     def exp(self) -> TensorT:
         """See `cunet.exp`."""
@@ -256,3 +268,7 @@ class ArrayMethods(Operators[TensorT]):
     def square(self) -> TensorT:
         """See `cunet.square`."""
         return ops.square(self)
+
+
+for _name, _instead in TENSOR.items():
+    setattr(ArrayMethods, _name, Missing(_name, _instead))

@@ -13,6 +13,7 @@ import numpy as np
 from ..device import NUMBERS, Array, clearer_error, is_array, is_floating, not_numbers
 from ..system.messages import shown
 from ..system.quiet import IGNORED, errors
+from .pytorch import refuse_words
 from .tape import Node, recording
 from .tensor import Tensor, as_array, beside, wrap
 
@@ -220,6 +221,7 @@ class _Parameters:
         clearer = clearer_error(who, error, inputs)
         if clearer is not None:
             raise clearer from error
+        refuse_words(who, static, self.static)
         if isinstance(error, AttributeError):  # an attribute that arrays have was asked of what is none
             for k, a in enumerate(inputs):
                 if a is error.obj and not is_array(a):

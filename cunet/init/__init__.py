@@ -8,7 +8,7 @@ An initialiser is made once and called with a shape::
 Values are drawn on the CPU in float64 and cast once, so one seed gives the same weights on every
 device, and a float32 weight is the float64 one rounded. Each call that draws takes one call of its
 generator; `constant`, `eye` and `dirac` take none. Layers accept an initialiser, a name, a number or a
-function of ``(shape, generator, dtype)`` as ``init=`` (see `get`). There is no in-place form.
+function of ``(shape, generator, dtype)`` as ``init=`` (see `get`). `cunet.nn.init` fills weights that are there.
 
 A constant is sound for a bias, a norm's scale or the last scale of a residual branch; in a weight
 matrix it leaves all units of a layer equal for ever, because they also receive equal gradients.
@@ -28,6 +28,7 @@ from .lookup import get as get
 from .matrices import dirac as dirac
 from .matrices import eye as eye
 from .matrices import orthogonal as orthogonal
+from .matrices import sparse as sparse
 from .variance_scaling import kaiming_normal as kaiming_normal
 from .variance_scaling import kaiming_uniform as kaiming_uniform
 from .variance_scaling import lecun_normal as lecun_normal

@@ -6,24 +6,28 @@ import math
 
 import numpy as np
 
-from .initializer import Initializer, Request
+from .initializer import Initializer, Request, factory
 
 
+@factory
 def constant(value: float) -> Initializer:
     """Fill with `value`: for biases and scales, not for weight matrices (see the module's docstring)."""
     return Initializer("constant", lambda r: np.full(r.shape, float(value)), value=value)
 
 
+@factory
 def zeros() -> Initializer:
     """Fill with 0."""
     return Initializer("zeros", lambda r: np.zeros(r.shape))
 
 
+@factory
 def ones() -> Initializer:
     """Fill with 1."""
     return Initializer("ones", lambda r: np.ones(r.shape))
 
 
+@factory
 def uniform(low: float = 0.0, high: float = 1.0) -> Initializer:
     """Draw from U(low, high): ``low + (high - low) * u``; casting may round a value up to `high`."""
     if not low <= high:
@@ -31,12 +35,14 @@ def uniform(low: float = 0.0, high: float = 1.0) -> Initializer:
     return Initializer("uniform", lambda r: low + (high - low) * r.rng().random(r.shape), low=low, high=high)
 
 
+@factory
 def normal(mean: float = 0.0, std: float = 1.0) -> Initializer:
     """Draw from N(mean, std**2)."""
     _check_std("normal", std)
     return Initializer("normal", lambda r: mean + std * r.rng().standard_normal(r.shape), mean=mean, std=std)
 
 
+@factory
 def truncated_normal(mean: float = 0.0, std: float = 1.0, low: float = -2.0, high: float = 2.0) -> Initializer:
     """Draw ``mean + std * z``, z ~ N(0, 1) conditioned on ``low <= z <= high``, by exact rejection.
 

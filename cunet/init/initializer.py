@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ParamSpec
 
 import numpy as np
 
-from ..device import is_floating
+from ..autograd.tensor import Tensor
+from ..device import is_array, is_floating
 from ..random import Generator, default_generator
 from .gains import Fans, check_shape, fans
+
+Options = ParamSpec("Options")
 
 
 class Request:
@@ -89,3 +93,24 @@ class Initializer:
         if values.shape != request.shape:
             raise ValueError(f"{self.name}: must return shape {request.shape}, returned {values.shape}")
         return np.ascontiguousarray(values.astype(dtype, copy=False)).reshape(request.shape)
+
+
+def factory(make: Callable[Options, Initializer]) -> Callable[Options, Initializer]:
+    """Let a function that makes an initialiser refuse a weight, which it would not fill."""
+
+    @functools.wraps(make)
+    def checked(*args: Options.args, **options: Options.kwargs) -> Initializer:
+        for value in (*args, *options.values()):
+            if isinstance(value, Tensor) or (is_array(value) and value.ndim):  # type: ignore[attr-defined]
+                raise TypeError(
+                    f"{make.__name__}: options must be numbers, got a {type(value).__name__}; an existing weight is "
+                    f"filled by nn.init.{_IN_PLACE.get(make.__name__, make.__name__)}_(weight), and "
+                    f"init.{make.__name__}()(weight.shape) is a new one"
+                )
+        return make(*args, **options)
+
+    return checked
+
+
+#: What `cunet.nn.init` calls otherwise.
+_IN_PLACE = {"truncated_normal": "trunc_normal"}

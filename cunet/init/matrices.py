@@ -1,4 +1,4 @@
-"""Weights that keep what passes them: orthogonal matrices, the identity, and its form for convolutions."""
+"""Matrices: orthogonal ones, the identity and its form for convolutions, which keep what passes; and sparse ones."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from .initializer import Initializer, Request
+from .initializer import Initializer, Request, factory
 
 
+@factory
 def orthogonal(gain: float = 1.0) -> Initializer:
     """Draw ``gain * Q``, Q uniform (Haar) among matrices with orthonormal rows, or columns if rows > columns.
 
@@ -28,6 +29,7 @@ def orthogonal(gain: float = 1.0) -> Initializer:
     return Initializer("orthogonal", fill, gain=gain)
 
 
+@factory
 def eye(gain: float = 1.0) -> Initializer:
     """Fill with ``gain`` on the main diagonal of a matrix ``(out, in)`` and 0 elsewhere."""
 
@@ -38,6 +40,7 @@ def eye(gain: float = 1.0) -> Initializer:
     return Initializer("eye", fill, gain=gain)
 
 
+@factory
 def dirac(groups: int = 1) -> Initializer:
     """Fill a convolution's weight so that it passes as many channels of each group as it can unchanged.
 
@@ -62,3 +65,25 @@ def dirac(groups: int = 1) -> Initializer:
         return weight
 
     return Initializer("dirac", fill, groups=groups)
+
+
+@factory
+def sparse(sparsity: float, std: float = 0.01) -> Initializer:
+    """Draw a matrix from N(0, std**2), with ``ceil(sparsity * rows)`` elements of each column, chosen at random, 0.
+
+    Source: Martens 2010, "Deep learning via Hessian-free optimization", section 5.
+    """
+    if not 0 <= sparsity <= 1:
+        raise ValueError(f"sparse: sparsity must be within [0, 1], got {sparsity}")
+    if not std >= 0:
+        raise ValueError(f"sparse: std must be >= 0, got {std}")
+
+    def fill(r: Request) -> np.ndarray:
+        r.need_axes(2, 2, "(out, in)")
+        rng = r.rng()
+        weight = std * rng.standard_normal(r.shape)
+        order = rng.random(r.shape).argsort(axis=0)  # of each column an order of its own
+        np.put_along_axis(weight, order[: math.ceil(sparsity * r.shape[0])], 0.0, axis=0)
+        return weight
+
+    return Initializer("sparse", fill, sparsity=sparsity, std=std)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .gains import Fans, calculate_gain
-from .initializer import Initializer, Request
+from .initializer import Initializer, Request, factory
 
 
 def _scaled(name: str, distribution: str, std: Callable[[Fans], float], **options: Any) -> Initializer:
@@ -24,6 +24,7 @@ def _scaled(name: str, distribution: str, std: Callable[[Fans], float], **option
     return Initializer(name, fill, **options)
 
 
+@factory
 def xavier_uniform(gain: float = 1.0) -> Initializer:
     """Draw from U(-b, b), ``b = gain * sqrt(6 / (fan_in + fan_out))``: for tanh and other odd functions.
 
@@ -32,6 +33,7 @@ def xavier_uniform(gain: float = 1.0) -> Initializer:
     return _scaled("xavier_uniform", "uniform", lambda f: gain * math.sqrt(2 / (f[0] + f[1])), gain=gain)
 
 
+@factory
 def xavier_normal(gain: float = 1.0) -> Initializer:
     """Draw from N(0, std**2), ``std = gain * sqrt(2 / (fan_in + fan_out))``; see `xavier_uniform`."""
     return _scaled("xavier_normal", "normal", lambda f: gain * math.sqrt(2 / (f[0] + f[1])), gain=gain)
@@ -46,6 +48,7 @@ def _kaiming(distribution: str, a: float, mode: str, nonlinearity: str) -> Initi
     return _scaled(name, distribution, lambda f: gain / math.sqrt(f[which]), a=a, mode=mode, nonlinearity=nonlinearity)
 
 
+@factory
 def kaiming_uniform(a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> Initializer:
     """Draw from U(-b, b), ``b = gain * sqrt(3 / fan)``: He's initialisation, for relu and its kin.
 
@@ -59,16 +62,19 @@ def kaiming_uniform(a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "l
     return _kaiming("uniform", a, mode, nonlinearity)
 
 
+@factory
 def kaiming_normal(a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> Initializer:
     """Draw from N(0, std**2), ``std = gain / sqrt(fan)``; see `kaiming_uniform`."""
     return _kaiming("normal", a, mode, nonlinearity)
 
 
+@factory
 def lecun_uniform() -> Initializer:
     """Draw from U(-b, b), ``b = sqrt(3 / fan_in)``; see `lecun_normal`."""
     return _scaled("lecun_uniform", "uniform", lambda f: 1 / math.sqrt(f[0]))
 
 
+@factory
 def lecun_normal() -> Initializer:
     """Draw from N(0, 1 / fan_in): for SELU networks and linear layers.
 

@@ -1,6 +1,10 @@
 """Layers and containers, under PyTorch's names."""
 
+import typing as _typing
+
 from ..system.public import publish as _publish
+from ..system.public import renamed as _renamed
+from . import init as init
 from .activation import CELU as CELU
 from .activation import ELU as ELU
 from .activation import GELU as GELU
@@ -22,7 +26,7 @@ from .activation import Softmax as Softmax
 from .activation import Softplus as Softplus
 from .activation import Softsign as Softsign
 from .activation import Tanh as Tanh
-from .activation import ThresholdedReLU as ThresholdedReLU
+from .activation import Threshold as Threshold
 from .attention import MultiheadAttention as MultiheadAttention
 from .attention import PositionalEncoding as PositionalEncoding
 from .batch_norm import BatchNorm as BatchNorm
@@ -51,6 +55,7 @@ from .linear import Embedding as Embedding
 from .linear import Flatten as Flatten
 from .linear import Identity as Identity
 from .linear import Linear as Linear
+from .loss import BCELoss as BCELoss
 from .loss import BCEWithLogitsLoss as BCEWithLogitsLoss
 from .loss import CrossEntropyLoss as CrossEntropyLoss
 from .loss import HuberLoss as HuberLoss
@@ -113,4 +118,6 @@ from .report import variance_report as variance_report
 from .transformer import TransformerEncoder as TransformerEncoder
 from .transformer import TransformerEncoderLayer as TransformerEncoderLayer
 
-__all__, __dir__ = _publish(__name__)
+__all__, __dir__ = _publish(__name__, "init")
+if not _typing.TYPE_CHECKING:  # to type checkers it would say that every name is there
+    __getattr__ = _renamed(__name__, ThresholdedReLU="Threshold")

@@ -39,6 +39,7 @@ class CELU(Unary):
 
     function = staticmethod(rectifier.celu)
     alpha: float = 1.0
+    inplace: bool = False
 
 
 class ELU(Unary):
@@ -46,6 +47,7 @@ class ELU(Unary):
 
     function = staticmethod(rectifier.elu)
     alpha: float = 1.0
+    inplace: bool = False
 
 
 class GELU(Unary):
@@ -59,28 +61,32 @@ class GLU(Unary):
     """Layer that applies `cunet.functional.glu`; same options."""
 
     function = staticmethod(gated.glu)
-    axis: int = -1
+    dim: int = -1
+    axis: int | None = None
 
 
 class Hardsigmoid(Unary):
-    """Layer that applies `cunet.functional.hard_sigmoid`; same options."""
+    """Layer that applies `cunet.functional.hardsigmoid`; same options."""
 
-    function = staticmethod(squashing.hard_sigmoid)
+    function = staticmethod(squashing.hardsigmoid)
+    inplace: bool = False
     slope: float = 1 / 6
 
 
 class Hardswish(Unary):
-    """Layer that applies `cunet.functional.hard_swish`; same options."""
+    """Layer that applies `cunet.functional.hardswish`; same options."""
 
-    function = staticmethod(gated.hard_swish)
+    function = staticmethod(gated.hardswish)
+    inplace: bool = False
 
 
 class Hardtanh(Unary):
-    """Layer that applies `cunet.functional.hard_tanh`; same options."""
+    """Layer that applies `cunet.functional.hardtanh`; same options."""
 
-    function = staticmethod(squashing.hard_tanh)
+    function = staticmethod(squashing.hardtanh)
     min_val: float = -1.0
     max_val: float = 1.0
+    inplace: bool = False
 
 
 class LeakyReLU(Unary):
@@ -88,6 +94,7 @@ class LeakyReLU(Unary):
 
     function = staticmethod(rectifier.leaky_relu)
     negative_slope: float = 0.01
+    inplace: bool = False
 
 
 class LogSigmoid(Unary):
@@ -100,31 +107,37 @@ class LogSoftmax(Unary):
     """Layer that applies `cunet.functional.log_softmax`; same options."""
 
     function = staticmethod(softmax.log_softmax)
-    axis: int = -1
+    dim: int | None = None
+    dtype: Any = None
+    axis: int | None = None
 
 
 class Mish(Unary):
     """Layer that applies `cunet.functional.mish`; same options."""
 
     function = staticmethod(gated.mish)
+    inplace: bool = False
 
 
 class ReLU(Unary):
     """Layer that applies `cunet.functional.relu`; same options."""
 
     function = staticmethod(rectifier.relu)
+    inplace: bool = False
 
 
 class ReLU6(Unary):
     """Layer that applies `cunet.functional.relu6`; same options."""
 
     function = staticmethod(squashing.relu6)
+    inplace: bool = False
 
 
 class SELU(Unary):
     """Layer that applies `cunet.functional.selu`; same options."""
 
     function = staticmethod(rectifier.selu)
+    inplace: bool = False
 
 
 class Sigmoid(Unary):
@@ -137,13 +150,16 @@ class SiLU(Unary):
     """Layer that applies `cunet.functional.silu`; same options."""
 
     function = staticmethod(gated.silu)
+    inplace: bool = False
 
 
 class Softmax(Unary):
     """Layer that applies `cunet.functional.softmax`; same options."""
 
     function = staticmethod(softmax.softmax)
-    axis: int = -1
+    dim: int | None = None
+    dtype: Any = None
+    axis: int | None = None
 
 
 class Softplus(Unary):
@@ -151,6 +167,7 @@ class Softplus(Unary):
 
     function = staticmethod(squashing.softplus)
     beta: float = 1.0
+    threshold: float = 20.0
 
 
 class Softsign(Unary):
@@ -165,11 +182,13 @@ class Tanh(Unary):
     function = staticmethod(tanh)
 
 
-class ThresholdedReLU(Unary):
-    """Layer that applies `cunet.functional.threshold_relu`; same options."""
+class Threshold(Unary):
+    """Layer that applies `cunet.functional.threshold`; same options."""
 
-    function = staticmethod(rectifier.threshold_relu)
-    theta: float = 1.0
+    function = staticmethod(rectifier.threshold)
+    threshold: float = 1.0
+    value: float = 0.0
+    inplace: bool = False
 
 
 class PReLU(Module):

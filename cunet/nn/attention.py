@@ -11,7 +11,8 @@ from ..autograd.tensor import Tensor, as_array
 from ..device import array_module, device_of, is_floating, like
 from ..ops.array import reshape, split, transpose
 from ..ops.attention import attention, sinusoidal_positions
-from ..ops.dropout import dropout, threshold_of
+from ..ops.dropout import dropout
+from ..ops.dropout_mask import threshold_of
 from ..ops.linalg import linear
 from ..ops.math import add
 from ..ops.reduce import mean
@@ -31,6 +32,7 @@ class MultiheadAttention(Module):
         num_heads: number of heads.
         dropout: probability to drop an attention weight.
         bias: whether the projections have biases.
+        add_bias_kv, add_zero_attn: False; PyTorch's learned key and value, and a key and value of 0, are not offered.
         kdim, vdim: lengths of keys and values; by default E.
         batch_first: whether inputs and outputs are (N, L, E), not (L, N, E).
         generator: where the weights are drawn from: `xavier_uniform` for the input projections.
@@ -52,6 +54,8 @@ class MultiheadAttention(Module):
         num_heads: int,
         dropout: float = 0.0,
         bias: bool = True,
+        add_bias_kv: bool = False,
+        add_zero_attn: bool = False,
         kdim: int | None = None,
         vdim: int | None = None,
         batch_first: bool = False,
@@ -64,6 +68,8 @@ class MultiheadAttention(Module):
         if embed_dim % num_heads:
             raise ValueError(f"MultiheadAttention: num_heads must divide embed_dim = {embed_dim}, got {num_heads}")
         threshold_of("MultiheadAttention", dropout)
+        if add_bias_kv or add_zero_attn:
+            raise ValueError("MultiheadAttention: add_bias_kv and add_zero_attn must be False; put such a key in front")
         self.embed_dim, self.num_heads, self.dropout, self.batch_first = embed_dim, num_heads, dropout, batch_first
         self.kdim, self.vdim, self.mask_generator = kdim or embed_dim, vdim or embed_dim, mask_generator
         distribution = initialisers.xavier_uniform()

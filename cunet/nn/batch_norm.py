@@ -8,25 +8,14 @@ import numpy as np
 
 from ..autograd.tensor import Tensor
 from ..device import Array, accumulator, array_module
-from ..kernels import elementwise
-from ..ops.norm import batch_norm as ops
+from ..ops.norm.batch_norm import batch_norm_inference, batch_norm_training
 from ..ops.norm.normalize import check_eps
+from ..ops.norm.running import blend_statistics
 from ..system.messages import shown
 from .activation import as_activation
 from .inputs import as_input
 from .module import Module
 from .parameter import Parameter, check_sizes, make_parameter
-
-
-@elementwise(
-    "T running_mean, T running_var, A mean, A var, A weight, A keep, A scale, A cross",
-    "T new_mean, T new_var",
-    "new_mean = (A(1) - weight) * running_mean + weight * mean; "
-    "new_var = keep * running_var + scale * var + cross * (mean - running_mean) * (mean - running_mean)",
-)
-def blend_statistics(running_mean, running_var, mean, var, weight, keep, scale, cross):
-    d = mean - running_mean
-    return (1 - weight) * running_mean + weight * mean, keep * running_var + scale * var + cross * (d * d)
 
 
 class Statistics(NamedTuple):
@@ -53,6 +42,7 @@ class RunningStatistics(Module):
         momentum: float | None,
         affine: bool,
         track_running_stats: bool,
+        bias: bool,
         axis: int,
         activation: Any,
         dtype: Any,
@@ -66,7 +56,7 @@ class RunningStatistics(Module):
             raise ValueError(f"{who}: momentum must be None or within [0, 1], the weight of the new, got {momentum}")
         self.num_features, self.eps, self.momentum, self.axis = num_features, eps, momentum, axis
         self.activation = as_activation(who, activation)
-        self.weight, self.bias = scale_and_shift((num_features,), affine, affine, dtype)
+        self.weight, self.bias = scale_and_shift((num_features,), affine, affine and bias, dtype)
         self.running_mean: Any = None
         self.running_var: Any = None
         self.num_batches_tracked: Any = None
@@ -104,7 +94,7 @@ class RunningStatistics(Module):
         return x
 
     def _by_running_statistics(self, x: Any) -> Tensor:
-        return ops.batch_norm_inference(
+        return batch_norm_inference(
             x, self.running_mean, self.running_var, self.weight, self.bias,
             axis=self.axis, eps=self.eps, activation=self.activation,
         )  # fmt: skip
@@ -133,7 +123,7 @@ class RunningStatistics(Module):
     def extra_repr(self) -> str:
         """Show what differs from the plainest layer."""
         parts = [str(self.num_features), f"eps={self.eps}", f"momentum={self.momentum}"]
-        parts += [] if self.weight is not None else ["affine=False"]
+        parts += ["affine=False"] if self.weight is None else [] if self.bias is not None else ["bias=False"]
         parts += [] if self.running_mean is not None else ["track_running_stats=False"]
         parts += [] if self.axis == 1 else [f"axis={self.axis}"]
         return ", ".join(parts)
@@ -169,6 +159,7 @@ class BatchNorm(RunningStatistics):
             Chainer call the weight of the old one momentum or decay: 0.9 there is 0.1 here). None: the average
             of all batches with equal weights.
         affine: whether to have weight and bias; exclude them from weight decay (`cunet.optim.no_decay_groups`).
+        bias: whether to have a bias beside the weight.
         track_running_stats: whether to keep running statistics; without them evaluation too uses the batch's.
         axis: channel axis: 1 for (N, C, ...), -1 for (N, ..., C).
         unbiased: whether the running variance is of the batch's divided by count - 1, as the paper and PyTorch
@@ -201,6 +192,7 @@ class BatchNorm(RunningStatistics):
         affine: bool = True,
         track_running_stats: bool = True,
         *,
+        bias: bool = True,
         axis: int = 1,
         unbiased: bool = True,
         stats: str = "ema",
@@ -209,7 +201,7 @@ class BatchNorm(RunningStatistics):
     ) -> None:
         if stats not in ("ema", "population"):
             raise ValueError(f'{type(self).__name__}: stats must be "ema" or "population", got {stats!r}')
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, axis, activation, dtype)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, bias, axis, activation, dtype)
         self.unbiased, self.stats = unbiased, stats
 
     def forward(self, x: Any) -> Tensor:
@@ -217,7 +209,7 @@ class BatchNorm(RunningStatistics):
         x = self._checked(x)
         if not self.training and self.running_mean is not None:
             return self._by_running_statistics(x)
-        y, mean, var = ops.batch_norm(
+        y, mean, var = batch_norm_training(
             x, self.weight, self.bias, axis=self.axis, eps=self.eps, activation=self.activation
         )
         if self.training and self.running_mean is not None:

@@ -162,8 +162,8 @@ class Sequential(_List):
 class ModuleList(_List):
     """A list of modules. A plain Python list as an attribute works as well; this one has PyTorch's name."""
 
-    def __init__(self, modules: Iterable[Module] = ()) -> None:
-        super().__init__({str(i): module for i, module in enumerate(modules)})
+    def __init__(self, modules: Iterable[Module] | None = None) -> None:
+        super().__init__({str(i): module for i, module in enumerate(modules or ())})
 
     def __getitem__(self, index: int | slice) -> Any:
         """Return one module, or a ModuleList of some."""

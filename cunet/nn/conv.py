@@ -144,6 +144,7 @@ class _ConvTransposeNd(ConvBase):
         padding: how much is cut off both ends.
         output_padding: how much longer the output is at the end; less than stride or dilation.
         groups, bias, dilation, channels_last: see the convolution.
+        padding_mode: "zeros", the only one that a transposed convolution has.
         init, bias_init, generator, dtype: see `Linear`; the default distribution is PyTorch's,
             U(-1/sqrt(n), 1/sqrt(n)) with n = out_channels / groups * prod(kernel_size).
 
@@ -165,6 +166,7 @@ class _ConvTransposeNd(ConvBase):
         groups: int = 1,
         bias: bool = True,
         dilation: Any = 1,
+        padding_mode: str = "zeros",
         *,
         channels_last: bool = False,
         init: Any = None,
@@ -175,6 +177,8 @@ class _ConvTransposeNd(ConvBase):
         who = type(self).__name__
         if isinstance(padding, str):
             raise ValueError(f"{who}: padding must be numbers, got {padding!r}")
+        if padding_mode != "zeros":
+            raise ValueError(f'{who}: padding_mode must be "zeros", got {padding_mode!r}')
         self._set_up(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, channels_last)
         self.output_padding = per_axis(who, "output_padding", output_padding, self.ndim, 0)
         self._draw(bias, init, bias_init, generator, dtype)

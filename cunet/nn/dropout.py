@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..ops import dropout as ops
+from ..ops.dropout_mask import threshold_of
 from ..random import Generator
 from .inputs import as_input
 from .module import Module
@@ -16,13 +17,13 @@ class _Dropout(Module):
 
     function: Callable[..., Any]
 
-    def __init__(self, p: float = 0.5, *, generator: Generator | None = None) -> None:
-        ops.threshold_of(type(self).__name__, p)
+    def __init__(self, p: float = 0.5, inplace: bool = False, *, generator: Generator | None = None) -> None:
+        threshold_of(type(self).__name__, p)
         self.p, self.generator = p, generator
 
     def forward(self, x: Any) -> Any:
         """Return `x` with a fresh mask in training, `x` itself in evaluation."""
-        return type(self).function(as_input(self, x, None), self.p, self.training, self.generator)
+        return type(self).function(as_input(self, x, None), self.p, self.training, generator=self.generator)
 
     def extra_repr(self) -> str:
         """Show the probability to drop."""
@@ -36,6 +37,7 @@ class Dropout(_Dropout):
 
     Args:
         p: probability to drop, 0 to 1, in steps of 1/65536.
+        inplace: see `cunet.functional`.
         generator: where masks are drawn from; by default the stream "dropout" of `cunet.manual_seed`.
     """
 

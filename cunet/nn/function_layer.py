@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, ClassVar, Never, dataclass_transform
 
+from ..autograd.pytorch import refuse_words
 from .inputs import as_input
 from .module import Module
 
@@ -45,6 +46,7 @@ class FunctionLayer(Module):
         try:
             given = self.__signature__.bind(*args, **kwargs).arguments
         except TypeError as error:
+            refuse_words(type(self).__name__, kwargs, self.__signature__.parameters)
             names = ", ".join(self.__signature__.parameters)
             raise TypeError(f"{type(self).__name__}: {error}; its options are ({names})") from None
         for name, value in given.items():

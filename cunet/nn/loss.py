@@ -6,8 +6,8 @@ from typing import Any
 
 from ..autograd.tensor import Tensor, as_array
 from ..device import is_array, is_floating
+from ..ops.loss import bernoulli, divergence, nll, regression
 from ..ops.loss import cross_entropy as cross_entropy_ops
-from ..ops.loss import divergence, nll, regression
 from .function_layer import FunctionLayer
 
 
@@ -28,6 +28,14 @@ class Loss(FunctionLayer):
         if isinstance(x, Tensor) and is_array(target) and is_floating(target.dtype):
             target = target.astype(x.dtype, copy=False)
         return type(self).function(x, target, **self.options)
+
+
+class BCELoss(Loss):
+    """Loss that calls `cunet.functional.binary_cross_entropy`; same options, same order."""
+
+    function = staticmethod(bernoulli.binary_cross_entropy)
+    weight: Any = None
+    reduction: str = "mean"
 
 
 class BCEWithLogitsLoss(Loss):

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autograd.pytorch import MODULE, Missing
 from ..autograd.tensor import Tensor
 from ..device import Array, Device, accumulator, is_array, is_floating, resolve_device, to_device
 from ..system import files
@@ -265,6 +266,10 @@ class Module:
         if not lines:
             return f"{type(self).__name__}({self.extra_repr()})"
         return f"{type(self).__name__}({self.extra_repr()}\n" + "\n".join(lines) + "\n)"
+
+
+for _name, _instead in MODULE.items():
+    setattr(Module, _name, Missing(_name, _instead))
 
 
 def _shown(function: Any) -> str:

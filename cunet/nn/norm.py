@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from ..autograd.tensor import Tensor
-from ..device import Array, array_module
-from ..ops.norm.batch_norm import batch_norm
-from ..ops.norm.group_norm import group_norm, instance_norm
+from ..ops.norm.group_norm import group_norm
 from ..ops.norm.layer_norm import as_shape, layer_norm, rms_norm
 from ..ops.norm.normalize import check_eps
+from ..ops.norm.running import instance_norm, sample_statistics
 from .activation import as_activation
 from .batch_norm import RunningStatistics, check_channels, scale_and_shift
 from .inputs import as_input
@@ -27,7 +26,7 @@ class InstanceNorm(RunningStatistics):
         num_features: number of channels C.
         eps: added to the variance.
         momentum: weight of the new value in running statistics; see `BatchNorm`.
-        affine: whether to have weight and bias.
+        affine, bias: whether to have a weight, and a bias beside it.
         track_running_stats: whether to keep the mean over samples of their statistics (variance unbiased), and
             use it in evaluation.
         axis: channel axis: 1 for (N, C, ...), -1 for (N, ..., C).
@@ -47,31 +46,23 @@ class InstanceNorm(RunningStatistics):
         affine: bool = False,
         track_running_stats: bool = False,
         *,
+        bias: bool = True,
         axis: int = 1,
         activation: Any = None,
         dtype: Any = np.float32,
     ) -> None:
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, axis, activation, dtype)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, bias, axis, activation, dtype)
 
     def forward(self, x: Any) -> Tensor:
         """Return normalised `x`; in training update the running statistics, if kept."""
         x = self._checked(x)
         if not self.training and self.running_mean is not None:
             return self._by_running_statistics(x)
-        y = instance_norm(x, self.weight, self.bias, axis=self.axis, eps=self.eps, activation=self.activation)
-        if self.training and self.running_mean is not None:
-            self._track(x.data if isinstance(x, Tensor) else x)
+        options: dict[str, Any] = {"eps": self.eps, "axis": self.axis, "activation": self.activation}
+        y = instance_norm(x, weight=self.weight, bias=self.bias, **options)
+        if self.training and self.running_mean is not None and y.size:
+            self._moving_average(*sample_statistics(x, self.axis, self.num_features))
         return y
-
-    def _track(self, x: Array) -> None:
-        samples = x.shape[0]
-        if not samples:
-            return  # no statistics to move towards
-        positions = x[0].size // self.num_features
-        rows = array_module(x).moveaxis(x, self.axis, 1).reshape(samples * self.num_features, positions)
-        _, mean, var = batch_norm(rows, axis=0)
-        mean, var = (s.data.reshape(samples, self.num_features).mean(axis=0) for s in (mean, var))
-        self._moving_average(mean, var, positions / (positions - 1))
 
 
 class InstanceNorm1d(InstanceNorm):
@@ -191,7 +182,7 @@ class GroupNorm(Module):
         num_groups: number of groups; divides num_channels.
         num_channels: number of channels C.
         eps: added to the variance.
-        affine: whether to have weight and bias.
+        affine, bias: whether to have a weight, and a bias beside it.
         axis: channel axis: 1 for (N, C, ...), -1 for (N, ..., C).
         activation: applied to the result in the same kernels; see `BatchNorm`.
         dtype: floating dtype of weight and bias.
@@ -209,6 +200,7 @@ class GroupNorm(Module):
         eps: float = 1e-5,
         affine: bool = True,
         *,
+        bias: bool = True,
         axis: int = 1,
         activation: Any = None,
         dtype: Any = np.float32,
@@ -219,7 +211,7 @@ class GroupNorm(Module):
             raise ValueError(f"GroupNorm: num_groups must divide num_channels = {num_channels}, got {num_groups}")
         self.num_groups, self.num_channels, self.eps, self.axis = num_groups, num_channels, eps, axis
         self.activation = as_activation("GroupNorm", activation)
-        self.weight, self.bias = scale_and_shift((num_channels,), affine, affine, dtype)
+        self.weight, self.bias = scale_and_shift((num_channels,), affine, affine and bias, dtype)
 
     def forward(self, x: Any) -> Tensor:
         """Return normalised `x` (N, C, ...); in training no group may have one value: it would be 0 whatever x is."""

@@ -108,7 +108,7 @@ class Upsample(Unary):
     size: int | Sequence[int] | None = None
     scale_factor: float | Sequence[float] | None = None
     mode: str = "nearest"
-    align_corners: bool = False
+    align_corners: bool | None = None
     channels_last: bool = False
 
 

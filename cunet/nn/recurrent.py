@@ -10,7 +10,8 @@ import numpy as np
 from ..autograd.tensor import Tensor, as_array
 from ..device import asnumpy
 from ..ops.array import concatenate, expand_dims, squeeze, stack, swapaxes
-from ..ops.dropout import dropout, threshold_of
+from ..ops.dropout import dropout
+from ..ops.dropout_mask import threshold_of
 from ..ops.recurrent.dropout import drop_connect, state_mask, variational_dropout
 from ..ops.recurrent.layers import Sizes, gru_layer, lstm_layer, reorder, rnn_layer, running, sizes_of
 from ..ops.selection import where
@@ -102,7 +103,7 @@ class RNNBase(Module):
         w_ih, w_hh, b_ih, b_hh = (
             getattr(self, name + end, None) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         )
-        w_hh = drop_connect(w_hh, self.weight_drop, self.training, self.mask_generator)
+        w_hh = drop_connect(w_hh, self.weight_drop, self.training, generator=self.mask_generator)
         return self._op(x, *states, w_ih, w_hh, b_ih, b_hh, mask, sizes=sizes, reverse=bool(direction))
 
     _op: Callable[..., tuple[Tensor, ...]]
@@ -195,11 +196,11 @@ class RNNBase(Module):
                     states_so_far.append(state)
             x = outputs[0] if directions == 1 else concatenate(outputs, axis=2)
             if layer < self.num_layers - 1:
-                x = dropout(x, self.dropout, self.training, draw)
+                x = dropout(x, self.dropout, self.training, generator=draw)
         return self._drop(x, rates.output), [stack(s) for s in last]
 
     def _drop(self, x: Tensor, p: float) -> Tensor:
-        return variational_dropout(x, p, True, self.mask_generator) if self.training and p else x
+        return variational_dropout(x, p, True, generator=self.mask_generator) if self.training and p else x
 
     def extra_repr(self) -> str:
         """Show the sizes, and what differs from the defaults."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ..autograd.tensor import Tensor
-from ..ops import dropout as ops
+from ..ops.dropout_mask import threshold_of
 from ..ops.linalg import linear
 from ..ops.recurrent.dropout import drop_connect, variational_dropout
 from ..random import Generator
@@ -26,7 +26,7 @@ class VariationalDropout(Module):
     """
 
     def __init__(self, p: float = 0.5, batch_first: bool = False, *, generator: Generator | None = None) -> None:
-        ops.threshold_of("VariationalDropout", p)
+        threshold_of("VariationalDropout", p)
         self.p, self.batch_first, self.generator = p, batch_first, generator
 
     def forward(self, x: Any) -> Tensor:
@@ -65,7 +65,7 @@ class DropConnect(Linear):
         mask_generator: Generator | None = None,
         **options: Any,
     ) -> None:
-        ops.threshold_of("DropConnect", p)
+        threshold_of("DropConnect", p)
         super().__init__(in_features, out_features, bias, **options)
         self.p, self.mask_generator = p, mask_generator
 
@@ -94,5 +94,5 @@ def rates_of(who: str, rates: float | tuple[float, float, float]) -> Variational
     """Return three rates given as one number or three, checked."""
     three = VariationalRates(*rates) if isinstance(rates, tuple) else VariationalRates(rates, rates, rates)
     for p in three:
-        ops.threshold_of(who, p)
+        threshold_of(who, p)
     return three

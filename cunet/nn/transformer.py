@@ -1,4 +1,4 @@
-"""The encoder of the transformer, with the norms in front of what they serve."""
+"""The encoder of the transformer, with the norms behind what they serve, or in front."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _ACTIVATIONS: dict[str, Callable[..., Any]] = {"relu": relu, "gelu": gelu}
 class TransformerEncoderLayer(Module):
     """Self-attention and a feed-forward net, each with a layer norm and a way around it.
 
-    With `norm_first`, the default here and not in PyTorch: ``x = x + attention(norm1(x))`` and
-    ``x = x + linear2(activation(linear1(norm2(x))))``; gradients then reach all layers at any depth without a
-    warm-up (Xiong et al. 2020). Without it, as in the paper: ``x = norm1(x + attention(x))`` and so on.
+    As in the paper, and in PyTorch by default: ``x = norm1(x + attention(x))`` and
+    ``x = norm2(x + linear2(activation(linear1(x))))``. With `norm_first` ``x = x + attention(norm1(x))`` and so on:
+    gradients then reach all layers at any depth without a warm-up (Xiong et al. 2020).
 
     Args:
         d_model: length of the last axis of inputs and outputs.
@@ -60,7 +60,7 @@ class TransformerEncoderLayer(Module):
         activation: str | Callable[..., Any] = "relu",
         layer_norm_eps: float = 1e-5,
         batch_first: bool = False,
-        norm_first: bool = True,
+        norm_first: bool = False,
         bias: bool = True,
         *,
         generator: Generator | None = None,
@@ -120,6 +120,7 @@ class TransformerEncoder(Module):
             nn.TransformerEncoderLayer(64, 4)``.
         num_layers: number of layers.
         norm: module for the last output, or None.
+        enable_nested_tensor, mask_check: taken for PyTorch's sake, whose fast path they are about, and ignored.
 
     Attributes:
         layers: `ModuleList` of the layers.
@@ -127,7 +128,12 @@ class TransformerEncoder(Module):
     """
 
     def __init__(
-        self, encoder_layer: Module | Callable[[], Module], num_layers: int, norm: Module | None = None
+        self,
+        encoder_layer: Module | Callable[[], Module],
+        num_layers: int,
+        norm: Module | None = None,
+        enable_nested_tensor: bool = True,
+        mask_check: bool = True,
     ) -> None:
         check_sizes("TransformerEncoder", num_layers=num_layers)
 

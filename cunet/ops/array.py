@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.op import Result, Results, op
+from ..autograd.pytorch import numpy_words
 from ..autograd.tensor import Tensor
 from ..device import Array, accumulator, array_module, is_array, like
 from ..device import to_device as moved
@@ -160,6 +161,7 @@ def _concatenate(*arrays, axis) -> Result:
     return y, vjp
 
 
+@numpy_words
 def concatenate(tensors: Sequence[Any], axis: int | None = 0) -> Tensor:
     """Join tensors along an existing axis (None: flattened first). Their other lengths must be equal."""
     return _concatenate(*_not_empty("concatenate", tensors), axis=axis)
@@ -174,6 +176,7 @@ def _stack(*arrays, axis) -> Result:
     )
 
 
+@numpy_words
 def stack(tensors: Sequence[Any], axis: int = 0) -> Tensor:
     """Join tensors of one shape along a new axis."""
     return _stack(*_not_empty("stack", tensors), axis=axis)

@@ -12,7 +12,8 @@ from ..autograd.tensor import Tensor, as_array
 from ..device import Array, array_module, is_floating
 from ..kernels import elementwise
 from ..random import Generator, default_generator
-from .dropout import _draw_elements, _inverted, threshold_of
+from .dropout import inverted
+from .dropout_mask import draw_elements, threshold_of
 from .linalg import product
 from .softmax import check_floating, softmax_backward, softmax_dot, softmax_stats
 
@@ -76,7 +77,7 @@ def _attention(query, key, value, attn_mask=None, *, is_causal, scale, draw, thr
     weights = attention_weights(scores, *softmax_stats(scores, axis=-1, keepdims=True))
 
     def drop(x: Array) -> Array:
-        return x if draw is None else _draw_elements(x, draw, threshold, _inverted(threshold))
+        return x if draw is None else draw_elements(x, draw, threshold, inverted(threshold))
 
     used = drop(weights)
 

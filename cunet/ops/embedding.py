@@ -39,21 +39,21 @@ def embedding_backward(gy, order, start, stop, column, width):
 
 
 @op(arrays=2)
-def embedding(indices, weight, padding_idx: int | None = None) -> Result:
-    """Return the rows of `weight` that `indices` name.
+def embedding(input, weight, padding_idx: int | None = None) -> Result:
+    """Return the rows of `weight` that `input` names.
 
     The gradient adds up over repeated indices in the order of the lookups, so that two runs give the same bits.
 
     Args:
-        indices: integers from 0 to rows - 1, any shape.
+        input: integers from 0 to rows - 1, any shape.
         weight: table (rows, width), floating.
         padding_idx: row that gets no gradient.
 
     Returns:
-        Tensor of shape (*indices.shape, width).
+        Tensor of shape (*input.shape, width).
 
     Raises:
-        TypeError: `indices` are no integers, or `weight` is not floating.
+        TypeError: `input` holds no integers, or `weight` is not floating.
         ValueError: an index out of range on the CPU; on the GPU, where asking would make the host wait, its
             result is NaN and its gradient is dropped.
     """
@@ -63,7 +63,7 @@ def embedding(indices, weight, padding_idx: int | None = None) -> Result:
     rows, width = weight.shape
     if padding_idx is not None and not -rows <= padding_idx < rows:
         raise ValueError(f"embedding: padding_idx must be within {rows} rows, got {padding_idx}")
-    indices = _integers("embedding", indices)
+    indices = _integers("embedding", input)
     _check_range("embedding", indices, rows)
     column = array_module(weight).arange(width)
 
@@ -86,22 +86,22 @@ def add_rows(gy: Array, indices: Array, rows: int, padding_idx: int | None = Non
     return embedding_backward(gy, order, start[:, None], stop[:, None], column, gy.shape[1])
 
 
-def one_hot(indices: Any, num_classes: int, dtype: Any = np.float32) -> Tensor:
-    """Return rows that are 1 at the place `indices` name and 0 elsewhere.
+def one_hot(tensor: Any, num_classes: int, dtype: Any = np.float32) -> Tensor:
+    """Return rows that are 1 at the places that `tensor` names and 0 elsewhere.
 
     Args:
-        indices: integers from 0 to num_classes - 1, any shape.
+        tensor: integers from 0 to num_classes - 1, any shape.
         num_classes: length of a row. It is not guessed from the data: that would make the host wait for a GPU.
         dtype: of the result.
 
     Returns:
-        Tensor of shape (*indices.shape, num_classes); it has no gradient.
+        Tensor of shape (*tensor.shape, num_classes); it has no gradient.
 
     Raises:
-        TypeError: `indices` are no integers.
+        TypeError: `tensor` holds no integers.
         ValueError: an index out of range on the CPU; on the GPU its row is 0.
     """
-    indices = _integers("one_hot", indices.data if isinstance(indices, Tensor) else indices)
+    indices = _integers("one_hot", tensor.data if isinstance(tensor, Tensor) else tensor)
     _check_range("one_hot", indices, num_classes)
     return Tensor((indices[..., None] == array_module(indices).arange(num_classes)).astype(dtype))
 

@@ -82,11 +82,11 @@ def matmul(x, y) -> Result:
 
 
 @op
-def linear(x, weight, bias=None) -> Result:
+def linear(input, weight, bias=None) -> Result:
     """Apply an affine map: ``x @ weight.T + bias``.
 
     Args:
-        x: shape (..., in_features).
+        input: shape (..., in_features).
         weight: shape (out_features, in_features), PyTorch's layout.
         bias: shape (out_features,) or None.
 
@@ -96,14 +96,14 @@ def linear(x, weight, bias=None) -> Result:
     Raises:
         ValueError: shapes do not fit together.
     """
-    if weight.ndim != 2 or not x.ndim or x.shape[-1] != weight.shape[1]:
+    if weight.ndim != 2 or not input.ndim or input.shape[-1] != weight.shape[1]:
         raise ValueError(
-            "linear: x must have shape (..., in_features) and weight (out_features, in_features), "
-            f"got {x.shape} and {weight.shape}"
+            "linear: input must have shape (..., in_features) and weight (out_features, in_features), "
+            f"got {input.shape} and {weight.shape}"
         )
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"linear: bias must have shape {weight.shape[:1]}, got {bias.shape}")
-    flat = as_matrix(x)
+    flat = as_matrix(input)
     y = product(flat, weight.T)
     if bias is not None:
         y += bias
@@ -111,12 +111,12 @@ def linear(x, weight, bias=None) -> Result:
     def vjp(gy):
         g = as_matrix(gy)
         return (
-            lambda: product(g, weight) if x.ndim == 2 else product(g, weight).reshape(x.shape),
+            lambda: product(g, weight) if input.ndim == 2 else product(g, weight).reshape(input.shape),
             lambda: product(g.T, flat),
             None if bias is None else lambda: column_sums(g),
         )
 
-    return y if x.ndim == 2 else y.reshape(*x.shape[:-1], weight.shape[0]), vjp
+    return y if input.ndim == 2 else y.reshape(*input.shape[:-1], weight.shape[0]), vjp
 
 
 @op

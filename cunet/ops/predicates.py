@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..autograd.methods import Axis
+from ..autograd.pytorch import numpy_words
 from ..autograd.tensor import Tensor, as_array
 from ..device import Array, array_module
 
@@ -27,11 +28,13 @@ def isfinite(x: Any) -> Array:
     return array_module(x).isfinite(x)
 
 
+@numpy_words
 def all(x: Any, axis: Axis = None, keepdims: bool = False) -> Array:
     """Tell whether no element over `axis` is 0; NaN is none."""
     return (_array(x) != 0).all(axis=axis, keepdims=keepdims)
 
 
+@numpy_words
 def any(x: Any, axis: Axis = None, keepdims: bool = False) -> Array:
     """Tell whether some element over `axis` is not 0, such as NaN."""
     return (_array(x) != 0).any(axis=axis, keepdims=keepdims)

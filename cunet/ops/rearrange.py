@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.op import Result, op
+from ..autograd.pytorch import numpy_words
 from ..autograd.tensor import Tensor
 from ..device import array_module
 from ..kernels.axes import one_axis
@@ -112,6 +113,7 @@ def _lifted(tensors: Sequence[Any]) -> list[Tensor]:
     return [lifted(x, *tensors) for x in tensors]
 
 
+@numpy_words
 def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Tensor:
     """Return differences of neighbours along `axis`: ``x[1:] - x[:-1]``, `n` times over.
 

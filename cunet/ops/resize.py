@@ -56,7 +56,7 @@ def _interpolated_backward(gy: Array, axis: int, before: np.ndarray, part: np.nd
 def _interpolate(x, *, who, size, scale_factor, mode, align_corners, channels_last) -> Result:
     ndim = x.ndim - 2
     if not 1 <= ndim <= 3:
-        raise ValueError(f"{who}: x must have 3 to 5 axes (N, C, *spatial), got shape {x.shape}")
+        raise ValueError(f"{who}: input must have 3 to 5 axes (N, C, *spatial), got shape {x.shape}")
     if mode != "nearest" and _LINEAR.get(mode) != ndim:
         raise ValueError(f'{who}: mode must be "nearest" or, for {ndim} spatial axes, '
                          f'"{list(_LINEAR)[ndim - 1]}", got {mode!r}')  # fmt: skip
@@ -105,11 +105,12 @@ def _target(who: str, lengths: list[int], size: Any, scale_factor: Any) -> tuple
 
 
 def interpolate(
-    x: Any,
+    input: Any,
     size: int | Sequence[int] | None = None,
     scale_factor: float | Sequence[float] | None = None,
     mode: str = "nearest",
-    align_corners: bool = False,
+    align_corners: bool | None = None,
+    *,
     channels_last: bool = False,
 ) -> Tensor:
     """Resample the spatial axes to another length.
@@ -119,21 +120,21 @@ def interpolate(
     "trilinear"); with `align_corners` at ``i * (L - 1) / (L_out - 1)``. The definitions are PyTorch's.
 
     Args:
-        x: shape (N, C, *spatial), 1 to 3 spatial axes.
+        input: shape (N, C, *spatial), 1 to 3 spatial axes.
         size: the new lengths, one number or one per axis; or else
         scale_factor: what to multiply the lengths with (rounded down).
         mode: "nearest", or "linear", "bilinear", "trilinear" for 1, 2, 3 spatial axes.
         align_corners: whether the corners' centres (instead of their outer edges) fall together; not for "nearest".
-        channels_last: `x` and the result are (N, *spatial, C).
+        channels_last: `input` and the result are (N, *spatial, C).
 
     Returns:
-        Shape (N, C, *new lengths), dtype of x.
+        Shape (N, C, *new lengths), dtype of `input`.
 
     Raises:
         ValueError: both or none of size and scale_factor, or a mode that does not fit the number of axes.
     """
-    options = {"size": size, "scale_factor": scale_factor, "mode": mode, "align_corners": align_corners}
-    return _interpolate(x, who="interpolate", channels_last=channels_last, **options)
+    options = {"size": size, "scale_factor": scale_factor, "mode": mode, "align_corners": bool(align_corners)}
+    return _interpolate(input, who="interpolate", channels_last=channels_last, **options)
 
 
 def _border(who: str, mode: str, length: int, before: int, after: int) -> np.ndarray:
@@ -177,33 +178,33 @@ def _pad_border(x, *, widths, mode) -> Result:
 
 
 def pad(
-    x: Any, pad: Sequence[int], mode: str = "constant", value: float = 0.0, *, channels_last: bool = False
+    input: Any, pad: Sequence[int], mode: str = "constant", value: float | None = None, *, channels_last: bool = False
 ) -> Tensor:
     """Add a border, described as PyTorch does: from the last axis backwards.
 
     Args:
-        x: tensor or array.
+        input: tensor or array.
         pad: (before, after) of the last axis, then of the one before it, and so on; at least 0.
         mode: "constant"; "reflect" (without repeating the edge), "replicate" (the edge) or "circular".
         value: of a constant border.
         channels_last: skip the last axis, which holds the channels.
 
     Returns:
-        `x` with longer axes.
+        `input` with longer axes.
 
     Raises:
-        ValueError: an odd number of widths, more than `x` has axes, or wider than the mode allows.
+        ValueError: an odd number of widths, more than `input` has axes, or wider than the mode allows.
     """
-    x = x if isinstance(x, Tensor) else Tensor(x)
+    input = input if isinstance(input, Tensor) else Tensor(input)
     pairs = [tuple(pad[k : k + 2]) for k in range(0, len(pad), 2)][::-1]
     skipped = int(channels_last)
-    if len(pad) % 2 or len(pairs) + skipped > x.ndim or any(w < 0 for pair in pairs for w in pair):
+    if len(pad) % 2 or len(pairs) + skipped > input.ndim or any(w < 0 for pair in pairs for w in pair):
         raise ValueError(
-            f"pad: pad must hold (before, after), at least 0, for at most {x.ndim - skipped} axes, got {tuple(pad)}"
+            f"pad: pad must hold (before, after), at least 0, for at most {input.ndim - skipped} axes, got {tuple(pad)}"
         )
-    widths = [(0, 0)] * (x.ndim - len(pairs) - skipped) + pairs + [(0, 0)] * skipped
+    widths = [(0, 0)] * (input.ndim - len(pairs) - skipped) + pairs + [(0, 0)] * skipped
     if mode == "constant":
-        return constant_pad(x, pad_width=widths, value=value)
+        return constant_pad(input, pad_width=widths, value=0.0 if value is None else value)
     if mode not in ("reflect", "replicate", "circular"):
         raise ValueError(f'pad: mode must be "constant", "reflect", "replicate" or "circular", got {mode!r}')
-    return _pad_border(x, widths=widths, mode=mode)
+    return _pad_border(input, widths=widths, mode=mode)

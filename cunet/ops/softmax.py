@@ -25,6 +25,7 @@ from ..kernels.backends.numpy import tuning as settings
 from ..kernels.spec import Fold
 from ..kernels.tiled import Tiled
 from .activation.registry import activation
+from .dim import dim_or_axis
 
 # rest = -1 marks a state into which nothing was folded. `top` stays NaN once it is.
 STATE = """
@@ -164,23 +165,32 @@ def _softmax_gradient(gy: Array, y: Array, axis: int) -> Array:
     return gx
 
 
+def _converted(who: str, x: Any, dtype: Any) -> Array:
+    """Return `x` in `dtype`, None for its own, which has to be floating; the engine converts the gradient back."""
+    x = x if dtype is None else x.astype(dtype, copy=False)
+    check_floating(who, x, "input")
+    return x
+
+
 @activation(layer="Softmax")
 @op(arrays=1)
-def softmax(x, axis: int = -1) -> Result:
-    """Return ``exp(x) / sum(exp(x))`` along `axis`: positive numbers that sum to 1.
+def softmax(input, dim: int | None = None, *, dtype: Any = None, axis: int | None = None) -> Result:
+    """Return ``exp(x) / sum(exp(x))`` along `dim`: positive numbers that sum to 1.
 
     Adding a constant to a row changes nothing. Scores for a loss belong into `cross_entropy` as they are, not here.
 
     Args:
-        x: floating, any shape of at least one axis.
-        axis: the axis along which the results sum to 1.
+        input: floating, any shape of at least one axis.
+        dim: the axis along which the results sum to 1; by default the last.
+        dtype: floating dtype to convert `input` to first, which is then that of the result.
+        axis: NumPy's name of `dim`, which may be given instead.
 
     Raises:
-        TypeError: `x` is not of floating dtype.
+        TypeError: `input` is not of floating dtype, or the axis was given under both names.
 
     Source: Bridle 1990, "Probabilistic interpretation of feedforward classification network outputs", equation 11.
     """
-    check_floating("softmax", x)
+    x, axis = _converted("softmax", input, dtype), dim_or_axis("softmax", dim, axis, -1)
     if is_last(x, axis):
         y = softmax_rows(x)
         return y, lambda gy: (softmax_rows_backward(gy, y),)
@@ -234,17 +244,18 @@ def log_softmax_rows_backward(gy, y):
 
 @activation(layer="LogSoftmax")
 @op(arrays=1)
-def log_softmax(x, axis: int = -1) -> Result:
-    """Return ``x - logsumexp(x)`` along `axis`: logarithms of probabilities.
+def log_softmax(input, dim: int | None = None, *, dtype: Any = None, axis: int | None = None) -> Result:
+    """Return ``x - logsumexp(x)`` along `dim`: logarithms of probabilities.
 
     Args:
-        x: floating, any shape of at least one axis.
-        axis: the axis along which the exponentials of the results sum to 1.
+        input: floating, any shape of at least one axis.
+        dim: the axis along which the exponentials of the results sum to 1; by default the last.
+        dtype, axis: see `softmax`.
 
     Raises:
-        TypeError: `x` is not of floating dtype.
+        TypeError: see `softmax`.
     """
-    check_floating("log_softmax", x)
+    x, axis = _converted("log_softmax", input, dtype), dim_or_axis("log_softmax", dim, axis, -1)
     if is_last(x, axis):
         y = log_softmax_rows(x)
         return y, lambda gy: (log_softmax_rows_backward(gy, y),)

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..autograd.methods import Axis
 from ..autograd.op import Result, op
+from ..autograd.pytorch import numpy_words
 from ..autograd.tensor import Tensor, as_array
 from ..device import Array, array_module, device_of, is_floating, is_gpu_array, is_half
 from ..kernels.axes import folded_axes, one_axis, reduced_shape
@@ -19,17 +20,20 @@ from .operands import lifted
 from .pairwise import lerp_forward
 
 
+@numpy_words
 def argsort(x: Any, axis: int | None = -1) -> Array:
     """Return the places along `axis` (None: of the flattened tensor) in the order of their elements, as an array."""
     a = _comparable(x)
     return a.reshape(-1).argsort(kind="stable") if axis is None else a.argsort(one_axis(a.ndim, axis), kind="stable")
 
 
+@numpy_words
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Array:
     """Return the place of the largest element along `axis` (None: of the flattened tensor), the first, as an array."""
     return _comparable(x).argmax(axis=axis, keepdims=keepdims)
 
 
+@numpy_words
 def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Array:
     """Return the place of the smallest element along `axis` (None: of the flattened tensor), the first, as an array."""
     return _comparable(x).argmin(axis=axis, keepdims=keepdims)
@@ -59,6 +63,7 @@ def _taken(x, places: Array, axis: int, distinct: bool) -> Result:
     return x[index], vjp
 
 
+@numpy_words
 def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Tensor:
     """Select, along `axis`, the elements at `indices`: ``y[i, j] = x[i, indices[i, j]]`` for the last of two axes.
 
@@ -89,6 +94,7 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Tensor:
     return _taken(x, places, one_axis(x.ndim, axis or 0), False)
 
 
+@numpy_words
 def sort(x: Any, axis: int | None = -1) -> Tensor:
     """Return the elements along `axis` (None: flattened) in rising order; equal ones keep their order.
 
@@ -99,6 +105,7 @@ def sort(x: Any, axis: int | None = -1) -> Tensor:
     return _taken(x, argsort(x, axis), axis, True)
 
 
+@numpy_words
 def topk(x: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool = True) -> tuple[Tensor, Array]:
     """Return the `k` largest elements along `axis` and their places.
 

@@ -128,7 +128,7 @@ def check_input(who: str, x: Array, ndim: int, channels_last: bool) -> tuple[int
     if x.ndim != ndim + 2:
         names = ("D", "H", "W")[3 - ndim :] if ndim > 1 else ("L",)
         layout = ("N", *names, "C") if channels_last else ("N", "C", *names)
-        raise ValueError(f"{who}: x must have {ndim + 2} axes ({', '.join(layout)}), got shape {x.shape}")
+        raise ValueError(f"{who}: input must have {ndim + 2} axes ({', '.join(layout)}), got shape {x.shape}")
     return x.shape[1:-1] if channels_last else x.shape[2:]
 
 

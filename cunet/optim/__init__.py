@@ -1,6 +1,7 @@
 """Optimisers, clipping of gradients, and learning rate schedules, under PyTorch's names."""
 
 from ..system.public import publish as _publish
+from . import lr_scheduler as lr_scheduler
 from .adam import Adam as Adam
 from .adam import AdamW as AdamW
 from .adam import NAdam as NAdam
@@ -26,4 +27,4 @@ from .schedules import StepLR as StepLR
 from .sequence import SequentialLR as SequentialLR
 from .sgd import SGD as SGD
 
-__all__, __dir__ = _publish(__name__)
+__all__, __dir__ = _publish(__name__, "lr_scheduler")

@@ -18,7 +18,7 @@ class OneCycleLR(LRScheduler):
     and falls on from there. The momentum (``momentum``, or the first of ``betas``) goes the other way.
 
     Args:
-        optimizer: see `LRScheduler`.
+        optimizer, last_epoch: see `LRScheduler`.
         max_lr, base_momentum, max_momentum: one value, or one per group.
         total_steps: or else `epochs` and `steps_per_epoch`.
         pct_start: part of the steps in which the rate rises, in (0, 1).
@@ -47,6 +47,7 @@ class OneCycleLR(LRScheduler):
         div_factor: float = 25.0,
         final_div_factor: float = 1e4,
         three_phase: bool = False,
+        last_epoch: int = -1,
     ) -> None:
         self.total_steps = _total_steps(total_steps, epochs, steps_per_epoch)
         if not 0 < pct_start < 1:
@@ -65,7 +66,7 @@ class OneCycleLR(LRScheduler):
         top = pct_start * self.total_steps - 1
         low, final = 1 / div_factor, 1 / (div_factor * final_div_factor)
         self.phases = _phases(top, self.total_steps - 1.0, low, final, three_phase)
-        super().__init__(optimizer)
+        super().__init__(optimizer, last_epoch)
 
     def _at(self, step: int) -> tuple[float, float]:
         """Return the part of max_lr, and where the momentum is, after `step` steps."""

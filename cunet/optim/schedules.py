@@ -24,14 +24,19 @@ class LRScheduler:
 
     Args:
         optimizer: whose groups to set.
+        last_epoch: -1, as PyTorch's begin; a saved schedule goes on by `load_state_dict`.
 
     Attributes:
         last_epoch: number of steps made.
     """
 
-    def __init__(self, optimizer: Optimizer) -> None:
+    def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"{self._name}: optimizer must be an Optimizer, got {type(optimizer).__name__}")
+        if last_epoch != -1:
+            raise ValueError(
+                f"{self._name}: last_epoch must be -1, got {last_epoch}; load_state_dict goes on from a saved step"
+            )
         self.optimizer = optimizer
         self.last_epoch = 0
         self._tracks: list[Track] = []  # one per group
@@ -106,15 +111,18 @@ class LambdaLR(LRScheduler):
     """Any schedule: ``lr = base * lr_lambda(step)``.
 
     Args:
-        optimizer: see `LRScheduler`.
+        optimizer, last_epoch: see `LRScheduler`.
         lr_lambda: function of the step count, or one per group.
     """
 
     def __init__(
-        self, optimizer: Optimizer, lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]]
+        self,
+        optimizer: Optimizer,
+        lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]],
+        last_epoch: int = -1,
     ) -> None:
         self.lr_lambdas = PerGroup("LambdaLR", "lr_lambda", lr_lambda, optimizer)
-        super().__init__(optimizer)
+        super().__init__(optimizer, last_epoch)
 
     def lr_at(self, step: int, base: float, index: int) -> float:
         """Return the rate after `step` steps."""
@@ -125,14 +133,14 @@ class StepLR(LRScheduler):
     """Multiply by `gamma` every `step_size` steps: ``lr = base * gamma ** (step // step_size)``.
 
     Args:
-        optimizer: see `LRScheduler`.
+        optimizer, last_epoch: see `LRScheduler`.
         step_size, gamma: as in the formula.
     """
 
-    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
+    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1) -> None:
         _positive("StepLR", "step_size", step_size)
         self.step_size, self.gamma = step_size, gamma
-        super().__init__(optimizer)
+        super().__init__(optimizer, last_epoch)
 
     def lr_at(self, step: int, base: float, index: int) -> float:
         """Return the rate after `step` steps."""
@@ -143,14 +151,16 @@ class MultiStepLR(LRScheduler):
     """Multiply by `gamma` at each milestone: ``lr = base * gamma ** (number of milestones <= step)``.
 
     Args:
-        optimizer: see `LRScheduler`.
+        optimizer, last_epoch: see `LRScheduler`.
         milestones: step counts, in any order; one given twice counts twice.
         gamma: as in the formula.
     """
 
-    def __init__(self, optimizer: Optimizer, milestones: Sequence[int], gamma: float = 0.1) -> None:
+    def __init__(
+        self, optimizer: Optimizer, milestones: Sequence[int], gamma: float = 0.1, last_epoch: int = -1
+    ) -> None:
         self.milestones, self.gamma = sorted(milestones), gamma
-        super().__init__(optimizer)
+        super().__init__(optimizer, last_epoch)
 
     def lr_at(self, step: int, base: float, index: int) -> float:
         """Return the rate after `step` steps."""
@@ -161,13 +171,13 @@ class ExponentialLR(LRScheduler):
     """Multiply by `gamma` in every step: ``lr = base * gamma ** step``.
 
     Args:
-        optimizer: see `LRScheduler`.
+        optimizer, last_epoch: see `LRScheduler`.
         gamma: as in the formula.
     """
 
-    def __init__(self, optimizer: Optimizer, gamma: float) -> None:
+    def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
         self.gamma = gamma
-        super().__init__(optimizer)
+        super().__init__(optimizer, last_epoch)
 
     def lr_at(self, step: int, base: float, index: int) -> float:
         """Return the rate after `step` steps."""
@@ -180,12 +190,17 @@ class LinearLR(LRScheduler):
     ``lr = base * (start_factor + (end_factor - start_factor) * min(step, total_iters) / total_iters)``.
 
     Args:
-        optimizer: see `LRScheduler`.
+        optimizer, last_epoch: see `LRScheduler`.
         start_factor: in (0, 1]; end_factor: in [0, 1]; total_iters: steps until the end.
     """
 
     def __init__(
-        self, optimizer: Optimizer, start_factor: float = 1.0 / 3, end_factor: float = 1.0, total_iters: int = 5
+        self,
+        optimizer: Optimizer,
+        start_factor: float = 1.0 / 3,
+        end_factor: float = 1.0,
+        total_iters: int = 5,
+        last_epoch: int = -1,
     ) -> None:
         _positive("LinearLR", "total_iters", total_iters)
         if not 0 < start_factor <= 1:
@@ -193,7 +208,7 @@ class LinearLR(LRScheduler):
         if not 0 <= end_factor <= 1:
             raise ValueError(f"LinearLR: end_factor must be in [0, 1], got {end_factor}")
         self.start_factor, self.end_factor, self.total_iters = start_factor, end_factor, total_iters
-        super().__init__(optimizer)
+        super().__init__(optimizer, last_epoch)
 
     def lr_at(self, step: int, base: float, index: int) -> float:
         """Return the rate after `step` steps."""
@@ -207,16 +222,16 @@ class CosineAnnealingLR(LRScheduler):
     ``lr = eta_min + (base - eta_min) * (1 + cos(pi * step / T_max)) / 2``.
 
     Args:
-        optimizer: see `LRScheduler`.
+        optimizer, last_epoch: see `LRScheduler`.
         T_max, eta_min: as in the formula.
 
     Source: Loshchilov, Hutter 2017, arXiv:1608.03983, equation 5, without the restarts.
     """
 
-    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
+    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
         _positive("CosineAnnealingLR", "T_max", T_max)
         self.T_max, self.eta_min = T_max, eta_min
-        super().__init__(optimizer)
+        super().__init__(optimizer, last_epoch)
 
     def lr_at(self, step: int, base: float, index: int) -> float:
         """Return the rate after `step` steps."""
@@ -227,17 +242,19 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     """Follow half a cosine down, start again at the base rate, each time over `T_mult` times as many steps.
 
     Args:
-        optimizer: see `LRScheduler`.
+        optimizer, last_epoch: see `LRScheduler`.
         T_0: steps of the first descent; T_mult: whole number >= 1; eta_min: rate at the end of a descent.
 
     Source: Loshchilov, Hutter 2017, arXiv:1608.03983, equation 5.
     """
 
-    def __init__(self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0) -> None:
+    def __init__(
+        self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0, last_epoch: int = -1
+    ) -> None:
         _positive("CosineAnnealingWarmRestarts", "T_0", T_0)
         _positive("CosineAnnealingWarmRestarts", "T_mult", T_mult)
         self.T_0, self.T_mult, self.eta_min = T_0, T_mult, eta_min
-        super().__init__(optimizer)
+        super().__init__(optimizer, last_epoch)
 
     def lr_at(self, step: int, base: float, index: int) -> float:
         """Return the rate after `step` steps."""

@@ -17,12 +17,14 @@ class SequentialLR(LRScheduler):
     groups had before any schedule, "initial_lr".
 
     Args:
-        optimizer: see `LRScheduler`.
+        optimizer, last_epoch: see `LRScheduler`.
         schedulers: of the same optimiser; not `ReduceLROnPlateau`, which needs a metric.
         milestones: step counts, rising, one fewer than schedulers.
     """
 
-    def __init__(self, optimizer: Optimizer, schedulers: Sequence[LRScheduler], milestones: Sequence[int]) -> None:
+    def __init__(
+        self, optimizer: Optimizer, schedulers: Sequence[LRScheduler], milestones: Sequence[int], last_epoch: int = -1
+    ) -> None:
         if not schedulers or len(milestones) != len(schedulers) - 1:
             raise ValueError(
                 "SequentialLR: there must be one milestone fewer than schedulers,"
@@ -37,7 +39,7 @@ class SequentialLR(LRScheduler):
                 raise ValueError(f"SequentialLR: schedulers[{i}] belongs to another optimiser")
         self.schedulers, self.milestones = list(schedulers), list(milestones)
         restore(optimizer, [float(g["initial_lr"] if "initial_lr" in g else g["lr"]) for g in optimizer.param_groups])
-        super().__init__(optimizer)
+        super().__init__(optimizer, last_epoch)
 
     def _at(self, step: int) -> tuple[LRScheduler, int]:
         """Return the schedule that is in force after `step` steps, and the steps made in it."""

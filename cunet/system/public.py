@@ -33,6 +33,17 @@ def publish(module: str, *others: str) -> tuple[list[str], Callable[[], list[str
     return names, lambda: [*names, *[name for name in namespace if name.startswith("__") and name not in names]]
 
 
+def renamed(module: str, **names: str) -> Callable[[str], Any]:
+    """Return `__getattr__` of a module of re-exports: AttributeError for a name of old says which it is now."""
+
+    def __getattr__(name: str) -> Any:  # noqa: N807 (a module's own)
+        if name in names:
+            raise AttributeError(f"{module}.{name} is gone; it is called {names[name]}", name=name)
+        raise AttributeError(f"module {module!r} has no attribute {name!r}", name=name, obj=sys.modules[module])
+
+    return __getattr__
+
+
 def origin(value: Any) -> str:
     """Return the name of the module that defines something, wherever it is published."""
     published = isinstance(value, FunctionType) and value in _ORIGINS

@@ -5,6 +5,7 @@ import pytest
 
 import cunet
 from cunet import F
+from cunet.ops.norm.batch_norm import batch_norm_training
 
 pytestmark = pytest.mark.cpu_only  # the device says in its own words what it does not take
 
@@ -15,24 +16,25 @@ IMAGE = np.ones((1, 2, 5, 5), np.float32)
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda x: F.linear(None, X), "linear: x must be an array, got None"),
+        (lambda x: F.linear(None, X), "linear: input must be an array, got None"),
         (lambda x: F.linear(x, X, 0.5), "linear: bias must be an array, got 0.5"),
         (lambda x: F.linear(x, "weight"), "linear: weight must be an array, got 'weight'"),
         (lambda x: F.linear(x, object()), "linear: weight must be an array, got object"),
         (lambda x: F.conv2d(None, IMAGE), "convolution: x must be an array, got None"),
         (lambda x: F.conv2d(IMAGE, IMAGE, 0.5), "convolution: bias must be an array, got 0.5"),
-        (lambda x: F.batch_norm(x, weight=1.5), "batch_norm: weight must be an array, got 1.5"),
+        (lambda x: batch_norm_training(x, weight=1.5), "batch_norm_training: weight must be an array, got 1.5"),
         (lambda x: F.layer_norm(x, 3, weight=1.5), "layer_norm: weight must be an array, got 1.5"),
         (lambda x: F.leaky_relu(x, "0.1"), "leaky_relu: negative_slope must be no string, got '0.1'"),
         (lambda x: F.elu(x, None), "elu: alpha must be a number, got None"),
-        (lambda x: F.softmax(x, "1"), "softmax: axis must be no string, got '1'"),
+        (lambda x: F.softmax(x, "1"), "softmax: dim must be no string, got '1'"),
         (lambda x: cunet.sum(x, "0"), "sum: axis must be no string, got '0'"),
-        (lambda x: F.glu(x, (0, 1)), r"glu: axis must be a number, got \(0, 1\)"),
-        (lambda x: F.batch_norm(x, eps="1e-5"), "batch_norm: eps must be a number, got '1e-5'"),
+        (lambda x: F.glu(x, (0, 1)), r"glu: dim must be a number, got \(0, 1\)"),
+        (lambda x: F.glu(x, axis=(0, 1)), r"glu: dim must be a number, got \(0, 1\)"),
+        (lambda x: batch_norm_training(x, eps="1e-5"), "batch_norm: eps must be a number, got '1e-5'"),
         (lambda x: cunet.einsum(x, [0, 1]), 'einsum: subscripts must be a string such as "ij,jk->ik", .* got Tensor'),
         (lambda x: cunet.einsum(3, x), "einsum: subscripts must be a string .* got int"),
     ],
-    ids=[*"abcdefghijklmnop"],
+    ids=[*"abcdefghijklmnopq"],
 )
 def test_a_wrong_argument_is_named(call, message):
     with pytest.raises(TypeError, match=message):

@@ -1,6 +1,6 @@
 """Rows of the activations. Oracles are their definitions, evaluated by mpmath with 130 digits.
 
-Items of the notes: N48 sigmoid, N49 hard_sigmoid, N51 softplus, N52 tanh (in `cases.math`), N53 softsign,
+Items of the notes: N48 sigmoid, N49 hardsigmoid, N51 softplus, N52 tanh (in `cases.math`), N53 softsign,
 N58 identity; the others are in `cases.rectifier` and `cases.gated`.
 """
 
@@ -46,7 +46,7 @@ def logsigmoid(x):
     return mp.log(sigmoid(x))
 
 
-def softplus(x, beta=1):
+def softplus(x, beta=1, threshold=20):
     return mp.log(1 + mp.exp(beta * x)) / beta
 
 
@@ -54,7 +54,7 @@ def clip(x, min_val=-1, max_val=1):
     return sorted((x, min_val, max_val))[1]
 
 
-def hard_sigmoid(x, slope):
+def hardsigmoid(x, slope):
     return clip(slope * x + mp.mpf(1) / 2, 0, 1)
 
 
@@ -126,7 +126,7 @@ CASES = [
         ),
     ),
     Case(
-        squashing.hard_tanh,
+        squashing.hardtanh,
         scalar=clip,
         kinks=(-1, 1),
         ulp=0,
@@ -141,7 +141,7 @@ CASES = [
         ),
     ),
     Case(
-        squashing.hard_tanh,
+        squashing.hardtanh,
         {"min_val": -2.5, "max_val": 0.5},
         scalar=clip,
         kinks=(-2.5, 0.5),
@@ -166,9 +166,9 @@ CASES = [
         ),
     ),
     Case(
-        squashing.hard_sigmoid,
+        squashing.hardsigmoid,
         label="PyTorch",
-        scalar=exact(lambda x: hard_sigmoid(x, mp.mpf(1) / 6)),
+        scalar=exact(lambda x: hardsigmoid(x, mp.mpf(1) / 6)),
         kinks=(-3, 3),
         edges=(
             (0, 0.5, 1 / 6),
@@ -182,10 +182,10 @@ CASES = [
         ),
     ),
     Case(
-        squashing.hard_sigmoid,
+        squashing.hardsigmoid,
         {"slope": 0.2},
         label="Theano",
-        scalar=exact(lambda x, slope: hard_sigmoid(x, slope)),
+        scalar=exact(lambda x, slope: hardsigmoid(x, slope)),
         kinks=(-2.5, 2.5),
         # 0.2 is no binary fraction: 0.2 * x + 0.5 of the oracle's 0.2 differs from that of the float32 one by 1e-8
         ulp=64,

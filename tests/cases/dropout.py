@@ -53,11 +53,11 @@ def alpha(x, keep, p):
     return (np.where(keep, x, low) - mean) / math.sqrt(variance)
 
 
-def alpha_dropout(x, p):
+def alpha_dropout(x, p, training):
     return alpha(x, kept(x.shape, p), p)
 
 
-def feature_alpha_dropout(x, p, axis=1):
+def feature_alpha_dropout(x, p, training, axis=1):
     return alpha(x, channel_mask(x, p, axis), p)
 
 
@@ -82,6 +82,14 @@ CASES = [
             (ops.dropout3d, (2, 5, 2, 1, 3), {}),
         ]
     ],
-    *[Case(ops.alpha_dropout, {"p": p}, reference=alpha_dropout, inputs=normal(7, 90)) for p in (0.125, 0.5)],
-    Case(ops.feature_alpha_dropout, {"p": 0.25}, reference=feature_alpha_dropout, inputs=normal(4, 5, 3)),
+    *[
+        Case(ops.alpha_dropout, {"p": p, "training": True}, reference=alpha_dropout, inputs=normal(7, 90))
+        for p in (0.125, 0.5)
+    ],
+    Case(
+        ops.feature_alpha_dropout,
+        {"p": 0.25, "training": True},
+        reference=feature_alpha_dropout,
+        inputs=normal(4, 5, 3),
+    ),
 ]

@@ -38,7 +38,7 @@ def mish(x):
     return x * mp.tanh(softplus(x))
 
 
-def hard_swish(x):
+def hardswish(x):
     return x * clip(x + 3, 0, 6) / 6
 
 
@@ -92,8 +92,8 @@ CASES = [
         ),
     ),
     Case(
-        gated.hard_swish,
-        scalar=exact(hard_swish),
+        gated.hardswish,
+        scalar=exact(hardswish),
         kinks=(-3, 3),
         edges=(
             (0, 0, 0.5),

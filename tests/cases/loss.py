@@ -125,6 +125,18 @@ def pairs(rng):
     return y + d, y
 
 
+def probable(p, t, weight=None, reduction="mean"):
+    w = np.broadcast_to(1.0 if weight is None else weight, p.shape)
+    losses = np.empty(p.shape)
+    for at in np.ndindex(*p.shape):
+        losses[at] = float(-w[at] * (t[at] * mp.log(p[at]) + (1 - t[at]) * mp.log(1 - mp.mpf(p[at]))))
+    return reduced(losses, reduction)
+
+
+def two_chances(rng):
+    return rng.uniform(0.05, 0.95, (4, 6)), rng.uniform(0.05, 0.95, (4, 6))
+
+
 def chances(rng):
     return rng.uniform(-6, 6, (4, 6)), rng.uniform(0.05, 0.95, (4, 6))
 
@@ -206,6 +218,16 @@ CASES = [
         {"weight": [[0.5], [2.0], [1.0], [0.25]], "pos_weight": [1.0, 3.0, 0.5, 1.0, 2.0, 4.0]},
         reference=weighted_bernoulli,
         inputs=chances,
+    ),
+    *[
+        Case(F.binary_cross_entropy, {"reduction": r}, reference=probable, inputs=two_chances, elementwise=r == "none")
+        for r in REDUCTIONS
+    ],
+    Case(
+        F.binary_cross_entropy,
+        {"weight": [[0.5], [2.0], [1.0], [0.25]]},
+        reference=probable,
+        inputs=two_chances,
     ),
     *[
         Case(F.kl_div, {"reduction": r}, reference=each(divergence), inputs=log_and_chance)

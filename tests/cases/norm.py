@@ -8,10 +8,12 @@ from collections import defaultdict
 import numpy as np
 
 from cunet.autograd.op import static_parameters
+from cunet.device import array_module
 from cunet.ops.activation import registry
 from cunet.ops.norm import batch_norm as batch_norms
 from cunet.ops.norm import group_norm as group_norms
 from cunet.ops.norm import layer_norm as layer_norms
+from cunet.ops.norm import running
 
 from . import Case, activation, gated, rectifier
 from . import math as elementary
@@ -54,7 +56,13 @@ def batch(x, weight=None, bias=None, axis=1, eps=1e-5):
 
 
 def batch_output(x, weight=None, bias=None, axis=1, eps=1e-5):
-    return batch_norms.batch_norm(x, weight, bias, axis=axis, eps=eps)[0]
+    return batch_norms.batch_norm_training(x, weight, bias, axis=axis, eps=eps)[0]
+
+
+def tracked(x, weight=None, bias=None, **kw):
+    """Move statistics too; test_running.py looks at them."""
+    start = array_module(x.data).zeros(x.shape[1], x.dtype)
+    return running.batch_norm(x, start, start + 1, weight, bias, True, **kw)
 
 
 def fixed(x, mean, var, weight=None, bias=None, axis=1, eps=1e-5):
@@ -91,6 +99,10 @@ def group_norm(x, weight=None, bias=None, **kw):
     return group_norms.group_norm(x, weight=weight, bias=bias, **kw)
 
 
+def instance_norm(x, weight=None, bias=None, **kw):
+    return running.instance_norm(x, weight=weight, bias=bias, **kw)
+
+
 def instance(x, weight=None, bias=None, axis=1, eps=1e-5):
     return affine(standardised(x, lambda i: (i[0], i[axis]), eps), lambda i: i[axis], weight, bias)
 
@@ -107,11 +119,12 @@ def activated(op, reference, name, **options):
     """Return a norm, and its oracle, with an activation behind it."""
     function = registry.ACTIVATIONS[name].function
     given = functools.partial(function, **options) if options else name
-    all_options = {**{p.name: p.default for p in static_parameters(function)}, **options}
+    defaults = {p.name: p.default for p in static_parameters(function) if p.name != "inplace"}
+    all_options = {**defaults, **options}
 
     def behind(*args, **kw):
         y = op(*args, **kw, activation=given)
-        return y[0] if op is batch_norms.batch_norm else y
+        return y[0] if op is batch_norms.batch_norm_training else y
 
     def oracle(*args, **kw):
         y = reference(*args, **kw)
@@ -155,7 +168,9 @@ def row(op, reference, inputs, label="", **kwargs):
 CASES = [
     # all three results; for half types mean and var are float32, so the rows with `batch_output` run those
     *[
-        Case(batch_norms.batch_norm, kw, reference=batch, inputs=drawn(*s), half=False, label=str(s[0]), **NORM)
+        Case(
+            batch_norms.batch_norm_training, kw, reference=batch, inputs=drawn(*s), half=False, label=str(s[0]), **NORM
+        )
         for s, kw in [
             (((6, 3), 3, 3), {}),
             (((4, 3, 2, 3), 3, 3), {}),
@@ -178,6 +193,7 @@ CASES = [
             (((3, 4, 2, 5), 2, 2), {"axis": 2}),
         ]
     ],
+    row(tracked, lambda *a, **kw: batch(*a, **kw)[0], drawn((6, 3), 3, 3)),
     *[
         Case(
             batch_norms.batch_norm_inference,
@@ -230,7 +246,7 @@ CASES = [
         ]
     ],
     *[
-        row(group_norms.instance_norm, instance, drawn(*shapes), str(shapes), **kw)
+        row(instance_norm, instance, drawn(*shapes), str(shapes), **kw)
         for shapes, kw in [
             (((2, 3, 5), 3, 3), {}),
             (((2, 3, 2, 4),), {}),
@@ -244,7 +260,7 @@ CASES = [
         Case(pair[0], kw, reference=pair[1], inputs=drawn(*shapes), half=name in FEW, label=str(shapes), **NORM)
         for name in FUSABLE
         for pair, shapes, kw in [
-            (activated(batch_norms.batch_norm, batch, name, **FEW.get(name, {})), ((6, 3), 3, 3), {}),
+            (activated(batch_norms.batch_norm_training, batch, name, **FEW.get(name, {})), ((6, 3), 3, 3), {}),
             (activated(layer_norm, layer, name, **FEW.get(name, {})), ((4, 6), 6, 6), {"normalized_shape": 6}),
         ]
     ],
@@ -252,12 +268,12 @@ CASES = [
         Case(pair[0], kw, reference=pair[1], inputs=drawn(*shapes), label=str(shapes), **NORM)
         for name, options in FEW.items()
         for pair, shapes, kw in [
-            (activated(batch_norms.batch_norm, batch, name, **options), ((4, 2, 5), 5), {"axis": -1}),
-            (activated(batch_norms.batch_norm, batch, name, **options), ((4, 3, 2, 3), 3, 3), {}),
+            (activated(batch_norms.batch_norm_training, batch, name, **options), ((4, 2, 5), 5), {"axis": -1}),
+            (activated(batch_norms.batch_norm_training, batch, name, **options), ((4, 3, 2, 3), 3, 3), {}),
             (activated(layer_norm, layer, name, **options), ((6,), 6, 6), {"normalized_shape": 6}),
             (activated(rms_norm, rms, name, **options), ((4, 6), 6), {"normalized_shape": 6, "eps": 1e-5}),
             (activated(group_norm, group, name, **options), ((2, 4, 2, 3), 4, 4), {"num_groups": 2}),
-            (activated(group_norms.instance_norm, instance, name, **options), ((2, 3, 5), 3, 3), {}),
+            (activated(instance_norm, instance, name, **options), ((2, 3, 5), 3, 3), {}),
         ]
     ],
     *[

@@ -1,4 +1,4 @@
-"""Rows of the rectifiers: N54 relu, N55 leaky_relu, N56 prelu, N57 threshold_relu, N59 elu, N61 selu of the notes."""
+"""Rows of the rectifiers: N54 relu, N55 leaky_relu, N56 prelu, N57 threshold, N59 elu, N61 selu of the notes."""
 
 import numpy as np
 from mpmath import mp
@@ -58,7 +58,7 @@ CASES = [
         ),
     ),
     Case(
-        rectifier.threshold_relu,
+        rectifier.threshold,
         scalar=lambda x: x if x > 1 else 0.0,
         kinks=(1,),
         ulp=0,
@@ -73,12 +73,12 @@ CASES = [
         ),
     ),
     Case(
-        rectifier.threshold_relu,
-        {"theta": -0.5},
-        scalar=lambda x, theta: x if x > theta else 0.0,
+        rectifier.threshold,
+        {"threshold": -0.5, "value": 0.75},
+        scalar=lambda x, threshold, value: x if x > threshold else value,
         kinks=(-0.5,),
         ulp=0,
-        edges=((-0.5, 0, 0), (-0.25, -0.25, 1), (-inf, 0, 0)),
+        edges=((-0.5, 0.75, 0), (-0.25, -0.25, 1), (-inf, 0.75, 0), (inf, inf, 1), (nan, nan, 1)),
     ),
     Case(
         rectifier.leaky_relu,

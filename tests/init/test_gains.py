@@ -74,7 +74,7 @@ def reference_activations():
         "mish": lambda z: z * mp.tanh(mp.log1p(mp.exp(z))),
         "softplus": lambda z: mp.log1p(mp.exp(z)),
         "softsign": lambda z: z / (1 + abs(z)),
-        "hard_swish": lambda z: z * min(max(z + 3, 0), 6) / 6,
+        "hardswish": lambda z: z * min(max(z + 3, 0), 6) / 6,
     }
 
 

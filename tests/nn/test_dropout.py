@@ -27,7 +27,7 @@ def test_layers_drop_in_training_and_pass_on_in_evaluation(layer, function, shap
     x = Tensor(dev(rng.standard_normal(shape)))
     module = layer(0.25, generator=generator())
     y = host(module(x))
-    np.testing.assert_array_equal(y, host(function(x, 0.25, generator=generator())))
+    np.testing.assert_array_equal(y, host(function(x, 0.25, True, generator=generator())))
     assert (host(module(x)) != y).any()
     assert module.eval()(x) is x
     assert repr(module) == f"{layer.__name__}(p=0.25)"

@@ -44,15 +44,15 @@ def test_an_option_is_an_attribute():
 
 
 def test_the_signature_is_shown():
-    assert str(inspect.signature(nn.ELU)) == "(alpha: 'float' = 1.0)"
-    assert str(inspect.signature(nn.ReLU)) == "()"
+    assert str(inspect.signature(nn.ELU)) == "(alpha: 'float' = 1.0, inplace: 'bool' = False)"
+    assert str(inspect.signature(nn.Sigmoid)) == "()"
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: nn.ELU(beta=1.0), "ELU: got an unexpected keyword argument 'beta'; its options are (alpha)"),
-        (lambda: nn.ReLU(1), "ReLU: too many positional arguments; its options are ()"),
+        (lambda: nn.ELU(beta=1.0), "ELU: got an unexpected keyword argument 'beta'; its options are (alpha, inplace)"),
+        (lambda: nn.Sigmoid(1), "Sigmoid: too many positional arguments; its options are ()"),
         (
             lambda: nn.AdaptiveAvgPool2d(),
             "AdaptiveAvgPool2d: missing a required argument: 'output_size'; its options are",
@@ -87,7 +87,7 @@ nn.Sequential(nn.GELU("tanh"), nn.Hardtanh(-2.0, max_val=2.0))
 nn.CrossEntropyLoss(label_smoothing=0.1)
 nn.MaxPool2d(2, stride=3)
 nn.ELU(beta=0.5)  # wrong
-nn.ReLU(1)  # wrong
+nn.Sigmoid(1)  # wrong
 nn.GELU(approximate=1)  # wrong
 nn.CrossEntropyLoss(smoothing=0.1)  # wrong
 nn.MaxPool2d()  # wrong

@@ -156,7 +156,7 @@ def test_activation_layers_apply_their_function(name, rng, dev):
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_options_of_activation_layers_reach_the_function(name, rng):
     options = {p.name: p.default for p in static_parameters(ACTIVATIONS[name].function)}
-    changed = {k: v * 0.5 if isinstance(v, float) else v for k, v in options.items()}
+    changed = {k: v * 1.5 if isinstance(v, float) else v for k, v in options.items()}
     layer, by_position = ACTIVATIONS[name](**changed), ACTIVATIONS[name](*changed.values())
     x = rng.normal(size=(4, 6)) * 3
     expected = ACTIVATIONS[name].function(x, **changed)

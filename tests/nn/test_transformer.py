@@ -13,18 +13,18 @@ def build(device, make, *args, **options):
     return make(*args, dtype=np.float64, **options).to(device)
 
 
-@pytest.mark.parametrize("norm_first", [True, False])
+@pytest.mark.parametrize("options", [{}, {"norm_first": True}, {"batch_first": True}], ids=str)
 @pytest.mark.parametrize("activation", ["relu", "gelu"])
-def test_the_encoder_is_that_of_pytorch(activation, norm_first, device, dev, rng):
+def test_the_encoder_is_that_of_pytorch(activation, options, device, dev, rng):
     torch = pytest.importorskip("torch")
-    common = {"dropout": 0.0, "activation": activation, "norm_first": norm_first}
+    common = {"dropout": 0.0, "activation": activation, **options}
     make = lambda: nn.TransformerEncoderLayer(8, 2, 12, **common, dtype=np.float64)  # noqa: E731
     model = nn.TransformerEncoder(make, 2, nn.LayerNorm(8, dtype=np.float64)).to(device)
     like = torch.nn.TransformerEncoder(
         torch.nn.TransformerEncoderLayer(8, 2, 12, **common), 2, torch.nn.LayerNorm(8), enable_nested_tensor=False
     )
     theirs = in_torch(torch, model, like)
-    x = rng.standard_normal((5, 3, 8))
+    x = rng.standard_normal((3, 5, 8) if options.get("batch_first") else (5, 3, 8))
     padding = np.zeros((3, 5), bool)
     padding[1, 3:] = True
     mask = np.triu(np.ones((5, 5), bool), 1)
@@ -38,15 +38,15 @@ def test_the_encoder_is_that_of_pytorch(activation, norm_first, device, dev, rng
     np.testing.assert_allclose(host(leaf.grad), other.grad.numpy(), rtol=1e-8, atol=1e-11)
 
 
-def test_norms_come_first_unless_told_otherwise():
+def test_norms_come_last_unless_told_otherwise():
     layer = nn.TransformerEncoderLayer(8, 2)
-    assert layer.norm_first
+    assert not layer.norm_first
     names = {name.split(".")[0] for name in layer.state_dict()}
     assert names == {"self_attn", "linear1", "linear2", "norm1", "norm2"}
 
 
 def test_with_branches_of_0_a_pre_norm_layer_is_the_identity(device, dev, rng):
-    layer = build(device, nn.TransformerEncoderLayer, 8, 2, 12)
+    layer = build(device, nn.TransformerEncoderLayer, 8, 2, 12, norm_first=True)
     for module in (layer.self_attn.out_proj, layer.linear2):
         for p in module.parameters():
             p.data = p.data * 0

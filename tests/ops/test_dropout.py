@@ -14,7 +14,12 @@ import cunet
 from cunet import F, Generator, Tensor, nn
 from cunet.random import default_generator, stream_id
 
-ELEMENTWISE = [F.dropout, F.alpha_dropout]
+
+def alpha_dropout(*args, **options):
+    return F.alpha_dropout(*args, **{"training": True} | options)
+
+
+ELEMENTWISE = [F.dropout, alpha_dropout]
 
 # Lanes of the draw (seed 1, stream "dropout", call 0): words 0, 4 and 1 of np.random.Philox, written out by hand.
 LANES = {
@@ -149,7 +154,7 @@ def test_backward_drops_the_same_and_later_draws_do_not_disturb_it(p, dev):
 
 def test_no_mask_is_stored(dev):
     x = Tensor(dev(np.ones(5000, np.float32)), requires_grad=True)
-    for y in (F.dropout(x), F.alpha_dropout(x)):
+    for y in (F.dropout(x), alpha_dropout(x)):
         saved = [cell.cell_contents for cell in y._node.vjp.__closure__]
         assert not [value for value in saved if getattr(value, "size", 0) > 1]
 
@@ -233,7 +238,7 @@ def selu_network(drop, p, dev, rng):
 
 @pytest.mark.cpu_only
 def test_alpha_dropout_keeps_mean_and_variance_through_32_layers_and_dropout_does_not(dev, rng):
-    mean, variance = selu_network(F.alpha_dropout, 0.1, dev, rng)
+    mean, variance = selu_network(alpha_dropout, 0.1, dev, rng)
     assert abs(mean) < 0.1
     assert 0.85 < variance < 1.15
     assert selu_network(F.dropout, 0.1, dev, rng)[1] > 1.3
@@ -241,14 +246,14 @@ def test_alpha_dropout_keeps_mean_and_variance_through_32_layers_and_dropout_doe
 
 @pytest.mark.parametrize("p", [0.05, 0.3, 0.7])
 def test_alpha_dropout_keeps_mean_0_and_variance_1(p, dev, rng):
-    y = host(F.alpha_dropout(dev(rng.standard_normal(300_000)), p))
+    y = host(alpha_dropout(dev(rng.standard_normal(300_000)), p))
     assert abs(y.mean()) < 0.01
     assert abs(y.var() - 1) < 0.02
 
 
 def test_alpha_dropout_sets_the_dropped_to_one_value_and_moves_the_others_on_a_line(dev, rng):
     x = rng.standard_normal(2000)
-    y = host(F.alpha_dropout(dev(x), 0.25, generator=generator()))
+    y = host(alpha_dropout(dev(x), 0.25, generator=generator()))
     off = ~mask(F.dropout(dev(np.ones(2000)), 0.25, generator=generator()))
     assert len(np.unique(y[off])) == 1
     slope, offset = np.polyfit(x[~off], y[~off], 1)
@@ -258,7 +263,7 @@ def test_alpha_dropout_sets_the_dropped_to_one_value_and_moves_the_others_on_a_l
 
 
 def test_feature_alpha_dropout_drops_whole_channels(dev, rng):
-    y = host(F.feature_alpha_dropout(dev(rng.standard_normal((6, 8, 10))), 0.5, generator=generator()))
+    y = host(F.feature_alpha_dropout(dev(rng.standard_normal((6, 8, 10))), 0.5, True, generator=generator()))
     constant = (y == y[..., :1]).all(-1)
     np.testing.assert_array_equal(~constant, mask(F.dropout(dev(np.ones((6, 8))), 0.5, generator=generator())))
 
@@ -272,9 +277,9 @@ def test_p_must_be_a_probability(p, dev):
 
 
 def test_errors_say_what_was_expected(dev):
-    with pytest.raises(ValueError, match=r"dropout2d: x must have 4 axes, \(N, C, ...\), got shape \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"dropout2d: input must have 4 axes, \(N, C, ...\), got shape \(2, 3\)"):
         F.dropout2d(dev(np.ones((2, 3))))
-    with pytest.raises(ValueError, match="dropout_channel: x must be"):
+    with pytest.raises(ValueError, match="dropout_channel: input must be"):
         F.dropout_channel(dev(np.ones(3)))
-    with pytest.raises(TypeError, match="dropout: x must have a floating dtype, got int64"):
+    with pytest.raises(TypeError, match="dropout: input must have a floating dtype, got int64"):
         F.dropout(dev(np.ones(3, np.int64)))

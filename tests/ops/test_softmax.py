@@ -176,8 +176,8 @@ def test_half_types_sum_in_float32(dev):
 
 
 def test_integers_are_refused(dev):
-    for f in (F.softmax, F.log_softmax, cunet.logsumexp):
-        with pytest.raises(TypeError, match=f"{f.__name__}: x must be an array of floating dtype, got int64"):
+    for f, name in ((F.softmax, "input"), (F.log_softmax, "input"), (cunet.logsumexp, "x")):
+        with pytest.raises(TypeError, match=f"{f.__name__}: {name} must be an array of floating dtype, got int64"):
             f(dev(np.arange(3)))
 
 

@@ -21,7 +21,7 @@ LAYERS = [
     nn.ReLU6(),
     nn.LeakyReLU(),
     nn.PReLU(32),
-    nn.ThresholdedReLU(),
+    nn.Threshold(),
     nn.ELU(),
     nn.CELU(),
     nn.SELU(),

@@ -35,7 +35,7 @@ assert_type(x.T, Tensor)
 assert_type(x.detach(), Tensor)
 assert_type(x.sum(dtype=np.float64), Tensor)
 assert_type(x.clip(min=0), Tensor)
-x.sum(dim=0)  # type: ignore[call-arg]
+x.sum(dim=0)  # type: ignore[arg-type]
 x.mean(axis="rows")  # type: ignore[arg-type]
 x.exp(2)  # type: ignore[call-arg]
 
@@ -70,6 +70,10 @@ assert_type(cunet.linalg.solve(w.T, x), Tensor)
 assert_type(cunet.linalg.norm(x, 2, axis=1), Tensor)
 assert_type(cunet.linalg.svd(x).S, Tensor)
 assert_type(cunet.fft.rfft(x).real, Tensor)
+F.rleu(x)  # type: ignore[attr-defined]
+F.hard_tanh(x)  # type: ignore[attr-defined]
+nn.Lienar(2, 3)  # type: ignore[attr-defined]
+x.view(3, 2)  # type: ignore[attr-defined]
 F.relu(x, slope=0.1)  # type: ignore[call-arg]
 F.elu(x, alpha="much")  # type: ignore[arg-type]
 F.linear(x)  # type: ignore[call-arg]

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.cpu_only
 
 PACKAGE = Path(cunet.__file__).parent
 ROOMS = ["data", "init", "nn", "optim", "train"]
-FACES = ["cunet", *[f"cunet.{name}" for name in ["functional", *ROOMS]]]
+FACES = ["cunet", *[f"cunet.{name}" for name in ["functional", *ROOMS, "nn.init", "optim.lr_scheduler"]]]
 every_face = pytest.mark.parametrize("face", FACES)
 
 

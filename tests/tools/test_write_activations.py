@@ -70,5 +70,5 @@ def test_it_writes_what_is_missing(monkeypatch, tmp_path, capsys):
     assert "\nfrom .activation import ELU as ELU\n" in written["cunet/nn/__init__.py"]
     assert "\nfrom ..ops.activation import other\n" in written["cunet/nn/activation.py"]
     assert written["cunet/nn/activation.py"].endswith(
-        "    function = staticmethod(other.elu)\n    alpha: float = 1.0\n"
+        "    function = staticmethod(other.elu)\n    alpha: float = 1.0\n    inplace: bool = False\n"
     )

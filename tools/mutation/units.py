@@ -10,7 +10,7 @@ from typing import Any
 
 from .mutants import Mutant, kernel_mutants, preamble_mutants, template_mutants
 
-FUSED = ("hard_tanh",)  # it uses both parameters
+FUSED = ("hardtanh",)  # it uses both parameters
 
 
 @dataclasses.dataclass

@@ -16,6 +16,7 @@ from ...autograd.tape import is_recording
 from ...device import array_module
 from ...kernels import elementwise, primitive
 from ...kernels.backends.numpy import blocks, special
+from ..dim import dim_or_axis
 from .registry import activation
 from .squashing import keep
 
@@ -118,14 +119,14 @@ def _gelu_gain(approximate: str = "none") -> float:
     variants={("approximate", "tanh"): (gelu_tanh_forward, gelu_tanh_backward)},
 )
 @op(arrays=1)
-def gelu(x, approximate: str = "none") -> Result:
+def gelu(input, approximate: str = "none") -> Result:
     """Return ``x * Phi(x)``, Phi the distribution function of the standard normal.
 
     Not monotone, and so not just a smooth ReLU: it falls to its least value, -0.170, at x = -0.752. The
     derivative is ``Phi(x) + x * phi(x)``, phi the density.
 
     Args:
-        x: any shape, floating.
+        input: x; any shape, floating.
         approximate: "none", or "tanh" for ``x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))``, which
             differs by at most 4.8e-4.
 
@@ -136,10 +137,10 @@ def gelu(x, approximate: str = "none") -> Result:
     """
     _check_approximate(approximate)
     if approximate == "tanh":
-        return gelu_tanh_forward(x), lambda gy: (gelu_tanh_backward(gy, x),)
-    y, slope = _gelu_and_slope(x) if is_recording() else (gelu_forward(x), None)
+        return gelu_tanh_forward(input), lambda gy: (gelu_tanh_backward(gy, input),)
+    y, slope = _gelu_and_slope(input) if is_recording() else (gelu_forward(input), None)
     if slope is None:
-        return y, lambda gy: (gelu_backward(gy, x),)
+        return y, lambda gy: (gelu_backward(gy, input),)
     return y, lambda gy: (blocks.run(np.multiply, [gy, slope], slope, [slope.dtype]),)
 
 
@@ -160,13 +161,13 @@ def silu_backward(gy, x):
 
 
 @activation(silu_forward, silu_backward, layer="SiLU", gain=1.6765324703310912, cancels=True)
-@op
-def silu(x) -> Result:
+@op(arrays=1)
+def silu(input, inplace: bool = False) -> Result:
     """Return ``x * sigmoid(x)``, also called swish; derivative ``sigmoid(x) * (1 + x * sigmoid(-x))``.
 
     Source: Elfwing, Uchibe & Doya 2017, arXiv:1702.03118; Ramachandran et al. 2017, arXiv:1710.05941.
     """
-    return silu_forward(x), lambda gy: (silu_backward(gy, x),)
+    return silu_forward(input), lambda gy: (silu_backward(gy, input),)
 
 
 # tanh(log(1 + e)) = m / (m + 2) with e = exp(x), m = e * (e + 2): no cancellation; 1 from x = 22 in every dtype.
@@ -197,8 +198,8 @@ def mish_backward(gy, x):
 
 
 @activation(mish_forward, mish_backward, layer="Mish", gain=1.4868475812732081, cancels=True)
-@op
-def mish(x) -> Result:
+@op(arrays=1)
+def mish(input, inplace: bool = False) -> Result:
     """Return ``x * tanh(log(1 + exp(x)))``.
 
     With ``e = exp(x)`` and ``d = (1 + e)**2 + 1`` the gate is ``(d - 2) / d``, its derivative
@@ -206,30 +207,30 @@ def mish(x) -> Result:
 
     Source: Misra 2019, arXiv:1908.08681, equation 1.
     """
-    return mish_forward(x), lambda gy: (mish_backward(gy, x),)
+    return mish_forward(input), lambda gy: (mish_backward(gy, input),)
 
 
 @elementwise("T x", "T y", "A c = x < -3 ? A(-3) : x; y = c * (c > 3 ? A(1) : (c + 3) / 6)")
-def hard_swish_forward(x):
+def hardswish_forward(x):
     c = np.maximum(x, -3)
     return c * (np.minimum(c + 3, 6) / 6)
 
 
 @elementwise("T gy, T x", "T gx", "gx = x <= -3 ? A(0) : x >= 3 ? gy : gy * ((2 * x + 3) / 6)")
-def hard_swish_backward(gy, x):
+def hardswish_backward(gy, x):
     return keep(gy * np.where(x >= 3, 1, (2 * x + 3) / 6), ~(x <= -3))
 
 
-@activation(hard_swish_forward, hard_swish_backward, layer="Hardswish", gain=1.7366572127665416, cancels=True)
-@op
-def hard_swish(x) -> Result:
+@activation(hardswish_forward, hardswish_backward, layer="Hardswish", gain=1.7366572127665416, cancels=True)
+@op(arrays=1)
+def hardswish(input, inplace: bool = False) -> Result:
     """Approximate `silu` by pieces: ``x * clip((x + 3) / 6, 0, 1)``.
 
     The derivative is 0 for x <= -3, 1 for x >= 3 and ``(2 * x + 3) / 6`` between.
 
     Source: Howard et al. 2019, arXiv:1905.02244, section 5.2.
     """
-    return hard_swish_forward(x), lambda gy: (hard_swish_backward(gy, x),)
+    return hardswish_forward(input), lambda gy: (hardswish_backward(gy, input),)
 
 
 @elementwise("T value, T gate", "T y", "y = value / (1 + exp(-gate))")
@@ -249,25 +250,29 @@ def glu_backward(gy, value, gate):
 
 @activation(layer="GLU")
 @op(arrays=1)
-def glu(x, axis: int = -1) -> Result:
-    """Split `x` into two halves along `axis` and return ``first * sigmoid(second)``.
+def glu(input, dim: int = -1, *, axis: int | None = None) -> Result:
+    """Split `input` into two halves along `dim` and return ``first * sigmoid(second)``.
 
     Args:
-        x: floating, of even length along `axis`.
-        axis: the axis that is halved.
+        input: floating, of even length along `dim`.
+        dim: the axis that is halved.
+        axis: NumPy's name of `dim`, which may be given instead.
 
     Raises:
-        ValueError: `x` has no such axis, or its length is odd.
+        ValueError: `input` has no such axis, or its length is odd.
 
     Source: Dauphin et al. 2016, arXiv:1612.08083, equation 1.
     """
-    if not -x.ndim <= axis < x.ndim or x.shape[axis] % 2:
-        raise ValueError(f"glu: x must have an even length along axis={axis}, got shape {x.shape}")
-    before = (slice(None),) * (axis % x.ndim)
-    half = x.shape[axis] // 2
-    value, gate = x[(*before, slice(half))], x[(*before, slice(half, None))]
+    axis = dim_or_axis("glu", dim, axis, -1)
+    if not isinstance(axis, int):
+        raise TypeError(f"glu: dim must be a number, got {axis!r}")
+    if not -input.ndim <= axis < input.ndim or input.shape[axis] % 2:
+        raise ValueError(f"glu: input must have an even length along dim={axis}, got shape {input.shape}")
+    before = (slice(None),) * (axis % input.ndim)
+    half = input.shape[axis] // 2
+    value, gate = input[(*before, slice(half))], input[(*before, slice(half, None))]
 
     def vjp(gy):
-        return (array_module(x).concatenate(glu_backward(gy, value, gate), axis=axis),)
+        return (array_module(input).concatenate(glu_backward(gy, value, gate), axis=axis),)
 
     return glu_forward(value, gate), vjp

@@ -29,38 +29,43 @@ def relu_backward(gy, y):
 
 
 @activation(relu_forward, relu_backward, layer="ReLU", gain=math.sqrt(2))
-@op
-def relu(x) -> Result:
+@op(arrays=1)
+def relu(input, inplace: bool = False) -> Result:
     """Return ``max(x, 0)``; derivative 1 for x > 0, else 0 (also at 0).
 
     Source: Nair & Hinton 2010, section 2.
     """
-    y = relu_forward(x)
+    y = relu_forward(input)
     return y, lambda gy: (relu_backward(gy, y),)  # from y: x is then free as soon as the next op has run
 
 
-@elementwise("T x, A theta", "T y", "y = x <= theta ? A(0) : x")
-def threshold_relu_forward(x, theta):
-    return keep(x, ~(x <= theta))
+@elementwise("T x, A theta, A value", "T y", "y = x <= theta ? value : x")
+def threshold_forward(x, theta, value):
+    return np.where(x <= theta, x.dtype.type(value), x)
 
 
-@elementwise("T gy, T x, A theta", "T gx", "gx = x <= theta ? A(0) : gy")
-def threshold_relu_backward(gy, x, theta):
+@elementwise("T gy, T x, A theta, A value", "T gx", "gx = x <= theta ? A(0) : gy")
+def threshold_backward(gy, x, theta, value):
     return keep(gy, ~(x <= theta))
 
 
-@activation(threshold_relu_forward, threshold_relu_backward, layer="ThresholdedReLU")
+@activation(threshold_forward, threshold_backward, layer="Threshold")
 @op(arrays=1)
-def threshold_relu(x, theta: float = 1.0) -> Result:
-    """Return `x` where ``x > theta``, else 0; the derivative is 1 and 0.
+def threshold(input, threshold: float = 1.0, value: float = 0.0, inplace: bool = False) -> Result:
+    """Return `input` where ``x > threshold``, else `value`; the derivative is 1 and 0.
 
     Args:
-        x: any shape, floating.
-        theta: threshold.
+        input: x; any shape, floating.
+        threshold: the largest number that is replaced; with 1 and a value of 0 this is the source's thresholded ReLU.
+        value: what replaces it.
+        inplace: see `cunet.functional`.
 
     Source: Konda, Memisevic & Krueger 2014, arXiv:1402.3337.
     """
-    return threshold_relu_forward(x, theta), lambda gy: (threshold_relu_backward(gy, x, theta),)
+    return (
+        threshold_forward(input, threshold, value),
+        lambda gy: (threshold_backward(gy, input, threshold, value),),
+    )
 
 
 def _pick(x: np.ndarray, above: float, below: float | np.ndarray) -> np.ndarray:
@@ -99,12 +104,13 @@ def _slope_gain(negative_slope: float = 0.01) -> float:
 
 @activation(leaky_relu_forward, leaky_relu_backward, layer="LeakyReLU", gain=_slope_gain)
 @op(arrays=1)
-def leaky_relu(x, negative_slope: float = 0.01) -> Result:
-    """Return `x` where ``x > 0``, else ``negative_slope * x``; the derivative at 0 is negative_slope.
+def leaky_relu(input, negative_slope: float = 0.01, inplace: bool = False) -> Result:
+    """Return `input` where ``x > 0``, else ``negative_slope * x``; the derivative at 0 is negative_slope.
 
     Args:
-        x: any shape, floating.
+        input: x; any shape, floating.
         negative_slope: slope for x <= 0; finite.
+        inplace: see `cunet.functional`.
 
     Raises:
         ValueError: the slope is not finite.
@@ -112,7 +118,7 @@ def leaky_relu(x, negative_slope: float = 0.01) -> Result:
     Source: Maas, Hannun & Ng 2013, section 2.
     """
     _check_finite("leaky_relu: negative_slope", negative_slope)
-    return leaky_relu_forward(x, negative_slope), lambda gy: (leaky_relu_backward(gy, x, negative_slope),)
+    return leaky_relu_forward(input, negative_slope), lambda gy: (leaky_relu_backward(gy, input, negative_slope),)
 
 
 @elementwise("T gy, T x", "A terms", "terms = x > 0 ? A(0) : gy * x")
@@ -122,27 +128,27 @@ def prelu_weight_terms(gy, x):
 
 @activation(layer="PReLU", gain=lambda weight=0.25: _slope_gain(weight))
 @op(arrays=2)
-def prelu(x, weight, axis: int = 1) -> Result:
-    """Return `x` where ``x > 0``, else ``weight * x``, with a learned weight, one for all or one per channel.
+def prelu(input, weight, axis: int = 1) -> Result:
+    """Return `input` where ``x > 0``, else ``weight * x``, with a learned weight, one for all or one per channel.
 
-    The derivative by `x` at 0 is the weight; the derivative by the weight is ``min(x, 0)``, summed. The source
+    The derivative by `input` at 0 is the weight; the derivative by the weight is ``min(x, 0)``, summed. The source
     starts the weight at 0.25 and exempts it from weight decay.
 
     Args:
-        x: any shape, floating.
+        input: x; any shape, floating.
         weight: shape (1,), shared, or (C,) with ``C = x.shape[axis]``.
-        axis: the channel axis of `x`.
+        axis: the channel axis of `input`.
 
     Raises:
         ValueError: the weight has another shape.
 
     Source: He et al. 2015, arXiv:1502.01852, equations 1 to 3.
     """
-    slope = _along_axis(x, weight, axis).astype(accumulator(x.dtype), copy=False)
+    slope = _along_axis(input, weight, axis).astype(accumulator(input.dtype), copy=False)
     shared = tuple(k for k, length in enumerate(slope.shape) if length == 1)
-    return leaky_relu_forward(x, slope), lambda gy: (
-        lambda: leaky_relu_backward(gy, x, slope),
-        lambda: sum_over(prelu_weight_terms(gy, x), shared).reshape(weight.shape),
+    return leaky_relu_forward(input, slope), lambda gy: (
+        lambda: leaky_relu_backward(gy, input, slope),
+        lambda: sum_over(prelu_weight_terms(gy, input), shared).reshape(weight.shape),
     )
 
 
@@ -155,7 +161,7 @@ def _along_axis(x: Array, weight: Array, axis: int) -> Array:
     if given != (channels,):
         expected = "(1,)" if channels is None else f"(1,) or (C,) = ({channels},)"
         raise ValueError(
-            f"prelu: weight must have shape {expected} for x of shape {x.shape} and axis={axis}, got {given}"
+            f"prelu: weight must have shape {expected} for input of shape {x.shape} and axis={axis}, got {given}"
         )
     return weight.reshape([channels if k == axis % x.ndim else 1 for k in range(x.ndim)])
 
@@ -178,14 +184,15 @@ def _elu_gain(alpha: float = 1.0) -> float:
 
 @activation(elu_forward, elu_backward, layer="ELU", gain=_elu_gain)
 @op(arrays=1)
-def elu(x, alpha: float = 1.0) -> Result:
-    """Return `x` where ``x > 0``, else ``alpha * (exp(x) - 1)``; the derivative at 0 is alpha.
+def elu(input, alpha: float = 1.0, inplace: bool = False) -> Result:
+    """Return `input` where ``x > 0``, else ``alpha * (exp(x) - 1)``; the derivative at 0 is alpha.
 
     Saturates at -alpha for x towards -inf.
 
     Args:
-        x: any shape, floating.
+        input: x; any shape, floating.
         alpha: what x towards -inf tends to, negated; finite.
+        inplace: see `cunet.functional`.
 
     Raises:
         ValueError: alpha is not finite.
@@ -193,7 +200,7 @@ def elu(x, alpha: float = 1.0) -> Result:
     Source: Clevert, Unterthiner & Hochreiter 2015, arXiv:1511.07289, section 3.
     """
     _check_finite("elu: alpha", alpha)
-    return elu_forward(x, alpha), lambda gy: (elu_backward(gy, x, alpha),)
+    return elu_forward(input, alpha), lambda gy: (elu_backward(gy, input, alpha),)
 
 
 @elementwise("T x, A alpha", "T y", "y = x > 0 ? x : alpha * expm1(x / alpha)")
@@ -208,12 +215,13 @@ def celu_backward(gy, x, alpha):
 
 @activation(celu_forward, celu_backward, layer="CELU", gain=1.2451983007007066)
 @op(arrays=1)
-def celu(x, alpha: float = 1.0) -> Result:
-    """Return `x` where ``x > 0``, else ``alpha * (exp(x / alpha) - 1)``; the derivative is 1 at 0 for every alpha.
+def celu(input, alpha: float = 1.0, inplace: bool = False) -> Result:
+    """Return `input` where ``x > 0``, else ``alpha * (exp(x / alpha) - 1)``; the derivative is 1 at 0 for every alpha.
 
     Args:
-        x: any shape, floating.
+        input: x; any shape, floating.
         alpha: what x towards -inf tends to, negated; > 0, finite.
+        inplace: see `cunet.functional`.
 
     Raises:
         ValueError: alpha is not positive, or not finite.
@@ -223,7 +231,7 @@ def celu(x, alpha: float = 1.0) -> Result:
     if not alpha > 0:
         raise ValueError(f"celu: alpha must be > 0, got {alpha}")
     _check_finite("celu: alpha", alpha)
-    return celu_forward(x, alpha), lambda gy: (celu_backward(gy, x, alpha),)
+    return celu_forward(input, alpha), lambda gy: (celu_backward(gy, input, alpha),)
 
 
 #: With these two, mean 0 and variance 1 are a stable fixed point from layer to layer.
@@ -243,8 +251,8 @@ def selu_backward(gy, x):
 
 
 @activation(selu_forward, selu_backward, layer="SELU", gain=1.0)
-@op
-def selu(x) -> Result:
+@op(arrays=1)
+def selu(input, inplace: bool = False) -> Result:
     """Return ``scale * elu(x, alpha)`` with the scale 1.0507009873554805 and the alpha 1.6732632423543772.
 
     Keeps mean 0 and variance 1 through depth if the inputs have them and weights are drawn by `lecun_normal`;
@@ -252,4 +260,4 @@ def selu(x) -> Result:
 
     Source: Klambauer et al. 2017, arXiv:1706.02515, equation 2 and appendix A1.
     """
-    return selu_forward(x), lambda gy: (selu_backward(gy, x),)
+    return selu_forward(input), lambda gy: (selu_backward(gy, input),)

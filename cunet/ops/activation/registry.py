@@ -65,6 +65,7 @@ class Activation:
         if self.forward is None or self.backward is None:
             raise ValueError(f"{self.name}: must be elementwise, to have kernels of single elements")
         pair = self.forward, self.backward
+        options.pop("inplace", None)  # kernels write into an array of their own
         for (option, value), others in self.variants.items():
             if options.get(option) == value:
                 pair = others
@@ -88,7 +89,7 @@ def activation(
     """Register the op below as an activation: see the attributes of `Activation`.
 
     Args:
-        parameters: by default all options of the function, in their order.
+        parameters: by default all options of the function, in their order, but for `inplace`, which changes nothing.
 
     Raises:
         ValueError: there is an activation of this name.
@@ -116,7 +117,7 @@ def option_signature(function: Callable[..., Any]) -> inspect.Signature:
 def _all_options(signature: inspect.Signature, **options: float) -> tuple[float, ...]:
     bound = signature.bind(**options)
     bound.apply_defaults()
-    return tuple(bound.arguments.values())
+    return tuple(value for name, value in bound.arguments.items() if name != "inplace")
 
 
 def find(who: str, given: Any) -> tuple[Activation | None, dict[str, Any]]:

@@ -36,9 +36,9 @@ def below(x: np.ndarray) -> np.ndarray:
 
 @activation(layer="Identity", gain=1.0)
 @op
-def identity(x) -> Result:
-    """Return `x` itself: the linear activation."""
-    return x, lambda gy: (gy,)
+def identity(input) -> Result:
+    """Return `input` itself: the linear activation."""
+    return input, lambda gy: (gy,)
 
 
 @elementwise("T x", "T y", "y = 1 / (1 + exp(-x))")
@@ -54,13 +54,13 @@ def sigmoid_backward(gy, x):
 
 @activation(sigmoid_forward, sigmoid_backward, layer="Sigmoid", gain=1.0)
 @op
-def sigmoid(x) -> Result:
+def sigmoid(input) -> Result:
     """Squash into (0, 1): ``1 / (1 + exp(-x))``.
 
     The derivative ``y * (1 - y)``, at most 1/4, is computed as ``e / (1 + e)**2`` with ``e = exp(-|x|)``. In
-    float32 `y` is exactly 1 from x = 17 on: losses take the logits `x` instead.
+    float32 `y` is exactly 1 from x = 17 on: losses take the logits `input` instead.
     """
-    return sigmoid_forward(x), lambda gy: (sigmoid_backward(gy, x),)
+    return sigmoid_forward(input), lambda gy: (sigmoid_backward(gy, input),)
 
 
 @elementwise("T x", "T y", "y = (x < 0 ? x : A(0)) - log1p(exp(-abs(x)))")
@@ -75,9 +75,9 @@ def logsigmoid_backward(gy, x):
 
 @activation(logsigmoid_forward, logsigmoid_backward, layer="LogSigmoid")
 @op
-def logsigmoid(x) -> Result:
+def logsigmoid(input) -> Result:
     """Return ``log(sigmoid(x))``, computed as ``min(x, 0) - log1p(exp(-|x|))``; derivative ``sigmoid(-x)``."""
-    return logsigmoid_forward(x), lambda gy: (logsigmoid_backward(gy, x),)
+    return logsigmoid_forward(input), lambda gy: (logsigmoid_backward(gy, input),)
 
 
 @elementwise("T x, A beta", "T y", "y = (x < 0 ? A(0) : x) + log1p(exp(-abs(beta * x))) / beta")
@@ -90,24 +90,33 @@ def softplus_backward(gy, x, beta):
     return gy / (1 + np.exp(-(beta * x)))
 
 
-@activation(softplus_forward, softplus_backward, layer="Softplus", gain=1.0418668355353017)
+@activation(
+    softplus_forward,
+    softplus_backward,
+    layer="Softplus",
+    gain=1.0418668355353017,
+    parameters=lambda beta=1.0, threshold=20.0: (beta,),
+)
 @op(arrays=1)
-def softplus(x, beta: float = 1.0) -> Result:
+def softplus(input, beta: float = 1.0, threshold: float = 20.0) -> Result:
     """Smooth a ReLU: ``log(1 + exp(beta * x)) / beta``; derivative ``sigmoid(beta * x)``.
 
-    Computed as ``max(x, 0) + log1p(exp(-|beta * x|)) / beta``, which is exact to rounding everywhere: there is
-    no threshold above which it would turn linear.
+    Computed as ``max(x, 0) + log1p(exp(-|beta * x|)) / beta``, which is exact to rounding everywhere: nothing has to
+    turn linear above a threshold.
 
     Args:
-        x: any shape, floating.
+        input: x; any shape, floating.
         beta: sharpness, > 0; the larger, the closer to `relu`.
+        threshold: what PyTorch's turns linear at, for ``beta * x``; ignored, as that is exact to ``exp(-threshold)``.
 
     Raises:
-        ValueError: beta is not positive.
+        ValueError: beta is not positive, or threshold is below 20, where the difference would be seen.
     """
     if not beta > 0:
         raise ValueError(f"softplus: beta must be > 0, got {beta}")
-    return softplus_forward(x, beta), lambda gy: (softplus_backward(gy, x, beta),)
+    if not threshold >= 20:
+        raise ValueError(f"softplus: threshold must be at least 20, since nothing turns linear here, got {threshold}")
+    return softplus_forward(input, beta), lambda gy: (softplus_backward(gy, input, beta),)
 
 
 # Cut at 3e38, which 1 + |x| rounds to itself in every dtype: inf / inf would be NaN.
@@ -125,79 +134,81 @@ def softsign_backward(gy, x):
 
 @activation(softsign_forward, softsign_backward, layer="Softsign", gain=2.3375333631085396)
 @op
-def softsign(x) -> Result:
+def softsign(input) -> Result:
     """Squash into (-1, 1): ``x / (1 + |x|)``; derivative ``1 / (1 + |x|)**2``.
 
     It saturates, polynomially where tanh does exponentially.
 
     Source: Turian, Bergstra & Bengio 2009; Glorot & Bengio 2010, section 3.
     """
-    return softsign_forward(x), lambda gy: (softsign_backward(gy, x),)
+    return softsign_forward(input), lambda gy: (softsign_backward(gy, input),)
 
 
 @elementwise("T x, A low, A high", "T y", "y = x < low ? low : x > high ? high : x")
-def hard_tanh_forward(x, low, high):
+def hardtanh_forward(x, low, high):
     return np.clip(x, low, high)
 
 
 # From x: y rounded to a half type may differ from low and high.
 @elementwise("T gy, T x, A low, A high", "T gx", "gx = x <= low || x >= high ? A(0) : gy")
-def hard_tanh_backward(gy, x, low, high):
+def hardtanh_backward(gy, x, low, high):
     return keep(gy, ~((x <= low) | (x >= high)))
 
 
-@activation(hard_tanh_forward, hard_tanh_backward, layer="Hardtanh")
+@activation(hardtanh_forward, hardtanh_backward, layer="Hardtanh")
 @op(arrays=1)
-def hard_tanh(x, min_val: float = -1.0, max_val: float = 1.0) -> Result:
+def hardtanh(input, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Result:
     """Clip to [min_val, max_val]; derivative 1 inside, 0 outside and on the two ends.
 
     Args:
-        x: any shape, floating.
+        input: x; any shape, floating.
         min_val, max_val: the two ends.
+        inplace: see `cunet.functional`.
 
     Raises:
         ValueError: min_val is not below max_val.
     """
     if not min_val < max_val:
-        raise ValueError(f"hard_tanh: min_val must be < max_val, got {min_val} and {max_val}")
-    return hard_tanh_forward(x, min_val, max_val), lambda gy: (hard_tanh_backward(gy, x, min_val, max_val),)
+        raise ValueError(f"hardtanh: min_val must be < max_val, got {min_val} and {max_val}")
+    return hardtanh_forward(input, min_val, max_val), lambda gy: (hardtanh_backward(gy, input, min_val, max_val),)
 
 
-@activation(hard_tanh_forward, hard_tanh_backward, layer="ReLU6", gain=1.4142135650950737, parameters=lambda: (0, 6))
-@op
-def relu6(x) -> Result:
+@activation(hardtanh_forward, hardtanh_backward, layer="ReLU6", gain=1.4142135650950737, parameters=lambda: (0, 6))
+@op(arrays=1)
+def relu6(input, inplace: bool = False) -> Result:
     """Return ``min(max(x, 0), 6)``; derivative 1 for 0 < x < 6, else 0.
 
     Source: Krizhevsky 2010, "Convolutional deep belief networks on CIFAR-10".
     """
-    return hard_tanh_forward(x, 0, 6), lambda gy: (hard_tanh_backward(gy, x, 0, 6),)
+    return hardtanh_forward(input, 0, 6), lambda gy: (hardtanh_backward(gy, input, 0, 6),)
 
 
 # slope * (x + end), not slope * x + 0.5, which cancels near the lower end.
 @elementwise("T x, A slope, A end", "T y", "A h = slope * (x + end); y = h < 0 ? A(0) : h > 1 ? A(1) : h")
-def hard_sigmoid_forward(x, slope, end):
+def hardsigmoid_forward(x, slope, end):
     return np.clip(slope * (x + end), 0, 1)
 
 
 @elementwise("T gy, T x, A slope, A end", "T gx", "gx = abs(x) >= end ? A(0) : gy * slope")
-def hard_sigmoid_backward(gy, x, slope, end):
+def hardsigmoid_backward(gy, x, slope, end):
     return keep(gy * slope, ~(np.abs(x) >= end))
 
 
 @activation(
-    hard_sigmoid_forward,
-    hard_sigmoid_backward,
+    hardsigmoid_forward,
+    hardsigmoid_backward,
     layer="Hardsigmoid",
     parameters=lambda slope=1 / 6: (slope, 0.5 / slope),
 )
 @op(arrays=1)
-def hard_sigmoid(x, slope: float = 1 / 6) -> Result:
+def hardsigmoid(input, inplace: bool = False, *, slope: float = 1 / 6) -> Result:
     """Approximate the sigmoid by a line: ``clip(slope * x + 0.5, 0, 1)``.
 
     The derivative is `slope` for ``|x| < 0.5 / slope``, else 0.
 
     Args:
-        x: any shape, floating.
+        input: x; any shape, floating.
+        inplace: see `cunet.functional`.
         slope: 1/6 (the default) as in PyTorch and Keras 3; 0.2 as in Theano and Keras 2. The two differ by up
             to 1/12.
 
@@ -205,6 +216,6 @@ def hard_sigmoid(x, slope: float = 1 / 6) -> Result:
         ValueError: slope is not positive.
     """
     if not slope > 0:
-        raise ValueError(f"hard_sigmoid: slope must be > 0, got {slope}")
+        raise ValueError(f"hardsigmoid: slope must be > 0, got {slope}")
     end = 0.5 / slope
-    return hard_sigmoid_forward(x, slope, end), lambda gy: (hard_sigmoid_backward(gy, x, slope, end),)
+    return hardsigmoid_forward(input, slope, end), lambda gy: (hardsigmoid_backward(gy, input, slope, end),)

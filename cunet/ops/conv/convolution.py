@@ -49,14 +49,14 @@ def _check_weight(
         raise ValueError(f"{who}: weight must have {x.ndim} axes {layout}, *kernel), got shape {weight.shape}")
     if not isinstance(groups, (int, np.integer)) or groups < 1 or channels % groups or weight.shape[0] % groups:
         raise ValueError(
-            f"{who}: groups must divide the {channels} channels of x and weight.shape[0] = {weight.shape[0]}, "
+            f"{who}: groups must divide the {channels} channels of input and weight.shape[0] = {weight.shape[0]}, "
             f"got {groups}"
         )
     expected = channels if transposed else channels // groups
     if weight.shape[0 if transposed else 1] != expected:
         raise ValueError(
             f"{who}: weight must have shape {layout}, *kernel) with {expected} for in_channels"
-            f"{'' if transposed else ' / groups'}, because x has {channels} channels, got {weight.shape}"
+            f"{'' if transposed else ' / groups'}, because input has {channels} channels, got {weight.shape}"
         )
     out = weight.shape[1] * groups if transposed else weight.shape[0]
     if bias is not None and bias.shape != (out,):
@@ -164,10 +164,10 @@ def _transposed_convolution(
 
 _DOC = """Convolve over {ndim} spatial ax{es}: ``y[n, o, t] = bias[o] + sum w[o, c, k] x[n, c, t stride + k dilation]``.
 
-    The sum is over c and k, `x` padded with zeros. As usual the kernel is not flipped: strictly, a correlation.
+    The sum is over c and k, `input` padded with zeros. As usual the kernel is not flipped: strictly, a correlation.
 
     Args:
-        x: shape (N, C, {axes}).
+        input: shape (N, C, {axes}).
         weight: shape (O, C / groups, {kernel}), PyTorch's layout, also if `channels_last`.
         bias: shape (O,) or None.
         stride: a number, or one per axis.
@@ -175,7 +175,7 @@ _DOC = """Convolve over {ndim} spatial ax{es}: ``y[n, o, t] = bias[o] + sum w[o,
             the odd element goes behind).
         dilation: distance between the taps of a kernel; a number, or one per axis.
         groups: output channels see the input channels of their own group only; C for a depthwise convolution.
-        channels_last: `x` and the result are (N, {axes}, C).
+        channels_last: `input` and the result are (N, {axes}, C).
 
     Returns:
         Shape (N, O, ...) with ``floor((length + 2 padding - dilation (k - 1) - 1) / stride) + 1`` along each axis.
@@ -187,13 +187,13 @@ _DOC = """Convolve over {ndim} spatial ax{es}: ``y[n, o, t] = bias[o] + sum w[o,
 _TRANSPOSED_DOC = """Apply the transpose of `conv{ndim}d` (its gradient with respect to the input), which upsamples.
 
     Args:
-        x: shape (N, C, {axes}).
+        input: shape (N, C, {axes}).
         weight: shape (C, O / groups, {kernel}), PyTorch's layout, also if `channels_last`.
         bias: shape (O,) or None.
         stride: a number, or one per axis.
         padding: how much is cut off both ends of each axis; a number, or one per axis.
         output_padding: how much longer the output is at the end, less than stride or dilation: of all lengths that
-            `conv{ndim}d` maps to that of `x` it chooses one.
+            `conv{ndim}d` maps to that of `input` it chooses one.
         groups, dilation, channels_last: see `conv{ndim}d`.
 
     Returns:
@@ -209,7 +209,7 @@ def _conv(ndim: int) -> Callable[..., Tensor]:
     who = f"conv{ndim}d"
 
     def conv(
-        x: Any,
+        input: Any,
         weight: Any,
         bias: Any = None,
         stride: int | tuple[int, ...] = 1,
@@ -219,7 +219,7 @@ def _conv(ndim: int) -> Callable[..., Tensor]:
         channels_last: bool = False,
     ) -> Tensor:
         options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-        return _convolution(x, weight, bias, who=who, ndim=ndim, channels_last=channels_last, **options)
+        return _convolution(input, weight, bias, who=who, ndim=ndim, channels_last=channels_last, **options)
 
     return described(conv, who, _DOC, ndim)
 
@@ -228,7 +228,7 @@ def _conv_transpose(ndim: int) -> Callable[..., Tensor]:
     who = f"conv_transpose{ndim}d"
 
     def conv_transpose(
-        x: Any,
+        input: Any,
         weight: Any,
         bias: Any = None,
         stride: int | tuple[int, ...] = 1,
@@ -240,7 +240,7 @@ def _conv_transpose(ndim: int) -> Callable[..., Tensor]:
     ) -> Tensor:
         options = {"stride": stride, "padding": padding, "output_padding": output_padding, "dilation": dilation}
         return _transposed_convolution(
-            x, weight, bias, who=who, ndim=ndim, groups=groups, channels_last=channels_last, **options
+            input, weight, bias, who=who, ndim=ndim, groups=groups, channels_last=channels_last, **options
         )
 
     return described(conv_transpose, who, _TRANSPOSED_DOC, ndim)

@@ -32,7 +32,7 @@ from .regression import check_reduction, reduce_loss, spread_gradient
 
 @op(arrays=2)
 def cross_entropy(
-    logits,
+    input,
     target,
     weight: Any = None,
     ignore_index: int = -100,
@@ -40,15 +40,15 @@ def cross_entropy(
     label_smoothing: float = 0.0,
     axis: int = 1,
 ) -> Result:
-    """Return the cross-entropy of softmax(logits) against `target`: ``-sum(q * log_softmax(logits))``.
+    """Return the cross-entropy of softmax(input) against `target`: ``-sum(q * log_softmax(input))``.
 
     Scores go in as they are: no softmax before. `q` is 1 for the class `target` names, or `target` itself if
     that holds probabilities; label smoothing e makes it ``(1 - e) * q + e / C``.
 
     Args:
-        logits: (N, C, ...) for C classes on `axis`, or (C,); floating.
-        target: class labels 0 to C-1 of any integer dtype, shape of `logits` without the class axis; or
-            probabilities, floating, shape of `logits`. A gradient goes to probabilities, none to labels.
+        input: (N, C, ...) for C classes on `axis`, or (C,); floating.
+        target: class labels 0 to C-1 of any integer dtype, shape of `input` without the class axis; or
+            probabilities, floating, shape of `input`. A gradient goes to probabilities, none to labels.
         weight: (C,), one factor for each class; gets no gradient.
         ignore_index: label whose positions count nothing and get no gradient.
         reduction: "mean" divides the sum by the weights of the labels that were not ignored (nan if there are
@@ -59,21 +59,21 @@ def cross_entropy(
     Raises:
         ValueError: shapes that do not fit; a label out of range on the CPU (on the GPU, where asking would
             make the host wait, its loss and gradient are NaN); an unknown reduction.
-        TypeError: `logits` not floating, `target` neither integer nor floating.
+        TypeError: `input` not floating, `target` neither integer nor floating.
 
     Source: Szegedy et al. 2016, arXiv:1512.00567, section 7 (label smoothing).
     """
     check_reduction("cross_entropy", reduction)
-    check_floating("cross_entropy", logits, "logits")
+    check_floating("cross_entropy", input, "input")
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing must be from 0 to 1, got {label_smoothing}")
-    axis = class_axis("cross_entropy", logits, axis)
+    axis = class_axis("cross_entropy", input, axis)
     target = as_array(target)
-    weight = class_weight("cross_entropy", weight, logits, axis)
+    weight = class_weight("cross_entropy", weight, input, axis)
     options = (axis, weight, label_smoothing, reduction)
     if is_floating(target.dtype):
-        return _from_probabilities(logits, target, *options)
-    return _from_labels(logits, target, ignore_index, *options)
+        return _from_probabilities(input, target, *options)
+    return _from_labels(input, target, ignore_index, *options)
 
 
 def _from_labels(
@@ -124,7 +124,7 @@ def _from_probabilities(
 ) -> tuple[Array, Any]:
     if q.shape != x.shape:
         raise ValueError(
-            f"cross_entropy: probabilities must have the shape of the logits {x.shape}, got {q.shape}"
+            f"cross_entropy: probabilities must have the shape of input {x.shape}, got {q.shape}"
             " (class labels must be of integer dtype)"
         )
     q = q.astype(x.dtype, copy=False)

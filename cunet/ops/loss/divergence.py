@@ -55,16 +55,16 @@ def bce_target_backward(g, z, positive, weight):
 
 @op(arrays=2)
 def binary_cross_entropy_with_logits(
-    logits, target, weight: Any = None, reduction: str = "mean", pos_weight: Any = None
+    input, target, weight: Any = None, reduction: str = "mean", pos_weight: Any = None
 ) -> Result:
     """Return ``-(p * t * log(sigmoid(z)) + (1 - t) * log(1 - sigmoid(z)))`` for logits z and targets t.
 
-    Computed from the logits as ``max(z, 0) - z * t + log1p(exp(-|z|))`` (for p = 1): there is no probability form
-    of this loss, because a float32 sigmoid is exactly 1 from z = 17 on.
+    Computed from the logits as ``max(z, 0) - z * t + log1p(exp(-|z|))`` (for p = 1), which loses nothing where a
+    float32 sigmoid is exactly 1: from z = 17 on.
 
     Args:
-        logits, target: arrays of one shape; targets from 0 to 1. Both get a gradient.
-        weight: factor of each element's loss; broadcasts to the shape of `logits`; gets no gradient.
+        input, target: arrays of one shape; targets from 0 to 1. Both get a gradient.
+        weight: factor of each element's loss; broadcasts to the shape of `input`; gets no gradient.
         reduction: "mean" over all elements (whatever their weights), "sum", or "none".
         pos_weight: factor p of the positive part, such as (C,) for logits (N, C); as `weight`.
 
@@ -74,8 +74,8 @@ def binary_cross_entropy_with_logits(
     """
     who = "binary_cross_entropy_with_logits"
     check_reduction(who, reduction)
-    z, t = as_pair(who, logits, target)
-    factors = _factor(who, "pos_weight", pos_weight, z), _factor(who, "weight", weight, z)
+    z, t = as_pair(who, input, target)
+    factors = factor(who, "pos_weight", pos_weight, z), factor(who, "weight", weight, z)
     divisor = divisor_of(z, reduction)
 
     def vjp(gy):
@@ -85,14 +85,14 @@ def binary_cross_entropy_with_logits(
     return reduce_loss(bce_forward(z, t, *factors), z.dtype, reduction, divisor), vjp
 
 
-def _factor(who: str, name: str, value: Any, x: Array) -> Any:
+def factor(who: str, name: str, value: Any, x: Array) -> Any:
     """Return a constant factor in the dtype of arithmetic; 1.0 for None."""
     if value is None:
         return 1.0
     value = constant(who, name, value, x)
     pairs = zip(reversed(value.shape), reversed(x.shape), strict=False)
     if value.ndim > x.ndim or any(v not in (1, s) for v, s in pairs):
-        raise ValueError(f"{who}: {name} must broadcast to the shape of the logits {x.shape}, got {value.shape}")
+        raise ValueError(f"{who}: {name} must broadcast to the shape of input {x.shape}, got {value.shape}")
     return value
 
 
@@ -129,11 +129,11 @@ def kl_log_target_backward(g, x, t):
 
 
 @op(arrays=2)
-def kl_div(log_input, target, reduction: str = "mean", log_target: bool = False) -> Result:
-    """Return the Kullback-Leibler divergence ``t * (log(t) - log_input)`` of each element; 0 where t = 0.
+def kl_div(input, target, reduction: str = "mean", log_target: bool = False) -> Result:
+    """Return the Kullback-Leibler divergence ``t * (log(t) - input)`` of each element; 0 where t = 0.
 
     Args:
-        log_input: log-probabilities, such as from `log_softmax`.
+        input: log-probabilities, such as from `log_softmax`.
         target: probabilities, or their logarithms if `log_target`; same shape. Both get a gradient; that for a
             target of 0 is ``-inf``, its limit.
         reduction: "batchmean" divides the sum by the length of the first axis, which gives the divergence of
@@ -147,7 +147,7 @@ def kl_div(log_input, target, reduction: str = "mean", log_target: bool = False)
     Source: Kullback & Leibler 1951, "On information and sufficiency", equation 2.4.
     """
     check_reduction("kl_div", reduction, ("batchmean", *REDUCTIONS))
-    x, t = as_pair("kl_div", log_input, target)
+    x, t = as_pair("kl_div", input, target)
     divisor = divisor_of(x, reduction)
     forward, backward, target_backward = (
         (kl_log_forward, kl_log_backward, kl_log_target_backward)

@@ -138,7 +138,7 @@ def expand(a: Array, axis: int) -> Array:
 
 @op(arrays=2)
 def nll_loss(
-    log_probs,
+    input,
     target,
     weight: Any = None,
     ignore_index: int = -100,
@@ -148,7 +148,7 @@ def nll_loss(
     """Return minus the log-probability of the class that `target` names.
 
     Args:
-        log_probs: (N, C, ...) log-probabilities, as `log_softmax` gives them, or (C,). From logits
+        input: (N, C, ...) log-probabilities, as `log_softmax` gives them, or (C,). From logits
             `cross_entropy` is faster and more accurate.
         target: class labels; this, and the other arguments and errors, as in `cross_entropy`.
         weight: (C,), one factor for each class; gets no gradient.
@@ -160,21 +160,19 @@ def nll_loss(
         ValueError, TypeError: as `cross_entropy`.
     """
     check_reduction("nll_loss", reduction)
-    check_floating("nll_loss", log_probs, "log_probs")
-    axis = class_axis("nll_loss", log_probs, axis)
-    weight = class_weight("nll_loss", weight, log_probs, axis)
+    check_floating("nll_loss", input, "input")
+    axis = class_axis("nll_loss", input, axis)
+    weight = class_weight("nll_loss", weight, input, axis)
     target = as_array(target)
-    t = labels("nll_loss", log_probs, target, axis, ignore_index)
-    classes = log_probs.shape[axis]
+    t = labels("nll_loss", input, target, axis, ignore_index)
+    classes = input.shape[axis]
     own = weight_of(weight, t, classes)
-    sizes = (classes, math.prod(log_probs.shape[axis + 1 :]), ignore_index)
-    loss, kept = nll_forward(log_probs, t, own, *sizes)
-    value, divisor = reduce_label_loss(
-        loss.reshape(target.shape), kept.reshape(target.shape), log_probs.dtype, reduction
-    )
+    sizes = (classes, math.prod(input.shape[axis + 1 :]), ignore_index)
+    loss, kept = nll_forward(input, t, own, *sizes)
+    value, divisor = reduce_label_loss(loss.reshape(target.shape), kept.reshape(target.shape), input.dtype, reduction)
 
     def vjp(gy):
-        g = spread_gradient(expand(gy, axis), log_probs.dtype, divisor)
-        return (nll_backward(log_probs, t, class_numbers(log_probs, axis), kept, g), None)
+        g = spread_gradient(expand(gy, axis), input.dtype, divisor)
+        return (nll_backward(input, t, class_numbers(input, axis), kept, g), None)
 
     return value, vjp

@@ -95,18 +95,18 @@ def mse_backward(g, x, y):
 
 
 @op(arrays=2)
-def mse_loss(x, y, reduction: str = "mean") -> Result:
-    """Return the squared error ``(x - y)**2``.
+def mse_loss(input, target, reduction: str = "mean") -> Result:
+    """Return the squared error ``(input - target)**2``.
 
     Args:
-        x, y: arrays of one shape; at least one floating. Both get a gradient.
+        input, target: arrays of one shape; at least one floating. Both get a gradient.
         reduction: "mean" over all elements, "sum", or "none" for the error of each element.
 
     Raises:
         ValueError: the shapes differ, or an unknown reduction.
         TypeError: neither is of floating dtype.
     """
-    return _compare("mse_loss", x, y, reduction, mse_forward, mse_backward)
+    return _compare("mse_loss", input, target, reduction, mse_forward, mse_backward)
 
 
 @elementwise("T x, T y", "A loss", "loss = fabs(x - y)")
@@ -120,9 +120,9 @@ def l1_backward(g, x, y):
 
 
 @op(arrays=2)
-def l1_loss(x, y, reduction: str = "mean") -> Result:
-    """Return the absolute error ``|x - y|``; its gradient where they are equal is 0. Arguments as in `mse_loss`."""
-    return _compare("l1_loss", x, y, reduction, l1_forward, l1_backward)
+def l1_loss(input, target, reduction: str = "mean") -> Result:
+    """Return the absolute error ``|input - target|``, whose gradient at 0 is 0; arguments as in `mse_loss`."""
+    return _compare("l1_loss", input, target, reduction, l1_forward, l1_backward)
 
 
 # c * (d - c / 2) with c = min(d, delta) is d * d / 2 below delta, and the tangent from there on.
@@ -147,11 +147,11 @@ def huber_backward(g, x, y, delta, scale):
 
 
 @op(arrays=2)
-def huber_loss(x, y, reduction: str = "mean", delta: float = 1.0) -> Result:
-    """Return ``d**2 / 2`` where ``d = |x - y|`` is at most `delta`, else ``delta * (d - delta / 2)``.
+def huber_loss(input, target, reduction: str = "mean", delta: float = 1.0) -> Result:
+    """Return ``d**2 / 2`` where ``d = |input - target|`` is at most `delta`, else ``delta * (d - delta / 2)``.
 
     Args:
-        x, y, reduction: as in `mse_loss`.
+        input, target, reduction: as in `mse_loss`.
         delta: where the square ends; above 0.
 
     Raises:
@@ -162,17 +162,17 @@ def huber_loss(x, y, reduction: str = "mean", delta: float = 1.0) -> Result:
     """
     if not delta > 0:
         raise ValueError(f"huber_loss: delta must be above 0, got {delta}")
-    return _compare("huber_loss", x, y, reduction, huber_forward, huber_backward, float(delta), 1.0)
+    return _compare("huber_loss", input, target, reduction, huber_forward, huber_backward, float(delta), 1.0)
 
 
 @op(arrays=2)
-def smooth_l1_loss(x, y, reduction: str = "mean", beta: float = 1.0) -> Result:
-    """Return ``d**2 / (2 * beta)`` where ``d = |x - y|`` is below `beta`, else ``d - beta / 2``.
+def smooth_l1_loss(input, target, reduction: str = "mean", beta: float = 1.0) -> Result:
+    """Return ``d**2 / (2 * beta)`` where ``d = |input - target|`` is below `beta`, else ``d - beta / 2``.
 
     It is ``huber_loss(delta=beta) / beta``, and `l1_loss` for beta = 0.
 
     Args:
-        x, y, reduction: as in `mse_loss`.
+        input, target, reduction: as in `mse_loss`.
         beta: where the square ends; at least 0.
 
     Raises:
@@ -184,5 +184,5 @@ def smooth_l1_loss(x, y, reduction: str = "mean", beta: float = 1.0) -> Result:
     if not beta >= 0:
         raise ValueError(f"smooth_l1_loss: beta must be at least 0, got {beta}")
     if beta == 0:
-        return _compare("smooth_l1_loss", x, y, reduction, l1_forward, l1_backward)
-    return _compare("smooth_l1_loss", x, y, reduction, huber_forward, huber_backward, float(beta), 1 / beta)
+        return _compare("smooth_l1_loss", input, target, reduction, l1_forward, l1_backward)
+    return _compare("smooth_l1_loss", input, target, reduction, huber_forward, huber_backward, float(beta), 1 / beta)

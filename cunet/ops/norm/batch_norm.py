@@ -16,7 +16,7 @@ from .normalize import as_factor, check, normalize_groups
 
 
 @op
-def batch_norm(x, weight=None, bias=None, *, axis: int = 1, eps: float = 1e-5, activation=None) -> Results:
+def batch_norm_training(x, weight=None, bias=None, *, axis: int = 1, eps: float = 1e-5, activation=None) -> Results:
     """Normalise each channel by the mean and variance of the batch: training form.
 
     ``y = (x - mean) / sqrt(var + eps) * weight + bias`` with mean and var over all axes but `axis`, var
@@ -26,10 +26,7 @@ def batch_norm(x, weight=None, bias=None, *, axis: int = 1, eps: float = 1e-5, a
         x: floating, 2 to 5 axes.
         weight, bias: shape (C,) with C the length of `axis`, or None for 1 and 0.
         axis: channel axis: 1 for (N, C, ...), -1 for (N, ..., C).
-        eps: added to the variance.
-        activation: what to apply to y, in the same kernels: the name of an elementwise function of
-            `cunet.functional` ("relu"), the function, or a `functools.partial` of it with its options. y before it
-            is not kept.
+        eps, activation: see `cunet.functional.batch_norm`.
 
     Returns:
         ``(y, mean, var)``: y like x; mean and var of shape (C,), in float32 for half types. The op keeps no
@@ -45,7 +42,7 @@ def batch_norm(x, weight=None, bias=None, *, axis: int = 1, eps: float = 1e-5, a
     check("batch_norm", x, {"weight": weight, "bias": bias}, shape, "(C,)", eps)
     if groups.per_mean < 2:
         raise ValueError(
-            f"batch_norm: training needs more than one value per channel; x of shape {x.shape} has {groups.per_mean}"
+            f"batch_norm: training needs more than one value per channel, got {groups.per_mean} in shape {x.shape}"
         )
     out = normalize_groups(x, weight, bias, groups, eps, activated=activated("batch_norm", activation))
 
@@ -79,21 +76,21 @@ def batch_norm_inference(
     Args:
         x: floating, 2 to 5 axes.
         mean, var, weight, bias: shape (C,) with C the length of `axis`; weight and bias may be None.
-        axis, eps, activation: see `batch_norm`.
+        axis, eps, activation: see `cunet.functional.batch_norm`.
 
     Returns:
         Array like x.
 
     Source: Ioffe and Szegedy 2015, arXiv:1502.03167, algorithm 2.
     """
-    groups, shape = by_channel("batch_norm_inference", x, axis)
-    params = {"mean": mean, "var": var, "weight": weight, "bias": bias}
-    check("batch_norm_inference", x, params, shape, "(C,)", eps)
+    groups, shape = by_channel("batch_norm", x, axis)
+    params = {"running_mean": mean, "running_var": var, "weight": weight, "bias": bias}
+    check("batch_norm", x, params, shape, "(C,)", eps)
     view = x.reshape(groups.shape)
     m, v = (as_factor(a, groups.params, x, 0.0) for a in (mean, var))
     w, b = as_factor(weight, groups.params, x, 1.0), as_factor(bias, groups.params, x, 0.0)
     rstd = 1 / array_module(x).sqrt(v + eps)
-    y, saved = apply(view, m, v, rstd, w, b, activated("batch_norm_inference", activation))
+    y, saved = apply(view, m, v, rstd, w, b, activated("batch_norm", activation))
 
     def vjp(gy):
         g = before_activation(gy.reshape(groups.shape), saved).g

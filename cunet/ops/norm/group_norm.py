@@ -1,4 +1,4 @@
-"""Group norm and instance norm: over groups of channels of each sample."""
+"""Group norm, and instance norm by the input: over groups of channels of each sample."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _group_norm(x, weight=None, bias=None, *, num_groups, eps, axis, activation)
 
 
 def group_norm(
-    x: Any,
+    input: Any,
     num_groups: int,
     weight: Any = None,
     bias: Any = None,
@@ -32,7 +32,7 @@ def group_norm(
     """Normalise groups of neighbouring channels of each sample.
 
     Args:
-        x: floating, shape (N, C, ...), or (N, ..., C) with ``axis=-1``.
+        input: floating, shape (N, C, ...), or (N, ..., C) with ``axis=-1``.
         num_groups: divides C; the statistics are over C / num_groups channels and all positions.
         weight, bias: shape (C,), or None for 1 and 0.
         eps: added to the variance.
@@ -40,35 +40,18 @@ def group_norm(
         activation: see `batch_norm`.
 
     Returns:
-        Tensor like x.
+        Tensor like `input`.
 
     Source: Wu and He 2018, arXiv:1803.08494, equations 1 and 7.
     """
-    return _group_norm(x, weight, bias, num_groups=num_groups, eps=eps, axis=axis, activation=activation)
+    return _group_norm(input, weight, bias, num_groups=num_groups, eps=eps, axis=axis, activation=activation)
 
 
 @op
-def instance_norm(x, weight=None, bias=None, *, axis: int = 1, eps: float = 1e-5, activation=None) -> Result:
-    """Normalise each channel of each sample over its positions.
-
-    Args:
-        x: floating, shape (N, C, ...), or (N, ..., C) with ``axis=-1``.
-        weight, bias: shape (C,), or None for 1 and 0.
-        axis: channel axis.
-        eps: added to the variance.
-        activation: see `batch_norm`.
-
-    Returns:
-        Array like x.
-
-    Raises:
-        ValueError: a channel has fewer than two positions (the output would be the bias whatever the input).
-
-    Source: Ulyanov, Vedaldi and Lempitsky 2016, arXiv:1607.08022, equation 6.
-    """
+def _instance_norm(x, weight=None, bias=None, *, axis, eps, activation) -> Result:
     groups, shape = by_channel_group("instance_norm", x, None, axis)
     check("instance_norm", x, {"weight": weight, "bias": bias}, shape, "(C,)", eps)
     if groups.per_mean < 2:
-        raise ValueError(f"instance_norm: x needs more than one position per channel, got shape {x.shape}")
+        raise ValueError(f"instance_norm: input needs more than one position per channel, got shape {x.shape}")
     out = normalize_groups(x, weight, bias, groups, eps, activated=activated("instance_norm", activation))
     return out.y, out.backward

@@ -79,7 +79,7 @@ def by_channel(who: str, x: Array, axis: int) -> tuple[Groups, tuple[int, ...]]:
         ValueError: `x` has not 2 to 5 axes, or not this one.
     """
     if not 2 <= x.ndim <= 5:
-        raise ValueError(f"{who}: x must have 2 to 5 axes, got shape {x.shape}")
+        raise ValueError(f"{who}: input must have 2 to 5 axes, got shape {x.shape}")
     if not -x.ndim <= axis < x.ndim:
         raise ValueError(f"{who}: axis {axis} does not exist for shape {x.shape}")
     axis %= x.ndim
@@ -94,7 +94,7 @@ def by_sample(who: str, x: Array, shape: tuple[int, ...]) -> Groups:
         ValueError: `x` does not end with them.
     """
     if not shape or x.shape[-len(shape) :] != shape or math.prod(shape) == 0:
-        raise ValueError(f"{who}: x must end with the axes normalized_shape = {shape}, got shape {x.shape}")
+        raise ValueError(f"{who}: input must end with the axes normalized_shape = {shape}, got shape {x.shape}")
     lead = math.prod(x.shape[: x.ndim - len(shape)])
     return groups_of((lead, False, True), (math.prod(shape), True, False))
 
@@ -107,7 +107,7 @@ def by_channel_group(who: str, x: Array, num_groups: int | None, axis: int) -> t
     """
     if x.ndim < 2 or not -x.ndim <= axis < x.ndim or axis % x.ndim == 0:
         raise ValueError(
-            f"{who}: x must be (N, ...) with a channel axis other than 0, got axis {axis}, shape {x.shape}"
+            f"{who}: input must be (N, ...) with a channel axis other than 0, got axis {axis}, shape {x.shape}"
         )
     axis %= x.ndim
     channels = x.shape[axis]

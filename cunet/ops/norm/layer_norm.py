@@ -28,7 +28,7 @@ def _layer_norm(x, weight=None, bias=None, *, normalized_shape, eps, activation)
 
 
 def layer_norm(
-    x: Any,
+    input: Any,
     normalized_shape: int | Sequence[int],
     weight: Any = None,
     bias: Any = None,
@@ -41,18 +41,18 @@ def layer_norm(
     ``y = (x - mean) / sqrt(var + eps) * weight + bias``, var divided by the count.
 
     Args:
-        x: floating, shape (..., *normalized_shape).
+        input: floating, shape (..., *normalized_shape).
         normalized_shape: lengths of the trailing axes, or one int.
         weight, bias: shape normalized_shape, or None for 1 and 0.
         eps: added to the variance.
         activation: see `batch_norm`.
 
     Returns:
-        Tensor like x.
+        Tensor like `input`.
 
     Source: Ba, Kiros and Hinton 2016, arXiv:1607.06450, equation 3.
     """
-    return _layer_norm(x, weight, bias, normalized_shape=as_shape(normalized_shape), eps=eps, activation=activation)
+    return _layer_norm(input, weight, bias, normalized_shape=as_shape(normalized_shape), eps=eps, activation=activation)
 
 
 @op
@@ -66,7 +66,7 @@ def _rms_norm(x, weight=None, *, normalized_shape, eps, activation) -> Result:
 
 
 def rms_norm(
-    x: Any,
+    input: Any,
     normalized_shape: int | Sequence[int],
     weight: Any = None,
     eps: float | None = None,
@@ -78,15 +78,15 @@ def rms_norm(
     ``y = x / sqrt(mean(x**2) + eps) * weight``
 
     Args:
-        x: floating, shape (..., *normalized_shape).
+        input: floating, shape (..., *normalized_shape).
         normalized_shape: lengths of the trailing axes, or one int.
         weight: shape normalized_shape, or None for 1.
         eps: added to the mean square; None: the spacing of x's dtype at 1, as in PyTorch.
         activation: see `batch_norm`.
 
     Returns:
-        Tensor like x.
+        Tensor like `input`.
 
     Source: Zhang and Sennrich 2019, arXiv:1910.07467, equation 4.
     """
-    return _rms_norm(x, weight, normalized_shape=as_shape(normalized_shape), eps=eps, activation=activation)
+    return _rms_norm(input, weight, normalized_shape=as_shape(normalized_shape), eps=eps, activation=activation)

@@ -31,7 +31,7 @@ def check(who: str, x: Array, params: dict[str, Array | None], shape: tuple[int,
     """Raise TypeError unless `x` is floating, ValueError unless `params` have the `shape` that is called `symbol`."""
     check_eps(who, eps)
     if not is_floating(x.dtype):
-        raise TypeError(f"{who}: x must have a floating dtype, got {x.dtype}")
+        raise TypeError(f"{who}: input must have a floating dtype, got {x.dtype}")
     for name, a in params.items():
         if a is not None and a.shape != shape:
             raise ValueError(f"{who}: {name} must have shape {symbol} = {shape}, got {a.shape}")

@@ -47,7 +47,7 @@ def _sliding(
         out.append(count - 1 if ceil_mode and (count - 1) * s >= n + p else count)
     if min(out) < 1:
         check_fit(who, sizes, reach, [2 * p for p in padding])
-        raise ValueError(f"{who}: the spatial axes of x must not be empty, got {sizes}")
+        raise ValueError(f"{who}: the spatial axes of input must not be empty, got {sizes}")
     steps = useful(stride, sizes, out)
     return Windows(
         three(sizes, 1), three(out, 1), three(kernel, 1), three(steps, 1), three(padding, 0), three(dilation, 1)
@@ -117,19 +117,19 @@ _MAX_DOC = """Return the largest element of each window of {kernel}.
     whose index is returned; a NaN beats every number, the first NaN wins. Padding never wins.
 
     Args:
-        x: shape (N, C, {axes}).
+        input: shape (N, C, {axes}).
         kernel_size: a number, or one per axis.
         stride: the same; by default `kernel_size`.
         padding: at most half the kernel, at both ends; a number, or one per axis.
         dilation: distance between the elements of a window; a number, or one per axis.
         ceil_mode: whether a last window may hang over the end.
         return_indices: whether to return also where each maximum was.
-        channels_last: `x` and the result are (N, {axes}, C).
+        channels_last: `input` and the result are (N, {axes}, C).
 
     Returns:
         Shape (N, C, ...) with ``floor((length + 2 padding - dilation (k - 1) - 1) / stride) + 1`` along each axis
         (ceil if `ceil_mode`); with `return_indices` also int64 of the same shape: positions in the flattened
-        spatial axes of `x`.
+        spatial axes of `input`.
 
     Raises:
         ValueError: wrong number of axes, or the kernel is larger than the padded input.
@@ -138,7 +138,7 @@ _MAX_DOC = """Return the largest element of each window of {kernel}.
 _AVG_DOC = """Return the mean of each window of {kernel}.
 
     Args:
-        x: shape (N, C, {axes}).
+        input: shape (N, C, {axes}).
         kernel_size, stride, padding, ceil_mode, channels_last: see `max_pool{ndim}d`.
         count_include_pad: whether the zeros of the padding count as elements.
         divisor_override: what to divide the sums by instead of the number of elements.
@@ -156,9 +156,9 @@ _ADAPTIVE_DOC = """Return the {what} element of each of `output_size` parts of t
     over the whole axis.{more}
 
     Args:
-        x: shape (N, C, {axes}).
+        input: shape (N, C, {axes}).
         output_size: a number, or one per axis; None keeps the length of the axis.{indices}
-        channels_last: `x` and the result are (N, {axes}, C).
+        channels_last: `input` and the result are (N, {axes}, C).
 
     Returns:
         Shape (N, C, *output_size){returns}.
@@ -172,7 +172,7 @@ def _max(ndim: int) -> Callable[..., Any]:
     who = f"max_pool{ndim}d"
 
     def max_pool(
-        x: Any,
+        input: Any,
         kernel_size: Axes,
         stride: Axes | None = None,
         padding: Axes = 0,
@@ -183,7 +183,9 @@ def _max(ndim: int) -> Callable[..., Any]:
     ) -> Any:
         options: dict[str, Any] = {"kernel": kernel_size, "stride": stride, "padding": padding, "dilation": dilation}
         plan = functools.partial(_sliding, who=who, ceil_mode=ceil_mode, **options)
-        return _max_pool(x, who=who, ndim=ndim, plan=plan, channels_last=channels_last, return_indices=return_indices)
+        return _max_pool(
+            input, who=who, ndim=ndim, plan=plan, channels_last=channels_last, return_indices=return_indices
+        )
 
     return described(max_pool, who, _MAX_DOC, ndim)
 
@@ -192,7 +194,7 @@ def _avg(ndim: int) -> Callable[..., Tensor]:
     who = f"avg_pool{ndim}d"
 
     def avg_pool(
-        x: Any,
+        input: Any,
         kernel_size: Axes,
         stride: Axes | None = None,
         padding: Axes = 0,
@@ -207,7 +209,7 @@ def _avg(ndim: int) -> Callable[..., Tensor]:
             _sliding, who=who, kernel=kernel_size, stride=stride, padding=padding, ceil_mode=ceil_mode
         )
         options = {"count_include_pad": count_include_pad, "divisor": float(divisor_override or 0)}
-        return _avg_pool(x, who=who, ndim=ndim, plan=plan, channels_last=channels_last, **options)
+        return _avg_pool(input, who=who, ndim=ndim, plan=plan, channels_last=channels_last, **options)
 
     return described(avg_pool, who, _AVG_DOC, ndim)
 
@@ -215,9 +217,9 @@ def _avg(ndim: int) -> Callable[..., Tensor]:
 def _adaptive_avg(ndim: int) -> Callable[..., Tensor]:
     who = f"adaptive_avg_pool{ndim}d"
 
-    def adaptive_avg_pool(x: Any, output_size: Any, channels_last: bool = False) -> Tensor:
+    def adaptive_avg_pool(input: Any, output_size: Any, channels_last: bool = False) -> Tensor:
         plan = functools.partial(_adaptive, who=who, output_size=output_size)
-        return _avg_pool(x, who=who, ndim=ndim, plan=plan, channels_last=channels_last)
+        return _avg_pool(input, who=who, ndim=ndim, plan=plan, channels_last=channels_last)
 
     return described(adaptive_avg_pool, who, _ADAPTIVE_DOC, ndim, what="mean", more="", indices="", returns="")
 
@@ -225,9 +227,13 @@ def _adaptive_avg(ndim: int) -> Callable[..., Tensor]:
 def _adaptive_max(ndim: int) -> Callable[..., Any]:
     who = f"adaptive_max_pool{ndim}d"
 
-    def adaptive_max_pool(x: Any, output_size: Any, return_indices: bool = False, channels_last: bool = False) -> Any:
+    def adaptive_max_pool(
+        input: Any, output_size: Any, return_indices: bool = False, channels_last: bool = False
+    ) -> Any:
         plan = functools.partial(_adaptive, who=who, output_size=output_size)
-        return _max_pool(x, who=who, ndim=ndim, plan=plan, channels_last=channels_last, return_indices=return_indices)
+        return _max_pool(
+            input, who=who, ndim=ndim, plan=plan, channels_last=channels_last, return_indices=return_indices
+        )
 
     return described(
         adaptive_max_pool,

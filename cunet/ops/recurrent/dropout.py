@@ -12,35 +12,37 @@ from ..dropout import dropout, dropout_channel
 
 
 def variational_dropout(
-    x: Any, p: float = 0.5, training: bool = True, generator: Generator | None = None, *, batch_first: bool = False
+    input: Any, p: float = 0.5, training: bool = True, generator: Generator | None = None, *, batch_first: bool = False
 ) -> Tensor:
     """Drop units of a sequence with one mask for all of its steps, and scale the others by ``1 / (1 - p)``.
 
     Args:
-        x: floating, shape (T, N, C), or (N, T, C) with `batch_first`. Each sequence has a mask of its own.
+        input: floating, shape (T, N, C), or (N, T, C) with `batch_first`. Each sequence has a mask of its own.
         p, training, generator: see `cunet.functional.dropout`.
         batch_first: whether the batch is the first axis.
 
     Returns:
-        Tensor like x.
+        Tensor like `input`.
 
     Raises:
-        ValueError: x has not 3 axes.
+        ValueError: `input` has not 3 axes.
 
     Source: Gal and Ghahramani 2016, arXiv:1512.05287, section 4.
     """
-    x = x if isinstance(x, Tensor) else as_array(x)
-    if x.ndim != 3:
-        raise ValueError(f"variational_dropout: x must have 3 axes, time, batch and channels, got shape {x.shape}")
+    input = input if isinstance(input, Tensor) else as_array(input)
+    if input.ndim != 3:
+        raise ValueError(
+            f"variational_dropout: input must have 3 axes, time, batch and channels, got shape {input.shape}"
+        )
     if batch_first:
-        return dropout_channel(x, p, training, generator, axis=-1)
-    y = dropout_channel(swapaxes(x, axis1=0, axis2=1), p, training, generator, axis=-1)
+        return dropout_channel(input, p, training, generator=generator, axis=-1)
+    y = dropout_channel(swapaxes(input, axis1=0, axis2=1), p, training, generator=generator, axis=-1)
     return swapaxes(y, axis1=0, axis2=1)
 
 
 def state_mask(like: Array, shape: tuple[int, int], p: float, generator: Generator | None) -> Array:
     """Return what a recurrent state (N, H) is multiplied by at every step: 0 or ``1 / (1 - p)``."""
-    return dropout(Tensor(array_module(like).ones(shape, like.dtype)), p, True, generator).data
+    return dropout(Tensor(array_module(like).ones(shape, like.dtype)), p, True, generator=generator).data
 
 
 def drop_connect(weight: Any, p: float = 0.5, training: bool = True, generator: Generator | None = None) -> Tensor:
@@ -56,4 +58,4 @@ def drop_connect(weight: Any, p: float = 0.5, training: bool = True, generator: 
     Source: Wan et al. 2013, "Regularization of neural networks using DropConnect", section 3; evaluation uses
         the mean of the weights, where the paper samples.
     """
-    return dropout(weight, p, training, generator)
+    return dropout(weight, p, training, generator=generator)

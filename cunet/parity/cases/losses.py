@@ -29,5 +29,6 @@ ROWS: list[Row] = [
     *rows("huber_loss", between(-2, 2, PLAIN, PLAIN), *WAYS),
     *rows("smooth_l1_loss", between(-2, 2, PLAIN, PLAIN), *WAYS),
     *rows("binary_cross_entropy_with_logits", beside(between(-6, 6, PLAIN), lambda rng: rng.random(PLAIN)), *WAYS),
+    *rows("binary_cross_entropy", between(0.05, 0.95, PLAIN, PLAIN), *WAYS),
     *rows("kl_div", beside(between(-5, -0.1, PLAIN), lambda rng: rng.uniform(0.05, 0.9, PLAIN)), *WAYS),
 ]

@@ -14,12 +14,13 @@ IMAGES = between(-2, 2, (4, 6, 9, 11))
 NORMED = between(-2, 2, (4, 6, 9, 11), (6,), (6,))
 
 
-def affine(name: str, first: str) -> Callable[..., Any]:
-    """Call a norm whose weight and bias follow the argument `first`."""
+def affine(name: str, first: str | None = None) -> Callable[..., Any]:
+    """Call a norm whose weight and bias do not follow its input; but `first`, where that is needed."""
 
     def call(x: Any, weight: Any = None, bias: Any = None, **static: Any) -> Any:
         extra = {} if bias is None else {"bias": bias}
-        return function_of(name)(x, static.pop(first), weight=weight, **extra, **static)
+        lead = [] if first is None else [static.pop(first)]
+        return function_of(name)(x, *lead, weight=weight, **extra, **static)
 
     return call
 
@@ -29,11 +30,14 @@ def _statistics(rng: np.random.Generator) -> tuple[Any, ...]:
 
 
 ROWS: list[Row] = [
-    *rows("batch_norm", between(-2, 2, (64, 33), (33,), (33,))),
-    *rows("batch_norm", between(-2, 2, (521, 7), (7,), (7,)), label="many rows"),
-    *rows("batch_norm", NORMED, {"axis": 1}, {"axis": 1, "activation": "relu"}, {"axis": 1, "activation": "gelu"}),
-    *rows("batch_norm", between(-2, 2, (4, 9, 11, 6), (6,), (6,)), {"axis": -1}),
+    *rows("batch_norm_training", between(-2, 2, (64, 33), (33,), (33,))),
+    *rows("batch_norm_training", between(-2, 2, (521, 7), (7,), (7,)), label="many rows"),
+    *rows(
+        "batch_norm_training", NORMED, {"axis": 1}, {"axis": 1, "activation": "relu"}, {"axis": 1, "activation": "gelu"}
+    ),
+    *rows("batch_norm_training", between(-2, 2, (4, 9, 11, 6), (6,), (6,)), {"axis": -1}),
     *rows("batch_norm_inference", _statistics, {}, {"activation": "elu"}),
+    *rows("batch_norm", _statistics, {}, {"training": True, "axis": 1}),
     *rows(
         "layer_norm",
         between(-2, 2, (9, 700), (700,), (700,)),
@@ -48,7 +52,7 @@ ROWS: list[Row] = [
         {"num_groups": 3, "activation": "sigmoid"},
         call=affine("group_norm", "num_groups"),
     ),
-    *rows("instance_norm", NORMED),
+    *rows("instance_norm", NORMED, call=affine("instance_norm")),
     *rows(
         "rms_norm",
         between(-2, 2, (9, 700), (700,)),
@@ -57,8 +61,8 @@ ROWS: list[Row] = [
         call=affine("rms_norm", "normalized_shape"),
     ),
     *moves("dropout", between(-3, 3, PLAIN), {"p": 0.5}, {"p": 0.1}),
-    Row("alpha_dropout", between(-3, 3, PLAIN), {"p": 0.25}, "each"),
-    Row("feature_alpha_dropout", IMAGES, {"p": 0.25}, "each"),
+    Row("alpha_dropout", between(-3, 3, PLAIN), {"p": 0.25, "training": True}, "each"),
+    Row("feature_alpha_dropout", IMAGES, {"p": 0.25, "training": True}, "each"),
     *moves("dropout_channel", IMAGES, {"p": 0.5}),
     *moves("dropout1d", between(-3, 3, (6, 20, 7)), {"p": 0.5}),
     *moves("dropout2d", IMAGES, {"p": 0.5}),

@@ -9,7 +9,7 @@ from helpers import host
 
 from cunet import F, nn
 from cunet.ops.activation import registry
-from cunet.ops.activation.registry import ACTIVATIONS, find
+from cunet.ops.activation.registry import ACTIVATIONS, find, option_signature
 from cunet.parity import cases as parity
 
 FUSABLE = {name: entry for name, entry in ACTIVATIONS.items() if entry.fusable}
@@ -22,6 +22,10 @@ ROWS = [
 ]
 OPTIONS = [(name, {}) for name in FUSABLE]
 OPTIONS += [(case.op.__name__, case.kwargs) for case in ROWS if case.op.__name__ in FUSABLE and case.kwargs]
+OPTIONS += [
+    (name, {"inplace": True}) for name, e in FUSABLE.items() if "inplace" in option_signature(e.function).parameters
+]
+OPTIONS += [("softplus", {"threshold": 30.0})]  # which changes nothing either
 
 
 @pytest.mark.parametrize(("name", "options"), OPTIONS, ids=str)
@@ -43,7 +47,7 @@ def test_numbers_of_others_are_refused():
 
 def test_every_option_of_an_activation_has_a_row():
     tried = {(name, option) for name, options in OPTIONS for option in options}
-    there = {(name, o) for name, e in FUSABLE.items() for o in registry.option_signature(e.function).parameters}
+    there = {(name, o) for name, e in FUSABLE.items() for o in option_signature(e.function).parameters}
     assert not there - tried
 
 
@@ -57,9 +61,20 @@ def test_every_option_of_an_activation_has_a_row():
         (functools.partial(F.leaky_relu, negative_slope=0.2), "leaky_relu", {"negative_slope": 0.2}),
         (nn.ReLU(), "relu", {}),
         (nn.LeakyReLU(0.2), "leaky_relu", {"negative_slope": 0.2}),
+        (nn.ReLU(inplace=True), "relu", {"inplace": True}),
         (nn.GELU("tanh"), "gelu", {"approximate": "tanh"}),
     ],
-    ids=["None", "name", "function", "partial", "partial with options", "layer", "layer with options", "tanh for gelu"],
+    ids=[
+        "None",
+        "name",
+        "function",
+        "partial",
+        "partial with options",
+        "layer",
+        "layer with options",
+        "in place",
+        "tanh for gelu",
+    ],
 )
 def test_find(given, name, options):
     assert find("who", given) == (name and ACTIVATIONS[name], options)
@@ -68,7 +83,7 @@ def test_find(given, name, options):
 @pytest.mark.parametrize(
     ("given", "error", "text"),
     [
-        ("rleu", ValueError, r"^who: activation must be None, one of celu, elu,.*, threshold_relu, or.* got 'rleu'"),
+        ("rleu", ValueError, r"^who: activation must be None, one of celu, elu,.*, threshold, or.* got 'rleu'"),
         ("softmax", ValueError, "^who: activation must .* got 'softmax'"),
         (F.prelu, ValueError, "^who: activation must .*got <function prelu"),
         (nn.Softmax(), ValueError, "^who: activation must .*got <function softmax"),

@@ -53,7 +53,7 @@ def test_labels_must_fit_the_logits(f, dev):
 
 
 def test_probabilities_must_fit_the_logits(dev):
-    with pytest.raises(ValueError, match=r"must have the shape of the logits \(4, 3\), got \(4,\).*integer dtype"):
+    with pytest.raises(ValueError, match=r"must have the shape of input \(4, 3\), got \(4,\).*integer dtype"):
         F.cross_entropy(dev(np.zeros((4, 3), np.float32)), dev(np.zeros(4, np.float32)))
 
 
@@ -81,7 +81,7 @@ def test_a_label_out_of_range(f, options, wrong, device, dev):
         (F.huber_loss, {"delta": 0}, "huber_loss: delta must be above 0, got 0"),
         (F.huber_loss, {"delta": nan}, "huber_loss: delta must be above 0, got nan"),
         (F.smooth_l1_loss, {"beta": -1}, "smooth_l1_loss: beta must be at least 0, got -1"),
-        (bce, {"pos_weight": [1.0, 2.0]}, r"pos_weight must broadcast to the shape of the logits \(4, 3\), got \(2,\)"),
+        (bce, {"pos_weight": [1.0, 2.0]}, r"pos_weight must broadcast to the shape of input \(4, 3\), got \(2,\)"),
         (bce, {"weight": np.ones((1, 4, 3)).tolist()}, r"weight must broadcast .* \(4, 3\), got \(1, 4, 3\)"),
     ],
     ids=lambda part: getattr(part, "__name__", str(part)),

@@ -4,25 +4,11 @@ import itertools
 
 import numpy as np
 import pytest
-from helpers import host
+from loss_helpers import compare
 
 from cunet import F
-from cunet.autograd.tensor import Tensor
 
 bce = F.binary_cross_entropy_with_logits
-
-
-def compare(ours, theirs, arrays, dev, rng, differentiable=(0,)):
-    torch = pytest.importorskip("torch")
-    tensors = [torch.tensor(a, requires_grad=i in differentiable) for i, a in enumerate(arrays)]
-    leaves = [Tensor(dev(a), requires_grad=i in differentiable) for i, a in enumerate(arrays)]
-    y, z = ours(*leaves), theirs(torch, *tensors)
-    gy = rng.standard_normal(tuple(z.shape))
-    y.backward(dev(gy))
-    z.backward(torch.tensor(gy))
-    np.testing.assert_allclose(host(y), z.detach().numpy(), rtol=1e-12, atol=1e-14)
-    for i in differentiable:
-        np.testing.assert_allclose(host(leaves[i].grad), tensors[i].grad.numpy(), rtol=1e-10, atol=1e-13)
 
 
 REDUCTIONS = ("mean", "sum", "none")

@@ -15,6 +15,7 @@ from cunet.autograd.tensor import Tensor
 from cunet.kernels import listening
 from cunet.ops.activation.registry import ACTIVATIONS
 from cunet.ops.norm import epilogue
+from cunet.ops.norm.batch_norm import batch_norm_inference, batch_norm_training
 
 FUSABLE = sorted(name for name, entry in ACTIVATIONS.items() if entry.fusable)
 NORMS = [
@@ -61,7 +62,7 @@ def test_each_kernel_does_what_two_do_one_after_the_other(name, dtype, rng, dev)
     values[5] = 3
     x, gy = dev(values.astype(dtype)), dev(rng.normal(size=values.shape).astype(dtype))
     w, b, factor = (dev(rng.normal(size=(1, 40)).astype(dtype)) for _ in range(3))
-    function = functools.partial(F.hard_tanh, min_val=-0.5, max_val=0.75) if name == "hard_tanh" else name
+    function = functools.partial(F.hardtanh, min_val=-0.5, max_val=0.75) if name == "hardtanh" else name
     how, plain = epilogue.activated("test", function), epilogue.PLAIN
     fused, f = how.kernels, how.numbers
 
@@ -89,7 +90,7 @@ def test_each_kernel_does_what_two_do_one_after_the_other(name, dtype, rng, dev)
 
 
 def test_the_ends_of_flat_parts_are_flat_in_each_kernel(dev):
-    how = epilogue.activated("test", functools.partial(F.hard_tanh, min_val=-0.5, max_val=0.75))
+    how = epilogue.activated("test", functools.partial(F.hardtanh, min_val=-0.5, max_val=0.75))
     x = dev(np.array([[-0.5, 0.75, 0.25]] * 64, np.float32))
     gy = dev(np.full(x.shape, 2.0, np.float32))
     row, column = (dev(np.ones(shape, np.float32)) for shape in ((64, 1), (1, 3)))
@@ -164,15 +165,15 @@ def test_folding_a_batch_norm_keeps_its_activation(rng):
     assert (model[0](x).data < 0).any()
 
 
-@pytest.mark.parametrize("name", ["relu", "relu6", "hard_tanh", "hard_sigmoid", "threshold_relu"])
+@pytest.mark.parametrize("name", ["relu", "relu6", "hardtanh", "hardsigmoid", "threshold"])
 def test_flat_parts_let_no_gradient_through(name, dev):
     """Not even an infinite one: 0 * inf would be NaN."""
     x = dev(np.array([[-300.0], [-100.0], [100.0], [300.0]], np.float32))
     mean, var = dev(np.zeros(1, np.float32)), dev(np.ones(1, np.float32))
     tensor = Tensor(x, requires_grad=True)
-    y = F.batch_norm_inference(tensor, mean, var, eps=0.0, activation=name)
+    y = batch_norm_inference(tensor, mean, var, eps=0.0, activation=name)
     y.backward(dev(np.array([[np.inf], [np.inf], [1.0], [1.0]], np.float32)))
-    linear = name in ("relu", "threshold_relu")
+    linear = name in ("relu", "threshold")
     assert host(tensor.grad).ravel().tolist() == [0, 0, linear, linear]
 
 
@@ -188,6 +189,6 @@ def test_what_is_kept_for_backward_is_the_input(rng, dev):
         return proceed()
 
     with listening(note):
-        F.batch_norm(x, activation="elu")
+        batch_norm_training(x, activation="elu")
     assert [k.name for k in calls if "elu" in k.name] == ["normalize_elu"]
     assert not any(k.name == "normalize" and k.spec.kind == "elementwise" for k in calls)

@@ -8,6 +8,7 @@ import pytest
 from helpers import host
 
 from cunet import F, Tensor, nn
+from cunet.ops.norm.batch_norm import batch_norm_inference, batch_norm_training
 from cunet.testing import gradcheck
 
 
@@ -36,17 +37,17 @@ def test_a_map_is_normalised_per_channel_not_per_position(dev, rng):
     x = rng.standard_normal((4, 3, 5, 6)) * np.linspace(0.1, 3, 30).reshape(5, 6)
     order = np.stack([rng.permutation(30) for _ in range(4)])[:, None]
     swapped = np.take_along_axis(x.reshape(4, 3, 30), order, 2).reshape(x.shape)
-    y, mean, var = (host(part) for part in F.batch_norm(dev(x)))
+    y, mean, var = (host(part) for part in batch_norm_training(dev(x)))
     assert mean.shape == var.shape == (3,)
     expected = np.take_along_axis(y.reshape(4, 3, 30), order, 2).reshape(x.shape)
-    np.testing.assert_allclose(host(F.batch_norm(dev(swapped))[0]), expected, atol=1e-12)
+    np.testing.assert_allclose(host(batch_norm_training(dev(swapped))[0]), expected, atol=1e-12)
 
 
 @pytest.mark.cpu_only
 def test_400_000_values_in_each_of_64_channels(rng):
     x = np.zeros((10, 64, 200, 200), np.float32)
     x[:, 5] = rng.standard_normal((10, 200, 200)) * 3 + 7
-    y, mean, var = F.batch_norm(x)
+    y, mean, var = batch_norm_training(x)
     assert y.shape == x.shape
     assert mean.shape == var.shape == (64,)
     assert mean.data[5] == pytest.approx(x[:, 5].mean(dtype=np.float64), rel=1e-6)
@@ -56,14 +57,14 @@ def test_400_000_values_in_each_of_64_channels(rng):
 
 
 CHANNELS_LAST = {
-    "batch": lambda axis: lambda x, w, b: F.batch_norm(x, w, b, axis=axis),
+    "batch": lambda axis: lambda x, w, b: batch_norm_training(x, w, b, axis=axis),
     "batch inference": lambda axis: (
-        lambda x, w, b: F.batch_norm_inference(
+        lambda x, w, b: batch_norm_inference(
             x, w.detach().data, (w.detach().data) ** 2 + 1, weight=w, bias=b, axis=axis
         )
     ),
     "group": lambda axis: lambda x, w, b: F.group_norm(x, 2, w, b, axis=axis),
-    "instance": lambda axis: lambda x, w, b: F.instance_norm(x, w, b, axis=axis),
+    "instance": lambda axis: lambda x, w, b: F.instance_norm(x, weight=w, bias=b, axis=axis),
 }
 
 
@@ -85,7 +86,7 @@ def test_channels_last_is_channels_first_transposed(name, shape, dev, rng):
 def test_large_inputs_that_are_summed_in_stages_and_blocks(shape, dtype, dev, rng):
     x = (rng.standard_normal(shape) * 2 + 5).astype(dtype)
     axes = (0, *range(2, len(shape)))
-    y, mean, var = (host(part) for part in F.batch_norm(dev(x)))
+    y, mean, var = (host(part) for part in batch_norm_training(dev(x)))
     m, v = spread(x, axes)
     tolerance = 3e-6 if dtype == np.float32 else 1e-12
     np.testing.assert_allclose(mean, m, rtol=tolerance)
@@ -98,8 +99,8 @@ def test_large_inputs_that_are_summed_in_stages_and_blocks(shape, dtype, dev, rn
 @pytest.mark.parametrize(
     ("function", "shapes"),
     [
-        (F.batch_norm, [(8192, 12), (12,), (12,)]),
-        (F.batch_norm, [(512, 3, 64), (3,), (3,)]),
+        (batch_norm_training, [(8192, 12), (12,), (12,)]),
+        (batch_norm_training, [(512, 3, 64), (3,), (3,)]),
         (lambda x, w, b: F.layer_norm(x, w.shape, w, b), [(8192, 12), (12,), (12,)]),
         (lambda x, w: F.rms_norm(x, w.shape, w, 1e-5), [(8192, 12), (12,)]),
         (lambda x, w, b: F.group_norm(x, 2, w, b, axis=-1), [(3, 8192, 4), (4,), (4,)]),
@@ -113,7 +114,7 @@ def test_gradients_of_large_inputs(function, shapes, dev, rng):
 def test_the_bias_of_a_layer_before_batch_norm_gets_no_gradient(dev, rng):
     x, w, b = rng.standard_normal((32, 8)), rng.standard_normal((4, 8)), rng.standard_normal(4)
     weight, bias = tensors(dev, w, b)
-    F.batch_norm(F.linear(dev(x), weight, bias))[0].backward(dev(rng.standard_normal((32, 4))))
+    batch_norm_training(F.linear(dev(x), weight, bias))[0].backward(dev(rng.standard_normal((32, 4))))
     assert np.abs(host(weight.grad)).max() > 0.1
     assert np.abs(host(bias.grad)).max() < 1e-14
 
@@ -123,7 +124,7 @@ def test_the_bias_of_a_layer_before_batch_norm_gets_no_gradient(dev, rng):
 def test_a_constant_batch_gives_the_bias_and_finite_gradients(value, dtype, dev):
     x = np.full((64, 5), value, dtype)
     y, (gx, gw, gb) = results(
-        lambda x, w, b: F.batch_norm(x, w, b), dev, x, np.full(5, 2, dtype), np.arange(5, dtype=dtype)
+        lambda x, w, b: batch_norm_training(x, w, b), dev, x, np.full(5, 2, dtype), np.arange(5, dtype=dtype)
     )
     np.testing.assert_array_equal(y, np.broadcast_to(np.arange(5), (64, 5)))
     for g in (gx, gw, gb):
@@ -132,7 +133,7 @@ def test_a_constant_batch_gives_the_bias_and_finite_gradients(value, dtype, dev)
 
 
 NORMS = {
-    "batch": lambda x, **kw: F.batch_norm(x, **kw)[0],
+    "batch": lambda x, **kw: batch_norm_training(x, **kw)[0],
     "layer": lambda x, **kw: F.layer_norm(x, x.shape[1:], **kw),
     "group": lambda x, **kw: F.group_norm(x, 2, **kw),
     "instance": F.instance_norm,
@@ -159,7 +160,7 @@ def test_mean_and_variance_survive_a_mean_far_from_0(shape, centre, dev, rng):
     """At 4096 the mean of squares minus the square of the mean reads 2.0, 0.0 or less."""
     x = (centre + rng.standard_normal(shape)).astype(np.float32)
     axes = (0, *range(2, len(shape)))
-    _, mean, var = (host(part) for part in F.batch_norm(dev(x)))
+    _, mean, var = (host(part) for part in batch_norm_training(dev(x)))
     m, v = spread(x, axes)
     steps = 1 if len(shape) > 2 else 0.51  # means of rows are rounded before they are joined
     np.testing.assert_allclose(mean, m, atol=steps * np.spacing(np.float32(centre)))
@@ -177,7 +178,7 @@ def test_rows_far_from_0_are_normalised_as_well_as_their_mean_can_be_written(dev
 
 def test_the_output_has_variance_var_over_var_plus_eps(dev, rng):
     x = rng.standard_normal((500, 3)) * [0.01, 0.1, 10]
-    y, mean, var = (host(part) for part in F.batch_norm(dev(x), eps=1e-4))
+    y, mean, var = (host(part) for part in batch_norm_training(dev(x), eps=1e-4))
     np.testing.assert_allclose(y.var(0), [v / (v + 1e-4) for v in x.var(0)], rtol=1e-12)
     assert y.var(0)[0] < 0.6  # far from 1
 
@@ -185,15 +186,15 @@ def test_the_output_has_variance_var_over_var_plus_eps(dev, rng):
 def test_weight_root_of_var_plus_eps_and_bias_mean_restore_the_input(dev, rng):
     x = rng.standard_normal((300, 2)) * [0.01, 2] + [3, -1]
     mean, var = x.mean(0), x.var(0)
-    restored = host(F.batch_norm(dev(x), dev(np.sqrt(var + 1e-5)), dev(mean))[0])
+    restored = host(batch_norm_training(dev(x), dev(np.sqrt(var + 1e-5)), dev(mean))[0])
     np.testing.assert_allclose(restored, x, atol=1e-13)
-    without = host(F.batch_norm(dev(x), dev(np.sqrt(var)), dev(mean))[0])
+    without = host(batch_norm_training(dev(x), dev(np.sqrt(var)), dev(mean))[0])
     assert np.abs(without - x)[:, 0].max() > 1e-3  # 5 % of a spread of 0.01
 
 
 def test_correlations_between_features_stay(dev, rng):
     x = rng.standard_normal((400, 5)) @ rng.standard_normal((5, 5))
-    y = host(F.batch_norm(dev(x))[0])
+    y = host(batch_norm_training(dev(x))[0])
     np.testing.assert_allclose(np.corrcoef(y.T), np.corrcoef(x.T), atol=1e-14)
     assert np.abs(np.corrcoef(y.T) - np.eye(5)).max() > 0.1
 
@@ -203,7 +204,7 @@ def test_scaling_the_weights_before_changes_no_output_and_divides_their_gradient
 
     def run(scale):
         eps = 1e-12  # the law holds as far as eps is small against a**2 * var
-        return results(lambda u, w: F.batch_norm(F.linear(u, w), eps=eps), dev, u, scale * w, weight=g)
+        return results(lambda u, w: batch_norm_training(F.linear(u, w), eps=eps), dev, u, scale * w, weight=g)
 
     y, (gu, gw) = run(1.0)
     scaled, (gu5, gw5) = run(5.0)
@@ -212,7 +213,7 @@ def test_scaling_the_weights_before_changes_no_output_and_divides_their_gradient
     np.testing.assert_allclose(gw5 * 5, gw, atol=1e-9)
     np.testing.assert_allclose((w * gw).sum(1), 0, atol=1e-9)  # growing is free, so nothing pulls along w
     np.testing.assert_allclose(run(-1.0)[0], -y, atol=1e-10)
-    small = host(F.batch_norm(dev(1e-3 * (u @ w.T)), eps=1e-5)[0])
+    small = host(batch_norm_training(dev(1e-3 * (u @ w.T)), eps=1e-5)[0])
     assert np.abs(small - y).max() > 0.5  # and eps ends it
 
 
@@ -220,7 +221,7 @@ def test_inference_is_a_fixed_affine_map(dev, rng):
     mean, var, w, b = rng.standard_normal(3), rng.uniform(0.5, 2, 3), rng.standard_normal(3), rng.standard_normal(3)
 
     def run(x):
-        return host(F.batch_norm_inference(dev(x), *(dev(a) for a in (mean, var, w, b))))
+        return host(batch_norm_inference(dev(x), *(dev(a) for a in (mean, var, w, b))))
 
     slope, offset = run(np.ones((1, 3))) - run(np.zeros((1, 3))), run(np.zeros((1, 3)))
     x = rng.standard_normal((20, 3))
@@ -230,7 +231,7 @@ def test_inference_is_a_fixed_affine_map(dev, rng):
 
 def test_the_default_eps_is_1e_5(dev, rng):
     x = rng.standard_normal((6, 4)) * 1e-3
-    for function in (lambda x: F.batch_norm(x)[0], lambda x: F.layer_norm(x, 4), lambda x: F.group_norm(x, 1)):
+    for function in (lambda x: batch_norm_training(x)[0], lambda x: F.layer_norm(x, 4), lambda x: F.group_norm(x, 1)):
         y = host(function(dev(x)))
         axis = 0 if np.abs(y.mean(0)).max() < 1e-12 else 1
         expected = (x - x.mean(axis, keepdims=True)) / np.sqrt(x.var(axis, keepdims=True) + 1e-5)
