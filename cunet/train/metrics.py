@@ -39,7 +39,7 @@ def accuracy(prediction: Any, target: Any) -> Array:
 
 KNOWN: dict[str, Callable[..., Any]] = {"accuracy": accuracy}
 #: Names that the logs of an epoch have for something else.
-RESERVED = ("loss", "epoch", "seconds", "samples_per_second", "complete", "lr")
+RESERVED = ("loss", "epoch", "seconds", "samples_per_second", "complete", "lr", "max_lr")
 
 
 def named_metrics(metrics: Any) -> dict[str, Callable[..., Any]]:
