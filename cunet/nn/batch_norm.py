@@ -10,8 +10,9 @@ import numpy as np
 from ..autograd.tape import no_grad
 from ..autograd.tensor import Tensor, as_array
 from ..device import Array, accumulator, array_module, like
-from ..kernels import elementwise
+from ..kernels import Kernel, elementwise
 from ..ops.norm import batch_norm as ops
+from ..ops.norm.epilogue import foreseen
 from .activation import as_activation
 from .module import Module
 from .parameter import Parameter, check_sizes, make_parameter
@@ -71,6 +72,10 @@ class RunningStatistics(Module):
             self.running_var = Tensor(np.ones(num_features, wide))
             self.num_batches_tracked = Tensor(np.zeros((), np.int64))
         self._count = 0  # values per channel in population statistics; those of a loaded state are not continued
+
+    def runs(self) -> list[Kernel]:
+        """Return the kernels of the norm, which depend on the activation."""
+        return foreseen(self.activation)
 
     def reset_running_stats(self) -> None:
         """Go back to mean 0 and variance 1, with no batch seen."""

@@ -14,6 +14,7 @@ import numpy as np
 from ..autograd.tensor import Tensor
 from ..device import Array, Device, is_array, is_floating, resolve_device, to_device
 from ..system import files
+from .ahead import compile_ahead
 from .fitting import fitted
 from .observe import observed
 from .parameter import Parameter
@@ -52,6 +53,7 @@ class Module:
                 for name, value in self.members()
                 if any(isinstance(leaf, Tensor) for _, leaf in _leaves("", value))
             )
+            compile_ahead(self.modules(), self.parameters(), at_once=True)
         return observed(self, self.forward(*args, **kwargs))
 
     def members(self) -> Iterable[tuple[str, Any]]:
@@ -175,7 +177,9 @@ class Module:
     def to(self, device: Device) -> Module:
         """Move parameters, their gradients and buffers to `device` ("cpu", "gpu", "auto"); return self."""
         device = resolve_device(device)  # type: ignore[assignment]
-        return self._convert(lambda array: to_device(array, device))
+        self._convert(lambda array: to_device(array, device))
+        compile_ahead(self.modules(), self.parameters())
+        return self
 
     def astype(self, dtype: Any) -> Module:
         """Convert floating parameters, their gradients and buffers to `dtype`; return self."""

@@ -9,7 +9,9 @@ import numpy as np
 
 from ..autograd.tensor import Tensor, as_array
 from ..device import Array, array_module
+from ..kernels import Kernel
 from ..ops.norm.batch_norm import batch_norm
+from ..ops.norm.epilogue import foreseen
 from ..ops.norm.group_norm import group_norm, instance_norm
 from ..ops.norm.layer_norm import as_shape, layer_norm, rms_norm
 from .activation import as_activation
@@ -120,6 +122,10 @@ class LayerNorm(Module):
             self.normalized_shape, elementwise_affine, elementwise_affine and bias, dtype
         )
 
+    def runs(self) -> list[Kernel]:
+        """Return the kernels of the norm, which depend on the activation."""
+        return foreseen(self.activation)
+
     def forward(self, x: Any) -> Tensor:
         """Return normalised `x` (..., *normalized_shape)."""
         return layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps, activation=self.activation)
@@ -157,6 +163,10 @@ class RMSNorm(Module):
         self.normalized_shape, self.eps = as_shape(normalized_shape), eps
         self.activation = as_activation(type(self).__name__, activation)
         self.weight, _ = scale_and_shift(self.normalized_shape, elementwise_affine, False, dtype)
+
+    def runs(self) -> list[Kernel]:
+        """Return the kernels of the norm, which depend on the activation."""
+        return foreseen(self.activation)
 
     def forward(self, x: Any) -> Tensor:
         """Return scaled `x` (..., *normalized_shape)."""
@@ -202,6 +212,10 @@ class GroupNorm(Module):
         self.num_groups, self.num_channels, self.eps, self.axis = num_groups, num_channels, eps, axis
         self.activation = as_activation("GroupNorm", activation)
         self.weight, self.bias = scale_and_shift((num_channels,), affine, affine, dtype)
+
+    def runs(self) -> list[Kernel]:
+        """Return the kernels of the norm, which depend on the activation."""
+        return foreseen(self.activation)
 
     def forward(self, x: Any) -> Tensor:
         """Return normalised `x` (N, C, ...)."""

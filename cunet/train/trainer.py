@@ -12,6 +12,7 @@ from ..autograd.tape import no_grad
 from ..autograd.tensor import Tensor, as_array
 from ..data import Loader
 from ..device import Device, array_module, asnumpy, is_array, resolve_device, to_device
+from ..nn.ahead import compile_ahead
 from ..nn.module import Module
 from .arguments import (
     check_data,
@@ -98,6 +99,7 @@ class Trainer:
         self.epoch = 0
         self.stop = self.interrupted = False
         model.to(self.device)  # type: ignore[arg-type]
+        compile_ahead([self.loss], model.parameters())
 
     def compute(self, *batch: Any) -> tuple[Tensor, Tensor]:
         """Return the loss of a batch and the prediction, in training and in evaluation; override it for another loss.
