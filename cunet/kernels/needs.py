@@ -11,7 +11,7 @@ from typing import Any
 
 from .backends.native import functions, native
 from .dispatch import Kernel
-from .spec import KERNELS, Definition
+from .spec import Definition
 
 Need = Definition | str
 #: Where the library's functions are looked into: the engine would lead everywhere.
@@ -54,7 +54,7 @@ def _needs_of(root: Any) -> tuple[list[Need], list[Need]]:
         if id(value) in seen:
             continue
         seen.add(id(value))
-        if isinstance(value, str) or (isinstance(value, Kernel) and KERNELS.get(value.name) is value):
+        if isinstance(value, str) or (isinstance(value, Kernel) and value.ours):
             found[later].append(value)
         for inner, other in _named_by(value, home):
             queues[later or inner].append(other)

@@ -75,7 +75,7 @@ def family(kernel: Definition, wide: np.dtype) -> list[Definition]:
     Those of its module: but a function's ``_forward`` and ``_backward`` are a matter of their own, because who uses one
     function of many need not wait for the others.
     """
-    if KERNELS.get(kernel.name) is not kernel:
+    if not kernel.ours:
         return [kernel]
     one = (kernel.spec.module, _function(kernel))
     others = [k for k in KERNELS.values() if (k.spec.module, _function(k)) == one and k is not kernel]
@@ -126,11 +126,7 @@ def load(kernel: Definition, wide: np.dtype, native: Host) -> None:
 
 def expect(kernels: Iterable[Definition], wide: np.dtype) -> None:
     """Compile in the background those of the library's kernels that have not been used yet."""
-    ahead.queue.add(
-        unit([k], wide)
-        for k in kernels
-        if wide.char not in k.prepared and KERNELS.get(k.name) is k and compilable(k, wide)
-    )
+    ahead.queue.add(unit([k], wide) for k in kernels if wide.char not in k.prepared and k.ours and compilable(k, wide))
 
 
 def _bind(kernel: Definition, wide: np.dtype, source: str, native: Host) -> None:
