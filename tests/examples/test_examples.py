@@ -30,16 +30,10 @@ WITH_OPTIONS = ["mnist_mlp", "mnist_cnn", "mnist_torch_style", "char_rnn"]
 
 def parsed(name, *options):
     """Return the parser of an example, and what it makes of a command line."""
-    parsers = []
-
-    class Parser(argparse.ArgumentParser):
-        def __init__(self, **settings):
-            super().__init__(**settings)
-            parsers.append(self)
-
+    parsers, parse = [], argparse.ArgumentParser.parse_args
     module = load(name)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module.argparse, "ArgumentParser", Parser)
+        patch.setattr(argparse.ArgumentParser, "parse_args", lambda self: parsers.append(self) or parse(self))
         patch.setattr(sys, "argv", [f"{name}.py", *options])
         given = module.parse_arguments()
     return parsers[0], given
