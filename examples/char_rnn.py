@@ -21,17 +21,19 @@ TEST = ["cmd", "textwrap"]
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--epochs", type=int, default=6)
-    parser.add_argument("--cell", choices=["LSTM", "GRU", "RNN", "LayerNormLSTM"], default="LSTM")
+    parser.add_argument("--epochs", type=float, default=6, help="passes over the text; 0.5 is one over half of it")
+    parser.add_argument(
+        "--cell", choices=["LSTM", "GRU", "RNN", "LayerNormLSTM"], default="LSTM", help="recurrent layer"
+    )
     parser.add_argument("--hidden", type=int, default=128, help="units of the recurrent layer")
     parser.add_argument("--chunk", type=int, default=48, help="steps that gradients go back")
     parser.add_argument("--batch-size", type=int, default=32, help="streams that are read side by side")
-    parser.add_argument("--lr", type=float, default=4e-3)
+    parser.add_argument("--lr", type=float, default=4e-3, help="learning rate")
     parser.add_argument("--variational", type=float, default=0.0, help="variational dropout of inputs and outputs")
     parser.add_argument("--weight-drop", type=float, default=0.0, help="probability to drop a recurrent weight")
     parser.add_argument("--temperature", type=float, default=0.6, help="of the sample: lower is surer")
-    parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto", help="auto: a GPU if there is one")
+    parser.add_argument("--seed", type=int, default=0, help="of the weights, dropout and the sample")
     return parser.parse_args()
 
 
@@ -121,6 +123,7 @@ def main():
     args = parse_arguments()
     cunet.manual_seed(args.seed)
     train, test = read(TRAIN), read(TEST)
+    train = train[: math.ceil(min(args.epochs, 1) * len(train))]
     model = CharModel(args).to(args.device)
     device = model.scores.weight.device
     optimizer = optim.Adam(model.parameters(), lr=args.lr)
@@ -128,7 +131,7 @@ def main():
         f"{len(train)} characters to learn from, {len(test)} to be tested on; cunet {cunet.__version__} on the {device}"
     )
     print(model)
-    for epoch in range(1, args.epochs + 1):
+    for epoch in range(1, math.ceil(args.epochs) + 1):
         begin = time.perf_counter()
         learned = train_epoch(model, optimizer, train, args, device)
         tested = evaluate(model, test, args, device)

@@ -1,6 +1,7 @@
 """Train a multi-layer perceptron on MNIST: ``python examples/mnist_mlp.py --help``."""
 
 import argparse
+import math
 import time
 from functools import partial
 from pathlib import Path
@@ -19,25 +20,35 @@ OPTIMISERS = {
 ACTIVATIONS = ["relu", "elu", "gelu", "selu", "silu", "mish", "tanh", "sigmoid", "leaky_relu", "softplus", "softsign"]
 
 
+def writable(text):
+    path = Path(text).expanduser()
+    if not path.parent.is_dir():  # now, and not when the training is done
+        raise argparse.ArgumentTypeError(f"there is no folder {path.parent}")
+    return path
+
+
+def share(epochs, batch_size, *arrays):
+    """Return whole epochs, and the batches of the arrays that a part of one epoch goes over."""
+    count = max(1, math.ceil(min(epochs, 1) * len(arrays[0]) / batch_size)) * batch_size
+    return math.ceil(epochs), *(a[:count] for a in arrays)
+
+
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--epochs", type=float, default=10, help="passes over the images; 0.5 is one over half of them")
+    parser.add_argument("--batch-size", type=int, default=128, help="images per step")
     parser.add_argument("--hidden", type=int, nargs="*", default=[512, 256], help="sizes of the hidden layers")
-    parser.add_argument("--activation", choices=ACTIVATIONS, default="relu")
-    parser.add_argument("--norm", choices=NORMS, default="batch")
+    parser.add_argument("--activation", choices=ACTIVATIONS, default="relu", help="of the hidden layers")
+    parser.add_argument("--norm", choices=NORMS, default="batch", help="before each activation")
     parser.add_argument("--dropout", type=float, default=0.2, help="probability to drop a unit")
     parser.add_argument("--init", default="kaiming_normal", help="initialiser of the weights, by name")
-    parser.add_argument("--optimizer", choices=OPTIMISERS, default="adam")
+    parser.add_argument("--optimizer", choices=OPTIMISERS, default="adam", help="with its defaults")
     parser.add_argument("--lr", type=float, default=2e-3, help="highest learning rate of the one-cycle schedule")
-    parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--data", choices=["auto", "mnist", "digits"], default="auto")
-    parser.add_argument("--save", default="mnist_mlp.safetensors", help="where to write the weights")
-    args = parser.parse_args()
-    if not Path(args.save).expanduser().absolute().parent.is_dir():  # now, not after the training
-        parser.error(f"--save: there is no folder {Path(args.save).parent}")
-    return args
+    parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto", help="auto: a GPU if there is one")
+    parser.add_argument("--seed", type=int, default=0, help="of the weights, the order of the images and dropout")
+    parser.add_argument("--data", choices=["auto", "mnist", "digits"], default="auto", help="auto: MNIST, else digits")
+    parser.add_argument("--save", type=writable, default="mnist_mlp.safetensors", help="where to write the weights")
+    return parser.parse_args()
 
 
 def build_mlp(sizes, args):
@@ -54,11 +65,11 @@ def main():
     args = parse_arguments()
     cunet.manual_seed(args.seed)
     train, test = data.load_images(args.data)
-    x, labels = train.arrays()
+    epochs, x, labels = share(args.epochs, args.batch_size, *train.arrays())
     batches = data.Loader(x, labels, batch_size=args.batch_size, shuffle=True)
     model = build_mlp([x.shape[1], *args.hidden, 10], args)
     optimizer = OPTIMISERS[args.optimizer](model.parameters(), lr=args.lr)
-    schedule = optim.OneCycleLR(optimizer, max_lr=args.lr, total_steps=max(1, args.epochs * len(batches)))
+    schedule = optim.OneCycleLR(optimizer, max_lr=args.lr, total_steps=max(1, epochs * len(batches)))
     trainer = Trainer(
         model,
         F.cross_entropy,
@@ -71,7 +82,7 @@ def main():
     print(f"{train!r}, {test!r}; cunet {cunet.__version__} on the {trainer.device}")
     print(model)
     begin = time.perf_counter()
-    trainer.fit(batches, valid=test.arrays(), epochs=args.epochs)
+    trainer.fit(batches, valid=test.arrays(), epochs=epochs)
     print(f"trained {trainer.epoch} epochs in {time.perf_counter() - begin:.1f} s")
     print(f"test accuracy {100 * trainer.evaluate(test.arrays())['accuracy']:.2f} %")
     model.save(args.save)

@@ -5,6 +5,8 @@ device), and labels and predictions that are plain arrays.
 """
 
 import argparse
+import math
+from pathlib import Path
 
 import cunet
 from cunet import F, nn, optim
@@ -56,33 +58,53 @@ def test(model, test_loader):
     print(f"test loss {test_loss / n:.4f}, test accuracy {100 * correct / n:.2f} % ({correct}/{n})")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--test-batch-size", type=int, default=1000)
-    parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--lr", type=float, default=1.0)
-    parser.add_argument("--gamma", type=float, default=0.7)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--log-interval", type=int, default=100)
-    parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto")
-    args = parser.parse_args()
+def writable(text):
+    path = Path(text).expanduser()
+    if not path.parent.is_dir():  # now, and not when the training is done
+        raise argparse.ArgumentTypeError(f"there is no folder {path.parent}")
+    return path
 
+
+def share(epochs, batch_size, *arrays):
+    """Return whole epochs, and the batches of the arrays that a part of one epoch goes over."""
+    count = max(1, math.ceil(min(epochs, 1) * len(arrays[0]) / batch_size)) * batch_size
+    return math.ceil(epochs), *(a[:count] for a in arrays)
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("--batch-size", type=int, default=64, help="images per step")
+    parser.add_argument("--test-batch-size", type=int, default=1000, help="images at a time in the test")
+    parser.add_argument("--epochs", type=float, default=5, help="passes over the images; 0.5 is one over half of them")
+    parser.add_argument("--lr", type=float, default=1.0, help="learning rate of the first epoch")
+    parser.add_argument("--gamma", type=float, default=0.7, help="factor of the rate from one epoch to the next")
+    parser.add_argument("--seed", type=int, default=1, help="of the weights, the order of the images and dropout")
+    parser.add_argument("--log-interval", type=int, default=100, help="steps between two lines")
+    parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto", help="auto: a GPU if there is one")
+    parser.add_argument(
+        "--save", type=writable, default="mnist_torch_style.safetensors", help="where to write the weights"
+    )
+    return parser.parse_args()
+
+
+def main():
+    args = parse_arguments()
     cunet.manual_seed(args.seed)
     train_set, test_set = load_images("mnist")
-    train_loader = Loader(
-        *train_set.arrays(flatten=False), batch_size=args.batch_size, shuffle=True, device=args.device
-    )
+    epochs, *arrays = share(args.epochs, args.batch_size, *train_set.arrays(flatten=False))
+    train_loader = Loader(*arrays, batch_size=args.batch_size, shuffle=True, device=args.device)
     test_loader = Loader(*test_set.arrays(flatten=False), batch_size=args.test_batch_size, device=args.device)
 
     model = Net().to(args.device)
     optimizer = optim.Adadelta(model.parameters(), lr=args.lr)
     scheduler = optim.StepLR(optimizer, step_size=1, gamma=args.gamma)
-    for epoch in range(1, args.epochs + 1):
+    for epoch in range(1, epochs + 1):
         train(args, model, train_loader, optimizer, epoch)
         test(model, test_loader)
         scheduler.step()
-    model.save("mnist_torch_style.safetensors")
+    model.save(args.save)
 
 
 if __name__ == "__main__":

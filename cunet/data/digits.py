@@ -8,7 +8,9 @@ from .images import Images, Split, check_split
 
 
 class Digits(Images):
-    """The 1,797 real handwritten digits that scikit-learn ships, 8 x 8 pixels, values 0 to 16; needs no download.
+    """The 1,797 real handwritten digits that scikit-learn ships, 8 x 8 pixels, values 0 to 16.
+
+    They need no download, but scikit-learn: ``pip install scikit-learn``, or cunet's extra ``[examples]``.
 
     The split is fixed: of each digit, in the order of the data set, every fifth image belongs to the
     test split (355 images) and the others to the train split (1,442). People who wrote the one also wrote the other, so
@@ -33,7 +35,7 @@ class Digits(Images):
         try:
             from sklearn.datasets import load_digits
         except ImportError as error:
-            raise ImportError('Digits needs scikit-learn: pip install "cunet[examples]"') from error
+            raise ImportError("Digits needs scikit-learn, which has them: pip install scikit-learn") from error
         data = load_digits()
         labels = data.target.astype(np.int64)
         test = np.zeros(len(labels), bool)

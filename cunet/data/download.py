@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +23,8 @@ def content_sha256(path: str | os.PathLike[str]) -> str:
     Raises:
         CorruptFile: the gzip stream is truncated or damaged.
     """
+    import hashlib  # here, so that importing cunet does not load it
+
     digest = hashlib.sha256()
     for chunk in chunks(path):
         digest.update(chunk)

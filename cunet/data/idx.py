@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import math
 import os
 import struct
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,6 +106,8 @@ def write_idx(path: str | os.PathLike[str], array: np.ndarray) -> None:
     header = struct.pack(f">HBB{array.ndim}I", 0, codes[kind], array.ndim, *array.shape)
     content = header + array.astype(">" + kind).tobytes()
     if os.fspath(path).endswith(".gz"):
+        import gzip  # here and below, so that importing cunet does not load it
+
         content = gzip.compress(content, mtime=0)
     check_target(path).write_bytes(content)
 
@@ -118,6 +118,9 @@ def chunks(path: str | os.PathLike[str]) -> Iterator[bytes]:
     Raises:
         CorruptFile: the gzip stream is truncated or damaged.
     """
+    import gzip
+    import zlib
+
     with open(Path(path).expanduser(), "rb") as file:
         compressed = file.read(2) == _GZIP_MAGIC
         file.seek(0)

@@ -24,6 +24,7 @@ def load_images(name: str = "auto", root: str | os.PathLike[str] | None = None) 
     Raises:
         ValueError: `name` is none of the three.
         DatasetUnavailable: MNIST was asked for and cannot be had.
+        ImportError: scikit-learn, which has the digits, is not installed.
         CorruptFile: a file of MNIST was found but is truncated or damaged; "auto" does not hide that.
     """
     if name not in ("auto", "mnist", "digits"):
@@ -34,5 +35,7 @@ def load_images(name: str = "auto", root: str | os.PathLike[str] | None = None) 
         except DatasetUnavailable as error:
             if name == "mnist" or root is not None:
                 raise
+            digits = Digits("train"), Digits("test")  # or what to install for them, before anything is said
             print(f"Falling back to scikit-learn's 1,797 digits of 8 x 8 pixels. {error}", file=sys.stderr)
+            return digits
     return Digits("train"), Digits("test")

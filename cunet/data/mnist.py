@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -169,6 +168,8 @@ def _advice(looked: Sequence[str]) -> str:
 
 
 def _read(path: Path, file: IdxFile, verify: bool) -> np.ndarray:
+    import hashlib  # here, so that importing cunet does not load it
+
     content = read_announced(path)
     array = parse_idx(content, path)  # first, because it can say what is wrong with the file
     if verify and hashlib.sha256(content).hexdigest() != file.sha256:

@@ -57,7 +57,8 @@ class Warps(NamedTuple):
     operation: str
 
 
-@dataclasses.dataclass(frozen=True)
+# What dataclasses write beyond a constructor takes time when cunet is imported, and a spec is equal to itself alone.
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class KernelSpec:
     """What all kinds have.
 
@@ -107,7 +108,7 @@ class KernelSpec:
         raise TypeError(f"{self.name}: no array argument of the data type")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class ElementwiseSpec(KernelSpec):
     """Each element of the outputs from the same element of the inputs, which broadcast."""
 
@@ -119,7 +120,7 @@ class ElementwiseSpec(KernelSpec):
         return (self.operation,)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class ReductionSpec(KernelSpec):
     """Map each element, combine, finish."""
 
@@ -145,7 +146,7 @@ class ReductionSpec(KernelSpec):
         return (self.map, self.reduce, self.post)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class RowwiseSpec(KernelSpec):
     """Fold each row, then use what was found in all of it."""
 
@@ -157,7 +158,7 @@ class RowwiseSpec(KernelSpec):
         return (self.operation,)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class GridSpec(KernelSpec):
     """Raw arrays and an index space of its own; `space` names its axes: ("i",) or ("row", "column")."""
 
@@ -170,7 +171,7 @@ class GridSpec(KernelSpec):
         return (self.operation,)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class InplaceSpec(KernelSpec):
     """Outputs are read and written; the body gets `scratch` arrays of their size."""
 
@@ -183,7 +184,7 @@ class InplaceSpec(KernelSpec):
         return (self.operation,)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class PrimitiveSpec(KernelSpec):
     """A function of arrays without a text: a product, a convolution, a loop over time."""
 

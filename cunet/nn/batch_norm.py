@@ -8,7 +8,9 @@ import numpy as np
 
 from ..autograd.tensor import Tensor
 from ..device import Array, accumulator, array_module
+from ..kernels import Kernel
 from ..ops.norm.batch_norm import batch_norm_inference, batch_norm_training
+from ..ops.norm.epilogue import foreseen
 from ..ops.norm.normalize import check_eps
 from ..ops.norm.running import blend_statistics
 from ..system.messages import shown
@@ -66,6 +68,10 @@ class RunningStatistics(Module):
             self.running_var = Tensor(np.ones(num_features, wide))
             self.num_batches_tracked = Tensor(np.zeros((), np.int64))
         self._count = 0  # values per channel in population statistics; those of a loaded state are not continued
+
+    def runs(self) -> list[Kernel]:
+        """Return the kernels of the norm, which depend on the activation."""
+        return foreseen(self.activation)
 
     def reset_running_stats(self) -> None:
         """Go back to mean 0 and variance 1, with no batch seen."""

@@ -15,6 +15,7 @@ from ..autograd.pytorch import MODULE, Missing
 from ..autograd.tensor import Tensor
 from ..device import Array, Device, accumulator, is_array, is_floating, resolve_device, to_device
 from ..system import files
+from .ahead import compile_ahead
 from .fitting import LoadReport, fitted
 from .observe import observed
 from .parameter import Parameter
@@ -51,6 +52,7 @@ class Module:
                 for name, value in self.members()
                 if any(isinstance(leaf, Tensor) for _, leaf in _leaves("", value))
             )
+            compile_ahead(self.modules(), self.parameters(), at_once=True)
         return observed(self, self.forward(*args, **kwargs))
 
     def members(self) -> Iterable[tuple[str, Any]]:
@@ -174,7 +176,9 @@ class Module:
     def to(self, device: Device) -> Module:
         """Move parameters, their gradients and buffers to `device` ("cpu", "gpu", "auto"); return self."""
         device = resolve_device(device)  # type: ignore[assignment]
-        return self._convert(lambda _, array: to_device(array, device))
+        self._convert(lambda _, array: to_device(array, device))
+        compile_ahead(self.modules(), self.parameters())
+        return self
 
     def astype(self, dtype: Any) -> Module:
         """Convert floating parameters, gradients and buffers (running statistics: float32 at least); return self."""
@@ -190,8 +194,7 @@ class Module:
 
     def _convert(self, convert: Callable[[Tensor, Array], Array]) -> Module:
         for _, tensor in list(self._tensors()):
-            gradient = tensor.grad
-            tensor.grad = None
+            gradient, tensor.grad = tensor.grad, None
             tensor.data = convert(tensor, tensor.data)
             if gradient is not None:
                 tensor.grad = convert(tensor, gradient)

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..autograd.tensor import Tensor
+from ..kernels import Kernel
+from ..ops.norm.epilogue import foreseen
 from ..ops.norm.group_norm import group_norm
 from ..ops.norm.layer_norm import as_shape, layer_norm, rms_norm
 from ..ops.norm.normalize import check_eps
@@ -117,6 +119,10 @@ class LayerNorm(Module):
             self.normalized_shape, elementwise_affine, elementwise_affine and bias, dtype
         )
 
+    def runs(self) -> list[Kernel]:
+        """Return the kernels of the norm, which depend on the activation."""
+        return foreseen(self.activation)
+
     def forward(self, x: Any) -> Tensor:
         """Return normalised `x` (..., *normalized_shape)."""
         return layer_norm(
@@ -163,6 +169,10 @@ class RMSNorm(Module):
         self.normalized_shape, self.eps = as_shape(normalized_shape), eps
         self.activation = as_activation(type(self).__name__, activation)
         self.weight, _ = scale_and_shift(self.normalized_shape, elementwise_affine, False, dtype)
+
+    def runs(self) -> list[Kernel]:
+        """Return the kernels of the norm, which depend on the activation."""
+        return foreseen(self.activation)
 
     def forward(self, x: Any) -> Tensor:
         """Return scaled `x` (..., *normalized_shape)."""
@@ -212,6 +222,10 @@ class GroupNorm(Module):
         self.num_groups, self.num_channels, self.eps, self.axis = num_groups, num_channels, eps, axis
         self.activation = as_activation("GroupNorm", activation)
         self.weight, self.bias = scale_and_shift((num_channels,), affine, affine and bias, dtype)
+
+    def runs(self) -> list[Kernel]:
+        """Return the kernels of the norm, which depend on the activation."""
+        return foreseen(self.activation)
 
     def forward(self, x: Any) -> Tensor:
         """Return normalised `x` (N, C, ...); in training no group may have one value: it would be 0 whatever x is."""

@@ -12,6 +12,7 @@ from ..autograd.tape import grad_enabled
 from ..autograd.tensor import Tensor
 from ..device import Array, is_array, is_floating, is_gpu_array
 from ..kernels import Kernel
+from ..kernels.backends.native import native
 from . import ondevice
 from .flat_buffer import FlatBuffer, by_dtype_and_device
 from .rule import Group, State
@@ -102,6 +103,8 @@ class Optimizer:
             full["param_names"] = [name for name, _ in named]
         self._check_params(named)
         self._check(full)
+        for char in {p.data.dtype.char for p in params if type(p.data) is np.ndarray}:
+            native.expect([self.kernel(full)], char)
         self.param_groups.append(full)
         self.state += [{} for _ in params]
         self._buffers.append([])

@@ -165,7 +165,9 @@ class Checkpoint(_Best):
 
 
 class Schedule(Callback):
-    """Step a learning-rate schedule of `cunet.optim` with the training.
+    """Step a learning-rate schedule of `cunet.optim` with the training, and note the rates of the first group.
+
+    The logs of an epoch get "lr", the rate at its end; a schedule per batch adds "max_lr", the highest of its steps.
 
     Args:
         schedule: the schedule.
@@ -177,14 +179,22 @@ class Schedule(Callback):
         if per not in ("epoch", "batch"):
             raise ValueError(f'Schedule: per must be "epoch" or "batch", got {per!r}')
         self.schedule, self.per, self.monitor = schedule, per, monitor
+        self._highest = 0.0
+
+    def on_epoch_begin(self, trainer: Trainer) -> None:
+        """Begin to look for the highest rate."""
+        self._highest = 0.0
 
     def on_batch_end(self, trainer: Trainer) -> None:
         """Step per batch."""
         if self.per == "batch":
+            self._highest = max(self._highest, trainer.optimizer.rate(0))
             self.schedule.step()
 
     def on_epoch_end(self, trainer: Trainer, logs: Logs) -> None:
-        """Note the learning rate of the epoch's end in the logs; step per epoch."""
+        """Note rates in the logs; step per epoch."""
         logs["lr"] = float(trainer.optimizer.param_groups[0]["lr"])
-        if self.per == "epoch":
+        if self.per == "batch":
+            logs["max_lr"] = self._highest
+        else:
             self.schedule.step(*([logs[self.monitor]] if self.monitor else []))

@@ -52,7 +52,7 @@ def accuracy(prediction: Any, target: Any, ignore_index: int = -100) -> Array:
 
 KNOWN: dict[str, Callable[..., Any]] = {"accuracy": accuracy}
 #: Names that the logs of an epoch have for something else.
-RESERVED = ("loss", "epoch", "seconds", "samples_per_second", "complete", "lr")
+RESERVED = ("loss", "epoch", "seconds", "samples_per_second", "complete", "lr", "max_lr")
 
 
 def named_metrics(metrics: Any, ignore_index: int) -> dict[str, Callable[..., Any]]:

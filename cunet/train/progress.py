@@ -9,7 +9,8 @@ from typing import Any
 
 from ..system.messages import somebody_looks
 
-_WIDTH = 8  # of a column of numbers
+_WIDTH = 7  # of a column of numbers: six of them, the rate and three more columns have to fit 80 columns
+_VALID = "valid_"  # begins the names of what was found by validation
 _REFRESH = 0.5  # seconds between readings of the running means: each one waits for the device
 _UNKNOWN_TOTAL = "{desc}: {n_fmt} {unit} in {elapsed}, {rate_fmt}{postfix}"
 _KNOWN_TOTAL = "{desc} {percentage:3.0f}%|{bar}| {remaining} left, {rate_fmt}{postfix}"
@@ -71,15 +72,22 @@ class Progress:
             return
         cells = {"epoch": f"{logs['epoch']}/{last}"}
         for key, value in logs.items():
-            if key not in ("epoch", "seconds", "samples_per_second", "complete"):
-                cells[_short(key)] = number(value)
-        cells["seconds"] = f"{logs['seconds']:.1f}"
+            if key not in ("epoch", "seconds", "samples_per_second", "complete") and not _is_told(key, logs):
+                cells[key] = number(value)
+        cells["sec"] = f"{logs['seconds']:.1f}"
         cells[f"{self.unit}/s"] = f"{logs['samples_per_second']:,.0f}"
         if not cells.keys() <= self._widths.keys():
-            self._widths = {key: max(len(key), _WIDTH) for key in cells}
-            self._widths |= {"epoch": max(5, len(f"{last}/{last}")), "seconds": 7}
-            print("  ".join(key.rjust(width) for key, width in self._widths.items()))
-        print("  ".join(cells.get(key, "-").rjust(width) for key, width in self._widths.items()), flush=True)
+            self._header(list(cells), last)
+        print(" ".join(cells.get(key, "-").rjust(width) for key, width in self._widths.items()), flush=True)
+
+    def _header(self, keys: list[str], last: int) -> None:
+        """Print the names of the columns; those of validation on two lines."""
+        names = [_short(key).removeprefix(_VALID) for key in keys]
+        widths = [max(len(name), _WIDTH) for name in names]
+        self._widths = dict(zip(keys, widths, strict=True)) | {"epoch": max(5, len(f"{last}/{last}")), "sec": 5}
+        above = ["valid" if key.startswith(_VALID) else "" for key in keys]
+        for line in (above, names) if any(above) else (names,):
+            print(" ".join(name.rjust(self._widths[key]) for key, name in zip(keys, line, strict=True)).rstrip())
 
     def say(self, text: str) -> None:
         """Print a line."""
@@ -88,7 +96,7 @@ class Progress:
 
 
 def number(value: Any) -> str:
-    """Return a number in at most 8 characters: four decimals, or as many significant digits as fit."""
+    """Return a number in at most 7 characters: four decimals, or as many significant digits as fit."""
     value = float(value)
     texts = [f"{value:.{digits}g}" for digits in (6, 5, 4, 3, 2, 1)]
     if value == 0 or abs(value) >= 1e-2:
@@ -96,8 +104,13 @@ def number(value: Any) -> str:
     return next((text for text in texts if len(text) <= _WIDTH), texts[-1])
 
 
+def _is_told(key: str, logs: dict[str, Any]) -> bool:
+    """Tell whether another column says more: the highest rate of an epoch, where it changed from batch to batch."""
+    return key == "lr" and "max_lr" in logs
+
+
 def _short(key: str) -> str:
-    """Return the name of a column: with loss, accuracy, both of validation and lr a row has to fit 80 columns."""
+    """Return the name of a column."""
     return key.replace("accuracy", "acc")
 
 

@@ -13,6 +13,7 @@ from ..autograd.tape import no_grad
 from ..autograd.tensor import Tensor
 from ..data import Loader
 from ..device import Array, Device, array_module, asnumpy, is_array, resolve_device
+from ..nn.ahead import compile_ahead
 from ..nn.inputs import dtype_of
 from ..nn.module import Module
 from ..system.messages import warn
@@ -111,6 +112,7 @@ class Trainer:
         for module in (model, self.loss):
             if isinstance(module, Module):
                 module.to(self.device)  # type: ignore[arg-type]
+        compile_ahead([self.loss], model.parameters())
 
     def compute(self, *batch: Any) -> tuple[Tensor, Tensor]:
         """Return the loss of a batch and the prediction, in training and in evaluation; override it for another loss.

@@ -68,11 +68,21 @@ def test_split_is_checked():
         Digits("all")
 
 
-def test_missing_scikit_learn_is_named(monkeypatch):
+@pytest.fixture
+def no_sklearn(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(ImportError, match=r'pip install "cunet\[examples\]"'):
+
+
+def test_missing_scikit_learn_is_named(no_sklearn):
+    with pytest.raises(ImportError, match="Digits needs scikit-learn, .*: pip install scikit-learn"):
         Digits()
+
+
+def test_nobody_is_told_of_a_fallback_that_cannot_be_had(no_sklearn, no_mnist, capsys):
+    with pytest.raises(ImportError, match="pip install scikit-learn"):
+        load_images()
+    assert capsys.readouterr().err == ""
 
 
 def test_importing_the_data_package_imports_nothing_heavy():

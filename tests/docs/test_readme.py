@@ -43,6 +43,15 @@ print(trainer.evaluate(test.arrays())["accuracy"])
     assert float(run_python(block + checks, tmp_path).split()[-1]) > 0.8
 
 
+def test_what_the_first_look_needs_is_installed_by_the_line_before_it():
+    before, block = README.split("```python\n")[:2]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    (command,) = re.findall(r"```sh\n(.*)\n```\n\n$", before)
+    assert 'pip install -q -e ".[examples]"' in command
+    assert "scikit-learn" in extras["examples"]
+    assert block.index("Digits(") < block.index("value_and_grad")  # what is missing shows before anything else runs
+
+
 def test_the_kernel_of_ones_own_is_differentiable(tmp_path):
     (block,) = (b for b in BLOCKS if "@elementwise" in b)
     check = """

@@ -1,5 +1,6 @@
 """The examples run as a user runs them: every choice of every option, twice the same, and without a network."""
 
+import argparse
 import importlib.util
 import os
 import re
@@ -23,7 +24,19 @@ def load(name):
     return module
 
 
-mnist_mlp = load("mnist_mlp")
+mnist_mlp, mnist_cnn = load("mnist_mlp"), load("mnist_cnn")
+WITH_OPTIONS = ["mnist_mlp", "mnist_cnn", "mnist_torch_style", "char_rnn"]
+
+
+def parsed(name, *options):
+    """Return the parser of an example, and what it makes of a command line."""
+    parsers, parse = [], argparse.ArgumentParser.parse_args
+    module = load(name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(argparse.ArgumentParser, "parse_args", lambda self: parsers.append(self) or parse(self))
+        patch.setattr(sys, "argv", [f"{name}.py", *options])
+        given = module.parse_arguments()
+    return parsers[0], given
 
 
 def run_mlp(*options, monkeypatch, capsys, folder):
@@ -70,6 +83,43 @@ def run_script(name, *options, folder, **environment):
     env |= {"XDG_CACHE_HOME": str(folder / "cache"), "PYTHONPATH": str(EXAMPLES.parent), **environment}
     command = [sys.executable, "-W", "error", str(EXAMPLES / f"{name}.py"), *options]
     return subprocess.run(command, cwd=folder, env=env, check=True, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("name", WITH_OPTIONS)
+def test_every_option_says_what_it_is(name):
+    parser, _ = parsed(name)
+    actions = [action for action in parser._actions if not action.help]
+    assert not actions
+
+
+@pytest.mark.parametrize("name", WITH_OPTIONS)
+def test_a_part_of_an_epoch_may_be_asked_for(name):
+    _, given = parsed(name, "--epochs", "0.5")
+    assert given.epochs == 0.5
+
+
+@pytest.mark.parametrize("module", [mnist_mlp, mnist_cnn, load("mnist_torch_style")])
+def test_a_part_of_an_epoch_is_whole_batches(module):
+    a = range(1442)
+    for epochs, expected in [(0.5, (1, 768)), (1, (1, 1442)), (2, (2, 1442)), (0, (0, 128)), (0.0001, (1, 128))]:
+        whole, part, same = module.share(epochs, 128, a, a)
+        assert (whole, len(part)) == expected
+        assert part == same
+
+
+@pytest.mark.parametrize("name", [name for name in WITH_OPTIONS if name != "char_rnn"])
+def test_where_weights_cannot_be_written_is_said_before_training(name, tmp_path, capsys, monkeypatch):
+    with pytest.raises(SystemExit):
+        parsed(name, "--save", str(tmp_path / "nowhere" / "w.safetensors"))
+    assert f"argument --save: there is no folder {tmp_path / 'nowhere'}" in capsys.readouterr().err
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert parsed(name, "--save", "~/w.safetensors")[1].save == tmp_path / "w.safetensors"
+
+
+def test_half_an_epoch_trains_on_half_of_the_images(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(sys, "argv", ["x", *ON_DIGITS, "--epochs", "0.5", "--save", str(tmp_path / "w.safetensors")])
+    mnist_cnn.main()
+    assert "trained 768 images" in capsys.readouterr().out
 
 
 def test_the_same_seed_writes_the_same_bytes(tmp_path):

@@ -25,7 +25,7 @@ ROOMS = [
     ["optim", "data"],
     ["train"],
     ["testing"],
-    ["doctor"],
+    ["doctor", "warmup"],
     ["parity"],
 ]
 FLOOR = {f"cunet.{room}": floor for floor, rooms in enumerate(ROOMS) for room in rooms}

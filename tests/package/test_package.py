@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -26,9 +27,9 @@ def run_python(code):
 #: What takes long to import, of others and of Python's own: all of it is imported where it is used.
 #: How long the import takes is measured by ``tools/bench.py --jobs g``: a bound on seconds fails on a busy machine.
 HEAVY = [
-    "asyncio", "concurrent.futures", "cupy", "email", "http.client", "importlib.metadata", "json", "logging",
-    "matplotlib", "ml_dtypes", "multiprocessing", "safetensors", "scipy", "sklearn", "socket", "ssl", "subprocess",
-    "tempfile", "torch", "tqdm", "unittest", "urllib.request", "uuid", "zipfile",
+    "asyncio", "concurrent.futures", "cupy", "email", "gzip", "hashlib", "http.client", "importlib.metadata",
+    "json", "logging", "matplotlib", "ml_dtypes", "multiprocessing", "safetensors", "scipy", "sklearn", "socket", "ssl",
+    "subprocess", "tempfile", "torch", "tqdm", "unittest", "urllib.request", "uuid", "zipfile",
 ]  # fmt: skip
 
 
@@ -43,6 +44,12 @@ def test_version_is_the_one_that_is_installed():
     except importlib.metadata.PackageNotFoundError:
         pytest.skip("cunet is not installed, it runs from its folder")
     assert cunet.__version__ == installed
+
+
+def test_the_changelog_begins_with_this_version():
+    headings = re.findall(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+ \((unreleased|\d{4}-\d\d-\d\d)\)", heading) for heading in headings)
+    assert headings[0].split()[0] == cunet.__version__
 
 
 def test_package_is_marked_as_typed():

@@ -13,10 +13,11 @@ pytestmark = [pytest.mark.cpu_only, once, needs_compiler]
 ROOT = Path(__file__).resolve().parents[2]
 TEST = """
 from cunet.kernels.backends.native import compiler
+from cunet.kernels.backends.native.text import single
 
 def test_sum():
     text = 'extern "C" int sum(int n) { return 2147483640 + n; }'
-    assert compiler.compile_all([text]) == [None]
+    assert compiler.compile_all([single("sum", text)]) == [None]
     compiler.load(text).sum(NUMBER)
 """
 

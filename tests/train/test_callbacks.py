@@ -112,8 +112,15 @@ def test_a_schedule_per_epoch_notes_the_rate_that_was_used():
 
 
 def test_a_schedule_per_batch():
-    _, rates = fitted(lambda o: optim.LambdaLR(o, lambda step: step + 1), 2, per="batch")
+    trainer, rates = fitted(lambda o: optim.LambdaLR(o, lambda step: step + 1), 2, per="batch")
     assert rates == [1, 2, 3, 4]
+    assert [logs["max_lr"] for logs in trainer.history] == [2, 4]
+
+
+def test_a_one_cycle_says_how_high_the_rate_was_in_each_epoch():
+    trainer, rates = fitted(lambda o: optim.OneCycleLR(o, 0.5, total_steps=6), 3, per="batch")
+    assert [logs["max_lr"] for logs in trainer.history] == [max(rates[k : k + 2]) for k in (0, 2, 4)]
+    assert trainer.history[-1]["lr"] < 1e-4 < trainer.history[-1]["max_lr"]
 
 
 def test_a_schedule_on_a_plateau_sees_the_monitored_value():

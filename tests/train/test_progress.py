@@ -22,20 +22,51 @@ LOGS = {"epoch": 1, "loss": 2.3472, "accuracy": 0.1019, "valid_loss": 2.3005, "v
 REST = {"lr": 0.001, "seconds": 22.61, "samples_per_second": 12653.4, "complete": True}
 
 
-def test_rows_are_aligned_and_fit_80_columns(capsys):
+def shown(capsys, *rows, last=10):
+    """Return the lines that the display of some epochs prints."""
+    display = Progress("auto", "samples")
+    for row in rows:
+        display.row(LOGS | REST | row, last)
+    return capsys.readouterr().out.splitlines()
+
+
+def test_rows_are_aligned(capsys):
+    late = {"epoch": 2, "loss": 1.5e10, "valid_loss": 123456.789, "lr": 9.87654e-05}
+    last = {"epoch": 10, "loss": float("nan"), "valid_loss": -1e-300, "samples_per_second": 1e6}
+    lines = shown(capsys, {}, late, last)
+    assert lines[0].split() == ["valid", "valid"]
+    assert lines[1].split() == ["epoch", "loss", "acc", "loss", "acc", "lr", "sec", "samples/s"]
+    assert lines[2].split() == ["1/10", "2.3472", "0.1019", "2.3005", "0.1192", "0.001", "22.6", "12,653"]
+    assert lines[3].split() == ["2/10", "1.5e+10", "0.1019", "123457", "0.1192", "9.9e-05", "22.6", "12,653"]
+    assert lines[4].split() == ["10/10", "nan", "0.1019", "-1e-300", "0.1192", "0.001", "22.6", "1,000,000"]
+    assert {len(text) for text in lines[1:]} == {len(lines[1])} and len(lines[1]) <= 80
+    under = [lines[1][m.end() - 4 : m.end()].strip() for m in re.finditer("valid", lines[0])]
+    assert under == ["loss", "acc"]  # the second pair
+
+
+def test_a_row_of_an_epoch_that_was_cut_short_has_no_validation(capsys):
     display = Progress("auto", "samples")
     display.row(LOGS | REST, 10)
-    display.row(LOGS | REST | {"epoch": 2, "loss": 1.5e10, "valid_loss": 123456.789, "lr": 9.87654e-05}, 10)
-    display.row(LOGS | REST | {"epoch": 10, "loss": float("nan"), "valid_loss": -1e-300, "samples_per_second": 1e6}, 10)
-    display.row({k: v for k, v in (LOGS | REST).items() if "valid" not in k}, 10)  # cut short
-    out = capsys.readouterr().out
-    lines = out.splitlines()
-    assert lines[0].split() == ["epoch", "loss", "acc", "valid_loss", "valid_acc", "lr", "seconds", "samples/s"]
-    assert lines[1].split() == ["1/10", "2.3472", "0.1019", "2.3005", "0.1192", "0.001", "22.6", "12,653"]
-    assert lines[2].split() == ["2/10", "1.5e+10", "0.1019", "123457", "0.1192", "9.88e-05", "22.6", "12,653"]
-    assert lines[3].split() == ["10/10", "nan", "0.1019", "-1e-300", "0.1192", "0.001", "22.6", "1,000,000"]
-    assert lines[4].split() == ["1/10", "2.3472", "0.1019", "-", "-", "0.001", "22.6", "12,653"]
-    assert {len(text) for text in lines} == {len(lines[0])} and len(lines[0]) <= 80
+    display.row({k: v for k, v in (LOGS | REST).items() if "valid" not in k}, 10)
+    cells = capsys.readouterr().out.splitlines()[-1].split()
+    assert cells == ["1/10", "2.3472", "0.1019", "-", "-", "0.001", "22.6", "12,653"]
+
+
+def test_a_row_of_training_alone_has_one_line_of_names(capsys):
+    display = Progress("auto", "samples")
+    display.row({k: v for k, v in (LOGS | REST).items() if "valid" not in k}, 10)
+    assert [text.split()[0] for text in capsys.readouterr().out.splitlines()] == ["epoch", "1/10"]
+
+
+def test_rows_with_one_metric_more_fit_80_columns(capsys):
+    lines = shown(capsys, {"top5_accuracy": 0.5, "valid_top5_accuracy": 0.5, "max_lr": 1.2e-3}, last=100)
+    assert len(lines[1].split()) == 10 and max(map(len, lines)) <= 80
+
+
+def test_the_highest_rate_of_an_epoch_is_shown_in_place_of_the_last(capsys):
+    lines = shown(capsys, {"lr": 8e-9, "max_lr": 1.2345e-3})
+    assert "max_lr" in lines[1].split() and "lr" not in lines[1].split()
+    assert "0.00123" in lines[2].split() and "8e-09" not in lines[2]
 
 
 @pytest.mark.parametrize(
@@ -44,21 +75,20 @@ def test_rows_are_aligned_and_fit_80_columns(capsys):
         (0, "0.0000"),
         (0.12345, "0.1235"),
         (999.99999, "1000"),
-        (-12.5, "-12.5000"),
+        (-12.5, "-12.5"),
         (1e-4, "0.0001"),
-        (0.00186123, "0.001861"),
+        (0.00186123, "0.00186"),
     ]
     + [
-        (1.23456e-5, "1.23e-05"),
+        (1.23456e-5, "1.2e-05"),
         (123456.7, "123457"),
         (-1e100, "-1e+100"),
         (float("inf"), "inf"),
-        (1234567.8, "1.23e+06"),
+        (1234567.8, "1.2e+06"),
     ],
 )
-def test_numbers_take_at_most_8_characters(value, text):
-    shown = number(value)
-    assert shown == text and len(shown) <= 8
+def test_numbers_take_at_most_7_characters(value, text):
+    assert number(value) == text and len(text) <= 7
 
 
 def test_a_log_file_gets_rows_and_no_bar(rng, capsys):

@@ -87,6 +87,14 @@ def activated(who: str, activation: Any) -> Activated:
     return _activated(*entry.numbers(**options))
 
 
+def foreseen(activation: Any) -> list[Kernel]:
+    """Return the kernels that a norm with an activation behind it will run."""
+    after = activated("a norm", activation)
+    cheap = after.backward is None or is_cheap(after.backward)
+    own, back = after.kernels, after.kernels if cheap else PLAIN
+    return [own.normalize, back.sums, back.backward, *([] if cheap or own.gradient is None else [own.gradient])]
+
+
 @functools.lru_cache(256)
 def _activated(forward: Kernel, backward: Kernel, numbers: tuple[float, ...]) -> Activated:
     return Activated(_kernels(forward, backward), (*numbers, 0.0, 0.0)[:2], forward, backward, numbers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from ....system.locks import ForkSafeLock
 from ....system.messages import say, warn
 from ...spec import Definition
 from ..agreement import compare
+from .text import Unit
 
 _UNKNOWN = object()
 
@@ -28,6 +29,7 @@ class Native:
         self.active = os.environ.get("CUNET_NATIVE", "1") != "0"
         self.threads = 0
         self._runtime: Any = _UNKNOWN
+        self._expected: set[tuple[Definition, str] | Unit] = set()
         self._told = False  # that nothing more is compiled
         self._lock = ForkSafeLock()
 
@@ -58,16 +60,39 @@ class Native:
                 elif kernel.spec.kind == "primitive" and not kernel.attached.keys() & {"native", "numpy"}:
                     kernel.prepared[char] = kernel.spec.body  # at once: on a CPU nobody does it in another way
                 elif attached is not None and kernel.spec.kind not in ("rowwise", "primitive"):
-                    self._compile(kernel, np.dtype(char))
+                    self._load(kernel, np.dtype(char))
             return kernel.prepared.setdefault(char, False)
 
-    def _compile(self, kernel: Definition, wide: np.dtype) -> None:
+    def _load(self, kernel: Definition, wide: np.dtype) -> None:
         from . import build
 
-        if self._runtime is _UNKNOWN:
-            build.ahead(kernel, wide)
-        if self.runtime() is not None:
+        if self.hopeful():
             build.load(kernel, wide, self)
+        else:
+            self.runtime()  # which says why there is none
+
+    def expect(
+        self, kernels: Iterable[Definition], char: str, at_once: bool = False, besides: Iterable[Unit] = ()
+    ) -> None:
+        """Compile in the background what will be needed soon.
+
+        Args:
+            kernels: those that are the library's count.
+            char: "f" or "d", of the dtype.
+            at_once: whether a call follows, which then compiles the runtime itself.
+            besides: what else will be needed.
+        """
+        if not self.active or char not in "fd":
+            return
+        new = [kernel for kernel in kernels if (kernel, char) not in self._expected]
+        units = [unit for unit in besides if unit not in self._expected]
+        if (new or units) and self.hopeful():
+            from . import ahead, build
+
+            self._expected |= {*units, *((kernel, char) for kernel in new)}
+            runtime = [build.runtime_unit()] if self._runtime is _UNKNOWN and not at_once else []
+            ahead.queue.add([*runtime, *units])
+            build.expect(new, np.dtype(char))
 
     def hopeful(self) -> bool:
         """Tell whether there is a compiler, of which nothing bad is known yet. Compiles nothing."""
@@ -99,28 +124,31 @@ class Native:
             return f"on NumPy: {compiler.compiler()} makes no libraries that run here"
         return f"compiled by {compiler.compiler()} into {cache.folder()}"
 
-    def runtime(self) -> Any:
-        """Return the library that runs compiled kernels, or None if there is no compiler that works."""
+    def runtime(self, *besides: Unit) -> Any:
+        """Return the library that runs compiled kernels, or None if there is no compiler that works.
+
+        What comes `besides` is compiled at the same time, if it has to be made; what goes wrong with it shows later.
+        """
         if self._runtime is _UNKNOWN:
             with self._lock:
                 if self._runtime is _UNKNOWN:
-                    self._runtime = self._start()
+                    self._runtime = self._start(besides)
         return self._runtime
 
-    def _start(self) -> Any:
+    def _start(self, besides: Sequence[Unit]) -> Any:
         from ....system.cpu import cores
-        from . import build, compiler
+        from . import ahead, build, compiler
 
         if compiler.compiler() is None:
             if compiler.SUPPORTED:
                 say("cunet: no C++ compiler (g++ or clang++) found, so kernels run on NumPy, slower")
             return None
-        source = build.runtime_text()
-        (error,) = compiler.compile_all([source])
+        unit = build.runtime_unit()
+        error, *_ = ahead.compile_now([unit, *besides])
         try:
             if error is not None:
                 raise error
-            library = compiler.load(source)
+            library = compiler.load(unit.text())
             build.check_runtime(library)
         except (compiler.CompileError, OSError) as problem:
             warn(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ctypes as c
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from ...spec import KERNELS, Definition
-from . import compiler, launch, reduction, text
+from . import ahead, compiler, launch, reduction, text
 from . import elementwise as elementwise_text
 from .launch import Host
 from .launch_reduction import ReductionLauncher
@@ -35,9 +35,9 @@ _LAUNCHERS: dict[str, Any] = {
 _Seen = c.c_int64 * 40  # one type for all: ctypes would make it again, and types are garbage in cycles
 
 
-def runtime_text() -> str:
-    """Return the text of the library that runs compiled kernels."""
-    return text.source(*RUNTIME)
+def runtime_unit() -> text.Unit:
+    """Return what compiles the library that runs compiled kernels."""
+    return text.single("runtime", text.source(*RUNTIME))
 
 
 def check_runtime(library: Any) -> None:
@@ -69,23 +69,17 @@ def check_runtime(library: Any) -> None:
             raise OSError(f"arrays of NumPy {np.__version__} lie in memory in an unknown way")
 
 
-def ahead(kernel: Definition, wide: np.dtype) -> None:
-    """Compile the runtime and the first kernels side by side; what goes wrong shows when they are asked for."""
-    if compiler.compiler() is not None:
-        compiler.compile_all([runtime_text(), *(_text(group, wide) for group in groups(kernel, wide))])
-
-
-def groups(kernel: Definition, wide: np.dtype) -> list[list[Definition]]:
-    """Return the kernels that are compiled with this one, in two texts for two processors.
+def family(kernel: Definition, wide: np.dtype) -> list[Definition]:
+    """Return the kernels that are compiled with this one, itself first.
 
     Those of its module: but a function's ``_forward`` and ``_backward`` are a matter of their own, because who uses one
     function of many need not wait for the others.
     """
-    ours = KERNELS.get(kernel.name) is kernel
+    if not kernel.ours:
+        return [kernel]
     one = (kernel.spec.module, _function(kernel))
-    group = [k for k in KERNELS.values() if (k.spec.module, _function(k)) == one] if ours else [kernel]
-    group = [k for k in group if compilable(k, wide)]
-    return [part for part in (group[::2], group[1::2]) if part]
+    others = [k for k in KERNELS.values() if (k.spec.module, _function(k)) == one and k is not kernel]
+    return [kernel, *(k for k in others if compilable(k, wide))]
 
 
 def compilable(kernel: Definition, wide: np.dtype) -> bool:
@@ -97,40 +91,51 @@ def compilable(kernel: Definition, wide: np.dtype) -> bool:
 
 
 def _function(kernel: Definition) -> str:
-    """Return the name of the function that a kernel is the way forward or back of, or ""."""
-    name, _, way = kernel.name.rpartition("_")
-    return name if way in ("forward", "backward") else ""
+    """Return the name of the function that a kernel is the way forward or back of, if it has both, or ""."""
+    name = kernel.name.removesuffix("_forward").removesuffix("_backward")
+    return name if {f"{name}_forward", f"{name}_backward"} <= KERNELS.keys() else ""
+
+
+def part(kernel: Definition, wide: np.dtype) -> text.Part:
+    """Return the text of a kernel, as it stands behind `text.header`; remembered in the kernel."""
+    key = f"text {wide.char}"
+    if key not in kernel.prepared:
+        made = _TEXTS[kernel.spec.kind](kernel, wide)
+        kernel.prepared[key] = text.Part(f"{kernel.name}_{wide.char}", made)
+    return kernel.prepared[key]
+
+
+def unit(kernels: Iterable[Definition], wide: np.dtype) -> text.Unit:
+    """Return what compiles kernels as one library."""
+    return text.Unit(text.header(), tuple(part(k, wide) for k in kernels))
 
 
 def load(kernel: Definition, wide: np.dtype, native: Host) -> None:
-    """Compile a kernel, with those that belong to it."""
-    kernels = groups(kernel, wide)
-    texts = [_text(group, wide) for group in kernels]
-    for group, source, error in zip(kernels, texts, compiler.compile_all(texts), strict=True):
-        if error is None:
-            _bind(group, wide, source, native)
-        elif len(group) > 1:  # find the one that fails
-            singles = [_text([k], wide) for k in group]
-            for k, single, problem in zip(group, singles, compiler.compile_all(singles), strict=True):
-                _bind([k], wide, single, native) if problem is None else _report(k, problem, native)
-        else:
-            _report(group[0], error, native)
-        for k in group:
-            k.prepared.setdefault(wide.char, False)  # and does not try again
+    """Find a compiled kernel, or compile it with those that belong to it, and at its first need the runtime too."""
+    own = unit([kernel], wide)
+    error: compiler.CompileError | None = None
+    if not ahead.settled(own):
+        together = unit(family(kernel, wide), wide)
+        if native.runtime(together) is not None:
+            (error,) = ahead.compile_now([together])
+            if error is not None and len(together.parts) > 1:  # another one may be to blame
+                (error,) = ahead.compile_now([own])
+    if native.runtime() is not None:
+        _report(kernel, error, native) if error is not None else _bind(kernel, wide, own.text(), native)
 
 
-def _text(group: Sequence[Definition], wide: np.dtype) -> str:
-    return text.header() + "".join(_TEXTS[k.spec.kind](k, wide) for k in group)
+def expect(kernels: Iterable[Definition], wide: np.dtype) -> None:
+    """Compile in the background those of the library's kernels that have not been used yet."""
+    ahead.queue.add(unit([k], wide) for k in kernels if wide.char not in k.prepared and k.ours and compilable(k, wide))
 
 
-def _bind(group: Sequence[Definition], wide: np.dtype, source: str, native: Host) -> None:
+def _bind(kernel: Definition, wide: np.dtype, source: str, native: Host) -> None:
     try:
         library = compiler.load(source)
     except OSError as error:
-        _report(group[0], error, native)
+        _report(kernel, error, native)
         return
-    for k in group:
-        k.prepared[wide.char] = _LAUNCHERS[k.spec.kind](k, wide, library, native)
+    kernel.prepared[wide.char] = _LAUNCHERS[kernel.spec.kind](kernel, wide, library, native)
 
 
 def _report(kernel: Definition, error: Exception, native: Host) -> None:

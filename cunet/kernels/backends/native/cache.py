@@ -13,11 +13,13 @@ import shutil
 import stat
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from ....system.messages import say, warn
 from ....system.paths import user_cache
 
+_LONG = 1 << 20  # bytes of a log
 _STRAY = 3600  # seconds after which a file with no final name is left over from a process that was killed
 
 
@@ -130,8 +132,33 @@ def verify() -> tuple[int, list[Path]]:
     Raises:
         OSError: there is no place for libraries.
     """
-    libraries = sorted(folder().glob("*-*.so"))  # others are of versions before there were checksums
-    return len(libraries), [path for path in libraries if not whole(path)]
+    found = sorted(folder().glob("*-*.so"))  # others are of versions before there were checksums
+    libraries = {path.stat().st_ino: path for path in found}
+    return len(libraries), [path for path in libraries.values() if not whole(path)]
+
+
+def kept() -> set[str]:
+    """Return the keys of all libraries, be they damaged or not.
+
+    Raises:
+        OSError: there is no place for libraries.
+    """
+    return {path.stem.partition("-")[0] for path in folder().glob("*-*.so")}
+
+
+def log() -> Path | None:
+    """Return the file in which `note` writes; None where the folder ends with this process."""
+    return None if place.temporary else folder().with_name("native.log")
+
+
+def note(line: str) -> None:
+    """Add a line to the log, with the time; a log that became long begins anew."""
+    with contextlib.suppress(OSError):
+        path = log()
+        if path is not None:
+            long = path.exists() and path.stat().st_size > _LONG
+            with path.open("w" if long else "a", encoding="utf-8") as file:
+                file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {os.getpid()} {line}\n")
 
 
 def clear() -> int:
@@ -146,36 +173,55 @@ def clear() -> int:
     return len(found)
 
 
-def keep(made: Path, key: str) -> None:
-    """Put a new library into the folder, whole or not at all; choose another folder if this one is full.
+def keep(made: Path, keys: Sequence[str]) -> None:
+    """Put a new library into the folder under each of its keys; choose another folder if this one is full.
 
     Raises:
         OSError: it cannot be kept anywhere.
     """
-    name = f"{key}-{_checksum(made)}.so"
+    names = [f"{key}-{_checksum(made)}.so" for key in keys]
     try:
-        _place(made, folder() / name)
+        _place(made, folder(), names)
     except OSError as error:
         if place.temporary:
             raise
-        _place(made, place.change(OSError(f"{error.strerror}: {place.chosen}")) / name)
+        _place(made, place.change(OSError(f"{error.strerror}: {place.chosen}")), names)
 
 
-def _place(made: Path, target: Path) -> None:
-    for stray in target.parent.glob("new-*"):
+def _place(made: Path, target: Path, names: Sequence[str]) -> None:
+    """Give a library its names, which are links to one file; each appears with all of the content."""
+    for stray in target.glob("new-*"):
         with contextlib.suppress(OSError):  # its process may have given it its name since it was listed
             if time.time() - stray.stat().st_mtime > _STRAY:
                 stray.unlink()
-    handle, near = tempfile.mkstemp(prefix="new-", dir=target.parent)  # for this user only, whatever the umask
+    near = _copied(made, target)
+    try:
+        *others, last = names
+        for name in others:
+            link = f"{near}-{name[:8]}"
+            try:
+                os.link(near, link)
+            except OSError:  # a disk that has no links
+                os.replace(_copied(made, target), link)
+            os.replace(link, target / name)
+        os.replace(near, target / last)  # another process may do the same: the last one wins, with the same code
+    except BaseException:
+        os.unlink(near)
+        raise
+
+
+def _copied(made: Path, target: Path) -> str:
+    """Return the path of a copy in the folder `target` that has no name yet."""
+    handle, near = tempfile.mkstemp(prefix="new-", dir=target)  # for this user only, whatever the umask
     try:
         with os.fdopen(handle, "wb") as out, made.open("rb") as source:
             shutil.copyfileobj(source, out)
             out.flush()
             os.fsync(out.fileno())  # a machine that loses its power must not find the name without the content
-        os.replace(near, target)  # another process may do the same: the last one wins, with the same code
     except BaseException:
         os.unlink(near)
         raise
+    return near
 
 
 def trusted(path: Path) -> bool:

@@ -14,13 +14,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ....system.cpu import cores
 from ....system.messages import say
 from . import cache
+from .text import Unit, single
 
 # -O2 with loops vectorised whatever their length: -O3 takes half as long again for code that runs no faster, but for
 # conv.cpp. No flag that would break NaN, inf or -0; fused multiplication only where the text asks for it, so that a
@@ -64,6 +65,12 @@ class Progress:
         self.told = False
         self.problem: CompilerProblem | None = None
 
+    def tell(self) -> None:
+        """Tell a person, once, what the program waits for."""
+        if not self.told:
+            say(COMPILING)
+        self.told = True
+
 
 progress = Progress()
 
@@ -101,50 +108,74 @@ def _fingerprint() -> str:
     return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
-def _key(text: str) -> str:
+def key(text: str) -> str:
     """Return what the library of a text is found by."""
     return hashlib.sha256((_fingerprint() + text).encode()).hexdigest()[:40]
 
 
-def compile_all(texts: Sequence[str]) -> list[CompileError | None]:
-    """Make the libraries of all texts that are not in the cache, side by side; return an error or None for each."""
-    errors: dict[str, CompileError | None] = {}
-    missing = list(dict.fromkeys(texts))
+def keys(unit: Unit) -> list[str]:
+    """Return what a library is found by: each of its texts by itself, whatever was compiled with it."""
+    return [key(unit.head + part.text) for part in unit.parts]
+
+
+def only(unit: Unit, wanted: Callable[[str], bool]) -> Unit:
+    """Return the parts of a unit whose keys are wanted."""
+    pairs = zip(unit.parts, keys(unit), strict=True)
+    return unit._replace(parts=tuple(part for part, key in pairs if wanted(key)))
+
+
+def compile_all(units: Sequence[Unit], aside: list[Any] | None = None) -> list[CompileError | None]:
+    """Make the libraries of what is not in the cache, side by side; return an error or None for each unit.
+
+    Args:
+        units: what to compile.
+        aside: where nobody waits: a list for the compilers' processes, so that they can be stopped.
+    """
+    todo = {unit: unit for unit in units}
+    errors: dict[Unit, CompileError | None] = {}
     try:
-        missing = [text for text in missing if cache.find(_key(text)) is None]
-        if missing and progress.problem is not None:
+        todo = {unit: rest for unit in todo if (rest := missing(unit)).parts}
+        if todo and progress.problem is not None:
             raise progress.problem
-        for k in range(0, len(missing), cores()):
-            batch = missing[k : k + cores()]
-            errors.update(zip(batch, _compile(batch), strict=True))
+        waiting = list(todo)
+        for k in range(0, len(waiting), cores()):
+            batch = waiting[k : k + cores()]
+            errors.update(zip(batch, _compile([todo[unit] for unit in batch], aside), strict=True))
     except CompilerProblem as error:
         progress.problem = error
     except OSError as error:  # no room on the disk, or the compiler cannot be started
         progress.problem = CompilerProblem(f"{error}" if error.filename else f"{error} (in {tempfile.tempdir})")
-    return [errors.get(text, progress.problem if text in missing else None) for text in texts]
+    return [errors.get(unit, progress.problem if unit in todo else None) for unit in units]
 
 
-def _compile(texts: Sequence[str]) -> list[CompileError | None]:
-    """Compile texts at the same time; whatever happens, no compiler stays behind."""
+def missing(unit: Unit) -> Unit:
+    """Return what of a unit is not in the cache."""
+    return only(unit, lambda key: cache.find(key) is None)
+
+
+def _compile(units: Sequence[Unit], aside: list[Any] | None) -> list[CompileError | None]:
+    """Compile units at the same time; whatever happens, no compiler stays behind."""
     began = time.monotonic()
+    running: list[Any] = [] if aside is None else aside
     # No TemporaryDirectory: a child that was forked meanwhile would remove it when it ends.
     work = tempfile.mkdtemp(prefix="cunet-")
     try:
-        stems = [Path(work, _key(text)) for text in texts]  # a name of its own: it gets into the library
-        running: list[Any] = []
+        stems = [Path(work, key(unit.text())) for unit in units]  # a name of its own: it gets into the library
         try:
-            for stem, text in zip(stems, texts, strict=True):
+            for stem, unit in zip(stems, units, strict=True):
                 with _no_interrupt():
-                    running.append(_start(stem, text))
-            said = [_wait(process, began) for process in running]
+                    running.append(_start(stem, unit.text()))
+            said = [_wait(process, began, aside is None) for process in running]
         finally:
             for process in running:
                 _stop(process)
-            progress.waited += time.monotonic() - began
-        return [
-            _result(text, stem, process.returncode, words)
-            for text, stem, process, words in zip(texts, stems, running, said, strict=True)
+            progress.waited += 0.0 if running is aside else time.monotonic() - began
+        results = [
+            _result(unit, stem, process.returncode, words)
+            for unit, stem, process, words in zip(units, stems, running, said, strict=True)
         ]
+        _note(units, results, time.monotonic() - began, ahead=running is aside)
+        return results
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -166,6 +197,14 @@ def _no_interrupt() -> Iterator[None]:
         signal.raise_signal(signal.SIGINT)
 
 
+def _note(units: Sequence[Unit], results: Sequence[CompileError | None], seconds: float, ahead: bool) -> None:
+    """Write into the log what was compiled; what fails ahead of its need is tried again when it is needed."""
+    for unit, error in zip(units, results, strict=True):
+        what = "compiled ahead" if ahead else "refused" if error else "compiled"
+        if not (ahead and error):
+            cache.note(f"{what} in {seconds:.2f} s: {' '.join(part.name for part in unit.parts)}")
+
+
 def _start(stem: Path, text: str) -> Any:
     import subprocess
 
@@ -185,7 +224,7 @@ def _start(stem: Path, text: str) -> Any:
     )
 
 
-def _wait(process: Any, began: float) -> str:
+def _wait(process: Any, began: float, somebody_waits: bool) -> str:
     """Return what a compiler said, when it has ended; tell a person once if that takes noticeable time."""
     import subprocess
 
@@ -194,9 +233,8 @@ def _wait(process: Any, began: float) -> str:
             said = process.communicate(timeout=max(0.0, began + limit - time.monotonic()))[1]
             return str(said, errors="replace").strip()
         except subprocess.TimeoutExpired:
-            if not progress.told:
-                say(COMPILING)
-            progress.told = True
+            if somebody_waits:
+                progress.tell()
     raise CompilerProblem(f"{compiler()} did not end within {TIMEOUT:.0f} s and was stopped")
 
 
@@ -207,7 +245,7 @@ def _stop(process: Any) -> None:
     process.wait()
 
 
-def _result(text: str, stem: Path, status: int, said: str) -> CompileError | None:
+def _result(unit: Unit, stem: Path, status: int, said: str) -> CompileError | None:
     made = stem.with_suffix(".so")
     if status or not made.exists():
         try:
@@ -215,7 +253,7 @@ def _result(text: str, stem: Path, status: int, said: str) -> CompileError | Non
         except OSError as error:  # the disk is full: the text is not to blame
             raise CompilerProblem(f"{error} (in {tempfile.tempdir})") from error
         return CompileError(said[:2000] or f"{compiler()} returned {status} and no library")
-    cache.keep(made, _key(text))
+    cache.keep(made, keys(unit))
     return None
 
 
@@ -229,10 +267,10 @@ def load(text: str) -> Any:
     try:
         return _open(text)
     except OSError as problem:  # another process may have removed it; or it needs what is not here any more
-        path = cache.find(_key(text))
+        path = cache.find(key(text))
         if path is not None:
             path.unlink(missing_ok=True)
-        (error,) = compile_all([text])
+        (error,) = compile_all([single("again", text)])
         if isinstance(error, CompilerProblem):
             raise error from problem
         if error is not None:
@@ -248,7 +286,7 @@ def load(text: str) -> Any:
 
 
 def _open(text: str) -> Any:
-    path = cache.find(_key(text))
+    path = cache.find(key(text))
     if path is None:
         raise OSError("the library is gone")
     return ctypes.CDLL(str(path))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 from typing import Any
 
 import numpy as np
 
 from ....system.locks import ForkSafeLock
+from . import text
 from .backend import native
 
 _C = {"f": "float", "d": "double"}
@@ -28,27 +30,28 @@ def function(name: str, char: str) -> Any:
     key = (name, char)
     with _lock:
         if key not in _functions:
-            _functions[key] = None if native.runtime() is None else _load(name, char)
+            _functions[key] = None if native.runtime(unit(name, char)) is None else _load(name, char)
     return _functions[key]
 
 
-def _text(name: str, char: str) -> str:
-    from . import compiler, text
+@functools.cache
+def unit(name: str, char: str) -> text.Unit:
+    """Return what compiles a function for float32 ("f") or float64 ("d")."""
+    from . import compiler
 
-    return (
-        (compiler.SLOW if name == "cunet_convolve" else "") + f"typedef {_C[char]} T;\n" + text.source(*SOURCES[name])
-    )
+    speed = compiler.SLOW if name == "cunet_convolve" else ""
+    return text.single(f"{name}_{char}", speed + f"typedef {_C[char]} T;\n" + text.source(*SOURCES[name]))
 
 
 def _load(name: str, char: str) -> Any:
-    from . import compiler
+    from . import ahead, compiler
 
-    texts = {other: _text(other, char) for other in SOURCES}  # side by side: who needs one often needs the other
-    error = dict(zip(texts, compiler.compile_all(list(texts.values())), strict=True))[name]
+    wanted = unit(name, char)
+    (error,) = ahead.compile_now([wanted])
     try:
         if error is not None:
             raise error
-        found = getattr(compiler.load(texts[name]), name)
+        found = getattr(compiler.load(wanted.text()), name)
     except (compiler.CompileError, OSError) as problem:
         native.report(f"function {name!r}", problem)
         return None

@@ -46,8 +46,8 @@ class Host(Protocol):
 
     threads: int
 
-    def runtime(self) -> Any:
-        """Return the library that runs compiled kernels."""
+    def runtime(self, *besides: text.Unit) -> Any:
+        """Return the library that runs compiled kernels; what comes `besides` is compiled with it."""
 
     def report(self, what: str, error: Exception) -> None:
         """Warn that NumPy has to do something, and why."""

@@ -6,7 +6,7 @@ import functools
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,6 +25,34 @@ C = {"f": "float", "d": "double", "i": "int", "I": "unsigned", "l": "long long",
       "?": "bool"}  # fmt: skip
 #: What only a GPU has: such kernels stay with NumPy.
 _GPU_ONLY = re.compile(r"__sync|__shfl|__shared__|atomic|threadIdx|blockIdx|blockDim|warpSize|__ldg|_ind\b|\bsize\(\)")
+
+
+class Part(NamedTuple):
+    """A text that knows of no other one, and its name in the log."""
+
+    name: str
+    text: str
+
+
+class Unit(NamedTuple):
+    """What becomes one library, which is found by each of its parts.
+
+    Attributes:
+        head: text before all of them.
+        parts: what it is made of.
+    """
+
+    head: str
+    parts: tuple[Part, ...]
+
+    def text(self) -> str:
+        """Return all of it."""
+        return self.head + "".join(part.text for part in self.parts)
+
+
+def single(name: str, text: str) -> Unit:
+    """Return the unit of one text."""
+    return Unit("", (Part(name, text),))
 
 
 def letter(param: Param, wide: np.dtype) -> str:

@@ -26,6 +26,7 @@ from native_helpers import (
 )
 
 from cunet.kernels.backends.native import compiler
+from cunet.system.cpu import cores
 
 pytestmark = [pytest.mark.cpu_only, once]
 
@@ -75,15 +76,14 @@ def test_a_kernel_that_does_not_compile_runs_on_numpy_alone(tmp_path, home):
     picky = wrapper(tmp_path / "g++", 'if grep -q l1_backward "$src"; then echo not this one >&2; exit 1; fi')
     code = """
         import warnings
-        import numpy as np
         import cunet
         from cunet.kernels import KERNELS
+        from cunet.kernels.backends.native import native
 
-        x = np.ones(3, np.float32)
         with warnings.catch_warnings(record=True) as seen:
             warnings.simplefilter("always")
-            KERNELS["l1_forward"](x, x)
-            KERNELS["mse_forward"](x, x)
+            for name in ("l1_forward", "l1_backward", "mse_forward", "mse_backward"):
+                native.prepare(KERNELS[name], "f")
         print(sorted(k.name for k in KERNELS.values() if k.prepared.get("f") is False), len(seen), seen[0].message)
         print(sum(bool(k.prepared.get("f")) for k in KERNELS.values()))
     """
@@ -138,7 +138,8 @@ def test_a_compiler_that_hangs_later_is_not_asked_again(tmp_path, home):
     )
     assert done.stderr.count("UserWarning") == 1
     assert "no more kernels are compiled in this process" in done.stderr
-    assert len((tmp_path / "calls").read_text()) <= 3  # the runtime, and the two texts of the first module
+    calls = len((tmp_path / "calls").read_text())
+    assert calls <= 2 + cores()  # the runtime, the first need, and what is compiled ahead of others
     assert said(done) == said(run_script(TRAIN, {"CUNET_NATIVE": "0"}))
 
 
@@ -201,6 +202,7 @@ def test_ctrl_c_while_a_compiler_starts_stops_it_too(tmp_path, home):
     code = f"""
         import signal
         from cunet.kernels.backends.native import compiler
+        from cunet.kernels.backends.native.text import single
 
         begin = compiler._start
 
@@ -212,7 +214,7 @@ def test_ctrl_c_while_a_compiler_starts_stops_it_too(tmp_path, home):
 
         compiler._start = interrupted
         try:
-            compiler.compile_all(["int x;"])
+            compiler.compile_all([single("x", "int x;")])
         except KeyboardInterrupt:
             print("stopped")
     """

@@ -24,17 +24,14 @@ both_compilers = pytest.mark.skipif(
 def test_each_compiler_accepts_all_texts(name, tmp_path):
     if shutil.which(name) is None:
         pytest.skip(f"no {name}")
-    texts = [build.runtime_text()]
+    units = [build.runtime_unit()]
     for char in "fd":
         wide = np.dtype(char)
         kernels = [k for k in KERNELS.values() if build.compilable(k, wide)]
-        texts += [
-            build._text(kernels, wide),
-            *(functions._text(f, char) for f in functions.SOURCES),
-        ]
-    files = [tmp_path / f"{k}.cpp" for k in range(len(texts))]
-    for file, text in zip(files, texts, strict=True):
-        file.write_text(text)
+        units += [build.unit(kernels, wide), *(functions.unit(f, char) for f in functions.SOURCES)]
+    files = [tmp_path / f"{k}.cpp" for k in range(len(units))]
+    for file, unit in zip(files, units, strict=True):
+        file.write_text(unit.text())
     done = subprocess.run([name, *compiler.FLAGS, "-fsyntax-only", *files], capture_output=True, text=True)
     assert not done.returncode, done.stderr
 

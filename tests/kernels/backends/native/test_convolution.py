@@ -75,7 +75,7 @@ def test_what_the_compiler_does_not_do_is_numpys(rng, monkeypatch):
 
 def test_code_that_does_not_compile_is_reported_once(rng, monkeypatch):
     monkeypatch.setattr(library, "_functions", {})
-    monkeypatch.setattr(build, "compile_all", lambda texts: [build.CompileError("no such register")] * len(texts))
+    monkeypatch.setattr(build, "compile_all", lambda units: [build.CompileError("no such register")] * len(units))
     x, w = Tensor(np.ones((1, 1, 4, 4), np.float32)), np.ones((1, 1, 3, 3), np.float32)
     with pytest.warns(UserWarning, match=r"function 'cunet_convolve' runs on NumPy(.|\n)*no such register"):
         assert F.conv2d(x, w).data.tolist() == [[[[9, 9], [9, 9]]]]

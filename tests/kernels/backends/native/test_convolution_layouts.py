@@ -8,6 +8,7 @@ from native_helpers import needs_compiler, wide_floats
 from cunet.kernels.backends.native import compiler as build
 from cunet.kernels.backends.native import functions as library
 from cunet.kernels.backends.native import native
+from cunet.kernels.backends.native.text import single
 
 pytestmark = [pytest.mark.cpu_only, needs_compiler, pytest.mark.usefixtures("on")]
 
@@ -67,12 +68,12 @@ def test_the_width_of_vectors_changes_nothing(rng, monkeypatch):
     """On another processor vectors are shorter, or longer; the order of sums is the same."""
     cases = {**CASES, **{name: STRIPS[name] for name in ("rows", "layers")}}
     arrays = {name: arrays_of(*case, np.float32, rng) for name, case in cases.items()}
-    made = library._text("cunet_convolve", "f")
+    made = library.unit("cunet_convolve", "f").text()
     monkeypatch.setattr(library, "SOURCES", {"cunet_convolve": library.SOURCES["cunet_convolve"]})
     results = []
     for width in (16, 32, 64):
-        text = f"{build.SLOW}#define CUNET_VECTOR_BYTES {width}\n{made}"
-        monkeypatch.setattr(library, "_text", lambda name, char, text=text: text)
+        unit = single("width", f"{build.SLOW}#define CUNET_VECTOR_BYTES {width}\n{made}")
+        monkeypatch.setattr(library, "unit", lambda name, char, unit=unit: unit)
         monkeypatch.setattr(library, "_functions", {})
         results.append({name: [a.tobytes() for a in compiled(*arrays[name], cases[name][0], cases[name][2])]
                         for name in cases})  # fmt: skip

@@ -9,7 +9,7 @@ from helpers import run_script
 from native_helpers import needs_compiler, once
 
 from cunet.kernels.backends.native import compiler
-from cunet.kernels.backends.native.text import source
+from cunet.kernels.backends.native.text import single, source
 
 pytestmark = [pytest.mark.cpu_only, once, needs_compiler]
 
@@ -102,7 +102,7 @@ extern "C" int check(bool also_own) {
 
 def test_the_caller_runs_what_other_threads_could_not():
     text = source("tuning.h", "threads.cpp") + UNITS
-    assert compiler.compile_all([text]) == [None]
+    assert compiler.compile_all([single("units", text)]) == [None]
     check = compiler.load(text).check
     check.argtypes = [ctypes.c_bool]
     for _ in range(20):
