@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from .quiet import IGNORED, errors
+
 
 @functools.cache
 def cores() -> int:
@@ -146,7 +148,9 @@ class Helpers:
         if self._pid != os.getpid():
             from concurrent.futures import ThreadPoolExecutor
 
-            self._pool, self._pid = ThreadPoolExecutor(max(1, cores() - 1), "cunet"), os.getpid()
+            threads = max(1, cores() - 1)
+            self._pool = ThreadPoolExecutor(threads, "cunet", initializer=errors.set, initargs=(IGNORED,))
+            self._pid = os.getpid()
         return self._pool
 
 

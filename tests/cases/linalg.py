@@ -51,12 +51,20 @@ def normal(*shapes):
     return lambda rng: tuple(rng.standard_normal(s) for s in shapes)
 
 
+def positive(*shapes):
+    """Of a sum that is a result's only element: no terms cancel, so that each rounding costs it a unit at most."""
+    return lambda rng: tuple(rng.uniform(0.5, 2, s) for s in shapes)
+
+
 def product_row(*shapes):
-    return Case(cunet.matmul, reference=matmul, inputs=normal(*shapes), label="@".join(map(str, shapes)))
+    inputs = (positive if all(len(s) == 1 for s in shapes) else normal)(*shapes)
+    return Case(cunet.matmul, reference=matmul, inputs=inputs, label="@".join(map(str, shapes)))
 
 
 def einsum_row(subscripts, *shapes):
-    return Case(einsum, {"subscripts": subscripts}, reference=einstein, inputs=normal(*shapes))
+    one = subscripts.endswith("->")
+    inputs, ulp = (positive(*shapes), sum(map(sum, shapes))) if one else (normal(*shapes), 4)
+    return Case(einsum, {"subscripts": subscripts}, reference=einstein, inputs=inputs, ulp=ulp)
 
 
 def contracted(x, y, of_x, of_y):

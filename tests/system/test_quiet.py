@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cunet import Tensor, op
-from cunet.system import quiet
+from cunet.system import cpu, quiet
 
 pytestmark = pytest.mark.cpu_only
 
@@ -57,6 +57,18 @@ def test_after_an_error_warnings_are_as_before():
     with pytest.raises(ValueError, match="no"):
         refuse(ZERO)
     assert np.geterr() == before
+
+
+def test_threads_that_help_ops_say_nothing(monkeypatch):
+    monkeypatch.setattr(cpu, "cores", lambda: 3)
+    seen, all_here = [], threading.Barrier(3, timeout=60)
+
+    def work(k):
+        all_here.wait()
+        seen.append((threading.current_thread().name.startswith("cunet"), set(np.geterr().values())))
+
+    cpu.Helpers().run(work, 3)
+    assert [errors for helper, errors in seen if helper] == [{"ignore"}] * 2
 
 
 def test_other_threads_have_their_own():
