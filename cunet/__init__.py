@@ -22,6 +22,8 @@ from .device import synchronize as synchronize
 from .doctor.machine import device_info as device_info
 from .kernels import elementwise as elementwise
 from .kernels import reduction as reduction
+from .nn.anomaly import Anomaly as Anomaly
+from .nn.anomaly import detect_anomaly as detect_anomaly
 from .ops.array import astype as astype
 from .ops.array import broadcast_to as broadcast_to
 from .ops.array import concatenate as concatenate

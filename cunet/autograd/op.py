@@ -14,7 +14,7 @@ from ..device import NUMBERS, Array, clearer_error, is_array, is_floating, not_n
 from ..system.messages import shown
 from ..system.quiet import IGNORED, errors
 from .pytorch import refuse_words
-from .tape import Node, recording
+from .tape import Node, Watcher, recording
 from .tensor import Tensor, as_array, beside, wrap
 
 P = ParamSpec("P")
@@ -111,8 +111,8 @@ def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
             errors.reset(token)
         sound = type(made) is tuple and len(made) == 2 and type(made[0]) is np.ndarray and callable(made[1])
         y, vjp = made if sound else _made(name, made, inputs)
-        if needed and recording.get():
-            return _recorded(y, Node(name, parents + [None] * (full - len(args)), vjp, y))
+        if needed and (mode := recording.get()):
+            return _recorded(y, Node(name, parents + [None] * (full - len(args)), vjp, y), mode, inputs)
         return tuple([wrap(part) for part in y]) if type(y) is tuple else wrap(y)
 
     vars(apply)["static"] = parameters.static
@@ -235,7 +235,9 @@ class _Parameters:
                     raise TypeError(f"{who}: {key} must be a number, got {value!r}") from error
 
 
-def _recorded(y: Any, node: Node) -> Any:
+def _recorded(y: Any, node: Node, mode: bool | Watcher = True, inputs: Sequence[Any] = ()) -> Any:
+    if not isinstance(mode, bool):
+        node.vjp = mode.watched(node.name, inputs, y, node.vjp)
     if type(y) is tuple:
         parts = []
         for i, part in enumerate(y):

@@ -24,7 +24,15 @@ from ..kernels.sum_to import sum_over
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-recording: ContextVar[bool] = ContextVar("cunet_recording", default=True)
+
+class Watcher(Protocol):
+    """What may stand in the place of True in `recording`: it looks at every recorded op."""
+
+    def watched(self, name: str, inputs: Sequence[Any], y: Any, vjp: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Look at what an op made; return what takes the place of its vjp."""
+
+
+recording: ContextVar[bool | Watcher] = ContextVar("cunet_recording", default=True)
 clock = itertools.count(1)  # numbers nodes, and in-place changes of leaves, in one order
 
 
@@ -35,7 +43,8 @@ class no_grad(ContextDecorator):  # noqa: N801 (lower case, as users know it)
     its caller does between two values is recorded.
     """
 
-    _value = False
+    def _value(self) -> bool | Watcher:
+        return False
 
     def __call__(self, function: Function) -> Function:
         """Return `function`, run with recording switched; it may be async, or a generator."""
@@ -49,7 +58,7 @@ class no_grad(ContextDecorator):  # noqa: N801 (lower case, as users know it)
 
     def __enter__(self) -> None:
         """Stop recording."""
-        self._tokens: list[Token[bool]] = [*getattr(self, "_tokens", ()), recording.set(self._value)]
+        self._tokens: list[Token[bool | Watcher]] = [*getattr(self, "_tokens", ()), recording.set(self._value())]
 
     def __exit__(self, *exc: object) -> None:
         """Go back to what was."""
@@ -117,12 +126,13 @@ def _coroutine(switch: type[no_grad], function: Callable[..., Coroutine[Any, Any
 class grad_enabled(no_grad):
     """Switch recording on inside `value_and_grad`, whose result would else be nothing."""
 
-    _value = True
+    def _value(self) -> bool | Watcher:
+        return recording.get() or True
 
 
 def is_recording() -> bool:
     """Tell whether ops on tensors that require gradients are recorded here and now."""
-    return recording.get()
+    return bool(recording.get())
 
 
 class Leaf(Protocol):
