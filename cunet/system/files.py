@@ -44,7 +44,7 @@ def save_arrays(
     header, data = _split(payload)
     head = json.dumps({"__metadata__": {**(metadata or {}), _CHECKSUM: _digest(header, data)}, **header})
     encoded = head.encode() + b" " * (-len(head.encode()) % 8)  # the data begin at a multiple of 8 bytes
-    _sweep(path)
+    sweep(path.parent, re.escape(path.name))
     part = path.with_name(f"{path.name}.{os.urandom(16).hex()}.part")  # beside it: a rename within one disk is atomic
     try:
         with open(part, "xb") as file:
@@ -93,11 +93,16 @@ def _digest(header: dict[str, Any], data: memoryview) -> str:
     return digest.hexdigest()
 
 
-def _sweep(path: Path) -> None:
-    """Remove what saves of `path` left that were killed; that of another process that writes now is young."""
-    ours = re.compile(re.escape(path.name) + r"\.[0-9a-f]{32}\.part")
+def sweep(folder: Path, name: str) -> None:
+    """Remove what saves that were killed left in a folder; that of another process that writes now is young.
+
+    Args:
+        folder: where to look.
+        name: regular expression of the names of the files that were to be written.
+    """
+    ours = re.compile(rf"{name}\.[0-9a-f]{{32}}\.part")
     with contextlib.suppress(OSError):  # another process sweeps too, or the folder may not be listed
-        for other in path.parent.iterdir():
+        for other in folder.iterdir():
             if ours.fullmatch(other.name) and time.time() - other.stat().st_mtime > _STALE:
                 other.unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""Callbacks that stop training early, save weights, and step schedules."""
+"""Callbacks that stop training early, save the best weights, and step schedules."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BETTER: dict[str, Mode] = {
 }
 
 
-class _Best(Callback):
+class Monitor(Callback):
     """Watch one entry of the logs for a new best value.
 
     Args:
@@ -52,6 +52,14 @@ class _Best(Callback):
         """Forget the best value."""
         self.best = math.inf
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best value."""
+        return {"best": self.best}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a state that `state_dict` returned."""
+        self.best = state["best"]
+
     def improved(self, logs: Logs) -> bool:
         """Take this epoch's value; tell whether it is the best so far. NaN never is."""
         if self.monitor not in logs:
@@ -63,7 +71,7 @@ class _Best(Callback):
         return False
 
 
-class EarlyStopping(_Best):
+class EarlyStopping(Monitor):
     """Stop when an entry of the logs has not improved for some epochs.
 
     Args:
@@ -103,6 +111,15 @@ class EarlyStopping(_Best):
         super().forget()
         self._state = None
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best value, the epochs waited, and the best weights if they are kept."""
+        return {**super().state_dict(), "waited": self.waited, "weights": self._state}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a state that `state_dict` returned."""
+        super().load_state_dict(state)
+        self.waited, self._state = state["waited"], state["weights"]
+
     def on_epoch_end(self, trainer: Trainer, logs: Logs) -> None:
         """Count epochs without improvement."""
         if self.improved(logs):
@@ -120,10 +137,10 @@ class EarlyStopping(_Best):
             trainer.model.load_state_dict(self._state)
 
 
-class Checkpoint(_Best):
+class BestWeights(Monitor):
     """Save the model's weights (safetensors) after every epoch that improves an entry of the logs.
 
-    The file says which entry it is the best of, and its value. A new Checkpoint on a file of the same entry does not
+    The file says which entry it is the best of, and its value. A new BestWeights on a file of the same entry does not
     replace a better one, and says so once; delete the file to begin anew.
 
     Args:
@@ -158,10 +175,19 @@ class Checkpoint(_Best):
             trainer.model.save(self.path, {"monitor": self.monitor, "value": repr(float(logs[self.monitor]))})
         elif self._old is not None:
             warn(
-                f"Checkpoint: {os.fspath(self.path)} is of an earlier run with a better {self.monitor},"
+                f"BestWeights: {os.fspath(self.path)} is of an earlier run with a better {self.monitor},"
                 f" {self._old:.6g}: it is kept until this run is better; delete it, or take another path, to begin anew"
             )
             self._old = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best value, and that of a better file."""
+        return {**super().state_dict(), "old": self._old}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a state that `state_dict` returned."""
+        super().load_state_dict(state)
+        self._old = state["old"]
 
 
 class Schedule(Callback):
@@ -198,3 +224,11 @@ class Schedule(Callback):
             logs["max_lr"] = self._highest
         else:
             self.schedule.step(*([logs[self.monitor]] if self.monitor else []))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the schedule's state."""
+        return {"schedule": self.schedule.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a state that `state_dict` returned."""
+        self.schedule.load_state_dict(state["schedule"])

@@ -119,3 +119,17 @@ class Means:
     def first_nan(self) -> int | None:
         """Return the number, from 1, of the first batch whose loss made the sum of all NaN; None if none did."""
         return int(self._sound) + 1 if math.isnan(self._sums["loss"]) else None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the sums as they are."""
+        return {"count": self.count, "sums": dict(self._sums), "weights": dict(self._weights), "sound": self._sound}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a state that `state_dict` returned."""
+        sums, weights = ({k: _number(v) for k, v in state[part].items()} for part in ("sums", "weights"))
+        self.count, self._sums, self._weights, self._sound = state["count"], sums, weights, _number(state["sound"])
+
+
+def _number(value: Any) -> Any:
+    """Return a number that any device adds to."""
+    return value.item() if is_array(value) else value

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
+import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ..autograd.tape import no_grad
 from ..autograd.tensor import Tensor
-from ..data import Loader
-from ..device import Array, Device, array_module, asnumpy, is_array, resolve_device
+from ..device import Device, resolve_device
 from ..nn.ahead import compile_ahead
 from ..nn.inputs import dtype_of
 from ..nn.module import Module
+from ..system import trees
 from ..system.messages import warn
 from .arguments import (
     check_data,
@@ -26,17 +26,22 @@ from .arguments import (
     loss_function,
     warn_of_strangers,
 )
-from .batches import as_loader, batches, n_samples
+from .batches import as_loader, n_samples
+from .evaluator import Evaluator
+from .files import state_to_resume
 from .interrupt import Interrupt
-from .metrics import Means, named_metrics
+from .metrics import named_metrics
 from .progress import Progress
-from .weights import ignore_index_of, weight_of
+from .state import Running, restore, restore_callbacks, state_of
+from .weights import ignore_index_of
 
 Logs = dict[str, Any]
 
 
 class Callback:
     """Base of callbacks; define the hooks you need. Set ``trainer.stop = True`` to end training."""
+
+    folder: Path | None = None  # where ``fit(resume="auto")`` looks, if this callback saves whole runs
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         """Run before the first epoch, with the model in training mode: the place to keep a part in another."""
@@ -50,11 +55,21 @@ class Callback:
     def on_epoch_end(self, trainer: Trainer, logs: Logs) -> None:
         """Run after every epoch, unless Ctrl-C cut it short, with its logs, which may be added to."""
 
+    def on_checkpoint(self, trainer: Trainer) -> None:
+        """Run after every step and epoch, when all callbacks had their turn and the state is whole: to save it."""
+
     def on_fit_end(self, trainer: Trainer) -> None:
-        """Run after the last epoch, also when training was interrupted."""
+        """Run after the last epoch, also when training was interrupted or a hook failed."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed run has to know, made of dicts, lists, numbers, strings and arrays; {} for nothing."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a state that `state_dict` returned; called after `on_fit_begin`."""
 
 
-class Trainer:
+class Trainer(Evaluator):
     """Train, evaluate and apply a model.
 
     Args:
@@ -74,8 +89,10 @@ class Trainer:
             "samples_per_second" of training, and "complete" (False for an epoch that was cut short). A loss
             that became NaN is NaN there; a warning says once from which batch on, and training goes on.
         epoch: number of the current epoch, from 1; counts on over several calls of `fit`.
+        global_step: training steps so far.
+        epoch_state: what is known of the epoch that is under way; None between two.
         stop: set to True to end training after the current batch.
-        interrupted: whether Ctrl-C ended the last `fit`.
+        interrupted: whether Ctrl-C or SIGTERM ended the last `fit`.
 
     Plain floating arrays are converted to the model's dtype: whole ones and those of a `Loader` once, others batch by
     batch. A mean over an epoch weighs each batch by its samples; for `cross_entropy`, `nll_loss` and `accuracy` (also
@@ -107,24 +124,18 @@ class Trainer:
         self.progress, self.unit = progress, unit
         Progress(progress, unit)  # so that a wrong value fails here
         self.history: list[Logs] = []
-        self.epoch = 0
+        self.epoch = self.global_step = self.fit_began = 0
+        self.epoch_state: Running | None = None
+        self.train_data: Any = None  # what the last `fit` trains on
         self.stop = self.interrupted = self._nan_said = False
         for module in (model, self.loss):
             if isinstance(module, Module):
                 module.to(self.device)  # type: ignore[arg-type]
         compile_ahead([self.loss], model.parameters())
 
-    def compute(self, *batch: Any) -> tuple[Tensor, Tensor]:
-        """Return the loss of a batch and the prediction, in training and in evaluation; override it for another loss.
-
-        Args:
-            batch: (\\*inputs, target) on the trainer's device.
-        """
-        if len(batch) < 2:
-            raise TypeError("Trainer: a batch must be a tuple (*inputs, target), got one array")
-        *inputs, target = batch
-        prediction = self.model(*inputs)
-        return self.loss(prediction, target), prediction
+    def __getstate__(self) -> dict[str, Any]:
+        """Copy and pickle without the data."""
+        return {**vars(self), "train_data": None}
 
     def step(self, *batch: Any) -> tuple[Tensor, Tensor]:
         """Make one training step; return the loss and the prediction; override it for another step."""
@@ -134,22 +145,27 @@ class Trainer:
         self.optimizer.step()
         return loss, prediction
 
-    def fit(self, train: Any, valid: Any = None, epochs: int = 1) -> list[Logs]:
+    def fit(
+        self, train: Any, valid: Any = None, epochs: int = 1, resume: str | os.PathLike[str] | None = None
+    ) -> list[Logs]:
         """Train for some epochs; return `history`.
 
-        The model is put into training mode first. Ctrl-C ends training after the current batch (or the
-        validation that is running), with model and history whole; pressed again it raises KeyboardInterrupt
-        at once.
+        The model is put into training mode first. Ctrl-C, or SIGTERM, ends training after the current batch (or the
+        validation that is running), with model and history whole; a second one ends it at once.
 
         Args:
             train: a `Loader`; another iterable of batches (\\*inputs, target) that can be gone through once
                 an epoch; or a tuple of arrays (then batches of 128, shuffled, kept on the device).
             valid: the same, to evaluate on after each epoch, or None.
-            epochs: how many more epochs.
+            epochs: how many more epochs; of a run that is resumed: how many since its `fit` began.
+            resume: a file of `save` or a folder of `Checkpoint` to go on from; "auto": the folder of the `Checkpoint`
+                among the callbacks. A folder with no checkpoint begins a run. What comes is what would have come
+                without the stop, to the bit on a CPU, if model, optimiser, callbacks and data are made as they were.
 
         Raises:
             TypeError: `epochs` is no whole number, `train` or `valid` nothing to go through.
-            ValueError: `train` yields no batch, or `epochs` is negative.
+            ValueError: `train` yields no batch, or `epochs` is negative; what is to be resumed is damaged, or is the
+                state of another model, optimiser, data or other callbacks: nothing is changed then.
         """
         if self.optimizer is None:
             raise ValueError("Trainer.fit: an optimizer is required, got None")
@@ -161,46 +177,45 @@ class Trainer:
         train = as_loader(train, dtype, shuffle=True, device=self.device)
         valid = as_loader(valid, dtype, device=self.device)
         display = Progress(self.progress, self.unit)
-        last = self.epoch + epochs
-        self.stop = self.interrupted = self._nan_said = False
+        self.train_data, self.epoch_state, self.fit_began = train, None, self.epoch
+        state = None if resume is None else state_to_resume(self._folder() if resume == "auto" else resume)
+        if state is not None:
+            restore(self, state)
+        last = self.fit_began + epochs
+        self.interrupted = self._nan_said = False
+        self.stop = state is not None and state["stopped"]  # by a callback: there the run was over
         self.model.train()
-        self._call("on_fit_begin")
         try:
+            self._call("on_fit_begin")
+            if state is not None:
+                restore_callbacks(self, state)
             self._run_epochs(train, valid, last, display)
         except KeyboardInterrupt:
             self.interrupted = True
             raise
         finally:
             display.end()
-            self._call("on_fit_end")
+            self._call_all("on_fit_end")
         if self.stop:
             display.say(f"stopped {'by Ctrl-C ' if self.interrupted else ''}in epoch {self.epoch} of {last}")
         return self.history
 
     def _run_epochs(self, train: Any, valid: Any, last: int, display: Progress) -> None:
         with Interrupt() as interrupt:
-            while self.epoch < last and not self.stop:
+            while (self.epoch < last or self.epoch_state) and not self.stop:
                 display.row(self._run_epoch(train, valid, last, display, interrupt), last)
                 if interrupt.requested:
                     self.stop = self.interrupted = True
 
     def _run_epoch(self, train: Any, valid: Any, last: int, display: Progress, interrupt: Interrupt) -> Logs:
         """Train one epoch, validate, and append its logs."""
-        self.epoch += 1
-        self._call("on_epoch_begin")
-        means, complete = Means(), True
-        begin = time.perf_counter()
+        if self.epoch_state is None:
+            self.epoch += 1
+            self.epoch_state = Running()
+            self._call("on_epoch_begin")
+        means, begin = self.epoch_state.means, time.perf_counter() - self.epoch_state.seconds
         display.begin(f"epoch {self.epoch}/{last}", n_samples(train))
-        for batch in self._batches(train):
-            loss, prediction = self.step(*batch)
-            self._measure(means, loss, prediction, batch[-1])
-            display.advance(len(batch[-1]), means.read)
-            self._call("on_batch_end")
-            if interrupt.requested:
-                self.stop = self.interrupted = True
-            if self.stop:
-                complete = False
-                break
+        self._train(self.epoch_state, train, display, interrupt)
         if not means.count:
             raise ValueError(
                 f"Trainer.fit: the training data yields no batch in epoch {self.epoch}"
@@ -209,6 +224,7 @@ class Trainer:
         logs: Logs = {"epoch": self.epoch, **means.read()}  # reading waits for the device: then the time is whole
         seconds = time.perf_counter() - begin
         display.end()
+        complete, self.epoch_state = not self.stop, None
         logs |= {"seconds": seconds, "samples_per_second": means.count / seconds, "complete": False}
         self.history.append(logs)  # now, so that an error in the validation does not lose it
         if math.isnan(logs["loss"]):
@@ -220,61 +236,47 @@ class Trainer:
             logs |= {f"valid_{name}": value for name, value in measured.items()}
         logs["complete"] = complete
         self._call("on_epoch_end", logs)
+        self._call("on_checkpoint")
         return logs
 
-    def evaluate(self, data: Any) -> dict[str, float]:
-        """Return loss and metrics over `data` (as for `fit`) in evaluation mode; every module's mode is restored."""
-        return self._evaluate(data, Progress(self.progress, self.unit), "evaluate")
+    def _train(self, running: Running, train: Any, display: Progress, interrupt: Interrupt) -> None:
+        """Make the steps of an epoch that are still to be made."""
+        before = running.seconds
+        begin = time.perf_counter()
+        for batch in self._batches(running.remaining(train)):
+            loss, prediction = self.step(*batch)
+            self._measure(running.means, loss, prediction, batch[-1])
+            display.advance(len(batch[-1]), running.means.read)
+            self.global_step += 1
+            running.batches += 1
+            running.seconds = before + time.perf_counter() - begin
+            self._call("on_batch_end")
+            self.interrupted |= interrupt.requested
+            self.stop |= self.interrupted
+            self._call("on_checkpoint")
+            if self.stop:
+                break
 
-    @no_grad()
-    def _evaluate(self, data: Any, display: Progress, label: str) -> dict[str, float]:
-        check_data("Trainer.evaluate", data)
-        data = as_loader(data, dtype_of(self.model))
-        means = Means()
-        display.begin(label, n_samples(data))
-        try:
-            with self.model.evaluating():
-                for batch in self._batches(data):
-                    self._measure(means, *self.compute(*batch), batch[-1])
-                    display.advance(len(batch[-1]), means.read)
-        finally:
-            display.end()
-        if not means.count:
-            raise ValueError("Trainer.evaluate: the data yields no batch")
-        return means.read()
+    def save(self, path: str | os.PathLike[str], metadata: dict[str, str] | None = None) -> None:
+        """Write the whole state of the run to one safetensors file, for `load` or ``fit(resume=path)``."""
+        trees.save_tree(path, state_of(self), metadata)
 
-    @no_grad()
-    def predict(self, *inputs: Any, batch_size: int = 1024) -> np.ndarray:
-        """Return the model's outputs in evaluation mode, in the order of the data, as one NumPy array.
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Take over the state in a file of `save`, between two calls of `fit`; in one epoch, ``fit(resume=path)`` does.
 
-        Args:
-            inputs: the input arrays, all of one length; or one Loader (or other iterable of batches) as for
-                `fit`, whose target is left out, or that yields nothing but one input. A Loader is gone through in
-                the order of its data and to its end, whether or not it shuffles or drops its last batch.
-            batch_size: samples at a time, for arrays.
+        Raises:
+            ValueError: the file is damaged, or of another model, optimiser or other callbacks; nothing is changed then.
         """
-        from_arrays = isinstance(inputs[0], Tensor) or is_array(inputs[0])
-        dtype = dtype_of(self.model)
-        data = Loader(*inputs, batch_size=batch_size, dtype=dtype) if from_arrays else as_loader(inputs[0], dtype)
-        if isinstance(data, Loader) and (data.shuffle or data.drop_last):
-            data = data.in_order()
-        outputs = []
-        with self.model.evaluating():
-            for batch in self._batches(data):
-                used = batch if from_arrays or len(batch) == 1 else batch[:-1]
-                outputs.append(self.model(*used).data)
-        if not outputs:
-            raise ValueError("Trainer.predict: the data yields no batch")
-        return asnumpy(array_module(outputs[0]).concatenate(outputs))
+        state = trees.load_tree(path)
+        restore(self, state)
+        restore_callbacks(self, state)
 
-    def _batches(self, data: Any) -> Iterator[tuple[Array, ...]]:
-        return batches(data, dtype_of(self.model), self.device)
-
-    @no_grad()
-    def _measure(self, means: Means, loss: Tensor, prediction: Tensor, target: Any) -> None:
-        values = {name: metric(prediction, target) for name, metric in self.metrics.items()}
-        weights = {name: weight_of(f, target) for name, f in {"loss": self.loss, **self.metrics}.items()}
-        means.add(len(target), {"loss": loss, **values}, weights)
+    def _folder(self) -> str | os.PathLike[str]:
+        """Return the folder of the `Checkpoint` among the callbacks."""
+        for callback in self.callbacks:
+            if callback.folder is not None:
+                return callback.folder
+        raise ValueError('Trainer.fit: resume="auto" needs a Checkpoint among the callbacks, which names the folder')
 
     def _warn_of_nan(self, batch: int | None) -> None:
         if batch is not None and not self._nan_said:
@@ -284,3 +286,9 @@ class Trainer:
     def _call(self, hook: str, *args: Any) -> None:
         for callback in self.callbacks:
             getattr(callback, hook)(self, *args)
+
+    def _call_all(self, hook: str) -> None:
+        """Call a hook of every callback, also where one fails; then raise the first error."""
+        with ExitStack() as stack:
+            for callback in reversed(self.callbacks):
+                stack.callback(getattr(callback, hook), self)

@@ -34,7 +34,7 @@ def test_each_python_block_runs_by_itself(number, tmp_path):
 
 def test_the_first_look_trains(tmp_path):
     pytest.importorskip("sklearn")
-    (block,) = (b for b in BLOCKS if "Trainer(" in b)
+    (block,) = (b for b in BLOCKS if "value_and_grad" in b)
     checks = """
 assert value.shape == () and np.allclose(gradient, 2 * np.tanh(v := np.linspace(-1, 1, 5)) * (1 - np.tanh(v) ** 2))
 assert len(trainer.history) == 5 and trainer.history[-1]["valid_loss"] < trainer.history[0]["valid_loss"]
@@ -50,6 +50,14 @@ def test_what_the_first_look_needs_is_installed_by_the_line_before_it():
     assert 'pip install -q -e ".[examples]"' in command
     assert "scikit-learn" in extras["examples"]
     assert block.index("Digits(") < block.index("value_and_grad")  # what is missing shows before anything else runs
+
+
+def test_the_run_that_goes_on_saves_and_is_over_when_started_again(tmp_path):
+    pytest.importorskip("sklearn")
+    (block,) = (b for b in BLOCKS if "Checkpoint(" in b)
+    first = run_python(block + "print(trainer.global_step)", tmp_path).split()[-1]
+    assert list((tmp_path / "runs" / "digits").glob("step-*.safetensors"))
+    assert run_python(block + "print(trainer.global_step)", tmp_path).split()[-1] == first
 
 
 def test_the_kernel_of_ones_own_is_differentiable(tmp_path):

@@ -1,4 +1,4 @@
-"""EarlyStopping, Checkpoint and Schedule, with a trainer and on logs given by hand."""
+"""EarlyStopping, BestWeights and Schedule, with a trainer and on logs given by hand."""
 
 import math
 
@@ -8,7 +8,7 @@ from trainer_helpers import Counter, played
 
 from cunet import F, nn, optim
 from cunet.data import Loader
-from cunet.train import Callback, Checkpoint, EarlyStopping, Schedule, Trainer
+from cunet.train import BestWeights, Callback, EarlyStopping, Schedule, Trainer
 
 pytestmark = pytest.mark.cpu_only
 
@@ -58,7 +58,7 @@ def test_a_second_fit_waits_anew_for_something_better():
             'EarlyStopping: mode must be "min" or "max": the name \'valid_wobble\' does not tell which is better',
         ),
         (lambda: EarlyStopping(patience=0), "EarlyStopping: patience must be at least 1, got 0"),
-        (lambda: Checkpoint("x", mode="least"), 'Checkpoint: mode must be "min" or "max", got \'least\''),
+        (lambda: BestWeights("x", mode="least"), 'BestWeights: mode must be "min" or "max", got \'least\''),
         (lambda: Schedule(None, per="step"), 'Schedule: per must be "epoch" or "batch", got \'step\''),
         (lambda: played(EarlyStopping("f1"), [1]), "EarlyStopping: no 'f1' in the logs; there are valid_loss"),
     ],
@@ -75,7 +75,7 @@ def test_messages(make, message):
 )
 def test_checkpoint_keeps_the_best_or_the_last(kwargs, values, kept, tmp_path):
     path = tmp_path / "best.safetensors"
-    played(Checkpoint(path, **kwargs), values)
+    played(BestWeights(path, **kwargs), values)
     model = Counter()
     model.load(path)
     assert model.weight.data == kept
@@ -150,7 +150,7 @@ def test_callbacks_work_together_in_a_fit(rng, tmp_path):
         model,
         F.mse_loss,
         optimizer,
-        callbacks=[Rates(), stopping, Checkpoint(tmp_path / "best.safetensors")],
+        callbacks=[Rates(), stopping, BestWeights(tmp_path / "best.safetensors")],
         device="cpu",
         progress=False,
     )
@@ -164,10 +164,10 @@ def test_callbacks_work_together_in_a_fit(rng, tmp_path):
 
 def test_a_checkpoint_looks_before_training_whether_it_can_write(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="there is no folder .*missing to write x to"):
-        Checkpoint(tmp_path / "missing" / "x").on_fit_begin(played(Callback(), []))
+        BestWeights(tmp_path / "missing" / "x").on_fit_begin(played(Callback(), []))
     monkeypatch.setenv("HOME", str(tmp_path))
-    played(Checkpoint("~/best"), [2, 1])
+    played(BestWeights("~/best"), [2, 1])
     assert (tmp_path / "best").is_file()
-    again = Checkpoint("~/best")
+    again = BestWeights("~/best")
     with pytest.warns(UserWarning, match="is of an earlier run with a better valid_loss, 1"):
         played(again, [3])

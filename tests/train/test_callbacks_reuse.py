@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from trainer_helpers import Counter, played
 
-from cunet.train import Checkpoint, EarlyStopping
+from cunet.train import BestWeights, EarlyStopping
 
 pytestmark = pytest.mark.cpu_only
 
@@ -18,7 +18,7 @@ def test_early_stopping_begins_anew_with_another_model():
 
 
 def test_a_checkpoint_begins_anew_with_another_model(tmp_path):
-    callback = Checkpoint(tmp_path / "best.safetensors")
+    callback = BestWeights(tmp_path / "best.safetensors")
     played(callback, [1, 0.1])
     played(callback, [5, 6])
     assert weight(callback.path) == 1
@@ -31,7 +31,7 @@ def test_a_checkpoint_begins_anew_with_another_model(tmp_path):
 def test_which_way_is_better_is_told_by_the_name(name, best, tmp_path):
     callback = EarlyStopping(name, restore_best=True)
     assert played(callback, [0.5, 0.9, 0.7], name).model.weight.data == best
-    saved = Checkpoint(tmp_path / "x", name)
+    saved = BestWeights(tmp_path / "x", name)
     played(saved, [0.5, 0.9, 0.7], name)
     assert weight(saved.path) == best
     other = EarlyStopping(name, restore_best=True, mode="max" if best == 1 else "min")
@@ -46,15 +46,15 @@ def weight(path):
 
 def test_a_new_checkpoint_keeps_a_better_file(tmp_path):
     path = tmp_path / "best.safetensors"
-    played(Checkpoint(path), [3, 0.25])
+    played(BestWeights(path), [3, 0.25])
     with pytest.warns(UserWarning, match=r"best\.safetensors is of an earlier run with a better valid_loss, 0\.25"):
-        played(Checkpoint(path), [3, 1, 0.5])
+        played(BestWeights(path), [3, 1, 0.5])
     assert weight(path) == 2
-    played(Checkpoint(path), [0.2, 0.1, 0.3])  # better from the start: nothing to say
+    played(BestWeights(path), [0.2, 0.1, 0.3])  # better from the start: nothing to say
     assert weight(path) == 2
     model = Counter()
     model.save(path)  # of another hand: says nothing of its worth
-    played(Checkpoint(path), [7, 8, 9])
+    played(BestWeights(path), [7, 8, 9])
     assert weight(path) == 1
-    played(Checkpoint(path, "accuracy"), [0.1], "accuracy")  # another measure: not to be compared
+    played(BestWeights(path, "accuracy"), [0.1], "accuracy")  # another measure: not to be compared
     assert weight(path) == 1

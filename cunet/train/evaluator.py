@@ -1,0 +1,97 @@
+"""What is done with a model beside training it: evaluation and prediction, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ..autograd.tape import no_grad
+from ..autograd.tensor import Tensor
+from ..data import Loader
+from ..device import Array, array_module, asnumpy, is_array
+from ..nn.inputs import dtype_of
+from ..nn.module import Module
+from .arguments import check_data
+from .batches import as_loader, batches, n_samples
+from .metrics import Means
+from .progress import Progress
+from .weights import weight_of
+
+
+class Evaluator:
+    """Apply a model to data, and measure it; the half of a `Trainer` that changes nothing."""
+
+    model: Module
+    loss: Callable[..., Tensor]
+    metrics: dict[str, Callable[..., Any]]
+    device: str
+    progress: bool | str
+    unit: str
+
+    def compute(self, *batch: Any) -> tuple[Tensor, Tensor]:
+        """Return the loss of a batch and the prediction, in training and in evaluation; override it for another loss.
+
+        Args:
+            batch: (\\*inputs, target) on the trainer's device.
+        """
+        if len(batch) < 2:
+            raise TypeError("Trainer: a batch must be a tuple (*inputs, target), got one array")
+        *inputs, target = batch
+        prediction = self.model(*inputs)
+        return self.loss(prediction, target), prediction
+
+    def evaluate(self, data: Any) -> dict[str, float]:
+        """Return loss and metrics over `data` (as for `fit`) in evaluation mode; every module's mode is restored."""
+        return self._evaluate(data, Progress(self.progress, self.unit), "evaluate")
+
+    @no_grad()
+    def _evaluate(self, data: Any, display: Progress, label: str) -> dict[str, float]:
+        check_data("Trainer.evaluate", data)
+        data = as_loader(data, dtype_of(self.model))
+        means = Means()
+        display.begin(label, n_samples(data))
+        try:
+            with self.model.evaluating():
+                for batch in self._batches(data):
+                    self._measure(means, *self.compute(*batch), batch[-1])
+                    display.advance(len(batch[-1]), means.read)
+        finally:
+            display.end()
+        if not means.count:
+            raise ValueError("Trainer.evaluate: the data yields no batch")
+        return means.read()
+
+    @no_grad()
+    def predict(self, *inputs: Any, batch_size: int = 1024) -> np.ndarray:
+        """Return the model's outputs in evaluation mode, in the order of the data, as one NumPy array.
+
+        Args:
+            inputs: the input arrays, all of one length; or one Loader (or other iterable of batches) as for
+                `fit`, whose target is left out, or that yields nothing but one input. A Loader is gone through in
+                the order of its data and to its end, whether or not it shuffles or drops its last batch.
+            batch_size: samples at a time, for arrays.
+        """
+        from_arrays = isinstance(inputs[0], Tensor) or is_array(inputs[0])
+        dtype = dtype_of(self.model)
+        data = Loader(*inputs, batch_size=batch_size, dtype=dtype) if from_arrays else as_loader(inputs[0], dtype)
+        if isinstance(data, Loader) and (data.shuffle or data.drop_last):
+            data = data.in_order()
+        outputs = []
+        with self.model.evaluating():
+            for batch in self._batches(data):
+                used = batch if from_arrays or len(batch) == 1 else batch[:-1]
+                outputs.append(self.model(*used).data)
+        if not outputs:
+            raise ValueError("Trainer.predict: the data yields no batch")
+        return asnumpy(array_module(outputs[0]).concatenate(outputs))
+
+    def _batches(self, data: Any) -> Iterator[tuple[Array, ...]]:
+        return batches(data, dtype_of(self.model), self.device)
+
+    @no_grad()
+    def _measure(self, means: Means, loss: Tensor, prediction: Tensor, target: Any) -> None:
+        values = {name: metric(prediction, target) for name, metric in self.metrics.items()}
+        weights = {name: weight_of(f, target) for name, f in {"loss": self.loss, **self.metrics}.items()}
+        means.add(len(target), {"loss": loss, **values}, weights)

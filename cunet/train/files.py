@@ -1,0 +1,57 @@
+"""Which files of a folder are checkpoints, and which of them a run goes on from."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from ..system import trees
+from ..system.messages import warn
+
+NAME = re.compile(r"step-(\d{9,})\.safetensors")
+
+
+def listed(folder: Path) -> list[Path]:
+    """Return the checkpoints in a folder, the newest last."""
+    found = [(int(match[1]), path) for path in folder.iterdir() if (match := NAME.fullmatch(path.name))]
+    return [path for _, path in sorted(found)]
+
+
+def newest_state(folder: Path) -> tuple[Path, Any] | None:
+    """Return the newest whole checkpoint of a folder and its state; None if there is no checkpoint.
+
+    One that is damaged is named in a warning, and the one before it taken.
+
+    Raises:
+        ValueError: none is whole.
+    """
+    files = listed(folder) if folder.is_dir() else []
+    for k in reversed(range(len(files))):
+        try:
+            return files[k], trees.load_tree(files[k])
+        except ValueError as problem:
+            if not k:
+                raise ValueError(f"Trainer.fit: no whole checkpoint in {folder}: {problem}") from problem
+            warn(f"Trainer.fit: {problem}; trying the one before it, {files[k - 1].name}")
+    return None
+
+
+def state_to_resume(where: str | os.PathLike[str]) -> Any:
+    """Return the state in a file, or the newest whole one in a folder; None for a folder without any.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: what is there is damaged, or no state of a run.
+    """
+    path = Path(where).expanduser()
+    if path.suffix != ".safetensors" or path.is_dir():
+        found = newest_state(path)
+        return None if found is None else found[1]
+    try:
+        return trees.load_tree(path)
+    except ValueError as problem:
+        before = [p.name for p in listed(path.parent) if p < path]
+        hint = f"; the checkpoint before it is {before[-1]}" if before else ""
+        raise ValueError(f"Trainer.fit: {problem}{hint}") from problem
