@@ -227,7 +227,8 @@ class _Parameters:
                 if a is error.obj and not is_array(a):
                     which = self.arrays[k] if k < len(self.arrays) else f"argument {k}"
                     raise TypeError(f"{who}: {which} must be an array, got {shown(a)}") from error
-        if isinstance(error, TypeError) and not str(error).startswith(who):
+        said = str(error).partition(":")[0]  # by whom, where it is ours
+        if isinstance(error, TypeError) and not (said and who.startswith(said)):
             for key, value in static.items():
                 if isinstance(value, str) and not isinstance(self.defaults.get(key, ""), str):
                     raise TypeError(f"{who}: {key} must be no string, got {value!r}") from error

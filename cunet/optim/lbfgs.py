@@ -10,6 +10,7 @@ import numpy as np
 
 from ..autograd.tape import grad_enabled
 from ..device import Array
+from ..kernels import Kernel
 from .flat_buffer import FlatBuffer, gather
 from .line_search import Trial, strong_wolfe
 from .optimizer import Optimizer
@@ -96,6 +97,10 @@ class LBFGS(Optimizer):
                 raise ValueError(f"LBFGS: {name} must be a whole number of at least 1, got {group[name]!r}")
         if group["line_search_fn"] not in (None, "strong_wolfe"):
             raise ValueError(f'LBFGS: line_search_fn must be None or "strong_wolfe", got {group["line_search_fn"]!r}')
+
+    def foreseen(self, group: Group) -> list[Kernel]:
+        """Return nothing: steps are NumPy's products of vectors."""
+        return []
 
     def slots(self, group: Group) -> dict[str, float]:
         """Return the last direction and gradient, and the pairs."""

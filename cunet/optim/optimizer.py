@@ -104,7 +104,7 @@ class Optimizer:
         self._check_params(named)
         self._check(full)
         for char in {p.data.dtype.char for p in params if type(p.data) is np.ndarray}:
-            native.expect([self.kernel(full)], char)
+            native.expect(self.foreseen(full), char)
         self.param_groups.append(full)
         self.state += [{} for _ in params]
         self._buffers.append([])
@@ -173,6 +173,10 @@ class Optimizer:
     def slots(self, group: Group) -> dict[str, float]:
         """Return the names of the state arrays, in the order of the kernel's outputs, and their first values."""
         return {}
+
+    def foreseen(self, group: Group) -> list[Kernel]:
+        """Return the kernels that steps will call, which are compiled in the background from now on."""
+        return [self.kernel(group)]
 
     def kernel(self, group: Group) -> Kernel:
         """Return the kernel, ``kernel(g, *scalars, w, *slots)``."""

@@ -226,9 +226,10 @@ class Schedule(Callback):
             self.schedule.step(*([logs[self.monitor]] if self.monitor else []))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the schedule's state."""
-        return {"schedule": self.schedule.state_dict()}
+        """Return the schedule's state, and the epoch's highest rate so far."""
+        return {"schedule": self.schedule.state_dict(), "highest": self._highest}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a state that `state_dict` returned."""
         self.schedule.load_state_dict(state["schedule"])
+        self._highest = state["highest"]

@@ -241,7 +241,7 @@ def test_a_sequential_names_the_layer_that_returns_a_tuple(device, dev):
 
 @pytest.mark.cpu_only
 def test_errors_of_a_layer_that_was_given_one_array_come_as_they_are():
-    with pytest.raises(ValueError, match="^linear: x must have shape"):
+    with pytest.raises(ValueError, match="^linear: input must have shape"):
         nn.Sequential(nn.ReLU(), nn.Linear(3, 2))(np.ones((2, 5), np.float32))
     with pytest.raises(TypeError, match="^Linear: x must be one array"):
         nn.Sequential(nn.Linear(3, 2))((np.ones(3), np.ones(3)))
