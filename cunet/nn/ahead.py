@@ -33,10 +33,10 @@ def roots(layer: Any) -> Iterator[Any]:
     if not hasattr(layer, "members"):
         yield from _functions(layer)
         return
-    yield type(layer)
     if hasattr(layer, "runs"):
         yield from layer.runs()
-    else:
+    yield type(layer)
+    if not hasattr(layer, "runs"):
         for _, value in layer.members():
             yield from _functions(value)
 

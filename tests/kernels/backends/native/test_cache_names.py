@@ -1,0 +1,37 @@
+"""A library of many texts is found by each of them."""
+
+import errno
+import os
+
+import pytest
+
+from cunet.kernels.backends.native import cache
+
+pytestmark = pytest.mark.cpu_only
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["links", "a disk without links"])
+def test_a_library_has_a_name_for_each_of_its_texts(links, tmp_path, monkeypatch):
+    def refuse(*paths):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(cache.place, "chosen", tmp_path / "native")
+    (tmp_path / "native").mkdir()
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    (tmp_path / "made.so").write_bytes(b"code")
+    cache.keep(tmp_path / "made.so", ["a" * 40, "b" * 40, "c" * 40])
+    found = [cache.find(key * 40) for key in "abc"]
+    assert [path.read_bytes() for path in found] == [b"code"] * 3
+    assert cache.kept() == {key * 40 for key in "abc"}
+    assert cache.verify() == (1 if links else 3, [])
+    found[0].write_bytes(b"rot")
+    assert len(cache.verify()[1]) == 1
+    assert [cache.find(key * 40) is not None for key in "abc"] == [
+        False,
+        not links,
+        not links,
+    ]  # a file in three places
+    cache.keep(tmp_path / "made.so", ["a" * 40])
+    assert cache.find("a" * 40).read_bytes() == b"code"
+    assert all(path.suffix == ".so" for path in (tmp_path / "native").iterdir())
