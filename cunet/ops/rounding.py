@@ -59,8 +59,13 @@ def round(x, decimals: int = 0) -> Result:
 
     Args:
         x: any shape; integers stay integers.
-        decimals: places after the point; negative ones count before it. What has none that far down is kept as it is.
+        decimals: places after the point; negative ones count before it. A number that has no more is kept.
+
+    Raises:
+        TypeError: `decimals` is no integer.
     """
+    if not isinstance(decimals, int):
+        raise TypeError(f"round: decimals must be an integer, got {decimals!r}")
     if not is_floating(x.dtype):
         return x.round(decimals), lambda gy: (None,)
     up, down = (10.0 ** min(max(d, 0), 308) for d in (decimals, -decimals))

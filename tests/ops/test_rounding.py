@@ -106,6 +106,12 @@ def test_decimals_that_a_number_does_not_have_leave_it_alone(dtype, dev):
     np.testing.assert_array_equal(host(Tensor(dev(x[5:])).round()), np.array([1234, 1, 2], dtype))
 
 
+def test_decimals_are_an_integer(dev):
+    assert host(cunet.round(dev([1.26]), np.int64(1))).tolist() == [1.3]
+    with pytest.raises(TypeError, match=r"round: decimals must be an integer, got 1\.5"):
+        cunet.round(dev([1.26]), 1.5)
+
+
 def test_shapes_and_bytes_of_any_kind(rng, dev):
     for shape in ((), (0,), (2, 0), (1,)):
         x = Tensor(dev(rng.standard_normal(shape)), requires_grad=True)
