@@ -115,7 +115,6 @@ class RMSprop(Optimizer):
         weight_decay: float = 0.0,
         momentum: float = 0.0,
         centered: bool = False,
-        *,
         maximize: bool = False,
     ) -> None:
         super().__init__(

@@ -47,6 +47,15 @@ def test_the_dtype_stays(dtype, dev):
     assert F.gumbel_softmax(dev(np.zeros((0, 3)), dtype), hard=True).shape == (0, 3)
 
 
+def test_the_axis_has_two_names(dev, rng):
+    x = dev(rng.standard_normal((2, 3)))
+    draws = [F.gumbel_softmax(x, generator=Generator(1), **kw) for kw in ({"axis": 0}, {"dim": 0}, {"dim": -2})]
+    np.testing.assert_allclose(host(draws[0]).sum(axis=0), 1)
+    assert host(draws[0]).tobytes() == host(draws[1]).tobytes() == host(draws[2]).tobytes()
+    with pytest.raises(TypeError, match="gumbel_softmax: dim and axis are two names of one argument"):
+        F.gumbel_softmax(x, dim=0, axis=1)
+
+
 def test_what_does_not_fit_is_named(dev):
     with pytest.raises(ValueError, match="gumbel_softmax: tau must be positive, got 0"):
         F.gumbel_softmax(dev(np.zeros(3)), tau=0)

@@ -23,7 +23,6 @@ def ours(section, name):
     return getattr(importlib.import_module(f"cunet.{place}"), name)
 
 
-RULES = ("Adadelta", "Adagrad", "Adam", "AdamW", "NAdam", "RMSprop", "SGD")
 #: What is amiss, and why it stays: this list may only become shorter.
 DIFFERENCES = {
     "functional.embedding": (
@@ -46,7 +45,6 @@ DIFFERENCES = {
     ),
     "nn.Parameter": ({"data required"}, "a parameter without values is none"),
     "nn.Upsample": ({"recompute_scale_factor lacks"}, "as F.interpolate"),
-    **{f"optim.{name}": ({"maximize lacks"}, "negate the loss") for name in RULES},
 }
 
 
