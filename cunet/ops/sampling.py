@@ -12,6 +12,7 @@ from ..device import array_module
 from ..kernels import grid
 from ..kernels.philox import PHILOX_CUDA
 from ..random import Draw, Generator, default_generator
+from .dim import dim_or_axis
 from .math import add, multiply
 from .softmax import check_floating, softmax
 
@@ -47,7 +48,14 @@ def _add_gumbel_noise(x, *, draw) -> Result:
 
 
 def gumbel_softmax(
-    logits: Any, tau: float = 1.0, hard: bool = False, *, axis: int = -1, generator: Generator | None = None
+    logits: Any,
+    tau: float = 1.0,
+    hard: bool = False,
+    eps: float = 1e-10,
+    dim: int = -1,
+    *,
+    axis: int | None = None,
+    generator: Generator | None = None,
 ) -> Tensor:
     """Draw from classes with probabilities ``softmax(logits)``, softly: ``softmax((logits + g) / tau)``.
 
@@ -57,7 +65,8 @@ def gumbel_softmax(
         logits: floating, any shape.
         tau: temperature, > 0.
         hard: give 1 for the largest and 0 for all others (to rounding), with the gradient of the soft sample.
-        axis: the axis of classes.
+        eps: taken for PyTorch's sake, which ignores it too.
+        dim: the axis of classes; or `axis`, as NumPy calls it.
         generator: where the noise g, of Gumbel's distribution, is drawn from; by default the stream "sampling" of
             `cunet.manual_seed`. Every device draws the same.
 
@@ -69,6 +78,7 @@ def gumbel_softmax(
     """
     if not tau > 0:
         raise ValueError(f"gumbel_softmax: tau must be positive, got {tau}")
+    axis = dim_or_axis("gumbel_softmax", dim, axis, -1)
     data = logits.data if isinstance(logits, Tensor) else logits
     check_floating("gumbel_softmax", data, "logits")
     noisy = _add_gumbel_noise(logits, draw=(generator or default_generator("sampling")).next())
