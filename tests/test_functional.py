@@ -44,6 +44,20 @@ def test_a_generator_in_the_place_of_inplace_is_refused():
         F.dropout(np.ones(3), 0.5, True, Generator(0))
 
 
+def test_gumbel_softmax_has_dim_too(dev, rng):
+    from cunet.random import Generator
+
+    x = dev(rng.standard_normal((3, 4)))
+    results = [
+        F.gumbel_softmax(x, 1.0, False, 1e-10, 0, generator=Generator(1)),
+        F.gumbel_softmax(x, dim=0, generator=Generator(1)),
+        F.gumbel_softmax(x, axis=0, generator=Generator(1)),
+    ]
+    np.testing.assert_allclose(host(results[0]).sum(axis=0), 1)
+    for y in results[1:]:
+        np.testing.assert_array_equal(host(y), host(results[0]))
+
+
 DIM = {
     "softmax": (F.softmax, nn.Softmax),
     "log_softmax": (F.log_softmax, nn.LogSoftmax),

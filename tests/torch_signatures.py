@@ -1,6 +1,10 @@
-"""PyTorch's signatures as text, which torch_signatures.txt keeps, and how a signature here differs from one."""
+"""PyTorch's signatures as text, and how a signature here differs from one.
+
+``python tests/torch_signatures.py`` writes torch_signatures.txt: a row for all that both have.
+"""
 
 import ast
+import importlib
 import inspect
 import re
 from pathlib import Path
@@ -10,6 +14,38 @@ from pathlib import Path
 LEFT_OUT = {"size_average", "reduce", "min_value", "max_value", "device"}
 LEFT_OUT |= {"foreach", "fused", "capturable", "differentiable"}
 FILE = Path(__file__).with_name("torch_signatures.txt")
+
+#: Where PyTorch has what a section is of.
+SECTIONS = {
+    "functional": "nn.functional",
+    "nn": "nn",
+    "init": "nn.init",
+    "optim": "optim",
+    "lr_scheduler": "optim.lr_scheduler",
+}
+
+
+def place_of(section):
+    """Return the module of a section here."""
+    place = {"init": "nn.init", "lr_scheduler": "optim.lr_scheduler"}.get(section, section)
+    return importlib.import_module(f"cunet.{place}")
+
+
+def ours(section, name):
+    """Return what a row is of."""
+    return getattr(place_of(section), name)
+
+
+def there():
+    """Return the rows of all that PyTorch and cunet have under one name, and that says which arguments it takes."""
+    rows = []
+    for section, place in SECTIONS.items():
+        theirs = importlib.import_module(f"torch.{place}")
+        for name in place_of(section).__all__:
+            thing = getattr(theirs, name, None)
+            if thing is not None and not inspect.ismodule(thing) and "args" not in (text := text_of(thing)):
+                rows.append((section, name, text))
+    return rows
 
 
 def kept():
@@ -85,3 +121,11 @@ def _same(text, value):
         return ast.literal_eval(text) == value
     except ValueError:
         return text == value
+
+
+if __name__ == "__main__":
+    import torch
+
+    release = ".".join(torch.__version__.split(".")[:2])
+    lines = [f"torch {release}", *(f"{section}.{name}({text})" for section, name, text in there())]
+    FILE.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -118,7 +118,7 @@ def instance_norm(
         running_mean, running_var = map(_fixed, given)
         return batch_norm_inference(input, running_mean, running_var, weight, bias, **options)
     y = _instance_norm(input, weight, bias, **options)
-    if given and y.size:
+    if given and len(y):
         _move("instance_norm", given, *sample_statistics(input, axis, y.shape[axis]), momentum)
     return y
 
