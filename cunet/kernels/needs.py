@@ -73,7 +73,7 @@ def _named_by(value: Any, home: str) -> Iterator[tuple[bool, Any]]:
         others = [_function_of(part) for base in value.__mro__ for part in vars(base).values()]
     elif isinstance(value, FunctionType):
         function = inspect.unwrap(value)
-        if _is_followed(function.__globals__["__name__"], home):
+        if _is_followed(function.__globals__.get("__name__", ""), home):
             others = [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
             yield from _named_in(function.__code__, function.__globals__, False)
     yield from ((False, other) for other in others if isinstance(other, LOOKED_INTO))
