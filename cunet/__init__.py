@@ -1,5 +1,7 @@
 """cunet: autograd and neural networks for the arrays people already have, NumPy and CuPy."""
 
+import typing as _typing
+
 from . import data as data
 from . import fft as fft
 from . import functional as functional
@@ -12,6 +14,8 @@ from . import random as random
 from . import rowwise as rowwise
 from . import train as train
 from .autograd.op import op as op
+from .autograd.pytorch import TOP as _TOP
+from .autograd.pytorch import refused as _refused
 from .autograd.tape import is_recording as is_recording
 from .autograd.tape import no_grad as no_grad
 from .autograd.tensor import Tensor as Tensor
@@ -140,3 +144,5 @@ __all__, __dir__ = _publish(
     *("F", "__version__"),
     *("data", "fft", "functional", "init", "linalg", "native", "nn", "optim", "random", "rowwise", "train"),
 )
+if not _typing.TYPE_CHECKING:  # to type checkers it would say that every name is there
+    __getattr__ = _refused(__name__, _TOP)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Iterable
+import sys
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -159,6 +160,58 @@ MODULE: dict[str, str] = {
     "half": "model.astype(np.float16)",
     "register_parameter": "an attribute that is a Parameter",
 }
+
+
+_MADE = "NumPy's or CuPy's array: np.{name}(...), of float32 where it shall meet weights"
+
+#: Names in PyTorch itself that `cunet` does not have.
+TOP: dict[str, str] = {
+    "FloatTensor": "np.array(values, np.float32)",
+    "LongTensor": "np.array(values)",
+    "backends": "nothing",
+    "bmm": "x @ y",
+    "cat": "cunet.concatenate([x, y], axis)",
+    "chunk": "cunet.split(x, parts, axis)",
+    "clamp": "x.clip(min, max)",
+    "clone": "cunet.tensor(x)",
+    "cuda": 'device="auto", or cunet.device_info()',
+    "distributions": "F.gumbel_softmax, or a draw of np.random.Generator and F.log_softmax",
+    "eq": "x == y",
+    "flatten": "x.reshape(len(x), -1)",
+    "from_numpy": "cunet.Tensor(array), or the array: ops and layers take it",
+    "gather": "cunet.take_along_axis(x, indices, axis)",
+    "inference_mode": "cunet.no_grad()",
+    "is_tensor": "isinstance(x, cunet.Tensor)",
+    "load": "model.load(path)",
+    "mm": "x @ y",
+    "multinomial": "np.random.Generator.choice",
+    "norm": "cunet.linalg.norm(x)",
+    "pow": "x**y",
+    "save": "model.save(path)",
+    "set_grad_enabled": "cunet.no_grad()",
+    "unsqueeze": "cunet.expand_dims(x, axis)",
+    "utils": "cunet.data.Loader, or optim.clip_grad_norm_",
+    **{name: f"F.{name}" for name in ("conv1d", "conv2d", "dropout", "log_softmax", "relu", "sigmoid", "softmax")},
+    **{name: f"np.{name}" for name in ("bool", "float16", "float32", "float64", "int32", "int64", "uint8")},
+    **{"double": "np.float64", "float": "np.float32", "half": "np.float16", "int": "np.int32", "long": "np.int64"},
+    **{name: _MADE.format(name=name) for name in ("arange", "empty", "eye", "full", "linspace", "ones", "zeros")},
+    **{name: _MADE.format(name=name) for name in ("empty_like", "full_like", "ones_like", "zeros_like")},
+    **{name: "np.random.default_rng(seed).random(shape, np.float32)" for name in ("rand", "rand_like")},
+    **{name: "np.random.default_rng(seed).standard_normal(shape, np.float32)" for name in ("randn", "randn_like")},
+    "normal": "np.random.default_rng(seed).normal(mean, std, shape)",
+    "randint": "np.random.default_rng(seed).integers(low, high, shape)",
+    "randperm": "np.random.default_rng(seed).permutation(n)",
+}
+
+
+def refused(module: str, words: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return `__getattr__` of a module: AttributeError for a word of PyTorch's says what to write."""
+
+    def __getattr__(name: str) -> Any:  # noqa: N807 (a module's own)
+        known = f"; that is PyTorch's word, write {words[name]}" if name in words else ""
+        raise AttributeError(f"module {module!r} has no attribute {name!r}{known}", name=name, obj=sys.modules[module])
+
+    return __getattr__
 
 
 class Missing:

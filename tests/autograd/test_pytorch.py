@@ -2,15 +2,17 @@
 
 import copy
 import inspect
+import operator
 import pickle
 import pydoc
+import re
 
 import numpy as np
 import pytest
 
 import cunet
 from cunet import F, Tensor, nn
-from cunet.autograd.pytorch import MODULE, TENSOR
+from cunet.autograd.pytorch import MODULE, TENSOR, TOP
 
 X = Tensor(np.ones((2, 3), np.float32))
 
@@ -37,14 +39,34 @@ def test_every_word_is_one_of_pytorchs_and_none_of_numpys_that_there_is():
 @pytest.mark.cpu_only
 def test_what_it_says_to_write_is_there():
     """Each name of cunet, of F and of Tensor in the table."""
-    for instead in TENSOR.values():
-        for word in instead.replace("(", " ").replace(",", " ").split():
+    for instead in (*TENSOR.values(), *TOP.values()):
+        for word in re.sub("[(),:]", " ", instead).split():
             if word.startswith("cunet."):
-                assert hasattr(cunet, word.removeprefix("cunet.")), word
+                operator.attrgetter(word.removeprefix("cunet."))(cunet)
             elif word.startswith("F."):
                 assert hasattr(F, word.removeprefix("F.")), word
+            elif word.startswith("np.") and "random" not in word:
+                assert hasattr(np, word.removeprefix("np.")), word
             elif word.startswith("x.") and word[2:].isidentifier():
                 assert hasattr(X, word[2:]), word
+
+
+@pytest.mark.cpu_only
+@pytest.mark.parametrize("name", TOP)
+def test_a_name_of_pytorch_itself_names_what_to_write(name):
+    torch = pytest.importorskip("torch")
+    assert hasattr(torch, name)
+    with pytest.raises(AttributeError) as error:
+        getattr(cunet, name)
+    assert str(error.value).endswith(f"has no attribute {name!r}; that is PyTorch's word, write {TOP[name]}")
+    assert not hasattr(cunet, name) and name not in dir(cunet)
+
+
+@pytest.mark.cpu_only
+def test_another_name_is_not_there_as_in_any_module():
+    with pytest.raises(AttributeError, match="^module 'cunet' has no attribute 'nonsense'$"):
+        cunet.nonsense  # noqa: B018
+    assert not hasattr(cunet, "__wrapped__")
 
 
 @pytest.mark.cpu_only

@@ -57,6 +57,12 @@ def test_exactly(what, expected):
     assert sorted(names(what)) == sorted(expected)
 
 
+def test_a_module_that_was_executed_in_a_namespace_without_a_name():
+    space = {"nn": nn, "F": F}
+    exec("class Own(nn.Module):\n    def forward(self, x):\n        return F.elu(x)", space)
+    assert names(space["Own"]()) in ([], ["elu_backward", "elu_forward"], ["elu_forward", "elu_backward"])
+
+
 def test_ways_back_come_last():
     found = names(nn.Sequential(nn.LayerNorm(3), nn.ELU(), nn.Softplus()))
     assert found.index("softplus_forward") < found.index("elu_backward")

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import sanitize as sanitizers
 from native_helpers import needs_compiler, once
 
 pytestmark = [pytest.mark.cpu_only, once, needs_compiler]
@@ -43,3 +44,9 @@ def test_a_sanitizer_that_there_is_not_is_named():
     done = sanitize("adress")
     assert done.returncode == 2
     assert "there is no adress" in done.stderr
+
+
+def test_what_measures_memory_is_left_out_and_all_else_is_there():
+    file, test = sanitizers.MEASURED.split("::")
+    assert f"def {test}(" in (ROOT / file).read_text(encoding="utf-8")
+    assert all((ROOT / sanitizers.NATIVE / name).exists() for name in sanitizers.TESTS)

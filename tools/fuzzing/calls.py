@@ -68,10 +68,12 @@ def draw(seed: int, index: int) -> Call:
         static = {k: pick(rng, OPTIONS[k]) if k in OPTIONS and rng.random() < 0.2 else v for k, v in static.items()}
         static = vary(rng, function_of(row.op), static) if row.call is None else static
         arrays = _bent(rng, row, arrays)
-    if any(word in row.op.lower() for word in ("rnn", "lstm", "gru")):
+    if any(word in row.op.lower() for word in ("rnn", "lstm", "gru", "attention", "transformer")):
         arrays = [_tame(a) for a in arrays]
     if rng.random() < 0.1:
-        arrays = [_special(rng, a) for a in arrays]
+        # Not in a norm's weight: whether that is in a sum or before it makes NaN of infinity, as kernels find fit.
+        plain = arrays[1:] if "norm" in row.op.lower() else []
+        arrays = [_special(rng, a) for a in arrays[: len(arrays) - len(plain)]] + plain
     floating, whole = pick(rng, tuple(dtypes())), pick(rng, (np.int64, np.int64, np.int32, np.uint8))
     arrays = [_typed(a, floating, whole) for a in arrays]
     mixed = rng.random() < 0.05
@@ -131,7 +133,7 @@ def _typed(a: Any, floating: Any, whole: Any) -> Any:
 
 
 def _tame(a: Any) -> Any:
-    """Make rows so short that no tanh saturates: 1 - y * y then is all rounding, and differs between routes."""
+    """Make rows so short that no tanh or softmax saturates: a slope such as 1 - y * y is then all rounding."""
     return (
         a / np.sqrt(a.shape[-1]) if isinstance(a, np.ndarray) and a.dtype.kind == "f" and a.ndim > 1 and a.size else a
     )

@@ -177,6 +177,8 @@ def _call(name: str, *tensors: Any, **options: Any) -> Any:
     modules = dict(layer.named_modules())
     for parameter, tensor in zip(names, tensors[len(inputs) :], strict=True):
         owner, _, attribute = parameter.rpartition(".")
+        if isinstance(tensor, Tensor):
+            tensor.__class__ = nn.Parameter  # so that layers find it, and the gradient is the tensor's
         setattr(modules[owner], attribute, tensor)
     return tuple(_flat(layer(*inputs)))
 
