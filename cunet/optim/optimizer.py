@@ -175,8 +175,11 @@ class Optimizer:
         return {}
 
     def foreseen(self, group: Group) -> list[Kernel]:
-        """Return the kernels that steps will call, which are compiled in the background from now on."""
-        return [self.kernel(group)]
+        """Return the kernels that steps will call, which are compiled in the background from now on.
+
+        None of a user's optimiser: it may not know them before its own constructor has ended.
+        """
+        return [self.kernel(group)] if type(self).__module__.startswith("cunet.") else []
 
     def kernel(self, group: Group) -> Kernel:
         """Return the kernel, ``kernel(g, *scalars, w, *slots)``."""

@@ -194,3 +194,15 @@ def test_frozen_parameters_stay_as_they_are_until_they_are_set_free(cls, dev):
         assert bool((host(frozen) == 1).all()) != free
         np.testing.assert_array_equal(host(first), host(last))
     assert (host(first) < 1).all()
+
+
+def test_an_optimiser_of_a_user_may_know_its_kernel_later(dev):
+    class Own(optim.Optimizer):
+        def __init__(self, params):
+            super().__init__(params, {"lr": 0.1})
+            self.chosen = None
+
+        def kernel(self, group):
+            return self.chosen
+
+    assert Own([Tensor(dev(np.ones(2, np.float32)), requires_grad=True)]).chosen is None

@@ -58,8 +58,9 @@ def test_a_row_of_training_alone_has_one_line_of_names(capsys):
     assert [text.split()[0] for text in capsys.readouterr().out.splitlines()] == ["epoch", "1/10"]
 
 
-def test_rows_with_one_metric_more_fit_80_columns(capsys):
-    lines = shown(capsys, {"top5_accuracy": 0.5, "valid_top5_accuracy": 0.5, "max_lr": 1.2e-3}, last=100)
+@pytest.mark.parametrize(("metric", "last"), [("top5_accuracy", 10), ("f1", 100)])
+def test_rows_with_one_metric_more_fit_80_columns(metric, last, capsys):
+    lines = shown(capsys, {metric: 0.5, f"valid_{metric}": 0.5, "max_lr": 1.2e-3}, last=last)
     assert len(lines[1].split()) == 10 and max(map(len, lines)) <= 80
 
 
@@ -179,7 +180,7 @@ def test_a_terminal_shows_a_bar_that_never_wraps_and_leaves_rows(rng, monkeypatc
     assert len(bars) > 6 and max(map(len, bars)) <= 80
     assert {text[:9] for text in bars} == {"epoch 1/2", "valid 2/2", "epoch 3/3"}
     assert any(re.search(r"epoch 1/2 +\d+%\|.*\| .* left, .*images/s, loss \d\.\d{4} acc 0\.\d{4} ", t) for t in bars)
-    assert [text.split()[0] for text in lines if text] == ["epoch", "1/2", "2/2", "epoch", "3/3"]
+    assert [text.split()[0] for text in lines if text] == ["valid", "epoch", "1/2", "2/2", "epoch", "3/3"]
     assert not any("|" in text for text in lines)
 
 
