@@ -199,6 +199,27 @@ def softmax(input, dim: int | None = None, *, dtype: Any = None, axis: int | Non
     return y, lambda gy: (_softmax_gradient(gy, y, axis),)
 
 
+@activation(layer="Softmin")
+@op(arrays=1)
+def softmin(input, dim: int = -1) -> Result:
+    """Return ``softmax(-input)`` along `dim`: the smallest element gets the largest share.
+
+    Args:
+        input: floating, any shape of at least one axis.
+        dim: the axis along which the results sum to 1.
+
+    Raises:
+        TypeError: `input` is not of floating dtype.
+    """
+    check_floating("softmin", input, "input")
+    if is_last(input, dim):
+        y = softmax_rows(-input)
+        return y, lambda gy: (-softmax_rows_backward(gy, y),)
+    folded_axes(input.ndim, dim)  # there must be such an axis
+    y = _softmax(-input, dim)
+    return y, lambda gy: (-_softmax_gradient(gy, y, dim),)
+
+
 @elementwise("T x, A top, A rest", "T y", "y = (x - top) - log1p(rest)")
 def log_softmax_forward(x, top, rest):
     y = x - top
