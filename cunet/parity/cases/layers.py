@@ -30,7 +30,9 @@ ROWS: list[Row] = [
     *moves("F.pad", between(-3, 3, (3, 4, 6, 7)), {"pad": (1, 2, 0, 3), "value": 0.5}),
     *rows("F.pad", between(-3, 3, (3, 4, 6, 7)), *[{"pad": (1, 2, 2, 3), "mode": m} for m in ("reflect", "replicate")]),
     *rows(
-        "interpolate", between(-3, 3, (3, 4, 6, 7)), *[{"size": (11, 9), "mode": m} for m in ("nearest", "bilinear")]
+        "interpolate",
+        between(-3, 3, (3, 4, 6, 7)),
+        *[{"size": (11, 9), "mode": m} for m in ("nearest", "bilinear", "bicubic", "area")],
     ),
     *rows(
         "scaled_dot_product_attention",
