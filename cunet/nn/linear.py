@@ -16,14 +16,16 @@ from ..ops.math import add
 from ..random import Generator
 from .inputs import as_input
 from .module import Module
-from .parameter import check_sizes, make_parameter, uniform_by_fan_in
+from .parameter import FirstValues, Parameter, check_sizes, fill, make_parameter, uniform_by_fan_in
 
 
 class Linear(Module):
     """Affine map ``y = x @ weight.T + bias``.
 
     Args:
-        in_features: length of the last axis of the input (..., in_features).
+        in_features: length of the last axis of the input (..., in_features). None: that of the first input. The
+            parameters are then drawn at the first call, unless a state is loaded before; they are the same objects
+            before and after, so that an optimiser or a tied layer made before the first call keeps them.
         out_features: length of the last axis of the output (..., out_features).
         bias: whether to add a bias. Before a batch norm it can be left out: its gradient there is 0.
         init: initialiser of the weight (see `cunet.init.get`); by default PyTorch's,
@@ -33,13 +35,16 @@ class Linear(Module):
         dtype: floating dtype of the parameters.
 
     Attributes:
-        weight: shape (out_features, in_features).
+        weight: shape (out_features, in_features); (out_features, 0) before a first call that tells it.
         bias: shape (out_features,), or None.
     """
 
+    weight: Parameter
+    bias: Parameter | None
+
     def __init__(
         self,
-        in_features: int,
+        in_features: int | None,
         out_features: int,
         bias: bool = True,
         *,
@@ -48,15 +53,33 @@ class Linear(Module):
         generator: Generator | None = None,
         dtype: Any = np.float32,
     ) -> None:
-        check_sizes("Linear", in_features=in_features, out_features=out_features)
+        check_sizes("Linear", in_features=1 if in_features is None else in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
-        distribution = uniform_by_fan_in(in_features)
-        self.weight = make_parameter((out_features, in_features), init, distribution, generator, dtype)
-        self.bias = make_parameter((out_features,), bias_init, distribution, generator, dtype) if bias else None
+        values = FirstValues(init, bias_init, generator, bias)
+        if in_features is None:
+            self._first = values
+            self.weight, self.bias = values.to_come((out_features, 0), out_features, dtype)
+        else:
+            self.weight, self.bias = self._drawn(in_features, values, dtype)
+
+    def _drawn(self, in_features: int, values: FirstValues, dtype: Any) -> tuple[Parameter, Parameter | None]:
+        return values.drawn((self.out_features, in_features), self.out_features, uniform_by_fan_in(in_features), dtype)
+
+    def settle(self, x: Any) -> None:
+        """Take over in_features from the first input, and draw the parameters, unless a state brought them."""
+        shape = x.shape if isinstance(x, Tensor) else np.shape(x)
+        in_features = self.weight.shape[1] or (shape[-1] if shape else 0)
+        check_sizes("Linear", in_features=in_features)
+        if not self.weight.size:
+            fill((self.weight, self.bias), self._drawn(in_features, self._first, self.weight.dtype))
+        self.in_features = in_features
 
     def forward(self, x: Any) -> Tensor:
         """Return the map of `x` (..., in_features)."""
-        return linear(as_input(self, x, self.weight), self.weight, self.bias)
+        x = as_input(self, x, self.weight)
+        if self.in_features is None:
+            self.settle(x)
+        return linear(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         """Show the sizes."""

@@ -18,7 +18,7 @@ from ..system import files
 from .ahead import compile_ahead
 from .fitting import LoadReport, fitted
 from .observe import observed
-from .parameter import Parameter
+from .parameter import Parameter, UninitializedParameter
 
 
 class Module:
@@ -235,7 +235,8 @@ class Module:
         for name, tensor in own.items():
             if name in state:
                 try:
-                    converted[name] = fitted(state[name], tensor.data)
+                    waits = isinstance(tensor, UninitializedParameter)
+                    converted[name] = fitted(state[name], tensor.data, waits)
                 except (TypeError, ValueError) as error:
                     problems.append(f"{name}: {error}")
         if problems:
