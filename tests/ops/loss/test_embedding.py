@@ -92,6 +92,14 @@ def test_vectors_of_0_and_huge_ones(dev):
     assert np.isfinite(host(x.grad)).all() and not host(x.grad)[1].any()
 
 
+def test_a_cosine_at_the_margin_is_pushed_on(dev):
+    x = Tensor(dev(np.array([[1.0, 0]])), requires_grad=True)
+    margin = 1 - host(F.cosine_embedding_loss(x, dev(np.array([[0.0, 1]])), dev(np.array([1]))))
+    loss = F.cosine_embedding_loss(x, dev(np.array([[0.0, 1]])), dev(np.array([-1])), float(margin))
+    loss.backward()
+    assert loss.item() == 0 and host(x.grad)[0, 1] == pytest.approx(1)
+
+
 def test_a_triplet_of_one_vector_has_finite_gradients(dev):
     things = [Tensor(dev(np.ones((1, 3), np.float32)), requires_grad=True) for _ in range(3)]
     F.triplet_margin_loss(*things, eps=0.0).backward()

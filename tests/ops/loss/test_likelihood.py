@@ -77,15 +77,19 @@ def test_a_variance_below_eps_counts_as_eps_and_keeps_its_gradient(dev):
 
 
 def test_a_variance_below_0(device, dev):
-    """An error on the CPU; on the GPU, where it would cost a synchronisation, NaN."""
-    x, v = dev(np.zeros(2)), dev(np.array([1.0, -0.5]))
+    """An error on the CPU; on the GPU, where it would cost a synchronisation, NaN, also for the gradients."""
+    x, v = dev(np.ones(3)), dev(np.array([1.0, -0.5, 0.0]))
     with pytest.raises(ValueError, match="gaussian_nll_loss: var must be at least 0, got -1.0"):
         F.gaussian_nll_loss(np.zeros(2), np.zeros(2), -1.0)
     if device == "cpu":
         with pytest.raises(ValueError, match="gaussian_nll_loss: var must be at least 0, got -0.5"):
             F.gaussian_nll_loss(x, x, v)
         return
-    assert np.isnan(host(F.gaussian_nll_loss(x, x, v, reduction="none"))).tolist() == [False, True]
+    leaves = [Tensor(a, requires_grad=True) for a in (x, 0 * x, v)]
+    y = F.gaussian_nll_loss(*leaves, reduction="none")
+    y.sum().backward()
+    for a in (y, *[leaf.grad for leaf in leaves]):
+        assert np.isnan(host(a)).tolist() == [False, True, False]
 
 
 def stirling(x, t):

@@ -62,13 +62,19 @@ def test_classes_as_in_pytorch(p, weighted, shape, rng, dev):
 
 def test_equal_scores_are_drawn_apart(dev):
     """A hinge has no derivative at its margin; the one of before it is that of PyTorch, and the one that trains."""
-    pair = [Tensor(dev(np.ones(2)), requires_grad=True) for _ in range(2)]
-    loss = F.margin_ranking_loss(*pair, dev(np.array([1.0, -1.0])), reduction="sum")
+    things = [Tensor(dev(np.array(a)), requires_grad=True) for a in ([1.0, 1], [1.0, 1], [1.0, -1])]
+    loss = F.margin_ranking_loss(*things, reduction="sum")
     loss.backward()
     assert loss.item() == 0
-    assert host(pair[0].grad).tolist() == [-1, 1] and host(pair[1].grad).tolist() == [1, -1]
+    assert host(things[0].grad).tolist() == [-1, 1] and host(things[1].grad).tolist() == [1, -1]
+    things = [Tensor(dev(np.array([a])), requires_grad=True) for a in (1.0, 0.5, 1.0)]
+    F.margin_ranking_loss(*things, margin=0.5).backward()
+    assert [host(x.grad)[0] for x in things] == [-1, 1, -0.5]
     y, gx = run(F.hinge_embedding_loss, [1.0, 1.0 + 2**-20], [-1, -1], dev=dev, reduction="none")
     assert y.tolist() == [0, 0] and gx.tolist() == [-1, 0]
+    y, gx = run(F.soft_margin_loss, [3.0, 3.0], [0.5, -2.0], dev=dev, reduction="none")  # targets need not be 1 or -1
+    np.testing.assert_allclose(y, [math.log1p(math.exp(-1.5)), math.log1p(math.exp(6))], rtol=1e-6)
+    np.testing.assert_allclose(gx, [-0.5 / (1 + math.exp(1.5)), 2 / (1 + math.exp(-6))], rtol=1e-6)
     y, gx = run(F.multi_margin_loss, [[1.0, 0.0]], [0], dev=dev)
     assert y == 0 and not gx.any()
 
