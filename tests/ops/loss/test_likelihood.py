@@ -119,6 +119,20 @@ def test_a_count_of_0_costs_the_rate_even_if_that_is_0(dev):
     assert y.tolist() == [0, 2, inf] and gx.tolist() == [1, 1, -inf]
 
 
+def test_stirlings_formula_begins_above_a_count_of_1(dev):
+    for log_input in (True, False):
+        x, t = (Tensor(dev(np.array([0.5, 0.5, 0.5])), requires_grad=True), Tensor(dev(np.array([0.0, 1.0, 1.5]))))
+        t.requires_grad = True
+        plain = F.poisson_nll_loss(x, t, log_input, False, 0.0, "none")
+        plain.sum().backward()
+        slopes, t.grad = host(t.grad), None
+        full = F.poisson_nll_loss(x, t, log_input, True, 0.0, "none")
+        full.sum().backward()
+        term = 1.5 * math.log(1.5) - 1.5 + math.log(3 * math.pi) / 2
+        np.testing.assert_allclose(host(full) - host(plain), [0, 0, term], atol=1e-14)
+        np.testing.assert_allclose(host(t.grad) - slopes, [0, 0, math.log(1.5) + 1 / 3], atol=1e-14)
+
+
 def test_integer_counts_leave_the_dtype_of_the_loss(dev):
     counts = dev(np.array([0, 5], np.int64))
     for log_input in (True, False):

@@ -70,6 +70,9 @@ def test_equal_scores_are_drawn_apart(dev):
     things = [Tensor(dev(np.array([a])), requires_grad=True) for a in (1.0, 0.5, 1.0)]
     F.margin_ranking_loss(*things, margin=0.5).backward()
     assert [host(x.grad)[0] for x in things] == [-1, 1, -0.5]
+    things = [Tensor(dev(np.array([a])), requires_grad=True) for a in (1.0, 3.0, 0.5)]  # how sure an order is
+    F.margin_ranking_loss(*things).backward()
+    assert [host(x.grad)[0] for x in things] == [-0.5, 0.5, 2]
     y, gx = run(F.hinge_embedding_loss, [1.0, 1.0 + 2**-20], [-1, -1], dev=dev, reduction="none")
     assert y.tolist() == [0, 0] and gx.tolist() == [-1, 0]
     y, gx = run(F.soft_margin_loss, [3.0, 3.0], [0.5, -2.0], dev=dev, reduction="none")  # targets need not be 1 or -1
