@@ -112,14 +112,14 @@ def common(who: str, x1: Any, x2: Any) -> tuple[Array, Array, Any]:
     """Return two arrays stretched to one shape, in the dtype of arithmetic, and the dtype of the result."""
     check_floating(who, x1, "x1")
     check_floating(who, x2, "x2")
+    if not x1.ndim or not x2.ndim:
+        raise ValueError(f"{who}: x1 and x2 must have at least 1 axis, got shapes {x1.shape} and {x2.shape}")
     xp = array_module(x1, x2)
     dtype = xp.result_type(x1, x2)
     try:
         a, b = xp.broadcast_arrays(x1.astype(accumulator(dtype), copy=False), x2.astype(accumulator(dtype), copy=False))
     except ValueError:
         raise ValueError(f"{who}: x1 and x2 must broadcast to one shape, got {x1.shape} and {x2.shape}") from None
-    if not a.ndim:
-        raise ValueError(f"{who}: x1 or x2 must have at least 1 axis, got two of shape ()")
     return a, b, dtype
 
 

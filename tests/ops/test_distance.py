@@ -138,7 +138,8 @@ def test_layers(rng, dev):
         (lambda x: F.normalize(x(3, 2).astype(int)), TypeError, "normalize: input must be an array of floating dtype"),
         (lambda x: F.cosine_similarity(x(3, 2), x(3)), ValueError, r"x1 and x2 must broadcast.*\(3, 2\) and \(3,\)"),
         (lambda x: F.cosine_similarity(x(2, 2), x(2, 2).astype(int)), TypeError, "cosine_similarity: x2 must be an"),
-        (lambda x: F.pairwise_distance(x(), x()), ValueError, "pairwise_distance: x1 or x2 must have at least 1 axis"),
+        (lambda x: F.pairwise_distance(x(), x()), ValueError, "pairwise_distance: x1 and x2 must have at least 1 axis"),
+        (lambda x: F.cosine_similarity(x(2), x(), 0), ValueError, r"at least 1 axis, got shapes \(2,\) and \(\)"),
         (lambda x: F.pairwise_distance(x(2), x(2), p=-2), ValueError, "pairwise_distance: p, the order"),
     ],
 )
