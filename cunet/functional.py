@@ -19,11 +19,11 @@ from .ops.activation.rectifier import prelu as prelu
 from .ops.activation.rectifier import relu as relu
 from .ops.activation.rectifier import selu as selu
 from .ops.activation.rectifier import threshold as threshold
-from .ops.activation.squashing import hardsigmoid as hardsigmoid
-from .ops.activation.squashing import hardtanh as hardtanh
 from .ops.activation.shrink import hardshrink as hardshrink
 from .ops.activation.shrink import softshrink as softshrink
 from .ops.activation.shrink import tanhshrink as tanhshrink
+from .ops.activation.squashing import hardsigmoid as hardsigmoid
+from .ops.activation.squashing import hardtanh as hardtanh
 from .ops.activation.squashing import identity as identity
 from .ops.activation.squashing import logsigmoid as logsigmoid
 from .ops.activation.squashing import relu6 as relu6

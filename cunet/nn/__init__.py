@@ -29,8 +29,8 @@ from .activation import Softplus as Softplus
 from .activation import Softshrink as Softshrink
 from .activation import Softsign as Softsign
 from .activation import Tanh as Tanh
-from .activation import Threshold as Threshold
 from .activation import Tanhshrink as Tanhshrink
+from .activation import Threshold as Threshold
 from .attention import MultiheadAttention as MultiheadAttention
 from .attention import PositionalEncoding as PositionalEncoding
 from .batch_norm import BatchNorm as BatchNorm

@@ -234,7 +234,8 @@ class Softmin(Unary):
     """Layer that applies `cunet.functional.softmin`; same options."""
 
     function = staticmethod(softmax.softmin)
-    dim: int = -1
+    dim: int | None = None
+    dtype: Any = None
 
 
 class Softshrink(Unary):

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import init as initialisers
 from ..autograd.tensor import Tensor
+from ..device import Array
 from ..ops.conv import convolution as ops
 from ..ops.resize import pad
 from ..ops.windows import per_axis
@@ -75,12 +76,11 @@ class ConvBase(Module):
         # PyTorch's is that of kaiming_uniform(a=sqrt(5)), whose fan_in is this also where it is transposed.
         return values.drawn(shape, self.out_channels, uniform_by_fan_in(math.prod(shape[1:])), dtype, fans)
 
-    def settle(self, x: Any) -> None:
+    def settle(self, x: Tensor | Array) -> None:
         """Take over in_channels from the first input, and draw the parameters, unless a state brought them."""
-        shape = x.shape if isinstance(x, Tensor) else np.shape(x)
-        if len(shape) not in (self.ndim + 1, self.ndim + 2):
+        if x.ndim not in (self.ndim + 1, self.ndim + 2):
             return  # which the function refuses
-        in_channels = shape[-1 if self.channels_last else -self.ndim - 1]
+        in_channels = x.shape[-1 if self.channels_last else -self.ndim - 1]
         if self.weight.size:
             in_channels = self.weight.shape[0] if self.transposed else self.weight.shape[1] * self.groups
         self._check_channels(in_channels)

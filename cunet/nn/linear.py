@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from .. import init as initialisers
-from ..autograd.tensor import Tensor
+from ..autograd.tensor import Tensor, as_array
+from ..device import Array
 from ..ops.array import reshape
 from ..ops.distance import check_order
 from ..ops.embedding import embedding, renormalize
@@ -67,10 +68,9 @@ class Linear(Module):
     def _drawn(self, in_features: int, values: FirstValues, dtype: Any) -> tuple[Parameter, Parameter | None]:
         return values.drawn((self.out_features, in_features), self.out_features, uniform_by_fan_in(in_features), dtype)
 
-    def settle(self, x: Any) -> None:
+    def settle(self, x: Tensor | Array) -> None:
         """Take over in_features from the first input, and draw the parameters, unless a state brought them."""
-        shape = x.shape if isinstance(x, Tensor) else np.shape(x)
-        in_features = self.weight.shape[1] or (shape[-1] if shape else 0)
+        in_features = self.weight.shape[1] or (x.shape[-1] if x.ndim else 0)
         check_sizes("Linear", in_features=in_features)
         if not self.weight.size:
             fill((self.weight, self.bias), self._drawn(in_features, self._first, self.weight.dtype))

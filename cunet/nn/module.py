@@ -235,8 +235,7 @@ class Module:
         for name, tensor in own.items():
             if name in state:
                 try:
-                    waits = isinstance(tensor, UninitializedParameter)
-                    converted[name] = fitted(state[name], tensor.data, waits)
+                    converted[name] = fitted(state[name], tensor.data, isinstance(tensor, UninitializedParameter))
                 except (TypeError, ValueError) as error:
                     problems.append(f"{name}: {error}")
         if problems:

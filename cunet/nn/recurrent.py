@@ -284,9 +284,7 @@ class LSTM(RNNBase):
         **options: Any,
     ) -> None:
         if proj_size and not 0 < proj_size < hidden_size:
-            raise ValueError(
-                f"LSTM: proj_size must be from 0 to less than hidden_size = {hidden_size}, got {proj_size}"
-            )
+            raise ValueError(f"LSTM: proj_size must be 0, or less than hidden_size = {hidden_size}, got {proj_size}")
         self.proj_size = proj_size
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, **options)
 

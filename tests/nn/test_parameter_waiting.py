@@ -127,7 +127,7 @@ def test_a_state_that_does_not_fit_is_refused_and_changes_nothing():
 def test_an_input_of_another_length_than_that_of_the_state_is_refused():
     layer = nn.Linear(None, 4)
     layer.load_state_dict(nn.Linear(3, 4).state_dict())
-    with pytest.raises(ValueError, match=r"linear: x must have shape .* got \(1, 5\) and \(4, 3\)"):
+    with pytest.raises(ValueError, match=r"linear: input must have shape .* got \(1, 5\) and \(4, 3\)"):
         layer(np.ones((1, 5), np.float32))
 
 
@@ -145,7 +145,7 @@ def test_copies_and_pickles_wait_too():
         (nn.Linear(None, 4), (5, 0), "Linear: in_features must be an int of at least 1, got 0"),
         (nn.Conv1d(None, 4, 3, groups=2), (1, 5, 9), "Conv1d: groups must divide in_channels = 5 and out_channels = 4"),
         (nn.Conv2d(None, 4, 3), (1, 0, 5, 5), "Conv2d: in_channels must be an int of at least 1, got 0"),
-        (nn.Conv2d(None, 4, 3), (5, 5), "conv2d: x must have 4 axes"),
+        (nn.Conv2d(None, 4, 3), (5, 5), "conv2d: input must have 4 axes"),
     ],
 )
 def test_a_first_input_that_cannot_be_is_refused_and_changes_nothing(layer, shape, message):

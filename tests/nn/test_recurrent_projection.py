@@ -150,9 +150,9 @@ def test_names_shapes_and_repr():
         (
             lambda x: nn.LSTM(3, 4, proj_size=4),
             ValueError,
-            "proj_size must be from 0 to less than hidden_size = 4, got 4",
+            "LSTM: proj_size must be 0, or less than hidden_size = 4, got 4",
         ),
-        (lambda x: nn.LSTM(3, 4, proj_size=-1), ValueError, "LSTM: proj_size must be from 0 to less than .*, got -1"),
+        (lambda x: nn.LSTM(3, 4, proj_size=-1), ValueError, "LSTM: proj_size must be 0, or less than .*, got -1"),
         (lambda x: nn.GRU(3, 4, proj_size=2), TypeError, "proj_size"),
         (
             lambda x: nn.LSTM(3, 4, proj_size=2)(x(5, 1, 3), (x(1, 1, 4), x(1, 1, 4))),
