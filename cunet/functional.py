@@ -19,6 +19,9 @@ from .ops.activation.rectifier import prelu as prelu
 from .ops.activation.rectifier import relu as relu
 from .ops.activation.rectifier import selu as selu
 from .ops.activation.rectifier import threshold as threshold
+from .ops.activation.shrink import hardshrink as hardshrink
+from .ops.activation.shrink import softshrink as softshrink
+from .ops.activation.shrink import tanhshrink as tanhshrink
 from .ops.activation.squashing import hardsigmoid as hardsigmoid
 from .ops.activation.squashing import hardtanh as hardtanh
 from .ops.activation.squashing import identity as identity
@@ -35,6 +38,9 @@ from .ops.conv.convolution import conv3d as conv3d
 from .ops.conv.convolution import conv_transpose1d as conv_transpose1d
 from .ops.conv.convolution import conv_transpose2d as conv_transpose2d
 from .ops.conv.convolution import conv_transpose3d as conv_transpose3d
+from .ops.distance import cosine_similarity as cosine_similarity
+from .ops.distance import normalize as normalize
+from .ops.distance import pairwise_distance as pairwise_distance
 from .ops.dropout import alpha_dropout as alpha_dropout
 from .ops.dropout import dropout as dropout
 from .ops.dropout import dropout1d as dropout1d
@@ -49,6 +55,15 @@ from .ops.loss.bernoulli import binary_cross_entropy as binary_cross_entropy
 from .ops.loss.cross_entropy import cross_entropy as cross_entropy
 from .ops.loss.divergence import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
 from .ops.loss.divergence import kl_div as kl_div
+from .ops.loss.embedding import cosine_embedding_loss as cosine_embedding_loss
+from .ops.loss.embedding import triplet_margin_loss as triplet_margin_loss
+from .ops.loss.embedding import triplet_margin_with_distance_loss as triplet_margin_with_distance_loss
+from .ops.loss.likelihood import gaussian_nll_loss as gaussian_nll_loss
+from .ops.loss.likelihood import poisson_nll_loss as poisson_nll_loss
+from .ops.loss.margin import hinge_embedding_loss as hinge_embedding_loss
+from .ops.loss.margin import margin_ranking_loss as margin_ranking_loss
+from .ops.loss.margin import multi_margin_loss as multi_margin_loss
+from .ops.loss.margin import soft_margin_loss as soft_margin_loss
 from .ops.loss.nll import nll_loss as nll_loss
 from .ops.loss.regression import huber_loss as huber_loss
 from .ops.loss.regression import l1_loss as l1_loss
@@ -77,8 +92,11 @@ from .ops.recurrent.dropout import variational_dropout as variational_dropout
 from .ops.resize import interpolate as interpolate
 from .ops.resize import pad as pad
 from .ops.sampling import gumbel_softmax as gumbel_softmax
+from .ops.shuffle import pixel_shuffle as pixel_shuffle
+from .ops.shuffle import pixel_unshuffle as pixel_unshuffle
 from .ops.softmax import log_softmax as log_softmax
 from .ops.softmax import softmax as softmax
+from .ops.softmax import softmin as softmin
 from .system.public import publish as _publish
 from .system.public import renamed as _renamed
 

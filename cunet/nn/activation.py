@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..ops import softmax
-from ..ops.activation import gated, rectifier, squashing
+from ..ops.activation import gated, rectifier, shrink, squashing
 from ..ops.activation.registry import find
 from ..ops.math import tanh
 from ..random import Generator
@@ -228,3 +228,31 @@ class PReLU(Module):
     def extra_repr(self) -> str:
         """Show the number of slopes."""
         return f"num_parameters={self.weight.size}"
+
+
+class Softmin(Unary):
+    """Layer that applies `cunet.functional.softmin`; same options."""
+
+    function = staticmethod(softmax.softmin)
+    dim: int | None = None
+    dtype: Any = None
+
+
+class Softshrink(Unary):
+    """Layer that applies `cunet.functional.softshrink`; same options."""
+
+    function = staticmethod(shrink.softshrink)
+    lambd: float = 0.5
+
+
+class Hardshrink(Unary):
+    """Layer that applies `cunet.functional.hardshrink`; same options."""
+
+    function = staticmethod(shrink.hardshrink)
+    lambd: float = 0.5
+
+
+class Tanhshrink(Unary):
+    """Layer that applies `cunet.functional.tanhshrink`; same options."""
+
+    function = staticmethod(shrink.tanhshrink)

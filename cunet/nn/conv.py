@@ -9,13 +9,14 @@ import numpy as np
 
 from .. import init as initialisers
 from ..autograd.tensor import Tensor
+from ..device import Array
 from ..ops.conv import convolution as ops
 from ..ops.resize import pad
 from ..ops.windows import per_axis
 from ..random import Generator
 from .inputs import as_input
 from .module import Module
-from .parameter import check_sizes, make_parameter, uniform_by_fan_in
+from .parameter import FirstValues, Parameter, check_sizes, fill, uniform_by_fan_in
 
 _PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
@@ -25,10 +26,12 @@ class ConvBase(Module):
 
     ndim: int
     transposed = False
+    weight: Parameter
+    bias: Parameter | None
 
     def _set_up(
         self,
-        in_channels: int,
+        in_channels: int | None,
         out_channels: int,
         kernel_size: Any,
         stride: Any,
@@ -38,28 +41,52 @@ class ConvBase(Module):
         channels_last: bool,
     ) -> None:
         who = type(self).__name__
-        check_sizes(who, in_channels=in_channels, out_channels=out_channels, groups=groups)
-        if in_channels % groups or out_channels % groups:
-            raise ValueError(
-                f"{who}: groups must divide in_channels = {in_channels} and out_channels = {out_channels}, got {groups}"
-            )
-        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
+        self.out_channels, self.groups = out_channels, groups
+        self._check_channels(groups if in_channels is None else in_channels)
+        self.in_channels = in_channels
         self.kernel_size = per_axis(who, "kernel_size", kernel_size, self.ndim)
         self.stride = per_axis(who, "stride", stride, self.ndim)
         self.padding = padding if isinstance(padding, str) else per_axis(who, "padding", padding, self.ndim, 0)
         self.dilation = per_axis(who, "dilation", dilation, self.ndim)
         self.channels_last = channels_last
 
-    def _draw(self, bias: bool, init: Any, bias_init: Any, generator: Generator | None, dtype: Any) -> None:
-        first, second = (
-            (self.in_channels, self.out_channels) if self.transposed else (self.out_channels, self.in_channels)
-        )
-        shape = (first, second // self.groups, *self.kernel_size)
+    def _check_channels(self, in_channels: int) -> None:
+        who, out_channels, groups = type(self).__name__, self.out_channels, self.groups
+        check_sizes(who, groups=groups, in_channels=in_channels, out_channels=out_channels)
+        if in_channels % groups or out_channels % groups:
+            raise ValueError(
+                f"{who}: groups must divide in_channels = {in_channels} and out_channels = {out_channels}, got {groups}"
+            )
+
+    def _draw(self, values: FirstValues, dtype: Any) -> None:
+        """Make the parameters; where in_channels is not known, those that wait for the first call."""
+        if self.in_channels is None:
+            self._first = values
+            self.weight, self.bias = values.to_come(self._shape(0), self.out_channels, dtype)
+        else:
+            self.weight, self.bias = self._drawn(self.in_channels, values, dtype)
+
+    def _shape(self, in_channels: int) -> tuple[int, ...]:
+        first, second = (in_channels, self.out_channels) if self.transposed else (self.out_channels, in_channels)
+        return (first, second // self.groups, *self.kernel_size)
+
+    def _drawn(self, in_channels: int, values: FirstValues, dtype: Any) -> tuple[Parameter, Parameter | None]:
+        shape = self._shape(in_channels)
         fans = initialisers.fans(shape, transposed=self.transposed, groups=self.groups)
         # PyTorch's is that of kaiming_uniform(a=sqrt(5)), whose fan_in is this also where it is transposed.
-        distribution = uniform_by_fan_in(math.prod(shape[1:]))
-        self.weight = make_parameter(shape, init, distribution, generator, dtype, fans)
-        self.bias = make_parameter((self.out_channels,), bias_init, distribution, generator, dtype) if bias else None
+        return values.drawn(shape, self.out_channels, uniform_by_fan_in(math.prod(shape[1:])), dtype, fans)
+
+    def settle(self, x: Tensor | Array) -> None:
+        """Take over in_channels from the first input, and draw the parameters, unless a state brought them."""
+        if x.ndim not in (self.ndim + 1, self.ndim + 2):
+            return  # which the function refuses
+        in_channels = x.shape[-1 if self.channels_last else -self.ndim - 1]
+        if self.weight.size:
+            in_channels = self.weight.shape[0] if self.transposed else self.weight.shape[1] * self.groups
+        self._check_channels(in_channels)
+        if not self.weight.size:
+            fill((self.weight, self.bias), self._drawn(in_channels, self._first, self.weight.dtype))
+        self.in_channels = in_channels
 
     def extra_repr(self) -> str:
         """Show the sizes, and what differs from the plainest layer."""
@@ -78,7 +105,7 @@ class _ConvNd(ConvBase):
     """Convolution: ``y[n, o] = bias[o] + sum over c of weight[o, c] * x[n, c]``, kernel not flipped.
 
     Args:
-        in_channels, out_channels: number of channels of input and output.
+        in_channels, out_channels: number of channels of input and output; in_channels may be None, see `Linear`.
         kernel_size: a number, or one per spatial axis; as all that follow.
         stride: step from window to window.
         padding: zeros at both ends; a number, one per axis, "valid" (none), or "same" (output as long as the
@@ -98,7 +125,7 @@ class _ConvNd(ConvBase):
 
     def __init__(
         self,
-        in_channels: int,
+        in_channels: int | None,
         out_channels: int,
         kernel_size: Any,
         stride: Any = 1,
@@ -122,11 +149,13 @@ class _ConvNd(ConvBase):
         widths = ops.paddings(who, padding, self.stride, reach)
         self.padding_mode = padding_mode
         self._border = [n for before_after in reversed(widths) for n in before_after]
-        self._draw(bias, init, bias_init, generator, dtype)
+        self._draw(FirstValues(init, bias_init, generator, bias), dtype)
 
     def forward(self, x: Any) -> Tensor:
-        """Return the convolution of `x` (N, in_channels, *spatial)."""
+        """Return the convolution of `x` (N, in_channels, *spatial), or of one sample without N."""
         x = as_input(self, x, self.weight)
+        if self.in_channels is None:
+            self.settle(x)
         padding: Any = self.padding
         if self.padding_mode != "zeros":
             x, padding = pad(x, self._border, self.padding_mode, channels_last=self.channels_last), 0
@@ -157,7 +186,7 @@ class _ConvTransposeNd(ConvBase):
 
     def __init__(
         self,
-        in_channels: int,
+        in_channels: int | None,
         out_channels: int,
         kernel_size: Any,
         stride: Any = 1,
@@ -181,13 +210,16 @@ class _ConvTransposeNd(ConvBase):
             raise ValueError(f'{who}: padding_mode must be "zeros", got {padding_mode!r}')
         self._set_up(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, channels_last)
         self.output_padding = per_axis(who, "output_padding", output_padding, self.ndim, 0)
-        self._draw(bias, init, bias_init, generator, dtype)
+        self._draw(FirstValues(init, bias_init, generator, bias), dtype)
 
     def forward(self, x: Any) -> Tensor:
-        """Return the transposed convolution of `x` (N, in_channels, *spatial)."""
+        """Return the transposed convolution of `x` (N, in_channels, *spatial), or of one sample without N."""
+        x = as_input(self, x, self.weight)
+        if self.in_channels is None:
+            self.settle(x)
         conv = (ops.conv_transpose1d, ops.conv_transpose2d, ops.conv_transpose3d)[self.ndim - 1]
         options = (self.stride, self.padding, self.output_padding, self.groups, self.dilation, self.channels_last)
-        return conv(as_input(self, x, self.weight), self.weight, self.bias, *options)
+        return conv(x, self.weight, self.bias, *options)
 
 
 def _over(ndim: int, base: Any) -> Any:

@@ -45,19 +45,19 @@ class Dropout(_Dropout):
 
 
 class Dropout1d(_Dropout):
-    """Drop channels of (N, C, L); see `cunet.functional.dropout_channel`; arguments as `Dropout`."""
+    """Drop channels of (N, C, L) or (C, L); see `cunet.functional.dropout1d`; arguments as `Dropout`."""
 
     function = staticmethod(ops.dropout1d)
 
 
 class Dropout2d(_Dropout):
-    """Drop channels of (N, C, H, W); see `cunet.functional.dropout_channel`; arguments as `Dropout`."""
+    """Drop channels of (N, C, H, W); see `cunet.functional.dropout2d`; arguments as `Dropout`."""
 
     function = staticmethod(ops.dropout2d)
 
 
 class Dropout3d(_Dropout):
-    """Drop channels of (N, C, D, H, W); see `cunet.functional.dropout_channel`; arguments as `Dropout`."""
+    """Drop channels of (N, C, D, H, W) or (C, D, H, W); see `cunet.functional.dropout3d`; arguments as `Dropout`."""
 
     function = staticmethod(ops.dropout3d)
 

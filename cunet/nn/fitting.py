@@ -17,10 +17,11 @@ class LoadReport(NamedTuple):
     unexpected: list[str]
 
 
-def fitted(value: Any, own: Array) -> Array:
+def fitted(value: Any, own: Array, open_ended: bool = False) -> Array:
     """Return a new array of what a state holds, with the dtype and device of `own`; raise if it does not fit.
 
-    A foreign tensor (PyTorch's) is read through NumPy's protocol.
+    A foreign tensor (PyTorch's) is read through NumPy's protocol. With `open_ended` an axis of length 0 of `own` takes
+    any length.
     """
     value = value.data if isinstance(value, Tensor) else value
     array = value if is_array(value) else np.asarray(_readable(value))
@@ -28,7 +29,10 @@ def fitted(value: Any, own: Array) -> Array:
         raise TypeError(f"values must be real numbers, got {wrong}")
     if array.dtype.kind == "c":
         raise TypeError(f"values must be real numbers, got dtype {array.dtype}")
-    if array.shape != own.shape:
+    wanted = own.shape
+    if open_ended and array.ndim == own.ndim:
+        wanted = tuple(n or m for n, m in zip(own.shape, array.shape, strict=True))
+    if array.shape != wanted:
         raise ValueError(f"shape must be {own.shape}, got {tuple(array.shape)}")
     # A new array, not a write into the old one: what a recorded graph saved stays as it was.
     return like(array, own).astype(own.dtype, order="C", copy=True)

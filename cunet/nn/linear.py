@@ -8,22 +8,27 @@ from typing import Any
 import numpy as np
 
 from .. import init as initialisers
-from ..autograd.tensor import Tensor
+from ..autograd.tensor import Tensor, as_array
+from ..device import Array
 from ..ops.array import reshape
-from ..ops.embedding import embedding
+from ..ops.distance import check_order
+from ..ops.embedding import embedding, renormalize
 from ..ops.linalg import einsum, linear
 from ..ops.math import add
+from ..ops.softmax import check_floating
 from ..random import Generator
 from .inputs import as_input
 from .module import Module
-from .parameter import check_sizes, make_parameter, uniform_by_fan_in
+from .parameter import FirstValues, Parameter, check_sizes, fill, make_parameter, uniform_by_fan_in
 
 
 class Linear(Module):
     """Affine map ``y = x @ weight.T + bias``.
 
     Args:
-        in_features: length of the last axis of the input (..., in_features).
+        in_features: length of the last axis of the input (..., in_features). None: that of the first input. The
+            parameters are then drawn at the first call, unless a state is loaded before; they are the same objects
+            before and after, so that an optimiser or a tied layer made before the first call keeps them.
         out_features: length of the last axis of the output (..., out_features).
         bias: whether to add a bias. Before a batch norm it can be left out: its gradient there is 0.
         init: initialiser of the weight (see `cunet.init.get`); by default PyTorch's,
@@ -33,13 +38,16 @@ class Linear(Module):
         dtype: floating dtype of the parameters.
 
     Attributes:
-        weight: shape (out_features, in_features).
+        weight: shape (out_features, in_features); (out_features, 0) before a first call that tells it.
         bias: shape (out_features,), or None.
     """
 
+    weight: Parameter
+    bias: Parameter | None
+
     def __init__(
         self,
-        in_features: int,
+        in_features: int | None,
         out_features: int,
         bias: bool = True,
         *,
@@ -48,15 +56,32 @@ class Linear(Module):
         generator: Generator | None = None,
         dtype: Any = np.float32,
     ) -> None:
-        check_sizes("Linear", in_features=in_features, out_features=out_features)
+        check_sizes("Linear", in_features=1 if in_features is None else in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
-        distribution = uniform_by_fan_in(in_features)
-        self.weight = make_parameter((out_features, in_features), init, distribution, generator, dtype)
-        self.bias = make_parameter((out_features,), bias_init, distribution, generator, dtype) if bias else None
+        values = FirstValues(init, bias_init, generator, bias)
+        if in_features is None:
+            self._first = values
+            self.weight, self.bias = values.to_come((out_features, 0), out_features, dtype)
+        else:
+            self.weight, self.bias = self._drawn(in_features, values, dtype)
+
+    def _drawn(self, in_features: int, values: FirstValues, dtype: Any) -> tuple[Parameter, Parameter | None]:
+        return values.drawn((self.out_features, in_features), self.out_features, uniform_by_fan_in(in_features), dtype)
+
+    def settle(self, x: Tensor | Array) -> None:
+        """Take over in_features from the first input, and draw the parameters, unless a state brought them."""
+        in_features = self.weight.shape[1] or (x.shape[-1] if x.ndim else 0)
+        check_sizes("Linear", in_features=in_features)
+        if not self.weight.size:
+            fill((self.weight, self.bias), self._drawn(in_features, self._first, self.weight.dtype))
+        self.in_features = in_features
 
     def forward(self, x: Any) -> Tensor:
         """Return the map of `x` (..., in_features)."""
-        return linear(as_input(self, x, self.weight), self.weight, self.bias)
+        x = as_input(self, x, self.weight)
+        if self.in_features is None:
+            self.settle(x)
+        return linear(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         """Show the sizes."""
@@ -120,6 +145,8 @@ class Embedding(Module):
         num_embeddings: number of vectors; indices are 0 to num_embeddings - 1.
         embedding_dim: length of each vector.
         padding_idx: index whose vector starts at 0 and gets no gradient.
+        max_norm: vectors that are looked up and whose norm is larger are first shortened to it, in the table itself.
+        norm_type: order of that norm.
         init: initialiser of the table; by default N(0, 1), as PyTorch's.
         generator: where the values are drawn from.
         dtype: floating dtype of the table.
@@ -133,28 +160,80 @@ class Embedding(Module):
         num_embeddings: int,
         embedding_dim: int,
         padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
         *,
         init: Any = None,
         generator: Generator | None = None,
         dtype: Any = np.float32,
+    ) -> None:
+        self._set_up(num_embeddings, embedding_dim, padding_idx, max_norm, norm_type)
+        self.weight = make_parameter((num_embeddings, embedding_dim), init, initialisers.normal(), generator, dtype)
+        if self.padding_idx is not None:
+            self.weight.data[self.padding_idx] = 0
+
+    def _set_up(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None,
+        max_norm: float | None,
+        norm_type: float,
     ) -> None:
         check_sizes("Embedding", num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
             raise ValueError(f"Embedding: padding_idx must be within {num_embeddings} embeddings, got {padding_idx}")
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         self.padding_idx = None if padding_idx is None else padding_idx % num_embeddings
-        self.weight = make_parameter((num_embeddings, embedding_dim), init, initialisers.normal(), generator, dtype)
-        if self.padding_idx is not None:
-            self.weight.data[self.padding_idx] = 0
+        if max_norm is not None and not max_norm > 0:
+            raise ValueError(f"Embedding: max_norm must be above 0, got {max_norm}")
+        check_order("Embedding", norm_type)
+        self.max_norm, self.norm_type = max_norm, norm_type
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        embeddings: Any,
+        freeze: bool = True,
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+    ) -> Embedding:
+        """Return a layer with a given table.
+
+        Args:
+            embeddings: (num_embeddings, embedding_dim), floating; an array is kept, not copied.
+            freeze: whether the table is left as it is in training.
+            padding_idx, max_norm, norm_type: see `Embedding`; here the vector of `padding_idx` is what it is.
+
+        Raises:
+            ValueError: the table has another number of axes, or an argument is out of range.
+            TypeError: the table is not of floating dtype.
+        """
+        table = embeddings.data if isinstance(embeddings, Tensor) else as_array(embeddings)
+        check_floating("Embedding.from_pretrained", table, "embeddings")
+        if table.ndim != 2:
+            raise ValueError(
+                "Embedding.from_pretrained: embeddings must have shape (num_embeddings, embedding_dim), "
+                f"got {table.shape}"
+            )
+        rows, width = table.shape
+        layer = cls.__new__(cls)
+        layer._set_up(rows, width, padding_idx, max_norm, norm_type)
+        layer.weight = Parameter(table, not freeze)
+        return layer
 
     def forward(self, indices: Any) -> Tensor:
         """Return the vectors of integer `indices` of any shape: shape (*indices.shape, embedding_dim)."""
+        if self.max_norm is not None:
+            renormalize(self.weight.data, indices, self.max_norm, self.norm_type)
         return embedding(indices, self.weight, padding_idx=self.padding_idx)
 
     def extra_repr(self) -> str:
         """Show the sizes."""
-        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
-        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
+        shown = [f"{self.num_embeddings}, {self.embedding_dim}"]
+        shown += [f"{k}={v}" for k in ("padding_idx", "max_norm") if (v := getattr(self, k)) is not None]
+        return ", ".join(shown + ([f"norm_type={self.norm_type}"] if self.norm_type != 2 else []))
 
 
 class Flatten(Module):

@@ -18,7 +18,7 @@ from ..system import files
 from .ahead import compile_ahead
 from .fitting import LoadReport, fitted
 from .observe import observed
-from .parameter import Parameter
+from .parameter import Parameter, UninitializedParameter
 
 
 class Module:
@@ -235,7 +235,7 @@ class Module:
         for name, tensor in own.items():
             if name in state:
                 try:
-                    converted[name] = fitted(state[name], tensor.data)
+                    converted[name] = fitted(state[name], tensor.data, isinstance(tensor, UninitializedParameter))
                 except (TypeError, ValueError) as error:
                     problems.append(f"{name}: {error}")
         if problems:

@@ -1,4 +1,4 @@
-"""Parameter, and what layers need to make theirs: first values, and checks of sizes."""
+"""Parameter, and what layers need to make theirs: first values, at once or at their first call, and checks of sizes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import init as initialisers
 from ..autograd.tensor import Tensor
+from ..device import like
 from ..random import Generator
 
 
@@ -30,6 +31,15 @@ class Parameter(Tensor):
         return type(self), (self.data, self.requires_grad)
 
 
+class UninitializedParameter(Parameter):
+    """A parameter whose shape the first call of its layer tells, or a state that is loaded before it.
+
+    Its length is 0 along the axis that is not known yet.
+    """
+
+    __slots__ = ()
+
+
 def uniform_by_fan_in(fan_in: int) -> initialisers.Initializer:
     """Return PyTorch's default distribution: U(-k, k) with ``k = 1 / sqrt(fan_in)``."""
     bound = 1 / math.sqrt(max(fan_in, 1))
@@ -46,6 +56,32 @@ def make_parameter(
 ) -> Parameter:
     """Return a Parameter drawn by `init`, or by `default` where that is None; `fans` where the shape does not tell."""
     return Parameter(initialisers.get(default if init is None else init)(shape, generator, dtype, fans=fans))
+
+
+class FirstValues:
+    """What a layer draws its weight and bias by, at once or at its first call; see `Linear` for the arguments."""
+
+    def __init__(self, init: Any, bias_init: Any, generator: Generator | None, bias: bool) -> None:
+        self.init, self.bias_init, self.generator, self.bias = init, bias_init, generator, bias
+
+    def drawn(
+        self, shape: tuple[int, ...], out: int, default: Any, dtype: Any, fans: tuple[int, int] | None = None
+    ) -> tuple[Parameter, Parameter | None]:
+        """Return a weight of `shape` and a bias of length `out`, or None."""
+        weight = make_parameter(shape, self.init, default, self.generator, dtype, fans)
+        return weight, make_parameter((out,), self.bias_init, default, self.generator, dtype) if self.bias else None
+
+    def to_come(self, shape: tuple[int, ...], out: int, dtype: Any) -> tuple[Parameter, Parameter | None]:
+        """Return parameters that wait for their values; `shape` has length 0 along the axis that is not known."""
+        bias = UninitializedParameter(np.zeros(out, dtype)) if self.bias else None
+        return UninitializedParameter(np.zeros(shape, dtype)), bias
+
+
+def fill(own: tuple[Parameter | None, ...], drawn: tuple[Parameter | None, ...]) -> None:
+    """Give parameters that waited their values, on the device that they are on by now."""
+    for parameter, values in zip(own, drawn, strict=True):
+        if parameter is not None and values is not None:
+            parameter.data = like(values.data, parameter.data)
 
 
 def check_sizes(who: str, **sizes: int) -> None:

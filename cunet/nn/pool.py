@@ -1,4 +1,4 @@
-"""Pooling, resampling and border layers: classes of the functions, for 1, 2 and 3 spatial axes."""
+"""Pooling, resampling and border layers: classes of the functions, most for 1, 2 and 3 spatial axes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from ..autograd.tensor import Tensor
 from ..ops.pool import pooling as ops
 from ..ops.pool.pooling import Axes
 from ..ops.resize import interpolate, pad
+from ..ops.shuffle import pixel_shuffle, pixel_unshuffle
 from .function_layer import Unary
 from .inputs import as_input
 from .module import Module
@@ -110,6 +111,20 @@ class Upsample(Unary):
     mode: str = "nearest"
     align_corners: bool | None = None
     channels_last: bool = False
+
+
+class PixelShuffle(Unary):
+    """Layer that applies `cunet.functional.pixel_shuffle`; same options."""
+
+    function = staticmethod(pixel_shuffle)
+    upscale_factor: int
+
+
+class PixelUnshuffle(Unary):
+    """Layer that applies `cunet.functional.pixel_unshuffle`; same options."""
+
+    function = staticmethod(pixel_unshuffle)
+    downscale_factor: int
 
 
 class MaxPool1d(_MaxPool):

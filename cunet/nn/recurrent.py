@@ -53,6 +53,7 @@ class RNNBase(Module):
 
     gates = 1
     states = 1
+    proj_size = 0
 
     def __init__(
         self,
@@ -81,16 +82,22 @@ class RNNBase(Module):
         self.weight_drop, self.mask_generator = weight_drop, mask_generator
         directions = 2 if bidirectional else 1
         for layer in range(num_layers):
-            width = hidden_size * directions if layer else input_size
+            width = self.output_size * directions if layer else input_size
             for direction in range(directions):
                 self._make(layer, direction, width, init, generator, dtype)
+
+    @property
+    def output_size(self) -> int:
+        """Length of the output of each direction."""
+        return self.proj_size or self.hidden_size
 
     def _make(self, layer: int, direction: int, width: int, init: Any, generator: Any, dtype: Any) -> None:
         """Make the parameters of one layer in one direction."""
         rows, distribution = self.gates * self.hidden_size, recurrent_distribution(self.hidden_size)
         end = _suffix(layer, direction)
-        shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, width), "weight_hh": (rows, self.hidden_size)}
+        shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, width), "weight_hh": (rows, self.output_size)}
         shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)} if self.bias else {}
+        shapes |= {"weight_hr": (self.proj_size, self.hidden_size)} if self.proj_size else {}
         for name, shape in shapes.items():
             start = init if name.startswith("weight") else None
             setattr(self, name + end, make_parameter(shape, start, distribution, generator, dtype))
@@ -104,7 +111,8 @@ class RNNBase(Module):
             getattr(self, name + end, None) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         )
         w_hh = drop_connect(w_hh, self.weight_drop, self.training, generator=self.mask_generator)
-        return self._op(x, *states, w_ih, w_hh, b_ih, b_hh, mask, sizes=sizes, reverse=bool(direction))
+        more = (getattr(self, "weight_hr" + end),) if self.proj_size else ()
+        return self._op(x, *states, w_ih, w_hh, b_ih, b_hh, mask, *more, sizes=sizes, reverse=bool(direction))
 
     _op: Callable[..., tuple[Tensor, ...]]
 
@@ -157,8 +165,9 @@ class RNNBase(Module):
             x = swapaxes(x, axis1=0, axis2=1)
         if not x.shape[0]:
             raise ValueError(f"{who}: a sequence must have at least one step, got x of shape {x.shape}")
-        shape = (self.num_layers * (2 if self.bidirectional else 1), x.shape[1], self.hidden_size)
-        for s in states:
+        count = self.num_layers * (2 if self.bidirectional else 1)
+        for s, width in zip(states, (self.output_size, self.hidden_size), strict=False):
+            shape = (count, x.shape[1], width)
             if s is not None and s.shape != shape:
                 raise ValueError(
                     f"{who}: a first state must have shape (layers * directions, N, H) = {shape}, got {s.shape}"
@@ -188,7 +197,7 @@ class RNNBase(Module):
             for direction in range(directions):
                 at = layer * directions + direction
                 drops = self.training and rates.recurrent > 0
-                mask = state_mask(x.data, (x.shape[1], self.hidden_size), rates.recurrent, draw) if drops else None
+                mask = state_mask(x.data, (x.shape[1], self.output_size), rates.recurrent, draw) if drops else None
                 first = tuple(None if s is None else s[at] for s in states)
                 y, *after = self._run(layer, direction, x, first, mask, sizes)
                 outputs.append(y)
@@ -207,7 +216,7 @@ class RNNBase(Module):
         shown = [f"{self.input_size}, {self.hidden_size}"]
         shown += [f"num_layers={self.num_layers}"] if self.num_layers > 1 else []
         shown += ["bias=False"] if not self.bias else []
-        names = ("batch_first", "bidirectional", "dropout", "weight_drop")
+        names = ("batch_first", "bidirectional", "proj_size", "dropout", "weight_drop")
         shown += [f"{name}={getattr(self, name)}" for name in names if getattr(self, name)]
         rates = tuple(self.variational_dropout)
         return ", ".join(shown + ([f"variational_dropout={rates}"] if any(rates) else []))
@@ -248,11 +257,36 @@ class LSTM(RNNBase):
     """Layers of long short-term memory; see `RNNBase` for the arguments and `RNNBase.forward` for the call.
 
     Gates lie in PyTorch's order: input, forget, cell, output. The state is a pair ``(h, c)``.
+
+    Args:
+        input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional: see `RNNBase`.
+        proj_size: length that outputs, and the h of states, are projected to, less than hidden_size, by weights
+            weight_hr_l0 of shape (proj_size, hidden_size) for each layer and direction; 0 for no projection.
+        **options: the other arguments of `RNNBase`.
+
+    Source: Sak et al. 2014, arXiv:1402.1128, section 2.1 (projection).
     """
 
     gates = 4
     states = 2
     _op = staticmethod(lstm_layer)
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        **options: Any,
+    ) -> None:
+        if proj_size and not 0 < proj_size < hidden_size:
+            raise ValueError(f"LSTM: proj_size must be 0, or less than hidden_size = {hidden_size}, got {proj_size}")
+        self.proj_size = proj_size
+        super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, **options)
 
 
 class GRU(RNNBase):

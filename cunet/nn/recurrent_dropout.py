@@ -57,7 +57,7 @@ class DropConnect(Linear):
 
     def __init__(
         self,
-        in_features: int,
+        in_features: int | None,
         out_features: int,
         bias: bool = True,
         p: float = 0.5,
@@ -71,11 +71,10 @@ class DropConnect(Linear):
 
     def forward(self, x: Any) -> Tensor:
         """Return the map of `x` (..., in_features)."""
-        return linear(
-            as_input(self, x, self.weight),
-            drop_connect(self.weight, self.p, self.training, self.mask_generator),
-            self.bias,
-        )
+        x = as_input(self, x, self.weight)
+        if self.in_features is None:
+            self.settle(x)
+        return linear(x, drop_connect(self.weight, self.p, self.training, self.mask_generator), self.bias)
 
     def extra_repr(self) -> str:
         """Show the sizes and the probability to drop."""

@@ -11,6 +11,7 @@ from ..autograd.op import Result, op
 from ..autograd.tensor import Tensor
 from ..device import array_module, is_floating
 from ..random import Generator, default_generator
+from ..system.messages import warn
 from .dropout_mask import LEVELS, draw_elements, drop_channels, threshold_of
 
 
@@ -93,8 +94,12 @@ def dropout(
     return _apply("dropout", input, p, training, inplace, generator, inverted)
 
 
+def _shape(x: Any) -> tuple[int, ...]:
+    return np.shape(x) if isinstance(x, list) else x.shape
+
+
 def _channels(who: str, x: Any, ndim: int | None, axis: int) -> int:
-    shape = np.shape(x) if isinstance(x, list) else x.shape
+    shape = _shape(x)
     if ndim is not None and len(shape) != ndim:
         raise ValueError(f"{who}: input must have {ndim} axes, (N, C, ...), got shape {shape}")
     if len(shape) < 2 or not -len(shape) <= axis < len(shape) or axis % len(shape) == 0:
@@ -133,31 +138,40 @@ def dropout_channel(
     )
 
 
+def _spatial(
+    who: str, ndim: int, x: Any, p: float, training: bool, inplace: bool, generator: Generator | None
+) -> Tensor:
+    """Drop channels of samples with `ndim` spatial axes, or of one sample."""
+    axis = 0 if len(_shape(x)) == ndim + 1 else _channels(who, x, ndim + 2, 1)
+    return _apply(who, x, p, training, inplace, generator, inverted, axis=axis)
+
+
 def dropout1d(
     input: Any, p: float = 0.5, training: bool = True, inplace: bool = False, *, generator: Generator | None = None
 ) -> Tensor:
-    """Drop channels of x (N, C, L); see `dropout_channel`."""
-    return _apply(
-        "dropout1d", input, p, training, inplace, generator, inverted, axis=_channels("dropout1d", input, 3, 1)
-    )
+    """Drop channels of `input` (N, C, L), or (C, L) of one sample; see `dropout_channel`."""
+    return _spatial("dropout1d", 1, input, p, training, inplace, generator)
 
 
 def dropout2d(
     input: Any, p: float = 0.5, training: bool = True, inplace: bool = False, *, generator: Generator | None = None
 ) -> Tensor:
-    """Drop channels of x (N, C, H, W); see `dropout_channel`."""
-    return _apply(
-        "dropout2d", input, p, training, inplace, generator, inverted, axis=_channels("dropout2d", input, 4, 1)
-    )
+    """Drop channels of `input` (N, C, H, W); see `dropout_channel`.
+
+    Three axes are (N, C, L), as in PyTorch, with a warning: for (C, H, W) of one sample give ``input[None]``.
+    """
+    ndim = 2
+    if len(_shape(input)) == 3:
+        warn("dropout2d: input of 3 axes is taken for (N, C, L), as in PyTorch; give (C, H, W) as input[None]")
+        ndim = 1
+    return _spatial("dropout2d", ndim, input, p, training, inplace, generator)
 
 
 def dropout3d(
     input: Any, p: float = 0.5, training: bool = True, inplace: bool = False, *, generator: Generator | None = None
 ) -> Tensor:
-    """Drop channels of x (N, C, D, H, W); see `dropout_channel`."""
-    return _apply(
-        "dropout3d", input, p, training, inplace, generator, inverted, axis=_channels("dropout3d", input, 5, 1)
-    )
+    """Drop channels of `input` (N, C, D, H, W), or (C, D, H, W) of one sample; see `dropout_channel`."""
+    return _spatial("dropout3d", 3, input, p, training, inplace, generator)
 
 
 def alpha_dropout(

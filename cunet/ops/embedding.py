@@ -8,8 +8,9 @@ import numpy as np
 
 from ..autograd.op import Result, op
 from ..autograd.tensor import Tensor, as_array
-from ..device import Array, array_module, is_gpu_array
+from ..device import Array, accumulator, array_module, is_gpu_array
 from ..kernels import elementwise
+from .distance import norm
 from .softmax import check_floating
 
 
@@ -84,6 +85,19 @@ def add_rows(gy: Array, indices: Array, rows: int, padding_idx: int | None = Non
     if padding_idx is not None:
         stop[padding_idx] = 0
     return embedding_backward(gy, order, start[:, None], stop[:, None], column, gy.shape[1])
+
+
+def renormalize(weight: Array, indices: Any, max_norm: float, norm_type: float) -> None:
+    """Shorten, in place, the rows of `weight` that `indices` name and whose norm of order `norm_type` is larger."""
+    who, rows = "embedding", len(weight)
+    indices = _integers(who, indices).reshape(-1)
+    _check_range(who, indices, rows)
+    place = indices % max(rows, 1)
+    found = weight[place]
+    length = norm(found.astype(accumulator(weight.dtype), copy=False), norm_type, (1,))
+    # A row that is named twice is written twice, with the same numbers; 1e-7 as in PyTorch.
+    scale = array_module(weight).where(length > max_norm, max_norm / (length + 1e-7), 1.0)
+    weight[place] = (found * scale).astype(weight.dtype, copy=False)
 
 
 def one_hot(tensor: Any, num_classes: int, dtype: Any = np.float32) -> Tensor:

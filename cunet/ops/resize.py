@@ -9,43 +9,61 @@ from typing import Any
 import numpy as np
 
 from ..autograd.op import Result, op
-from ..autograd.tensor import Tensor
+from ..autograd.tensor import Tensor, as_array
 from ..device import Array, accumulator, array_module
 from .array import pad as constant_pad
+from .pool.pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 
-_LINEAR = {"linear": 1, "bilinear": 2, "trilinear": 3}
+#: The modes that mix neighbours, and for how many spatial axes they are.
+_MIXING = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
+_CUBIC = -0.75  # the slope of the cubic kernel at 1, PyTorch's
+# For each output element: the elements that are mixed, and their shares; a pair for each of them.
+Taps = tuple[tuple[np.ndarray, np.ndarray], ...]
+
+
+def _cubic(distance: np.ndarray) -> np.ndarray:
+    """Return the share of an element at a distance of 0 to 2: equation 4 of the paper, for any slope."""
+    a, d = _CUBIC, distance
+    near = ((a + 2) * d - (a + 3)) * d * d + 1
+    far = ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
+    return np.where(d <= 1, near, far)
 
 
 @functools.lru_cache(maxsize=64)
-def _sources(length: int, out: int, step: float, linear: bool, align_corners: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return where each output element is read: the element before it, and how far (0 to 1) towards the next."""
+def _taps(length: int, out: int, step: float, mode: str, align_corners: bool) -> Taps:
     at = np.arange(out, dtype=np.float64)
-    if not linear:
+    if mode == "nearest":
         # Products like 3 * (1 / 3) must not fall below the whole number.
-        return np.minimum(np.floor(at * step + 1e-9), length - 1).astype(np.int64), np.zeros(out)
-    if align_corners:
-        position = at * ((length - 1) / (out - 1) if out > 1 else 0.0)
-    else:
-        position = np.clip((at + 0.5) * step - 0.5, 0, length - 1)
-    before = np.minimum(position.astype(np.int64), length - 1)
-    return before, position - before
+        return ((np.minimum(np.floor(at * step + 1e-9), length - 1).astype(np.int64), np.ones(out)),)
+    corners = (length - 1) / (out - 1) if out > 1 else 0.0
+    position = at * corners if align_corners else (at + 0.5) * step - 0.5
+    if mode != "bicubic":
+        position = np.clip(position, 0, length - 1)
+    before = np.floor(position).astype(np.int64)
+    part = position - before
+    if mode != "bicubic":
+        return (before, 1 - part), (np.minimum(before + 1, length - 1), part)
+    return tuple((np.clip(before + k, 0, length - 1), _cubic(np.abs(part - k))) for k in (-1, 0, 1, 2))
 
 
-def _interpolated(x: Array, axis: int, before: np.ndarray, part: np.ndarray) -> Array:
+def _interpolated(x: Array, axis: int, taps: Taps) -> Array:
     xp = array_module(x)
-    y = x.take(xp.asarray(before), axis=axis)
-    if not part.any():
-        return y
-    after = x.take(xp.asarray(np.minimum(before + 1, x.shape[axis] - 1)), axis=axis)
-    weight = xp.asarray(part.reshape(-1, *(1,) * (x.ndim - 1 - axis)).astype(x.dtype))
-    return y * (1 - weight) + after * weight
+    y: Array = None
+    for source, share in taps:
+        if not share.any():
+            continue
+        part = x.take(xp.asarray(source), axis=axis)
+        if (share != 1).any():
+            part = part * xp.asarray(share.reshape(-1, *(1,) * (x.ndim - 1 - axis)).astype(x.dtype))
+        y = part if y is None else y + part
+    return y
 
 
-def _interpolated_backward(gy: Array, axis: int, before: np.ndarray, part: np.ndarray, length: int) -> Array:
+def _interpolated_backward(gy: Array, axis: int, taps: Taps, length: int) -> Array:
     """Apply the transpose of `_interpolated` as a product: sums in one order, on any device."""
-    matrix = np.zeros((length, len(before)))
-    np.add.at(matrix, (before, np.arange(len(before))), 1 - part)
-    np.add.at(matrix, (np.minimum(before + 1, length - 1), np.arange(len(before))), part)
+    matrix = np.zeros((length, gy.shape[axis]))
+    for source, share in taps:
+        np.add.at(matrix, (source, np.arange(len(source))), share)
     shape = gy.shape
     g = gy.reshape(int(np.prod(shape[:axis])), shape[axis], int(np.prod(shape[axis + 1 :])))
     gx = array_module(gy).asarray(matrix.astype(gy.dtype)) @ g
@@ -54,29 +72,23 @@ def _interpolated_backward(gy: Array, axis: int, before: np.ndarray, part: np.nd
 
 @op
 def _interpolate(x, *, who, size, scale_factor, mode, align_corners, channels_last) -> Result:
-    ndim = x.ndim - 2
-    if not 1 <= ndim <= 3:
-        raise ValueError(f"{who}: input must have 3 to 5 axes (N, C, *spatial), got shape {x.shape}")
-    if mode != "nearest" and _LINEAR.get(mode) != ndim:
-        raise ValueError(f'{who}: mode must be "nearest" or, for {ndim} spatial axes, '
-                         f'"{list(_LINEAR)[ndim - 1]}", got {mode!r}')  # fmt: skip
     first = 1 if channels_last else 2
-    axes = range(first, first + ndim)
+    axes = range(first, first + x.ndim - 2)
     lengths = [x.shape[axis] for axis in axes]
     sizes, steps = _target(who, lengths, size, scale_factor)
     plan = [
-        (axis, n, _sources(n, out, step, mode != "nearest", align_corners))
+        (axis, n, _taps(n, out, step, mode, align_corners))
         for axis, n, out, step in zip(axes, lengths, sizes, steps, strict=True)
     ]
     wide = accumulator(x.dtype)
     y = x.astype(wide, copy=False)
-    for axis, _, (before, part) in plan:
-        y = _interpolated(y, axis, before, part)
+    for axis, _, taps in plan:
+        y = _interpolated(y, axis, taps)
 
     def vjp(gy):
         g = gy.astype(wide, copy=False)
-        for axis, n, (before, part) in reversed(plan):
-            g = _interpolated_backward(g, axis, before, part, n)
+        for axis, n, taps in reversed(plan):
+            g = _interpolated_backward(g, axis, taps, n)
         return (g,)
 
     return y.astype(x.dtype, copy=False), vjp
@@ -116,15 +128,17 @@ def interpolate(
     """Resample the spatial axes to another length.
 
     Output element i lies at ``i * L / L_out`` of the input, rounded down ("nearest"), or at
-    ``(i + 1/2) * L / L_out - 1/2``, between two elements of each axis, which are mixed ("linear", "bilinear",
-    "trilinear"); with `align_corners` at ``i * (L - 1) / (L_out - 1)``. The definitions are PyTorch's.
+    ``(i + 1/2) * L / L_out - 1/2``, between elements of each axis, of which two ("linear", "bilinear", "trilinear") or
+    four ("bicubic") are mixed; with `align_corners` at ``i * (L - 1) / (L_out - 1)``. "area" takes means, as
+    `adaptive_avg_pool2d` does. The definitions are PyTorch's.
 
     Args:
         input: shape (N, C, *spatial), 1 to 3 spatial axes.
         size: the new lengths, one number or one per axis; or else
         scale_factor: what to multiply the lengths with (rounded down).
-        mode: "nearest", or "linear", "bilinear", "trilinear" for 1, 2, 3 spatial axes.
-        align_corners: whether the corners' centres (instead of their outer edges) fall together; not for "nearest".
+        mode: "nearest" or "area"; or "linear", "bilinear", "trilinear" for 1, 2, 3 spatial axes; or "bicubic" for 2.
+        align_corners: whether the corners' centres (instead of their outer edges) fall together; not for "nearest"
+            and "area".
         channels_last: `input` and the result are (N, *spatial, C).
 
     Returns:
@@ -132,9 +146,24 @@ def interpolate(
 
     Raises:
         ValueError: both or none of size and scale_factor, or a mode that does not fit the number of axes.
+
+    Source: Keys 1981, "Cubic convolution interpolation for digital image processing", equation 4 (bicubic).
     """
+    who = "interpolate"
+    x = input if isinstance(input, Tensor) else Tensor(as_array(input))
+    ndim = x.ndim - 2
+    if not 1 <= ndim <= 3:
+        raise ValueError(f"{who}: input must have 3 to 5 axes (N, C, *spatial), got shape {x.shape}")
+    if mode not in ("nearest", "area") and _MIXING.get(mode) != ndim:
+        fit = ", ".join(f'"{name}"' for name, axes in _MIXING.items() if axes == ndim)
+        raise ValueError(f'{who}: mode must be "nearest", "area" or, for {ndim} spatial axes, {fit}, got {mode!r}')
+    if mode == "area":
+        lengths = x.shape[1:-1] if channels_last else x.shape[2:]
+        sizes, _ = _target(who, list(lengths), size, scale_factor)
+        means = (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[ndim - 1]
+        return means(x, tuple(sizes), channels_last)
     options = {"size": size, "scale_factor": scale_factor, "mode": mode, "align_corners": bool(align_corners)}
-    return _interpolate(input, who="interpolate", channels_last=channels_last, **options)
+    return _interpolate(x, who=who, channels_last=channels_last, **options)
 
 
 def _border(who: str, mode: str, length: int, before: int, after: int) -> np.ndarray:

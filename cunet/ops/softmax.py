@@ -199,6 +199,28 @@ def softmax(input, dim: int | None = None, *, dtype: Any = None, axis: int | Non
     return y, lambda gy: (_softmax_gradient(gy, y, axis),)
 
 
+@activation(layer="Softmin")
+@op(arrays=1)
+def softmin(input, dim: int | None = None, *, dtype: Any = None) -> Result:
+    """Return ``softmax(-input)`` along `dim`: the smallest element gets the largest share.
+
+    Args:
+        input: floating, any shape of at least one axis.
+        dim: the axis along which the results sum to 1; by default the last.
+        dtype: see `softmax`.
+
+    Raises:
+        TypeError: `input` is not of floating dtype.
+    """
+    x, axis = -_converted("softmin", input, dtype), -1 if dim is None else dim
+    if is_last(x, axis):
+        y = softmax_rows(x)
+        return y, lambda gy: (-softmax_rows_backward(gy, y),)
+    folded_axes(x.ndim, axis)  # there must be such an axis
+    y = _softmax(x, axis)
+    return y, lambda gy: (-_softmax_gradient(gy, y, axis),)
+
+
 @elementwise("T x, A top, A rest", "T y", "y = (x - top) - log1p(rest)")
 def log_softmax_forward(x, top, rest):
     y = x - top

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..autograd.tensor import as_array
 from ..device import Array
+from .array import expand_dims, squeeze
 
 Sizes = tuple[int, int, int]
 Slices = tuple[Any, ...]
@@ -128,8 +130,20 @@ def check_input(who: str, x: Array, ndim: int, channels_last: bool) -> tuple[int
     if x.ndim != ndim + 2:
         names = ("D", "H", "W")[3 - ndim :] if ndim > 1 else ("L",)
         layout = ("N", *names, "C") if channels_last else ("N", "C", *names)
-        raise ValueError(f"{who}: input must have {ndim + 2} axes ({', '.join(layout)}), got shape {x.shape}")
+        raise ValueError(
+            f"{who}: input must have {ndim + 2} axes ({', '.join(layout)}), or one sample, got shape {x.shape}"
+        )
     return x.shape[1:-1] if channels_last else x.shape[2:]
+
+
+def over_samples(op: Callable[..., Any], x: Any, *rest: Any, ndim: int, **static: Any) -> Any:
+    """Call an op of `ndim` spatial axes; for `x` without an axis of samples before its channels, with that alone."""
+    if not hasattr(x, "ndim"):
+        x = as_array(x)
+    if x.ndim != ndim + 1:
+        return op(x, *rest, ndim=ndim, **static)
+    y = op(expand_dims(x, axis=0), *rest, ndim=ndim, **static)
+    return tuple(squeeze(part, axis=0) for part in y) if isinstance(y, tuple) else squeeze(y, axis=0)
 
 
 def described(function: Any, name: str, doc: str, ndim: int, **words: str) -> Any:

@@ -97,10 +97,16 @@ class FlatBuffer:
         return slot
 
     def bind(self) -> bool:
-        """Take in arrays that were assigned to ``p.data``; return False if one has another dtype or device."""
+        """Take in arrays that were assigned to ``p.data``; return False if one needs another buffer.
+
+        It does with another dtype or device, and where a parameter of a layer that was not called yet had no elements.
+        """
         changed = [i for i, (p, view) in enumerate(zip(self.params, self.views, strict=True)) if p.data is not view]
         for i in changed:
             new, shape = self.params[i].data, self.shapes[i]
+            if new.shape != shape and not self.views[i].size:
+                self.states[i].clear()  # its arrays have no elements either
+                return False
             if new.shape != shape:
                 raise ValueError(f"optimizer: a parameter must keep its shape {shape}, got data of shape {new.shape}")
             if new.dtype != self.dtype or device_of(new) != self.device:

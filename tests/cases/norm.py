@@ -15,7 +15,7 @@ from cunet.ops.norm import group_norm as group_norms
 from cunet.ops.norm import layer_norm as layer_norms
 from cunet.ops.norm import running
 
-from . import Case, activation, gated, rectifier
+from . import Case, activation, gated, rectifier, shrink
 from . import math as elementary
 
 #: What a norm may take as its activation.
@@ -109,7 +109,7 @@ def instance(x, weight=None, bias=None, axis=1, eps=1e-5):
 
 SCALARS = {
     case.op: case.scalar
-    for module in (activation, elementary, gated, rectifier)
+    for module in (activation, elementary, gated, rectifier, shrink)
     for case in module.CASES
     if case.scalar
 }

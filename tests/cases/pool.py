@@ -107,6 +107,26 @@ def hat(position, k):
     return max(Fraction(0), 1 - abs(position - k))
 
 
+def cubic(distance):
+    """Return the cubic of Hermite through 1 at 0, 0 at 1 and 2, with slopes 0, -3/4, 0 there."""
+    a, t = Fraction(-3, 4), abs(distance)
+    if t <= 1:
+        return 2 * t**3 - 3 * t**2 + 1 + a * (t**3 - t**2)
+    t -= 1
+    return a * (t**3 - 2 * t**2 + t) if t < 1 else Fraction(0)
+
+
+def shares(n, position, mode):
+    """Return the share of each of n elements in what lies at a position."""
+    if mode != "bicubic":
+        position = min(max(position, Fraction(0)), Fraction(n - 1))
+        return [float(hat(position, k)) for k in range(n)]
+    found = [Fraction(0)] * n
+    for k in range(math.floor(position) - 2, math.floor(position) + 4):  # beyond the ends the last element goes on
+        found[min(max(k, 0), n - 1)] += cubic(position - k)
+    return [float(share) for share in found]
+
+
 def interpolate(x, size=None, scale_factor=None, mode="nearest", align_corners=False, channels_last=False):
     first = 1 if channels_last else 2
     ndim = x.ndim - 2
@@ -121,11 +141,14 @@ def interpolate(x, size=None, scale_factor=None, mode="nearest", align_corners=F
             if mode == "nearest":
                 matrix[o, min(math.floor(o * step), n - 1)] = 1
                 continue
+            if mode == "area":
+                part = adaptive(n, out)[o]
+                matrix[o, part] = 1 / len(part)
+                continue
             position = (o + Fraction(1, 2)) * step - Fraction(1, 2)
             if align_corners:
                 position = Fraction(o * (n - 1), out - 1) if out > 1 else Fraction(0)
-            position = min(max(position, Fraction(0)), Fraction(n - 1))
-            matrix[o] = [float(hat(position, k)) for k in range(n)]
+            matrix[o] = shares(n, position, mode)
         y = np.moveaxis(np.tensordot(matrix, y, (1, first + axis)), 0, first + axis)
     return y
 
@@ -149,7 +172,8 @@ def distinct(shape):
 
 def row(op, reference, label, shape, **kwargs):
     inputs = distinct if reference in (max_pool, adaptive_max_pool) else normal
-    return Case(op, kwargs, reference=reference, inputs=inputs(shape), label=label, grad_ulp=16)
+    ulp = 16 if kwargs.get("mode") == "bicubic" else 4  # sums of 16 products with shares of both signs
+    return Case(op, kwargs, reference=reference, inputs=inputs(shape), label=label, ulp=ulp, grad_ulp=16)
 
 
 # No two axes alike, so that one taken for another shows.
@@ -198,6 +222,14 @@ CASES = [
     row(F.interpolate, interpolate, "2d", (2, 2, 3, 4), scale_factor=2, mode="bilinear"),
     row(F.interpolate, interpolate, "2d", (2, 2, 3, 4), size=(5, 1), mode="bilinear", align_corners=True),
     row(F.interpolate, interpolate, "3d", (1, 2, 2, 3, 2), size=(3, 2, 4), mode="trilinear"),
+    row(F.interpolate, interpolate, "2d", (2, 2, 3, 4), scale_factor=(2.5, 0.5), mode="bicubic"),
+    row(F.interpolate, interpolate, "2d", (2, 2, 5, 1), size=(4, 3), mode="bicubic", align_corners=True),
+    row(F.interpolate, interpolate, "last", (2, 3, 4, 2), size=(5, 7), mode="bicubic", channels_last=True),
+    row(F.interpolate, interpolate, "1d", (2, 3, 5), size=3, mode="area"),
+    row(
+        F.interpolate, interpolate, "2d, last", (2, 3, 4, 2), scale_factor=(1.5, 2.25), mode="area", channels_last=True
+    ),
+    row(F.interpolate, interpolate, "3d", (1, 2, 2, 5, 4), size=(1, 3, 4), mode="area"),
     row(F.pad, pad, "two axes", (2, 3, 4), pad=(1, 2, 0, 1), value=2.0),
     row(F.pad, pad, "one axis", (2, 3, 4), pad=(2, 3), mode="reflect"),
     row(F.pad, pad, "two axes", (2, 2, 3, 4), pad=(1, 3, 2, 1), mode="reflect"),

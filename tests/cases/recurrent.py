@@ -68,6 +68,37 @@ def lstm(x, h0, c0, w_ih, w_hh, b_ih=None, b_hh=None, mask=None, sizes=None, rev
     return sequences(lstm_step, x, h0, c0, (w_ih, w_hh, b_ih, b_hh), mask, sizes, reverse)
 
 
+def projected_lstm(x, h0, c0, w_ih, w_hh, b_ih, b_hh, mask, w_hr, sizes=None, reverse=False):
+    """Return the results of `lstm` where h is projected: one sequence and step after the other."""
+    (steps, batch, _), (width, inner) = x.shape, w_hr.shape
+    y, last_h, last_c = np.zeros((steps, batch, width)), np.zeros((batch, width)), np.zeros((batch, inner))
+    for b in range(batch):
+        length = steps if sizes is None else sum(n > b for n in sizes)
+        h = [0.0] * width if h0 is None else list(h0[b])
+        c = [0.0] * inner if c0 is None else list(c0[b])
+        for t in sorted(range(length), reverse=reverse):
+            hm = h if mask is None else [u * m for u, m in zip(h, mask[b], strict=True)]
+            pairs = [lstm_step(x[t, b], h, c, hm, w_ih, w_hh, b_ih, b_hh, k, inner) for k in range(inner)]
+            gated, c = [p[0] for p in pairs], [p[1] for p in pairs]
+            y[t, b] = h = [affine(w_hr, gated, None, k) for k in range(width)]
+        last_h[b], last_c[b] = h, c
+    return y, last_h, last_c
+
+
+def projected(steps=4, batch=3, inputs=2, width=2, inner=4, bias=True, first=True, mask=False):
+    """Return what makes the inputs of a row of the LSTM with a projection."""
+
+    def make(rng):
+        found = [rng.standard_normal((steps, batch, inputs))]
+        found += [rng.standard_normal((batch, n)) if first else None for n in (width, inner)]
+        found += [rng.uniform(-0.8, 0.8, (4 * inner, n)) for n in (inputs, width)]
+        found += [rng.uniform(-0.8, 0.8, 4 * inner) if bias else None for _ in range(2)]
+        found += [2.0 * rng.integers(0, 2, (batch, width)) if mask else None]
+        return (*found, rng.uniform(-0.8, 0.8, (width, inner)))
+
+    return make
+
+
 def gru(x, h0, w_ih, w_hh, b_ih=None, b_hh=None, mask=None, sizes=None, reverse=False):
     return sequences(gru_step, x, h0, None, (w_ih, w_hh, b_ih, b_hh), mask, sizes, reverse)[:2]
 
@@ -112,6 +143,24 @@ CASES = [
     *[row(kind, "lengths", {"sizes": (3, 2, 2, 1, 0)}, steps=5) for kind in KINDS],
     *[row(kind, "lengths", {"sizes": (3, 2, 1, 1), "reverse": True}, mask=True) for kind in KINDS],
     row(KINDS[0], "relu", {"nonlinearity": "relu"}),
+    *[
+        Case(
+            ops.lstm_layer,
+            kwargs,
+            reference=projected_lstm,
+            inputs=projected(**options),
+            differentiable=given,
+            ulp=16,
+            grad_ulp=64,
+            label=f"projected, {label}",
+        )
+        for label, kwargs, options, given in [
+            ("states and biases", {}, {}, (0, 1, 2, 3, 4, 5, 6, 8)),
+            ("reverse", {"reverse": True}, {"bias": False, "batch": 1, "first": False}, (0, 3, 4, 8)),
+            ("lengths", {"sizes": (3, 2, 2, 1, 0)}, {"steps": 5, "inner": 3}, (0, 1, 2, 3, 4, 5, 6, 8)),
+            ("lengths", {"sizes": (3, 2, 1, 1), "reverse": True}, {"mask": True}, (0, 1, 2, 3, 4, 5, 6, 8)),
+        ]
+    ],
     Case(
         ops.reorder,
         {"order": np.array([2, 0, 3, 1]), "axis": 1},

@@ -45,6 +45,10 @@ def wide_log_odds(row):
     return [-math.log(math.fsum(math.exp(other - x) for other in row)) for x in map(float, row)]
 
 
+def softmin(x, dim=-1):
+    return by_rows(odds)(-x, axis=dim)
+
+
 def scores(*shape, low=-4, high=4):
     return lambda rng: (rng.uniform(low, high, shape),)
 
@@ -59,6 +63,8 @@ def large(rng):
 
 
 CASES = [
+    Case(F.softmin, reference=softmin, inputs=scores(3, 5), elementwise=True),
+    Case(F.softmin, {"dim": 0}, reference=softmin, inputs=scores(3, 5), elementwise=True),
     *[Case(F.softmax, {"axis": a}, reference=by_rows(odds), inputs=scores(3, 4, 5)) for a in (-1, 0, 1)],
     *[Case(F.log_softmax, {"axis": a}, reference=by_rows(log_odds), inputs=scores(3, 4, 5)) for a in (-1, 0, 1)],
     Case(

@@ -26,6 +26,16 @@ def test_linear_keeps_lines_straight_between_the_corners(dev):
     )
 
 
+def test_cubics_keep_constants_and_overshoot_at_a_step(dev):
+    x = np.zeros((1, 1, 8, 8))
+    x[..., 4:] = 1
+    y = host(F.interpolate(dev(x), scale_factor=4, mode="bicubic"))
+    assert y.min() < -0.05 and y.max() > 1.05
+    np.testing.assert_allclose(host(F.interpolate(dev(np.ones((1, 1, 3, 2))), (7, 5), mode="bicubic")), 1, rtol=1e-14)
+    same = dev(np.arange(12.0).reshape(1, 1, 3, 4))
+    np.testing.assert_array_equal(host(F.interpolate(same, (3, 4), mode="bicubic")), host(same))
+
+
 def test_infinity_stays_where_it_is(dev):
     x = np.zeros((1, 1, 3, 3), np.float32)
     x[0, 0, 0, 0] = np.inf
@@ -76,6 +86,10 @@ def test_upsample(rng, dev):
         (lambda x: F.interpolate(x), "interpolate: exactly one of size and scale_factor"),
         (lambda x: F.interpolate(x, 3, 2), "exactly one of size and scale_factor"),
         (lambda x: F.interpolate(x, 3, mode="bilinear"), "for 1 spatial axes, \"linear\", got 'bilinear'"),
+        (lambda x: F.interpolate(x, 3, mode="bicubic"), "for 1 spatial axes, \"linear\", got 'bicubic'"),
+        (lambda x: F.interpolate(x[None], 3, mode="linear"), 'for 2 spatial axes, "bilinear", "bicubic", got \'lin'),
+        (lambda x: F.interpolate(x, 3, 2, mode="area"), "exactly one of size and scale_factor"),
+        (lambda x: F.interpolate(x[0], 3), "input must have 3 to 5 axes"),
         (lambda x: F.interpolate(x, (3, 3)), "size must be an int above 0, below .*, or one per spatial axis"),
         (lambda x: F.interpolate(x, scale_factor=0.1), "leaves nothing"),
         (lambda x: F.pad(x, (4, 0), "reflect"), "'reflect' padding of an axis of length 4 can be at most 3"),
@@ -95,17 +109,18 @@ def test_messages(call, message, dev):
 def resamplings(draw):
     ndim = draw(st.integers(1, 3))
     sizes = tuple(draw(st.integers(1, 5)) for _ in range(ndim))
-    options = {"mode": draw(st.sampled_from(["nearest", ["linear", "bilinear", "trilinear"][ndim - 1]]))}
+    mixing = [["linear"], ["bilinear", "bicubic"], ["trilinear"]][ndim - 1]
+    options = {"mode": draw(st.sampled_from(["nearest", "area", *mixing]))}
     if draw(st.booleans()):
         options["size"] = tuple(draw(st.integers(1, 9)) for _ in sizes)
     else:
         options["scale_factor"] = tuple(draw(st.sampled_from([1.0, 1.5, 2.0, 2.7, 3.0])) for _ in sizes)
-    if options["mode"] != "nearest":
+    if options["mode"] in mixing:
         options["align_corners"] = draw(st.booleans())
     return sizes, options
 
 
-@settings(max_examples=60)
+@settings(max_examples=120)
 @given(resamplings())
 def test_pytorch_agrees(case):
     torch = pytest.importorskip("torch")

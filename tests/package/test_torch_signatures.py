@@ -24,10 +24,8 @@ DIFFERENCES = {
     "functional.one_hot": ({"num_classes required"}, "to look for the largest would make the host wait for a GPU"),
     "functional.scaled_dot_product_attention": ({"enable_gqa lacks"}, "repeat keys and values: cunet.repeat"),
     "functional.tanh": ({"input lacks", "x required"}, "it is cunet.tanh, which has NumPy's name"),
-    "nn.Embedding": (
-        {"max_norm lacks", "norm_type lacks", "scale_grad_by_freq lacks", "sparse lacks"},
-        "as F.embedding",
-    ),
+    "functional.normalize": ({"out lacks"}, "results are new arrays"),
+    "nn.Embedding": ({"scale_grad_by_freq lacks", "sparse lacks"}, "gradients are dense, and plain sums"),
     "nn.Parameter": ({"data required"}, "a parameter without values is none"),
     "nn.Upsample": ({"recompute_scale_factor lacks"}, "as F.interpolate"),
     "optim.RMSprop": ({"maximize by name only"}, "in PyTorch it stands behind arguments that are left out"),

@@ -15,6 +15,8 @@ WINDOW = (1, 2, 2, 3, 3, 4, (2, 1), (1, 2, 3), 0, -1)
 STEP = (1, 2, 2, 3, (1, 2), 0)
 AXES = (0, 1, -1, 2, None, (0, 1), (0, -1), (), (0, 0), 5)
 FACTOR = (0.0, 0.3, 1.0, 2.5, -0.5)
+RESAMPLING = ("nearest", "area", "linear", "bilinear", "bicubic", "trilinear")
+BORDERS = ("constant", "reflect", "replicate", "circular")
 
 OPTIONS: dict[str, tuple[Any, ...]] = {
     "activation": (None, *sorted(ACTIVATIONS)),
@@ -33,28 +35,34 @@ OPTIONS: dict[str, tuple[Any, ...]] = {
     "ddof": (0, 1, 2),
     "decimals": (0, 1, -1, 40, -40),
     "delta": FACTOR,
+    "destination": (0, 1, -1, (0, 1)),
     "dilation": STEP,
     "dim": (0, 1, -1, 2, None, 5),
     "divisor_override": (None, 1, 3),
-    "destination": (0, 1, -1, (0, 1)),
+    "downscale_factor": (1, 2, 3, 0),
     "dropout_p": (0.0, 0.4, 1.0),
     "eps": (1e-5, 1e-3, 0.0),
+    "full": YES_NO,
     "groups": (1, 2, 3),
     "ignore_index": (-100, 0, 1),
     "inplace": YES_NO,
     "is_causal": YES_NO,
     "k": (0, 1, 2, -1, 5),
+    "keepdim": YES_NO,
     "keepdims": YES_NO,
     "kernel_size": WINDOW,
     "label_smoothing": (0.0, 0.1, 1.0),
-    "log_target": YES_NO,
+    "lambd": FACTOR,
     "largest": YES_NO,
+    "log_input": YES_NO,
+    "log_target": YES_NO,
+    "margin": FACTOR,
     "max": (None, *FACTOR),
     "max_val": FACTOR,
     "min": (None, *FACTOR),
     "min_val": FACTOR,
     "momentum": (0.1, 0.0, 1.0, None),
-    "mode": ("nearest", "linear", "bilinear", "trilinear", "constant", "reflect", "replicate", "circular"),
+    "mode": (*RESAMPLING, *BORDERS),
     "n": (0, 1, 2, -1),
     "nan": FACTOR,
     "negative_slope": FACTOR,
@@ -80,8 +88,10 @@ OPTIONS: dict[str, tuple[Any, ...]] = {
     "slope": FACTOR,
     "source": (0, 1, -1, (1, 0)),
     "stride": STEP,
+    "swap": YES_NO,
     "threshold": (*FACTOR, 20.0),
     "training": YES_NO,
+    "upscale_factor": (1, 2, 3, 0),
     "use_input_stats": YES_NO,
     "value": FACTOR,
 }

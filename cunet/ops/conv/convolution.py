@@ -18,6 +18,7 @@ from ..windows import (
     check_input,
     described,
     from_planes,
+    over_samples,
     per_axis,
     three,
     to_planes,
@@ -167,7 +168,7 @@ _DOC = """Convolve over {ndim} spatial ax{es}: ``y[n, o, t] = bias[o] + sum w[o,
     The sum is over c and k, `input` padded with zeros. As usual the kernel is not flipped: strictly, a correlation.
 
     Args:
-        input: shape (N, C, {axes}).
+        input: shape (N, C, {axes}), or (C, {axes}) of one sample; the result then has no N either.
         weight: shape (O, C / groups, {kernel}), PyTorch's layout, also if `channels_last`.
         bias: shape (O,) or None.
         stride: a number, or one per axis.
@@ -187,7 +188,7 @@ _DOC = """Convolve over {ndim} spatial ax{es}: ``y[n, o, t] = bias[o] + sum w[o,
 _TRANSPOSED_DOC = """Apply the transpose of `conv{ndim}d` (its gradient with respect to the input), which upsamples.
 
     Args:
-        input: shape (N, C, {axes}).
+        input: shape (N, C, {axes}), or (C, {axes}) of one sample; the result then has no N either.
         weight: shape (C, O / groups, {kernel}), PyTorch's layout, also if `channels_last`.
         bias: shape (O,) or None.
         stride: a number, or one per axis.
@@ -219,7 +220,9 @@ def _conv(ndim: int) -> Callable[..., Tensor]:
         channels_last: bool = False,
     ) -> Tensor:
         options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-        return _convolution(input, weight, bias, who=who, ndim=ndim, channels_last=channels_last, **options)
+        return over_samples(
+            _convolution, input, weight, bias, who=who, ndim=ndim, channels_last=channels_last, **options
+        )
 
     return described(conv, who, _DOC, ndim)
 
@@ -238,10 +241,9 @@ def _conv_transpose(ndim: int) -> Callable[..., Tensor]:
         dilation: int | tuple[int, ...] = 1,
         channels_last: bool = False,
     ) -> Tensor:
-        options = {"stride": stride, "padding": padding, "output_padding": output_padding, "dilation": dilation}
-        return _transposed_convolution(
-            input, weight, bias, who=who, ndim=ndim, groups=groups, channels_last=channels_last, **options
-        )
+        options: dict[str, Any] = {"stride": stride, "padding": padding, "output_padding": output_padding}
+        options |= {"groups": groups, "dilation": dilation, "channels_last": channels_last}
+        return over_samples(_transposed_convolution, input, weight, bias, who=who, ndim=ndim, **options)
 
     return described(conv_transpose, who, _TRANSPOSED_DOC, ndim)
 

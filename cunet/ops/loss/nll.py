@@ -96,7 +96,7 @@ def class_weight(who: str, weight: Any, x: Array, axis: int) -> Any:
     return weight.reshape(-1, *(1,) * (x.ndim - axis - 1))
 
 
-def labels(who: str, x: Array, target: Array, axis: int, ignored: int) -> Array:
+def labels(who: str, x: Array, target: Array, axis: int, ignored: int | None) -> Array:
     """Return the labels as int64 with the class axis put back."""
     if target.dtype.kind not in "iu":
         raise TypeError(f"{who}: target must hold class labels of integer dtype, got {target.dtype}")
@@ -108,11 +108,10 @@ def labels(who: str, x: Array, target: Array, axis: int, ignored: int) -> Array:
     classes = x.shape[axis]
     t = target.astype(np.int64, copy=False)
     if t.size and not is_gpu_array(t) and (t.min() < 0 or t.max() >= classes):
-        wrong = t[((t < 0) | (t >= classes)) & (t != ignored)]
+        wrong = t[((t < 0) | (t >= classes)) & (t != ignored)]  # all of them, if none is ignored
         if wrong.size:
-            raise ValueError(
-                f"{who}: class labels must be 0 to {classes - 1}, or ignore_index = {ignored}; got {wrong[0]}"
-            )
+            other = "" if ignored is None else f", or ignore_index = {ignored}"
+            raise ValueError(f"{who}: class labels must be 0 to {classes - 1}{other}; got {wrong[0]}")
     return t.reshape(*x.shape[:axis], 1, *x.shape[axis + 1 :])
 
 

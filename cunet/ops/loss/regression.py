@@ -53,11 +53,27 @@ def as_pair(who: str, x: Any, y: Any) -> tuple[Array, Array]:
     x, y = as_array(x), as_array(y)
     if x.shape != y.shape:
         raise ValueError(f"{who}: both arrays must have the same shape, got {x.shape} and {y.shape}")
-    floating = [a.dtype for a in (x, y) if is_floating(a.dtype)]
-    if not floating or "c" in (x.dtype.kind, y.dtype.kind):
-        raise TypeError(f"{who}: an array of floating dtype is required, got {x.dtype} and {y.dtype}")
+    x, y = as_floats(who, x, y)
+    return x, y
+
+
+def as_same(who: str, **arrays: Any) -> list[Array]:
+    """Return arrays, given by their names, of one shape and one floating dtype, or raise."""
+    given = {name: as_array(a) for name, a in arrays.items()}
+    if len({a.shape for a in given.values()}) > 1:
+        shapes = ", ".join(f"{name} {a.shape}" for name, a in given.items())
+        raise ValueError(f"{who}: all arrays must have the same shape, got {shapes}")
+    return as_floats(who, *given.values())
+
+
+def as_floats(who: str, *arrays: Array) -> list[Array]:
+    """Return arrays in the widest of their floating dtypes, or raise."""
+    floating = [a.dtype for a in arrays if is_floating(a.dtype)]
+    if not floating or any(a.dtype.kind == "c" for a in arrays):
+        got = " and ".join(str(a.dtype) for a in arrays)
+        raise TypeError(f"{who}: an array of floating dtype is required, got {got}")
     dtype = np.result_type(*floating)
-    return x.astype(dtype, copy=False), y.astype(dtype, copy=False)
+    return [a.astype(dtype, copy=False) for a in arrays]
 
 
 def divisor_of(x: Array, reduction: str) -> int:

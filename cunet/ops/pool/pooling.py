@@ -16,6 +16,7 @@ from ..windows import (
     check_input,
     described,
     from_planes,
+    over_samples,
     per_axis,
     three,
     to_planes,
@@ -117,7 +118,7 @@ _MAX_DOC = """Return the largest element of each window of {kernel}.
     whose index is returned; a NaN beats every number, the first NaN wins. Padding never wins.
 
     Args:
-        input: shape (N, C, {axes}).
+        input: shape (N, C, {axes}), or (C, {axes}) of one sample; the result then has no N either.
         kernel_size: a number, or one per axis.
         stride: the same; by default `kernel_size`.
         padding: at most half the kernel, at both ends; a number, or one per axis.
@@ -138,7 +139,7 @@ _MAX_DOC = """Return the largest element of each window of {kernel}.
 _AVG_DOC = """Return the mean of each window of {kernel}.
 
     Args:
-        input: shape (N, C, {axes}).
+        input: shape (N, C, {axes}), or (C, {axes}) of one sample; the result then has no N either.
         kernel_size, stride, padding, ceil_mode, channels_last: see `max_pool{ndim}d`.
         count_include_pad: whether the zeros of the padding count as elements.
         divisor_override: what to divide the sums by instead of the number of elements.
@@ -156,7 +157,7 @@ _ADAPTIVE_DOC = """Return the {what} element of each of `output_size` parts of t
     over the whole axis.{more}
 
     Args:
-        input: shape (N, C, {axes}).
+        input: shape (N, C, {axes}), or (C, {axes}) of one sample; the result then has no N either.
         output_size: a number, or one per axis; None keeps the length of the axis.{indices}
         channels_last: `input` and the result are (N, {axes}, C).
 
@@ -183,8 +184,8 @@ def _max(ndim: int) -> Callable[..., Any]:
     ) -> Any:
         options: dict[str, Any] = {"kernel": kernel_size, "stride": stride, "padding": padding, "dilation": dilation}
         plan = functools.partial(_sliding, who=who, ceil_mode=ceil_mode, **options)
-        return _max_pool(
-            input, who=who, ndim=ndim, plan=plan, channels_last=channels_last, return_indices=return_indices
+        return over_samples(
+            _max_pool, input, who=who, ndim=ndim, plan=plan, channels_last=channels_last, return_indices=return_indices
         )
 
     return described(max_pool, who, _MAX_DOC, ndim)
@@ -209,7 +210,7 @@ def _avg(ndim: int) -> Callable[..., Tensor]:
             _sliding, who=who, kernel=kernel_size, stride=stride, padding=padding, ceil_mode=ceil_mode
         )
         options = {"count_include_pad": count_include_pad, "divisor": float(divisor_override or 0)}
-        return _avg_pool(input, who=who, ndim=ndim, plan=plan, channels_last=channels_last, **options)
+        return over_samples(_avg_pool, input, who=who, ndim=ndim, plan=plan, channels_last=channels_last, **options)
 
     return described(avg_pool, who, _AVG_DOC, ndim)
 
@@ -219,7 +220,7 @@ def _adaptive_avg(ndim: int) -> Callable[..., Tensor]:
 
     def adaptive_avg_pool(input: Any, output_size: Any, channels_last: bool = False) -> Tensor:
         plan = functools.partial(_adaptive, who=who, output_size=output_size)
-        return _avg_pool(input, who=who, ndim=ndim, plan=plan, channels_last=channels_last)
+        return over_samples(_avg_pool, input, who=who, ndim=ndim, plan=plan, channels_last=channels_last)
 
     return described(adaptive_avg_pool, who, _ADAPTIVE_DOC, ndim, what="mean", more="", indices="", returns="")
 
@@ -231,8 +232,8 @@ def _adaptive_max(ndim: int) -> Callable[..., Any]:
         input: Any, output_size: Any, return_indices: bool = False, channels_last: bool = False
     ) -> Any:
         plan = functools.partial(_adaptive, who=who, output_size=output_size)
-        return _max_pool(
-            input, who=who, ndim=ndim, plan=plan, channels_last=channels_last, return_indices=return_indices
+        return over_samples(
+            _max_pool, input, who=who, ndim=ndim, plan=plan, channels_last=channels_last, return_indices=return_indices
         )
 
     return described(

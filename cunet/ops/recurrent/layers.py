@@ -11,21 +11,25 @@ from ...autograd.op import Result, Results, op
 from ...device import Array, array_module, like
 from ..softmax import check_floating
 from .loop import GRU, LSTM, RNN, Layer, ReluRNN, Sizes
+from .projection import ProjectedLSTM
 
 
 def _check(who: str, gates: int, x: Any, states: dict[str, Any], weights: Sequence[Any], mask: Any, sizes: Any) -> None:
     check_floating(who, x)
-    w_ih, w_hh, b_ih, b_hh = weights
+    w_ih, w_hh, b_ih, b_hh, *rest = weights
+    w_hr = rest[0] if rest else None
     if x.ndim != 3 or not x.shape[0]:
         raise ValueError(f"{who}: x must have shape (T, N, input_size) with T at least 1, got {x.shape}")
     width = w_hh.shape[-1]
+    inner = width if w_hr is None else w_hr.shape[-1]  # of the cell state
     expected = {
-        "weight_ih": (w_ih, (gates * width, x.shape[2])),
-        "weight_hh": (w_hh, (gates * width, width)),
-        "bias_ih": (b_ih, (gates * width,)),
-        "bias_hh": (b_hh, (gates * width,)),
+        "weight_ih": (w_ih, (gates * inner, x.shape[2])),
+        "weight_hh": (w_hh, (gates * inner, width)),
+        "bias_ih": (b_ih, (gates * inner,)),
+        "bias_hh": (b_hh, (gates * inner,)),
         "mask": (mask, (x.shape[1], width)),
-    } | {name: (state, (x.shape[1], width)) for name, state in states.items()}
+        "weight_hr": (w_hr, (width, inner)),
+    } | {name: (state, (x.shape[1], inner if name == "c0" else width)) for name, state in states.items()}
     for name, (array, shape) in expected.items():
         if array is not None and array.shape != shape:
             raise ValueError(f"{who}: {name} must have shape {shape}, got {array.shape}")
@@ -93,11 +97,12 @@ def lstm_layer(
     bias_ih=None,
     bias_hh=None,
     mask=None,
+    weight_hr=None,
     *,
     sizes: Sizes | None = None,
     reverse: bool = False,
 ) -> Results:
-    """Run an LSTM layer: ``c = f * c + i * g`` and ``h = o * tanh(c)``.
+    """Run an LSTM layer: ``c = f * c + i * g`` and ``h = o * tanh(c)``, or ``h = weight_hr @ (o * tanh(c))``.
 
     With ``i, f, g, o`` the four parts of ``weight_ih @ x + bias_ih + weight_hh @ h + bias_hh``, of which g goes
     through tanh and the others through the sigmoid.
@@ -108,6 +113,7 @@ def lstm_layer(
         weight_ih, weight_hh: shapes (4H, input_size) and (4H, H).
         bias_ih, bias_hh: shape (4H,), or None both.
         mask, sizes, reverse: see `rnn_layer`.
+        weight_hr: shape (P, H), or None: the projection of h, whose length is P then, in all shapes but that of c.
 
     Returns:
         ``(y, h, c)``: see `rnn_layer`; c the last cell state of each sequence.
@@ -115,11 +121,14 @@ def lstm_layer(
     Raises:
         ValueError: shapes do not fit together.
 
-    Source: Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000.
+    Source: Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000; the projection is that of Sak et
+        al. 2014, arXiv:1402.1128, section 2.1.
     """
-    weights = (weight_ih, weight_hh, bias_ih, bias_hh)
+    weights: tuple[Any, ...] = (weight_ih, weight_hh, bias_ih, bias_hh)
+    weights += () if weight_hr is None else (weight_hr,)
     _check("lstm_layer", 4, x, {"h0": h0, "c0": c0}, weights, mask, sizes)
-    return _finished(LSTM(x, weights, mask, (h0, c0), sizes, reverse))
+    kind = LSTM if weight_hr is None else ProjectedLSTM
+    return _finished(kind(x, weights, mask, (h0, c0), sizes, reverse))
 
 
 @op

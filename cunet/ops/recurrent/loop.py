@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from ...device import Array, array_module
 from ...kernels import Kernel, primitive
@@ -50,23 +50,40 @@ class Step(NamedTuple):
 
     def run(self, s: int, n: int) -> None:
         """Run the kernel on the first `n` rows of step `s`; it writes its outputs where they belong."""
-        ins, outs = ([_rows_at(a, s, n) for a in part] for part in self[1:])
+        ins, outs = ([rows_at(a, s, n) for a in part] for part in self[1:])
         self.kernel(*ins, *outs)
 
 
-def _rows_at(a: Any, s: int, n: int) -> Any:
+def rows_at(a: Any, s: int, n: int) -> Any:
+    """Return the first `n` rows of step `s`, or of what is the same in every step; a number as it is."""
     ndim = getattr(a, "ndim", 0)
     return a[s, :n] if ndim == 3 else a[:n] if ndim == 2 else a
 
 
+class StepLike(Protocol):
+    """What the loop needs of a step: a `Step`, or one with something beside its kernel."""
+
+    def run(self, s: int, n: int) -> None:
+        """Do step `s`, for the first `n` rows."""
+
+
+class StepBack(StepLike, Protocol):
+    """What the way back needs."""
+
+    def backwards(self) -> StepLike:
+        """Return the same in the opposite order."""
+
+
 @primitive
-def recur(x: Array, w: Array, y: Array, step: Step, sizes: Sizes, mask: Array | None, extra: Any, back: bool) -> None:
+def recur(
+    x: Array, w: Array, y: Array, step: StepLike, sizes: Sizes, mask: Array | None, extra: Any, back: bool
+) -> None:
     """Go through the steps of a recurrence: ``y = x @ w + extra`` before the kernel, or `back`, after it.
 
     Args:
         x, y: shape (T, N, ...) or (N, ...) as in `Step`; y is written.
         w: the matrix that is the same in every step.
-        step: the kernel.
+        step: the kernel: a `Step`, or one with a product beside it.
         sizes: how many rows run in each step.
         mask: shape (N, ...) or None: what x is multiplied by, or `back`, the product.
         extra: what is added to y, or None.
@@ -77,18 +94,20 @@ def recur(x: Array, w: Array, y: Array, step: Step, sizes: Sizes, mask: Array | 
             continue
         if back:
             step.run(s, n)
-        rows = _rows_at(x, s, n)
-        out = product(rows if back or mask is None else rows * mask[:n], w, out=_rows_at(y, s, n))
+        rows = rows_at(x, s, n)
+        out = product(rows if back or mask is None else rows * mask[:n], w, out=rows_at(y, s, n))
         if back and mask is not None:
             out *= mask[:n]
         if extra is not None:
-            out += _rows_at(extra, s, n)
+            out += rows_at(extra, s, n)
         if not back:
             step.run(s, n)
 
 
 @recur.native
-def _(x: Array, w: Array, y: Array, step: Step, sizes: Sizes, mask: Array | None, extra: Any, back: bool) -> Any:
+def _(x: Array, w: Array, y: Array, step: StepLike, sizes: Sizes, mask: Array | None, extra: Any, back: bool) -> Any:
+    if not isinstance(step, Step):
+        return NotImplemented
     ways: dict[str, Any] = {"running": sizes, "mask": mask, "extra": extra, "product_first": not back}
     return None if native_loop(step.kernel, (*step.ins, *step.outs), (x, w, y), **ways) else NotImplemented
 
@@ -121,18 +140,22 @@ class Layer:
         elif self.b_ih is not None:
             gx += self.b_ih
         self.gx = gx.reshape(self.steps, self.batch, gx.shape[1])[self.time]
-        self.states = [self._room(s) for s in states]
+        self.states = [self._room(s, width) for s, width in zip(states, self._widths(), strict=False)]
 
-    def _room(self, first: Array | None) -> Array:
-        room = self.xp.empty((self.steps + 1, self.batch, self.width), self.gx.dtype)[self.time]
+    def _widths(self) -> tuple[int, ...]:
+        """Return the width of each kind of state."""
+        return self.width, self.width
+
+    def _room(self, first: Array | None, width: int) -> Array:
+        room = self.xp.empty((self.steps + 1, self.batch, width), self.gx.dtype)[self.time]
         room[0] = 0 if first is None else first
         return room
 
-    def _step(self, p: Array) -> Step:
+    def _step(self, p: Array) -> StepLike:
         """Return what computes the states after a step from its projection `p` of the state before it."""
         raise NotImplementedError
 
-    def _step_back(self, gy: Array, grads: Gradients) -> tuple[Step, Array | None]:
+    def _step_back(self, gy: Array, grads: Gradients) -> tuple[StepBack, Array | None]:
         """Return what computes the gradients of the gates, and where it leaves what goes to h directly, or None."""
         raise NotImplementedError
 
@@ -172,8 +195,9 @@ class Layer:
 
     def vjp(self, gys: Sequence[Array | None]) -> tuple[Any, ...]:
         """Return thunks for the gradients of x, the first states, weights and biases, and None for the mask."""
-        grads = functools.cache(lambda: self.run_back(gys[0], gys[1:]))
+        return self._thunks(functools.cache(lambda: self.run_back(gys[0], gys[1:])))
 
+    def _thunks(self, grads: Callable[[], Gradients]) -> tuple[Any, ...]:
         def for_state(k: int) -> Callable[[], Array]:
             return lambda: grads().states[k]
 
@@ -198,8 +222,10 @@ class Gradients:
 
     def __init__(self, layer: Layer, last: Sequence[Array | None]) -> None:
         xp, dtype = layer.xp, layer.gx.dtype
-        shape = (layer.batch, layer.width)
-        self.states = [xp.zeros(shape, dtype) if g is None else g.astype(dtype, order="C") for g in last]
+        self.states = [
+            xp.zeros(room.shape[1:], dtype) if g is None else g.astype(dtype, order="C")
+            for g, room in zip(last, layer.states, strict=True)
+        ]
         room = xp.zeros if layer.padded else xp.empty
         self.gx = room(layer.gx.shape, dtype)
         self.gp = self.gx if layer.biases_add_up else room(layer.gx.shape, dtype)
@@ -227,12 +253,12 @@ class ReluRNN(RNN):
 class LSTM(Layer):
     """States are h and c; gates are input, forget, cell, output."""
 
-    def _step(self, p: Array) -> Step:
+    def _step(self, p: Array) -> StepLike:
         h, cells = self.states
         # The projection of the input is not needed again: the gates take its place.
         return Step(lstm_forward, (self.gx, p, cells[:-1]), (h[1:], cells[1:], self.gx))
 
-    def _step_back(self, gy: Array, grads: Gradients) -> tuple[Step, None]:
+    def _step_back(self, gy: Array, grads: Gradients) -> tuple[StepBack, None]:
         cells, (gh, gc) = self.states[1], grads.states
         ins = (self.gx, gy, gh, gc, cells[:-1], cells[1:])
         return Step(lstm_backward, ins, (gc, grads.gx[self.time])), None

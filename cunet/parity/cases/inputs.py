@@ -29,6 +29,11 @@ def labels(classes: int, *shape: int) -> Callable[[np.random.Generator], np.ndar
     return lambda rng: rng.integers(0, classes, shape)
 
 
+def signs(*shape: int) -> Callable[[np.random.Generator], np.ndarray]:
+    """Draw numbers that are 1 or -1."""
+    return lambda rng: rng.choice([-1.0, 1.0], shape)
+
+
 def probabilities(*shape: int) -> Callable[[np.random.Generator], np.ndarray]:
     """Draw arrays that sum to 1 over axis 1."""
 

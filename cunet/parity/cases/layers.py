@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from ..row import Row
+from ..row import Inputs, Row
 from .inputs import between, moves, rows
+
+
+def projected(arrays: Inputs) -> Inputs:
+    """Put in None for the mask, before the projection."""
+
+    def make(rng: np.random.Generator) -> tuple[Any, ...]:
+        *others, w_hr = arrays(rng)
+        return *others, None, w_hr
+
+    return make
+
 
 ROWS: list[Row] = [
     *rows("conv1d", between(-2, 2, (4, 6, 35), (8, 6, 5), (8,)), {"stride": 2, "padding": 1}),
@@ -30,7 +43,9 @@ ROWS: list[Row] = [
     *moves("F.pad", between(-3, 3, (3, 4, 6, 7)), {"pad": (1, 2, 0, 3), "value": 0.5}),
     *rows("F.pad", between(-3, 3, (3, 4, 6, 7)), *[{"pad": (1, 2, 2, 3), "mode": m} for m in ("reflect", "replicate")]),
     *rows(
-        "interpolate", between(-3, 3, (3, 4, 6, 7)), *[{"size": (11, 9), "mode": m} for m in ("nearest", "bilinear")]
+        "interpolate",
+        between(-3, 3, (3, 4, 6, 7)),
+        *[{"size": (11, 9), "mode": m} for m in ("nearest", "bilinear", "bicubic", "area")],
     ),
     *rows(
         "scaled_dot_product_attention",
@@ -42,6 +57,12 @@ ROWS: list[Row] = [
     *rows("rnn_layer", between(-1, 1, (7, 5, 6), (5, 9), (9, 6), (9, 9), (9,), (9,)), {}, {"nonlinearity": "relu"}),
     *rows(
         "lstm_layer", between(-1, 1, (7, 5, 6), (5, 9), (5, 9), (36, 6), (36, 9), (36,), (36,)), {}, {"reverse": True}
+    ),
+    *rows(
+        "lstm_layer",
+        projected(between(-1, 1, (7, 5, 6), (5, 4), (5, 9), (36, 6), (36, 4), (36,), (36,), (4, 9))),
+        {"sizes": (5, 5, 4, 4, 3, 1, 1)},
+        label="projected",
     ),
     *rows(
         "gru_layer", between(-1, 1, (7, 5, 6), (5, 9), (27, 6), (27, 9), (27,), (27,)), {"sizes": (5, 5, 4, 4, 3, 1, 1)}

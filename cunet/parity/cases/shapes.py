@@ -34,4 +34,6 @@ ROWS: list[Row] = [
     *rows("getitem", between(-3, 3, (6, 7)), {"index": [2, 0, 2, 2, 5]}),
     *rows("embedding", lambda rng: (rng.integers(0, 9, (40, 3)), rng.standard_normal((9, 33)))),
     *moves("one_hot", lambda rng: (rng.integers(0, 9, 40),), {"num_classes": 9}),
+    *moves("pixel_shuffle", between(-3, 3, (2, 12, 5, 7)), {"upscale_factor": 2}),
+    *moves("pixel_unshuffle", between(-3, 3, (2, 3, 6, 8)), {"downscale_factor": 2}),
 ]

@@ -16,7 +16,7 @@ FUSABLE = {name: entry for name, entry in ACTIVATIONS.items() if entry.fusable}
 #: The rows of the table of cases that are of activations.
 ROWS = [
     case
-    for name in ("activation", "rectifier", "gated", "math", "softmax")
+    for name in ("activation", "rectifier", "shrink", "gated", "math", "softmax")
     for case in importlib.import_module(f"cases.{name}").CASES
     if case.op.__name__ in ACTIVATIONS
 ]
@@ -114,7 +114,7 @@ def test_a_name_is_registered_once():
 
 def test_every_elementwise_activation_can_be_fused():
     """The others look at several elements, learn a weight, or do nothing."""
-    assert set(ACTIVATIONS) - set(FUSABLE) == {"glu", "identity", "log_softmax", "prelu", "softmax"}
+    assert set(ACTIVATIONS) - set(FUSABLE) == {"glu", "identity", "log_softmax", "prelu", "softmax", "softmin"}
     assert all(entry.forward for entry in FUSABLE.values())
 
 

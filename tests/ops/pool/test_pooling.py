@@ -160,7 +160,10 @@ def test_global_and_adaptive_means(size, rng, dev):
             r"max_pool2d: the kernel reaches over 6 elements on spatial axis 0, but x has 5",
         ),
         (lambda x: F.avg_pool2d(x, 3, padding=2), "avg_pool2d: padding must be at most half the kernel"),
-        (lambda x: F.max_pool1d(x, 2), r"max_pool1d: input must have 3 axes \(N, C, L\), got shape \(1, 2, 5, 5\)"),
+        (
+            lambda x: F.max_pool1d(x, 2),
+            r"max_pool1d: input must have 3 axes \(N, C, L\), or one sample, got shape \(1, 2, 5, 5\)",
+        ),
         (lambda x: F.max_pool2d(x, 0), "kernel_size must be an int of at least 1, or 2 of them, got 0"),
         (lambda x: F.max_pool2d(x, 2, stride=(1, 2, 3)), "stride must be"),
         (lambda x: F.avg_pool2d(x, 2, divisor_override=0), "divisor_override must not be 0"),
