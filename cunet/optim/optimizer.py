@@ -175,10 +175,7 @@ class Optimizer:
         return {}
 
     def foreseen(self, group: Group) -> list[Kernel]:
-        """Return the kernels that steps will call, which are compiled in the background from now on.
-
-        None of a user's optimiser: it may not know them before its own constructor has ended.
-        """
+        """Return the kernels that steps will call, to be compiled ahead; a user's class may not know its own yet."""
         return [self.kernel(group)] if type(self).__module__.startswith("cunet.") else []
 
     def kernel(self, group: Group) -> Kernel:
