@@ -239,9 +239,10 @@ def function_jobs(tiny: bool) -> list[Job]:
 
 def activation(layer: str, tiny: bool = False) -> Function:
     """Make the job of an activation, by its layer: group (x)."""
+    given = (1.0, 0.0) if layer == "Threshold" else ()  # where PyTorch has no defaults
     shape = (8, 1024) if tiny else (4096, 1024)
     return Function(
-        f"activation-{layer}", f"(x) {layer}", "x", layers=(layer,), build=lambda nn: getattr(nn, layer)(),
+        f"activation-{layer}", f"(x) {layer}", "x", layers=(layer,), build=lambda nn: getattr(nn, layer)(*given),
         shape=shape, bytes=4 * 5 * np.prod(shape, dtype=float),
     )  # fmt: skip
 
