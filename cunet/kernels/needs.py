@@ -96,7 +96,9 @@ def _named_in(code: CodeType, names: dict[str, Any], inner: bool) -> Iterator[tu
 
 def _function_of(part: Any) -> Any:
     """Return the function in a property, a static method or a class method."""
-    return getattr(part, "fget", None) or getattr(part, "__func__", part)
+    if isinstance(part, property):
+        return part.fget
+    return part.__func__ if isinstance(part, (staticmethod, classmethod)) else part
 
 
 def _is_followed(module: str, home: str) -> bool:

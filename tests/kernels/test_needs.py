@@ -90,6 +90,36 @@ def test_users_kernels_are_looked_through_and_not_compiled_ahead(monkeypatch):
     assert [part.name for unit in added for part in unit.parts] == ["elu_forward_f"]
 
 
+def test_code_that_is_of_no_module_is_looked_into_no_further():
+    space = {"F": F}
+    exec("def forward(x):\n    return F.elu(x)", space)
+    del space["__builtins__"]
+    assert needs([space["forward"]]) == []  # it says nothing of where it is at home
+    assert needs([eval("lambda x: F.elu(x)", space)]) == []
+
+
+def test_attributes_of_a_class_are_not_asked_for_others():
+    class Proxy:
+        def __getattr__(self, name):
+            raise RuntimeError(name)
+
+    class Strange(nn.Module):
+        proxy = Proxy()
+
+        @property
+        def slope(self):
+            return F.silu
+
+        @staticmethod
+        def apart(x):
+            return F.elu(x)
+
+        def forward(self, x):
+            return self.apart(x)
+
+    assert {"elu_forward", "silu_forward"} <= set(names(Strange()))
+
+
 def test_what_was_looked_into_is_not_held():
     def forward(x):
         return F.elu(x)
