@@ -29,8 +29,10 @@ def as_input(layer: object, x: Any, weight: Tensor | None, name: str = "x") -> A
         TypeError: it is no array of real numbers.
     """
     if isinstance(x, Tensor):
+        if weight is None or x._requires_grad:
+            return x
         dtype = x._data.dtype
-        if weight is None or dtype is weight._data.dtype or x._requires_grad or dtype.kind not in "iubf":
+        if dtype is weight._data.dtype or dtype.kind not in "iubf":
             return x
         wide = dtype.kind != "f" or dtype.itemsize > 4
         return wrap(x._data.astype(weight.dtype, copy=False)) if wide else x
