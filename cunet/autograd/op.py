@@ -234,6 +234,8 @@ class _Parameters:
                     raise TypeError(f"{who}: {key} must be no string, got {value!r}") from error
                 if isinstance(self.defaults.get(key), (int, float)) and not isinstance(value, (int, float)):
                     raise TypeError(f"{who}: {key} must be a number, got {value!r}") from error
+            if said.startswith("expected an array"):  # by `as_array`, which does not know for whom
+                raise TypeError(f"{who}: {error}") from None
 
 
 def _recorded(y: Any, node: Node, mode: bool | Watcher = True, inputs: Sequence[Any] = ()) -> Any:

@@ -7,12 +7,13 @@ from typing import Any
 from ..autograd.tensor import Tensor
 from ..ops import distance
 from .function_layer import FunctionLayer
+from .inputs import agreeing
 
 
 class _Pair(FunctionLayer):
     def forward(self, x1: Any, x2: Any) -> Tensor:
         """Return the function of `x1` and `x2`."""
-        return type(self).function(x1, x2, **self.options)
+        return type(self).function(*agreeing(x1, x2), **self.options)
 
 
 class CosineSimilarity(_Pair):

@@ -29,8 +29,10 @@ def as_input(layer: object, x: Any, weight: Tensor | None, name: str = "x") -> A
         TypeError: it is no array of real numbers.
     """
     if isinstance(x, Tensor):
+        if weight is None or x._requires_grad:
+            return x
         dtype = x._data.dtype
-        if weight is None or dtype is weight._data.dtype or x._requires_grad or dtype.kind not in "iubf":
+        if dtype is weight._data.dtype or dtype.kind not in "iubf":
             return x
         wide = dtype.kind != "f" or dtype.itemsize > 4
         return wrap(x._data.astype(weight.dtype, copy=False)) if wide else x
@@ -51,3 +53,11 @@ def as_input(layer: object, x: Any, weight: Tensor | None, name: str = "x") -> A
     if array.dtype.kind == "c":
         raise TypeError(f"{who}: {name} must hold real numbers, got {array.dtype}")
     return array if weight is None else array.astype(weight.dtype, copy=False)
+
+
+def agreeing(*arrays: Any) -> list[Any]:
+    """Return what a loss or a distance is given, plain floating arrays in the dtype of the first floating Tensor."""
+    tensor = next((a for a in arrays if isinstance(a, Tensor) and is_floating(a.dtype)), None)
+    if tensor is None:
+        return list(arrays)
+    return [a.astype(tensor.dtype, copy=False) if is_array(a) and is_floating(a.dtype) else a for a in arrays]

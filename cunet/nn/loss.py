@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ..autograd.tensor import Tensor, as_array
-from ..device import is_array, is_floating
 from ..ops.loss import bernoulli, divergence, embedding, likelihood, margin, nll, regression
 from ..ops.loss import cross_entropy as cross_entropy_ops
 from .function_layer import FunctionLayer
+from .inputs import agreeing
 
 
 class Loss(FunctionLayer):
@@ -26,9 +26,7 @@ class Loss(FunctionLayer):
 
     def forward(self, x: Any, target: Any) -> Tensor:
         """Return the loss of `x`, logits or predictions, against `target`; a plain array of floats takes x's dtype."""
-        if isinstance(x, Tensor) and is_array(target) and is_floating(target.dtype):
-            target = target.astype(x.dtype, copy=False)
-        return type(self).function(x, target, **self.options)
+        return type(self).function(*agreeing(x, target), **self.options)
 
 
 class BCELoss(Loss):
@@ -68,7 +66,7 @@ class CosineEmbeddingLoss(FunctionLayer):
 
     def forward(self, input1: Any, input2: Any, target: Any) -> Tensor:
         """Return the loss of two batches of vectors and a target of 1 or -1 for each pair."""
-        return type(self).function(input1, input2, target, **self.options)
+        return type(self).function(*agreeing(input1, input2, target), **self.options)
 
 
 class GaussianNLLLoss(FunctionLayer):
@@ -81,7 +79,7 @@ class GaussianNLLLoss(FunctionLayer):
 
     def forward(self, input: Any, target: Any, var: Any) -> Tensor:
         """Return the loss of predicted means and variances against `target`."""
-        return type(self).function(input, target, var, **self.options)
+        return type(self).function(*agreeing(input, target, var), **self.options)
 
 
 class HingeEmbeddingLoss(Loss):
@@ -131,7 +129,7 @@ class MarginRankingLoss(FunctionLayer):
 
     def forward(self, input1: Any, input2: Any, target: Any) -> Tensor:
         """Return the loss of two batches of scores and a target of 1 or -1 for each pair."""
-        return type(self).function(input1, input2, target, **self.options)
+        return type(self).function(*agreeing(input1, input2, target), **self.options)
 
 
 class MultiMarginLoss(Loss):
@@ -182,7 +180,7 @@ class SoftMarginLoss(Loss):
 class _TripletLoss(FunctionLayer):
     def forward(self, anchor: Any, positive: Any, negative: Any) -> Tensor:
         """Return the loss of three batches: things, what belongs to each, and what does not."""
-        return type(self).function(anchor, positive, negative, **self.options)
+        return type(self).function(*agreeing(anchor, positive, negative), **self.options)
 
 
 class TripletMarginLoss(_TripletLoss):

@@ -138,9 +138,8 @@ def check_input(who: str, x: Array, ndim: int, channels_last: bool) -> tuple[int
 
 def over_samples(op: Callable[..., Any], x: Any, *rest: Any, ndim: int, **static: Any) -> Any:
     """Call an op of `ndim` spatial axes; for `x` without an axis of samples before its channels, with that alone."""
-    if not hasattr(x, "ndim"):
-        x = as_array(x)
-    if x.ndim != ndim + 1:
+    x = as_array(x) if isinstance(x, (list, tuple)) else x
+    if getattr(x, "ndim", None) != ndim + 1:  # of what is no array the op says so
         return op(x, *rest, ndim=ndim, **static)
     y = op(expand_dims(x, axis=0), *rest, ndim=ndim, **static)
     return tuple(squeeze(part, axis=0) for part in y) if isinstance(y, tuple) else squeeze(y, axis=0)

@@ -71,8 +71,13 @@ def check_epochs(epochs: Any) -> None:
 
 def check_data(who: str, data: Any) -> None:
     """Raise TypeError unless `data` is something to go through batch by batch."""
-    if is_array(data) or not isinstance(data, Iterable):
-        dataset = not is_array(data) and hasattr(data, "__len__") and hasattr(data, "__getitem__")
+    if is_array(data) or isinstance(data, (str, dict)) or not isinstance(data, Iterable):
+        dataset = (
+            not is_array(data)
+            and not isinstance(data, (str, dict))
+            and hasattr(data, "__len__")
+            and hasattr(data, "__getitem__")
+        )
         raise TypeError(
             f"{who}: data must be a Loader, another iterable of batches or a tuple of arrays such as (x, target), "
             f"got {shown(data)}" + ("; make batches of a dataset: Loader(dataset, batch_size=128)" if dataset else "")

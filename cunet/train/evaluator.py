@@ -74,6 +74,8 @@ class Evaluator:
             batch_size: samples at a time, for arrays.
         """
         from_arrays = isinstance(inputs[0], Tensor) or is_array(inputs[0])
+        if not from_arrays:
+            check_data("Trainer.predict", inputs[0])
         dtype = dtype_of(self.model)
         data = Loader(*inputs, batch_size=batch_size, dtype=dtype) if from_arrays else as_loader(inputs[0], dtype)
         if isinstance(data, Loader) and (data.shuffle or data.drop_last):

@@ -41,6 +41,19 @@ def test_a_wrong_argument_is_named(call, message):
         call(cunet.Tensor(X))
 
 
+def test_who_was_given_no_array_is_said():
+    x = cunet.Tensor(X)
+    for call, who in (
+        (lambda a: F.mse_loss(x, a), "mse_loss"),
+        (lambda a: F.cross_entropy(x, a), "cross_entropy"),
+        (lambda a: F.embedding(a, x), "embedding"),
+        (lambda a: F.max_pool2d(a, 2), "max_pool"),
+    ):
+        for a in (None, "x", object()):
+            with pytest.raises(TypeError, match=rf"^{who}: .*got ({type(a).__name__}|None|'x'|<U1)"):
+                call(a)
+
+
 def test_errors_of_an_op_that_are_about_no_argument_come_as_they_are():
     @cunet.op
     def broken(x, *, factor=2.0):

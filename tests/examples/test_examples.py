@@ -145,11 +145,3 @@ def test_who_asks_for_mnist_gets_nothing_else(tmp_path):
         run_script("mnist_mlp", "--data", "mnist", folder=tmp_path)
     assert "DatasetUnavailable: MNIST was not found" in caught.value.stderr
     assert "CUNET_DATA" in caught.value.stderr
-
-
-@pytest.mark.parametrize("name", ["mnist_mlp", "mnist_cnn"])
-def test_where_the_weights_go_is_looked_at_before_the_training(name, monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr(sys, "argv", [f"{name}.py", "--save", str(tmp_path / "missing" / "weights")])
-    with pytest.raises(SystemExit):
-        load(name).main()
-    assert re.search(r"--save: there is no folder .*missing$", capsys.readouterr().err.strip())

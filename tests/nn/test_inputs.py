@@ -152,6 +152,12 @@ def test_losses_take_targets_in_the_dtype_of_the_prediction(dev):
     prediction = Tensor(dev(np.full((2, 3), 0.5), np.float32), requires_grad=True)
     for loss in (nn.MSELoss(), nn.L1Loss(), nn.BCEWithLogitsLoss(), nn.CrossEntropyLoss(), nn.HuberLoss()):
         assert loss(prediction, dev(np.full((2, 3), 1 / 3))).dtype == np.float32
+    wide = dev(np.full((2, 3), 1 / 3))
+    for of_three in (nn.TripletMarginLoss(), nn.GaussianNLLLoss(), nn.MarginRankingLoss()):
+        assert of_three(prediction, wide, wide).dtype == np.float32
+    assert nn.CosineSimilarity()(wide, prediction).dtype == nn.PairwiseDistance()(wide, prediction).dtype == np.float32
+    assert nn.MSELoss()(Tensor(wide, requires_grad=True), wide).dtype == np.float64
+    assert nn.CrossEntropyLoss()(prediction, dev([0, 2])).dtype == np.float32
 
 
 class DataFrame:

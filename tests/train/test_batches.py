@@ -114,6 +114,11 @@ def test_a_loader_keeps_its_arrays_and_its_position(device, dev, rng):
 def test_data_that_is_no_batches_says_what_to_do(rng):
     x, y = line(rng, 6)
     trainer = regression()
+    for wrong in ({"x": x, "y": y}, "x", None, nn.ReLU()):
+        got = type(wrong).__name__ if isinstance(wrong, (dict, nn.Module)) else repr(wrong)
+        for method in (trainer.fit, trainer.evaluate, trainer.predict):
+            with pytest.raises(TypeError, match=rf"^Trainer.{method.__name__}: data must be a Loader, .*, got {got}$"):
+                method(wrong)
     with pytest.raises(TypeError, match=r"got Pairs; make batches of a dataset: Loader\(dataset, batch_size=128\)"):
         trainer.fit(Pairs(x, y))
     with pytest.raises(
