@@ -208,7 +208,10 @@ def beside(x: Any, *others: Any) -> Any:
     loose = not isinstance(x, (list, tuple)) or (array.dtype == np.float32 and not has_dtype(x))
     if dtypes and loose:
         array = as_array(x, functools.reduce(np.promote_types, dtypes))  # again: of 0.1 float32 keeps less
-    return like(array, arrays[0]) if arrays else array
+    if not arrays:
+        return array
+    # A number goes to a GPU with the kernel that writes it, and needs no upload.
+    return like(array, arrays[0]) if array.ndim else array_module(arrays[0]).full((), array.item(), array.dtype)
 
 
 def _check_differentiable(data: Array) -> None:
