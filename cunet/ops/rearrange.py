@@ -141,5 +141,9 @@ def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
 
 def _end(end: Any, x: Tensor, axis: int) -> Tensor:
     """Return a number as a tensor of the shape of `x`, of length 1 along `axis`."""
+    shape = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
+    if type(end) in (int, float):  # filled in where `x` is: an upload would make a GPU wait
+        xp = array_module(x.data)
+        return Tensor(xp.full(shape, end, xp.result_type(x.data, end)))
     end = lifted(end, x)
-    return end if end.ndim else broadcast_to(end, (*x.shape[:axis], 1, *x.shape[axis + 1 :]))
+    return end if end.ndim else broadcast_to(end, shape)

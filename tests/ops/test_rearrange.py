@@ -85,6 +85,11 @@ def test_differences_are_numpys(n, axis, rng, dev):
     end = Tensor(dev(1.5), requires_grad=True)  # a number that is learned
     f(dev(a), 1, axis, prepend=end).sum().backward()
     assert end.grad.item() == -a.size / a.shape[axis]
+    whole = np.array([3, 5, 4], np.int32)
+    assert host(f(dev(whole), prepend=1)).tolist() == [2, 2, -1]
+    assert host(f(dev(whole), append=4.5)).tolist() == [2, -1, 0.5]
+    for end_number in (1.0, 1, np.float64(1)):
+        assert f(dev(a, np.float32), 1, axis, prepend=end_number).dtype == np.float32
     with pytest.raises(ValueError, match="diff: n must be >= 0, got -1"):
         f(dev(a), -1)
 
