@@ -205,13 +205,12 @@ def beside(x: Any, *others: Any) -> Any:
     arrays = [other.data for other in others if isinstance(other, Tensor)] + [a for a in others if is_array(a)]
     dtypes = [a.dtype for a in arrays if is_floating(a.dtype)]
     array = as_array(x)
-    loose = not isinstance(x, (list, tuple)) or (array.dtype == np.float32 and not has_dtype(x))
-    if dtypes and loose:
+    number = not isinstance(x, (list, tuple))
+    if dtypes and (number or (array.dtype == np.float32 and not has_dtype(x))):
         array = as_array(x, functools.reduce(np.promote_types, dtypes))  # again: of 0.1 float32 keeps less
-    if not arrays:
-        return array
-    # A number goes to a GPU with the kernel that writes it, and needs no upload.
-    return like(array, arrays[0]) if array.ndim else array_module(arrays[0]).full((), array.item(), array.dtype)
+    if arrays and number:  # made there: an upload would cost more
+        return array_module(arrays[0]).full((), array.item(), array.dtype)
+    return like(array, arrays[0]) if arrays else array
 
 
 def _check_differentiable(data: Array) -> None:

@@ -40,9 +40,10 @@ def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Array:
 
 
 def _comparable(x: Any) -> Array:
-    """Return an array that its device can sort: CuPy has no order of half types."""
+    """Return an array that can be sorted: CuPy has no order of half types, and NumPy none of bfloat16 beside NaN."""
     a = x.data if isinstance(x, Tensor) else as_array(x)
-    return a.astype("float32") if is_gpu_array(a) and is_half(a.dtype) else a
+    wide = is_half(a.dtype) and (is_gpu_array(a) or a.dtype.kind != "f")
+    return a.astype("float32") if wide else a
 
 
 @op(arrays=1)

@@ -2,6 +2,7 @@
 
 import math
 
+import ml_dtypes
 import numpy as np
 import pytest
 from helpers import host
@@ -160,3 +161,11 @@ def test_what_does_not_fit_is_named(dev):
             f(dev(1.0), axis=-1)
         with pytest.raises(TypeError):
             f(x, axis=(0, 1))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float32])
+def test_nan_is_larger_than_all_else_in_half_types_too(dtype, dev):
+    x = dev(np.array([1, 3.25, 0.875, np.nan, np.nan, 3.375, -1], dtype))
+    assert host(cunet.argsort(x)).tolist() == [6, 2, 0, 1, 5, 3, 4]
+    assert host(cunet.topk(x, 5, largest=False)[1]).tolist() == [6, 2, 0, 1, 5]
+    assert (int(cunet.argmax(x)), int(cunet.argmin(x))) == (3, 3)

@@ -21,9 +21,9 @@ def _n(rng: np.random.Generator, low: int = 0) -> int:
     return int(pick(rng, tuple(n for n in (0, 1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 9, 17) if n >= low)))
 
 
-def _image(rng: np.random.Generator, n: int, channels: int) -> tuple[int, ...]:
+def _image(rng: np.random.Generator, n: int, channels: int, room: int = 3) -> tuple[int, ...]:
     lead = (_n(rng),) if rng.random() < 0.95 else ()
-    low = 3 if rng.random() < 0.8 else 0  # windows want room
+    low = room if rng.random() < 0.8 else 0
     return (*lead, channels, *(_n(rng, low) for _ in range(n)))
 
 
@@ -31,15 +31,29 @@ def _window(rng: np.random.Generator) -> Any:
     return pick(rng, (1, 2, 2, 3, 3) if rng.random() < 0.8 else WINDOW)
 
 
+def _dilated(rng: np.random.Generator) -> tuple[dict[str, Any], int]:
+    """Return a window, often one with gaps, and the length that it covers."""
+    if rng.random() < 0.5:
+        return {"kernel_size": _window(rng)}, 3
+    size, dilation = int(pick(rng, (1, 2, 2, 3))), int(pick(rng, (2, 3)))
+    return {"kernel_size": size, "dilation": dilation}, (size - 1) * dilation + 1
+
+
 def _conv(rng: np.random.Generator, n: int) -> Needs:
     groups = int(pick(rng, (1, 1, 2)))
     channels, out = groups * _n(rng, 1), groups * _n(rng, 1)
-    options = {"in_channels": channels, "out_channels": out, "kernel_size": _window(rng), "groups": groups}
-    return options, [_image(rng, n, channels)]
+    window, room = _dilated(rng)
+    options = {"in_channels": channels, "out_channels": out, "groups": groups, **window}
+    return options, [_image(rng, n, channels, room)]
 
 
 def _pool(rng: np.random.Generator, n: int) -> Needs:
     return {"kernel_size": _window(rng)}, [_image(rng, n, _n(rng))]
+
+
+def _gapped_pool(rng: np.random.Generator, n: int) -> Needs:
+    window, room = _dilated(rng)
+    return window, [_image(rng, n, _n(rng), room)]
 
 
 def _adaptive(rng: np.random.Generator, n: int) -> Needs:
@@ -135,7 +149,8 @@ Maker = Callable[[np.random.Generator, int], Needs]
 #: Layers for one, two and three spatial axes, by what their names begin with.
 _RANKS: list[tuple[Maker, list[str]]] = [
     (_conv, ["Conv", "ConvTranspose"]),
-    (_pool, ["MaxPool", "AvgPool"]),
+    (_gapped_pool, ["MaxPool"]),
+    (_pool, ["AvgPool"]),
     (_adaptive, ["AdaptiveMaxPool", "AdaptiveAvgPool"]),
     (_padded, ["ZeroPad", "ReflectionPad", "ReplicationPad", "CircularPad"]),
     (_channels, ["BatchNorm", "InstanceNorm"]),

@@ -166,14 +166,14 @@ def test_raw_arrays_are_those_of_the_call(dev):
 
 
 def test_grid_kernels_on_a_gpu(dev, device):
-    @grid("raw T x", "raw T y", "y[i] = x[x.size() - 1 - i]")
-    def turned(x, *, shape):
+    @grid("raw T x, int64 last", "raw T y", "y[i] = x[last - i]")
+    def turned(x, last, *, shape):
         return x[::-1]
 
     x = dev([1.0, 2.0, 3.0])
-    assert said(turned, x, shape=(3,), threads=3) == []
+    assert said(turned, x, 2, shape=(3,), threads=3) == []
     turned.change(operation="y[i] = x[i]")
-    assert len(said(turned, x, shape=(3,), threads=3)) == (device != "cpu")
+    assert len(said(turned, x, 2, shape=(3,), threads=3)) == (device != "cpu")
 
 
 def test_a_grid_kernel_that_fills_given_arrays(dev, device):
