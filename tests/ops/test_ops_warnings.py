@@ -27,6 +27,9 @@ def test_nothing_is_said_of_values(row, dtype, rng, dev):
         results = row.run(*leaves)
     except np.linalg.LinAlgError:
         return  # as NumPy's function of that name
+    except ValueError as refused:
+        assert any(text in str(refused) for text in ("target must be 1 or -1", "var must be at least 0"))
+        return
     results = [r for r in (results if isinstance(results, tuple) else (results,)) if r.requires_grad]
     for k, y in enumerate(results):
         y.backward(backend.like(np.ones(y.shape, y.dtype), y.data), retain_graph=k < len(results) - 1)

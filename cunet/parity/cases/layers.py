@@ -6,18 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from ..row import Inputs, Row
+from ..row import Row, function_of
 from .inputs import between, moves, rows
 
 
-def projected(arrays: Inputs) -> Inputs:
-    """Put in None for the mask, before the projection."""
-
-    def make(rng: np.random.Generator) -> tuple[Any, ...]:
-        *others, w_hr = arrays(rng)
-        return *others, None, w_hr
-
-    return make
+def projected(*arrays: Any, **static: Any) -> Any:
+    """Call the LSTM with a projection, the last of the arrays, and without a mask."""
+    *others, w_hr = arrays
+    return function_of("lstm_layer")(*others, None, w_hr, **static)
 
 
 ROWS: list[Row] = [
@@ -60,8 +56,9 @@ ROWS: list[Row] = [
     ),
     *rows(
         "lstm_layer",
-        projected(between(-1, 1, (7, 5, 6), (5, 4), (5, 9), (36, 6), (36, 4), (36,), (36,), (4, 9))),
+        between(-1, 1, (7, 5, 6), (5, 4), (5, 9), (36, 6), (36, 4), (36,), (36,), (4, 9)),
         {"sizes": (5, 5, 4, 4, 3, 1, 1)},
+        call=projected,
         label="projected",
     ),
     *rows(
