@@ -83,7 +83,7 @@ def hinge_embedding_forward(x, t, margin):
     "gx = t == 1 ? g : t != -1 ? log(A(-1)) : x > margin ? A(0) : -g",
 )
 def hinge_embedding_backward(g, x, t, margin):
-    return np.where(t == 1, g, np.where(t == -1, np.where(x > margin, 0, -g), np.nan))
+    return np.where(t == 1, g, np.where(t == -1, np.where(x > margin, 0, -g), np.nan)).astype(x.dtype)
 
 
 def check_signs(who: str, target: Array) -> None:

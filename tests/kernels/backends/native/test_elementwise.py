@@ -12,10 +12,16 @@ from cunet.kernels.backends.numpy import backend as numpy_backend
 pytestmark = pytest.mark.cpu_only
 
 
+#: Kernels whose target is 1 or -1; for others they give NaN.
+SIGNED = {"cosine_hinge", "hinge_embedding_backward", "hinge_embedding_forward"}
+
+
 def arguments(kernel, other, shape, dtype, rng):
     args = []
     for k, p in enumerate(kernel.spec.ins):
         a = values(p, shape if p.type == "T" else SHAPES[other](shape), dtype, rng)
+        if p.name == "t" and kernel.name in SIGNED:
+            a = np.where(a < 0.5, -1, 1).astype(dtype)
         if p.type == "A":
             a = a / 16 + dtype(0.0625 * k)  # low before high
         args.append(a if np.ndim(a) else float(a))

@@ -59,7 +59,7 @@ def test_factors_along_a_row_beside_numbers(name, other, shape, dtype, on, rng):
     if other == "row" and "norm" not in kernel.__module__:
         pytest.skip("it is about rows")
     special = {
-        "t": rng.integers(0, shape[-1], SHAPES["column"](shape)), "c": np.arange(shape[-1]), "ignored": 1,
+        "t": rng.integers(0, shape[-1], SHAPES["column"](shape)), "c": np.arange(shape[-1]), "ignored": 1, "p": 2,
         **{name: 0.5 for name in NUMBERS},
     }  # fmt: skip
     args = []
