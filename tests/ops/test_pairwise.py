@@ -68,9 +68,12 @@ def test_arctan2(y, x, gy, gx, dev):
     np.testing.assert_allclose(found, [gy, gx], rtol=1e-6)
 
 
-@pytest.mark.parametrize(("point", "gradient", "expected"), [(1e-25, 1e-20, 1e5), (1e30, 1e20, 1e-10)])
-def test_arctan2_neither_over_nor_underflows_on_the_way(point, gradient, expected, dev):
-    np.testing.assert_allclose(slopes(cunet.arctan2, 0.0, point, dev=dev, gradient=gradient)[1], expected, rtol=1e-6)
+@pytest.mark.parametrize(
+    ("y", "x", "gradient", "expected"),
+    [(0.0, 1e-25, 1e-20, 1e5), (0.0, 1e30, 1e20, 1e-10), (1e-20, 1e-35, 1e-30, 1e-25), (1e-10, 1e-15, -1e30, -1e35)],
+)
+def test_arctan2_neither_over_nor_underflows_on_the_way(y, x, gradient, expected, dev):
+    np.testing.assert_allclose(slopes(cunet.arctan2, y, x, dev=dev, gradient=gradient)[1], expected, rtol=1e-6)
 
 
 LOGADDEXP = [  # x, y, value, gradients
