@@ -49,20 +49,20 @@ def hypot(x, y) -> Result:
     return z, vjp
 
 
-# gy / s leaves the range first at a small s, the product at a large one.
+# gy / s leaves the range first of a large gy, gy * w of a small one.
 @elementwise(
     "T gy, T x, T y",
     "T gx",
     """
     const A s = max(abs(x), abs(y)), u = cunet_part(x, s), v = cunet_part(y, s), w = u / (u * u + v * v);
-    gx = gy == 0 || (x == 0 && y == 0) ? A(0) : s < 1 ? gy / s * w : gy * w / s;
+    gx = gy == 0 || (x == 0 && y == 0) ? A(0) : abs(gy) < 1 ? gy / s * w : gy * w / s;
     """,
     preamble=PART,
 )
 def arctan2_backward(gy, x, y):
     u, v, s = _parts(x, y)
     w = u / (u * u + v * v)
-    return np.where((gy == 0) | ((x == 0) & (y == 0)), 0, np.where(s < 1, gy / s * w, gy * w / s))
+    return np.where((gy == 0) | ((x == 0) & (y == 0)), 0, np.where(np.abs(gy) < 1, gy / s * w, gy * w / s))
 
 
 @op

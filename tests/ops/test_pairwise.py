@@ -32,6 +32,8 @@ HYPOT = [  # x, y, value, gradients
     (1e30, 1e-30, 1e30, 1, 0),
     (-1e30, 1e-30, 1e30, -1, 0),
     (1e-30, -1e30, 1e30, 0, -1),
+    (1e-5, -1e30, 1e30, 1e-35, -1),
+    (-1e30, 1e-5, 1e30, -1, 1e-35),
     (-inf, 2.0, inf, -1, 0),
     (inf, -inf, inf, HALF, -HALF),
     (nan, 1.0, nan, nan, nan),
@@ -54,6 +56,8 @@ ARCTAN2 = [  # y, x, gradients
     (1e-30, 1.0, 1, -1e-30),
     (1e-30, -1e30, -1e-30, 0),
     (-1e30, 1e-30, 0, 1e-30),
+    (-1e10, 1e-12, 1e-32, 1e-10),
+    (1e-12, -1e10, -1e-10, -1e-32),
     (inf, 2.0, 0, 0),
     (inf, -inf, 0, 0),
     (2.0, nan, nan, nan),
@@ -68,9 +72,12 @@ def test_arctan2(y, x, gy, gx, dev):
     np.testing.assert_allclose(found, [gy, gx], rtol=1e-6)
 
 
-@pytest.mark.parametrize(("point", "gradient", "expected"), [(1e-25, 1e-20, 1e5), (1e30, 1e20, 1e-10)])
-def test_arctan2_neither_over_nor_underflows_on_the_way(point, gradient, expected, dev):
-    np.testing.assert_allclose(slopes(cunet.arctan2, 0.0, point, dev=dev, gradient=gradient)[1], expected, rtol=1e-6)
+@pytest.mark.parametrize(
+    ("y", "x", "gradient", "expected"),
+    [(0.0, 1e-25, 1e-20, 1e5), (0.0, 1e30, 1e20, 1e-10), (1e-20, 1e-35, 1e-30, 1e-25), (1e-10, 1e-15, -1e30, -1e35)],
+)
+def test_arctan2_neither_over_nor_underflows_on_the_way(y, x, gradient, expected, dev):
+    np.testing.assert_allclose(slopes(cunet.arctan2, y, x, dev=dev, gradient=gradient)[1], expected, rtol=1e-6)
 
 
 LOGADDEXP = [  # x, y, value, gradients
