@@ -34,6 +34,10 @@ SHAKE = 8.0
 UNSEEN = ("must be 0 to", "out of bounds", "target must be 1 or -1", "var must be at least 0")
 
 
+#: What a call may warn of: spatial dropout takes three axes as PyTorch does, and says so.
+FORESEEN = r"dropout\dd: input of 3 axes is taken for \(N, C, L\)"
+
+
 class Outcome(NamedTuple):
     """What a call gave: its results, then the gradients of its floating arrays; or the error."""
 
@@ -84,6 +88,7 @@ def execute(call: Call, arrays: Sequence[Any]) -> Outcome:
     random.manual_seed(7)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", message=FORESEEN)
         try:
             results = (call.row.call or function_of(call.row.op))(*inputs, **call.static)
             results = results if isinstance(results, tuple) else (results,)
