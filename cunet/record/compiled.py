@@ -18,9 +18,10 @@ from ..kernels.capture import capturing
 from ..nn import observe
 from ..system.locks import ForkSafeLock
 from ..system.messages import say
-from .entry import Entry
+from .entry import Entry, Kinds, kinds_of
 from .report import Report
 from .tree import Tree
+from .watch import Watch
 
 _MOST = 8  # plans of a step
 _MISSES = 32  # calls in a row of which each met a world of its own: it is no use to look further
@@ -83,12 +84,20 @@ class CompiledStep:
                 self._misses = 0
                 return self._known(entry, tree, args, kwargs)
         changed = self._entries[0].changed() if self._entries else ""
+        before = kinds_of(Watch(self._step, *tree.objects))
         found = self._eagerly(f"called in a new way: {changed or 'arguments'}", args, kwargs)
-        self._entries = [Entry(self._step, tree, context), *self._entries[: _MOST - 1]]
+        self._expect(tree, context, before)
         self._misses += 1
         if self._misses == _MISSES:
             self._give_up(f"no two calls were alike: {changed or 'arguments'}")
         return found
+
+    def _expect(self, tree: Tree, context: Any, before: Kinds) -> None:
+        """Be ready for a call like this one, with the gradients that were there before it, or those that are now."""
+        for kinds in (before, {}):
+            entry = Entry(self._step, tree, context, kinds)
+            if not any(other.is_like(entry) for other in self._entries):
+                self._entries = [entry, *self._entries[: _MOST - 1]]
 
     def _known(self, entry: Entry, tree: Tree, args: Any, kwargs: Any) -> Any:
         if entry.reason:

@@ -18,6 +18,15 @@ _TRIES = 4  # recordings that may differ from the one before
 _LOST = 3  # calls in a row whose parameters are other arrays
 
 
+#: Of tensors by id: whether they require gradients, and whether they have none.
+Kinds = dict[int, tuple[bool, bool]]
+
+
+def kinds_of(watch: Watch) -> Kinds:
+    """Return what tensors are at the moment."""
+    return {id(t): (t._requires_grad, t._grad is None) for t in watch.tensors}
+
+
 class Entry:
     """A step, called in one way: what it is called with, but for elements of arrays, and all that it reaches.
 
@@ -26,29 +35,30 @@ class Entry:
         reason: why that cannot be, or "".
     """
 
-    def __init__(self, step: Callable[..., Any], tree: Tree, context: Any) -> None:
+    def __init__(self, step: Callable[..., Any], tree: Tree, context: Any, kinds: Kinds) -> None:
         self._step, self._key = step, (tree.key, context)
         self._objects = tree.objects  # their ids are in the key
         self.plan: Program | None = None
         self.reason = ""
-        self._look()
+        self._look(kinds)
 
-    def _look(self) -> None:
+    def _look(self, kinds: Kinds) -> None:
         self._watch = Watch(self._step, *self._objects)
         self.reason = self._watch.problem
-        self._kinds = self._kinds_now()
+        self._kinds = {**kinds_of(self._watch), **{k: v for k, v in kinds.items() if k in kinds_of(self._watch)}}
         self._draft: Draft | None = None
         self._candidate: Program | None = None
         self._by_python: set[int] = set()
         self.plan = None
         self._tries = self._lost = 0
 
-    def _kinds_now(self) -> list[tuple[bool, bool]]:
-        return [(t._requires_grad, t._grad is None) for t in self._watch.tensors]
-
     def fits(self, tree: Tree, context: Any) -> bool:
         """Tell whether a call is of this kind."""
-        return (tree.key, context) == self._key and self._kinds_now() == self._kinds and self._watch.holds()
+        return (tree.key, context) == self._key and kinds_of(self._watch) == self._kinds and self._watch.holds()
+
+    def is_like(self, other: Entry) -> bool:
+        """Tell whether another entry is for the same calls."""
+        return (self._key, self._kinds) == (other._key, other._kinds) and self._watch.holds()
 
     def changed(self) -> str:
         """Return the name of something that is not as it was."""
@@ -60,7 +70,7 @@ class Entry:
         if not self.plan.fits():
             self._lost += 1
             if self._lost == _LOST:
-                self._look()
+                self._look({})
             return None, "parameters or buffers are other arrays than before"
         self._lost = 0
         return self.plan.run(tree.arrays)
@@ -115,7 +125,8 @@ class Entry:
             self.plan = program
         else:
             expected.restore()
-            self._try_again(reason or "a replay does not give the same bits")
+            self._try_again(reason)
+            self.reason = self.reason or ("" if reason else "a replay does not give the same bits")
         self._candidate = None
         return found
 

@@ -22,6 +22,7 @@ _NUMBERS = (bool, int, float, complex, str, bytes, type(None))
 _CALLABLES = (types.FunctionType, types.MethodType, functools.partial, property, staticmethod, classmethod)
 _TRUSTED = {"cunet", "numpy", "builtins"} | set(sys.stdlib_module_names)  # nobody changes what is in them
 _BY_ANY_NAME = {"getattr", "hasattr", "vars", "dir", "__dict__", "eval", "exec", "setattr"}
+_SPEAKING = {"print", "input", "open"}
 _MAKERS = {"__init__", "__new__", "__init_subclass__", "__del__"}
 _EMPTY = object()
 #: Attributes of an optimiser that its own step changes, or that are looked at by themselves.
@@ -162,6 +163,9 @@ class Watch:
             return []
         names = sorted(set(_names_in(value.__code__)))
         self._named.update(names)
+        spoken = _SPEAKING & set(names) - value.__globals__.keys()
+        if spoken:
+            self.problem = f"{value.__qualname__} calls {spoken.pop()}, which a replay would not"
         places = [value.__globals__]
         places += [vars(m) for m in map(value.__globals__.get, names) if _is_users_module(m)]
         lookups = [_Lookup(name, functools.partial(_read_closure, value))]
