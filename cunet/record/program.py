@@ -51,8 +51,14 @@ class Program:
         self._grads = [(watch.tensors[k], None if g is None else self._places[g.block]) for k, g in draft.grads.items()]
         self._data = [(watch.tensors[k], self._places[left.block]) for k, left in draft.data.items()]
         self._leaves = [self._places[left.block] for left in draft.leaves]
-        self._reused = {place for _, place in self._grads} - {place for _, place in self._data} - {*self._leaves}
+        self._makers = [_maker(left) for left in self._lefts]
+        shown = {place for _, place in self._data} | {*self._leaves}
+        holders = {place: t for t, place in self._grads if place not in shown}
+        self._holders = [holders.get(k) for k in range(len(self._lefts))]
         self._moving = self._bind()
+        for kind, k in self._moving:
+            if kind == "grad":  # read by the step that adds to it: it is not written before
+                self._holders = [None if t is watch.tensors[k] else t for t in self._holders]
         self._checks = [(c.test, self._place_of(c.array), c.rest) for c in recording.session.checks]
         self._counters = [watch.tensors[k] for k in draft.counters]
         self._updates = [(u, watch.optimizers[u.optimizer]) for u in draft.updates]
@@ -76,9 +82,9 @@ class Program:
                 held: Any = before.data if target.kind == "data" else before.grads
                 plan.expect(held[target.which])
         brought = list(moving)
-        for k, left in enumerate(self._lefts):
+        for k, make in enumerate(self._makers):
             moving["left", k] = len(moving)
-            plan.expect(_like(left))
+            plan.expect(make())
         starts, self.bytes = self._layout()
         self._arena = np.empty(self.bytes + _LINE, np.uint8)
         base = -(-self._arena.ctypes.data // _LINE) * _LINE
@@ -198,17 +204,13 @@ class Program:
 
     def _fresh(self) -> list[Array]:
         """Return arrays for what the step leaves behind: those of the last gradients where nobody else has them."""
-        holders = {place: t for t, place in self._grads if place is not None}
         found = []
-        for k, left in enumerate(self._lefts):
-            a = self._held[k]
-            if a is not None:
-                # Held by this list, by `a` and by the call, and by the tensor that it is the gradient of.
-                others = sys.getrefcount(a) - 3 - (holders[k]._grad is a)
-                a = None if others else a
-            if a is None:
-                a = _like(left)
-                if k in self._reused and a.base is None:  # views of a view would not count
+        for k, make in enumerate(self._makers):
+            a, holder = self._held[k], self._holders[k]
+            # Held by this list, by `a` and by the call, and by the tensor that it is the gradient of.
+            if a is None or holder is None or sys.getrefcount(a) - 3 > (holder._grad is a):
+                a = make()
+                if holder is not None and a.base is None:  # views of a view would not count
                     self._held[k] = a
             found.append(a)
         return found
@@ -245,10 +247,11 @@ def _written(draft: Draft) -> list[Array]:
     return list(kept.values())
 
 
-def _like(left: Left) -> Array:
-    """Return an array of a layout."""
+def _maker(left: Left) -> Callable[[], Array]:
+    """Return what makes arrays of a layout."""
     order = sorted(range(len(left.shape)), key=lambda k: -left.strides[k])
-    dense = np.empty([left.shape[k] for k in order], left.dtype)
-    if order == sorted(order):
-        return dense
-    return dense.transpose([order.index(k) for k in range(len(order))])
+    make = functools.partial(np.empty, tuple([left.shape[k] for k in order]), left.dtype)
+    if make().strides == left.strides and order == sorted(order):
+        return make
+    back = [order.index(k) for k in range(len(order))]
+    return lambda: make().transpose(back)

@@ -32,7 +32,12 @@ class Tree:
         self.arrays: list[np.ndarray] = []
         self.objects: list[Any] = []
         self.draws: list[Draw] = []
-        self._build, key = self._take((args, kwargs))
+        key: Any = None
+        self._build: Callable[[Sequence[np.ndarray]], Any] = _flat
+        if not kwargs and all([type(a) is np.ndarray for a in args]):
+            self.arrays += args
+        else:
+            self._build, key = self._take((args, kwargs))
         self.key = (key, *[(a.shape, a.strides, a.dtype.char) for a in self.arrays])
 
     def _take(self, value: Any) -> tuple[Callable[[Sequence[np.ndarray]], Any], Any]:
@@ -71,6 +76,10 @@ class Tree:
         """Call a step with other arrays in the same places."""
         args, kwargs = self._build(arrays)
         return step(*args, **kwargs)
+
+
+def _flat(arrays: Sequence[np.ndarray]) -> tuple[Any, Any]:
+    return arrays, {}
 
 
 def leaves_of(value: Any, found: list[np.ndarray]) -> Callable[[Sequence[np.ndarray]], Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import functools
+import itertools
 import operator
 import sys
 import types
@@ -47,7 +48,7 @@ class Watch:
         self._names: list[str] = []
         self._live: list[Any] = []  # containers
         self._saved: list[Any] = []  # copies of them, of which numbers are compared by value,
-        self._places: list[tuple[Any, Any]] = []  # and where they hold what is compared by identity
+        self._getters: list[tuple[Callable[[Any], Any], Any]] = []  # and what of them is compared by identity
         self._objects: list[Any] = []
         self._lookups: list[_Lookup] = []
         self._seen: dict[int, Any] = {}
@@ -145,10 +146,12 @@ class Watch:
         self._names.append(name)
         self._live.append(live)
         self._saved.append(saved)
-        for key, value in items:
-            if type(value) not in _NUMBERS or (type(value) is float and value == 0):  # 0.0 == -0.0
-                self._places.append((live, key))
-                self._objects.append(value)
+        # 0.0 == -0.0
+        held = [(k, v) for k, v in items if type(v) not in _NUMBERS or (type(v) is float and v == 0)]
+        if held:
+            held.append(held[0])  # an itemgetter of one key would return no tuple
+            self._getters.append((operator.itemgetter(*[k for k, _ in held]), live))
+            self._objects += [v for _, v in held]
 
     def _callable(self, name: str, value: Any) -> Found:
         if isinstance(value, types.MethodType):
@@ -196,7 +199,8 @@ class Watch:
     def holds(self) -> bool:
         """Tell whether all containers, and all that functions look up, are as they were."""
         try:
-            if not all(map(operator.is_, [live[key] for live, key in self._places], self._objects)):
+            found = itertools.chain.from_iterable([get(live) for get, live in self._getters])
+            if not all(map(operator.is_, found, self._objects)):
                 return False
             if self._live != self._saved:
                 return False
