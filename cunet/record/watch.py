@@ -84,6 +84,8 @@ class Watch:
             return self._callable(name, value)
         elif isinstance(value, types.ModuleType):
             return []
+        elif type(value).__module__ == f"{__package__}.compiled":  # a compiled step: this one, or a part of it
+            return [(name, getattr(value, "__wrapped__", None))]
         elif isinstance(value, type):
             return self._class(name, value)
         elif isinstance(value, Optimizer):
