@@ -80,7 +80,8 @@ class Op:
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """Return the op's result."""
-        y, self.vjp = self._function(*inputs, **options)
+        with np.errstate(all="ignore"):
+            y, self.vjp = self._function(*inputs, **options)
         return np.asarray(y) if isinstance(y, np.generic) else y
 
     def back(self, gy: Any) -> tuple[Any, ...]:
