@@ -85,6 +85,11 @@ def copied(x: Any) -> Any:
     return x.copy() if capturing.get() is None else copy_elements(x)
 
 
+def owned(x: Any) -> Any:
+    """Return an array that a step leaves behind: `x`; of a step that is recorded a copy, which is no part of one."""
+    return x if capturing.get() is None else copy_elements(x)
+
+
 def quotient(x: Any, y: Any) -> Any:
     """Return ``x / y``."""
     return x / y if capturing.get() is None else divide_elements(x, y)

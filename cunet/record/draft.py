@@ -13,6 +13,7 @@ from ..device import Array
 from ..kernels.backends.native.plans import Block, Blocks, Operand, extent
 from .moves import Ahead, Update, draw_ahead, draws_of, updates_of
 from .recording import NotRecordable, Recording, is_dense, owner
+from .session import Check
 from .watch import Watch
 
 
@@ -77,6 +78,7 @@ class Draft:
         }
         self.leaves = [self._left(a, "a result") for a in leaves]
         self._check_order()
+        self.asked = [self._asked(check) for check in recording.session.checks]
         self.updates: list[Update] = updates_of(recording, watch)
         self.draws: list[Ahead] = draws_of(recording, watch)
         hosts = recording.session.hosts
@@ -145,6 +147,23 @@ class Draft:
             (k, g) for k, g in enumerate(before.grads) if g is not None and g.size and g is not after.grads[k]
         ]
 
+    def _asked(self, check: Check) -> int | None:
+        """Return the input whose values an op asked about; None if it is an array that was there before.
+
+        Raises:
+            NotRecordable: it is an array of the step's own, or one that it has changed by then.
+        """
+        low, high = extent(check.array)
+        block = self._block(low, high)
+        if block is None and not any(
+            o.written and o.record < check.record and o.low < high and low < o.high
+            for o in self.recording.plan.operands
+        ):
+            return None
+        if block not in self.inputs or extent(self.recording.inputs[self.inputs.index(block)]) != (low, high):
+            raise NotRecordable(f"an op asks for values of an array of shape {check.array.shape} that the step makes")
+        return self.inputs.index(block)
+
     def _check_order(self) -> None:
         """See that blocks are written before they are read, and inputs only read."""
         written: set[int] = set()
@@ -180,7 +199,10 @@ class Draft:
         for k, (a, b) in enumerate(zip(mine.plan.numbers, its.plan.numbers, strict=True)):
             if a != b and k not in known:
                 return f"a number that {self._kernel_of(a.record)} takes is another one each time"
-        checks = [[(c.test, c.array.shape, c.rest) for c in r.session.checks] for r in (mine, its)]
+        checks = [
+            [(c.test, c.array.shape, c.rest, c.answer, k) for c, k in zip(d.recording.session.checks, d.asked, strict=True)]
+            for d in (self, other)
+        ]
         hosts = [[h.key for h in r.session.hosts] for r in (mine, its)]
         return "" if (checks[0], hosts[0]) == (checks[1], hosts[1]) else "it does not ask the same of NumPy each time"
 

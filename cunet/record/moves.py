@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from ..kernels.backends.native.plans import extent
 from ..optim.flat_buffer import FlatBuffer
 from ..optim.optimizer import Optimizer
@@ -147,9 +145,6 @@ def scalars_now(optimizer: Optimizer, update: Update) -> tuple[tuple[Any, ...], 
     group = optimizer.param_groups[update.group]
     states = _buffer(optimizer, update).states[update.first : update.last]
     numbers = [tuple([state[name] for name in optimizer.numbers]) for state in states]
-    if any(n != numbers[0] for n in numbers) or optimizer.kernel(group).name != update.kernel:
+    if len({*numbers}) != 1 or optimizer.kernel(group).name != update.kernel:
         return None
-    after, scalars = optimizer.advance(group, numbers[0])
-    if not all(isinstance(s, (int, float, np.number)) for s in scalars):
-        return None
-    return after, scalars
+    return optimizer.advance(group, numbers[0])

@@ -27,11 +27,13 @@ class Call(NamedTuple):
 
 
 class Check(NamedTuple):
-    """A question that an op asked of the values of an array."""
+    """A question that an op asked of the values of an array, behind as many records, and its answer."""
 
     test: Callable[..., bool]
     array: np.ndarray
     rest: tuple[Any, ...]
+    answer: bool
+    record: int
 
 
 class Host(NamedTuple):
@@ -132,8 +134,7 @@ class Session:
     def check(self, test: Callable[..., bool], array: Array, *rest: Any) -> bool:
         """Return ``test(array, *rest)``, which each replay asks of its own array first."""
         answer = bool(self._recorder.aside(test, array, *rest))
-        if answer:
-            self.checks.append(Check(test, array, rest))
+        self.checks.append(Check(test, array, rest, answer, self._recorder.count()))
         return answer
 
     def host(self, function: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
@@ -213,6 +214,8 @@ class Session:
         return result
 
     def _as_host(self, function: Any, args: Any, options: Any, result: Any, first: int, blocks: int) -> None:
+        if result is None:  # it changes its arguments, as optimisers do
+            return
         tree = Tree(args, options)
         made: list[np.ndarray] = []
         try:

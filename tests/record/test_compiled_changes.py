@@ -159,6 +159,33 @@ def test_gradients_are_cleared_outside_of_the_step(rng, clear):
     assert pair.replays >= 2 * WARM
 
 
+@pytest.mark.parametrize("clip", [optim.clip_grad_norm_, optim.clip_grad_value_], ids=lambda f: f.__name__)
+def test_clipping_is_replayed(rng, clip):
+    def step(side):
+        def clipped(x, y):
+            side.optimizer.zero_grad()
+            loss = F.cross_entropy(side.model(x), y)
+            loss.backward()
+            norm = clip(side.model.parameters(), 0.01)
+            side.optimizer.step()
+            return loss, norm
+
+        return clipped
+
+    pair = Pair(bn_net, step=step)
+    for _ in range(2 * WARM):
+        pair.both(*batch(rng))
+    assert pair.replays >= WARM, pair.compiled.report()
+
+
+def test_a_rate_is_never_stale_where_numpy_updates_weights(rng):
+    pair = Pair(lambda: mlp().astype(np.float16), lambda p: optim.SGD(p, lr=0.1))
+    for k in range(2 * WARM):
+        pair.each(lambda side, k=k: side.optimizer.set_rate(0, 0.1 if k < WARM else 0.5))
+        x, y = batch(rng)
+        pair.both(x.astype(np.float16), y)
+
+
 def test_gradients_that_somebody_holds_stay_as_they_are(rng):
     pair = warmed(rng)
     parameter = next(pair.side.model.parameters())
