@@ -200,7 +200,10 @@ class Draft:
             if a != b and k not in known:
                 return f"a number that {self._kernel_of(a.record)} takes is another one each time"
         checks = [
-            [(c.test, c.array.shape, c.rest, c.answer, k) for c, k in zip(d.recording.session.checks, d.asked, strict=True)]
+            [
+                (c.test, c.array.shape, c.rest, c.answer, k)
+                for c, k in zip(d.recording.session.checks, d.asked, strict=True)
+            ]
             for d in (self, other)
         ]
         hosts = [[h.key for h in r.session.hosts] for r in (mine, its)]

@@ -83,8 +83,8 @@ class Recording:
                 try:
                     with listening(session.listen):
                         self.result = tree.call(step, self.inputs)
-                    session.look()
                 finally:
+                    session.end()
                     capturing.reset(token)
         finally:
             _write_back(self.inputs, tree.arrays)

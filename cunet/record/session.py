@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, NamedTuple
@@ -119,6 +120,7 @@ class Session:
     def __init__(self, recorder: Recorder, by_python: set[int]) -> None:
         self._recorder, self._by_python = recorder, by_python
         self._depth = self._ops = 0
+        self._thread: int | None = threading.get_ident()  # None when the recording has ended
         self.calls: list[Call] = []
         self.checks: list[Check] = []
         self.hosts: list[Host] = []
@@ -126,13 +128,26 @@ class Session:
         self.arrays: list[np.ndarray] = []
         self.spoiled = ""
 
+    def end(self) -> None:
+        """Note nothing more: graphs and contexts may outlive a recording."""
+        self.look()
+        self._thread = None
+
+    def _elsewhere(self) -> bool:
+        return self._thread != threading.get_ident()
+
     def counter(self, holder: Any) -> None:
         """Count up the 0-d integers in ``holder.data``, here and in each replay."""
+        if self._elsewhere():
+            holder.data = counted(holder.data)
+            return
         holder.data = self._recorder.aside(counted, holder.data)
         self.counters.append(holder)
 
     def check(self, test: Callable[..., bool], array: Array, *rest: Any) -> bool:
         """Return ``test(array, *rest)``, which each replay asks of its own array first."""
+        if self._elsewhere():
+            return test(array, *rest)
         answer = bool(self._recorder.aside(test, array, *rest))
         self.checks.append(Check(test, array, rest, answer, self._recorder.count()))
         return answer
@@ -143,6 +158,8 @@ class Session:
 
     def op(self, function: Callable[..., Any], inputs: list[Any], options: dict[str, Any]) -> tuple[Any, Any]:
         """Return ``function(*inputs, **options)``, the result of an op and its way back."""
+        if self._elsewhere():
+            return function(*inputs, **options)
         number, self._ops = self._ops, self._ops + 1
         op = Op(number, function)
         known = number in self._by_python
@@ -154,6 +171,8 @@ class Session:
 
     def _way_back(self, op: Op, vjp: Callable[[Any], Any], by_python: bool, gy: Any) -> list[Any]:
         """Return what the way back of an op returns."""
+        if self._elsewhere():
+            return list(vjp(gy))
         if by_python:
             op.vjp = vjp
             self._noted(op.back, (gy,), {}, functools.partial(op.back, gy), True)
@@ -170,6 +189,8 @@ class Session:
 
     def _watched(self, op: Op, proceed: Callable[[], Any]) -> Any:
         """Go on with a part of the way back that is recorded; if NumPy does it, Python does this op from now on."""
+        if self._elsewhere():
+            return proceed()
         before = self._recorder.faults()
         if before and not self._depth:
             self.look()
@@ -185,6 +206,8 @@ class Session:
         self, kernel: Definition, args: tuple[Any, ...], options: dict[str, Any], proceed: Callable[[], Any]
     ) -> Any:
         """Note a call; see `cunet.kernels.listening`."""
+        if self._elsewhere():
+            return proceed()
         first = self._recorder.count()
         result = self._noted(functools.partial(_call, kernel), args, options, proceed)
         self.arrays += [a for a in args if type(a) is np.ndarray]
@@ -200,6 +223,8 @@ class Session:
         always: bool = False,
     ) -> Any:
         """Go on with a call; if NumPy did something in it, or `always`, it becomes a record of its own."""
+        if self._elsewhere():
+            return proceed()
         before = self._recorder.faults()
         if before and not self._depth:
             self.look()
