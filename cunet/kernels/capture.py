@@ -90,6 +90,16 @@ def owned(x: Any) -> Any:
     return x if capturing.get() is None else copy_elements(x)
 
 
+@elementwise("T x", "T y", "y = -x")
+def negate_elements(x):
+    return -x
+
+
+def negated(x: Any) -> Any:
+    """Return ``-x``."""
+    return -x if capturing.get() is None else negate_elements(x)
+
+
 def quotient(x: Any, y: Any) -> Any:
     """Return ``x / y``."""
     return x / y if capturing.get() is None else divide_elements(x, y)

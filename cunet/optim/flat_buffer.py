@@ -12,7 +12,7 @@ from ..autograd.tensor import Tensor
 from ..device import Array, accumulator, array_module, device_of, is_half, to_device
 from ..kernels import inplace
 from ..kernels.backends.numpy import tuning as settings
-from ..kernels.capture import capturing
+from ..kernels.capture import capturing, negated
 from .rule import State
 
 
@@ -163,7 +163,7 @@ class FlatBuffer:
         """
         grads: list[Array] = [p.grad for p in self.params[first:last]]
         if maximize:
-            grads = [-g for g in grads]
+            grads = [negated(g) for g in grads]
         if self.device == "gpu":
             return [g.astype(self.dtype, copy=False) for g in grads]
         if len(grads) == 1 and grads[0].dtype == self.wide:

@@ -12,8 +12,8 @@ import numpy as np
 from ..device import Array
 from ..kernels.backends.native.plans import Block, Blocks, Operand, extent
 from .moves import Ahead, Update, draw_ahead, draws_of, updates_of
+from .notes import Check
 from .recording import NotRecordable, Recording, is_dense, owner
-from .session import Check
 from .watch import Watch
 
 

@@ -8,7 +8,7 @@ from ..device import Array
 from ..kernels.backends.native.plans import Operand
 from ..random import Generator
 from .moves import Ahead
-from .session import Host, Op
+from .notes import Host, Op
 from .tree import leaves_of
 
 

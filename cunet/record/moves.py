@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 from ..kernels.backends.native.plans import extent
 from ..optim.flat_buffer import FlatBuffer
 from ..optim.optimizer import Optimizer
+from ..optim.rule import Group
 from ..random import Draw, stream_id
+from .notes import Call
 from .recording import NotRecordable, Recording
-from .session import Call
 from .watch import Watch
 
 
@@ -21,6 +22,7 @@ class Update(NamedTuple):
         first, last: the parameters of the buffer that are updated.
         numbers: which of the plan's numbers are the kernel's scalars.
         kernel: its name.
+        choices: settings that are no numbers.
     """
 
     optimizer: int
@@ -30,6 +32,7 @@ class Update(NamedTuple):
     last: int
     numbers: tuple[int, ...]
     kernel: str
+    choices: tuple[Any, ...]
 
 
 class Ahead(NamedTuple):
@@ -82,10 +85,16 @@ def _update(recording: Recording, watch: Watch, call: Call) -> Update | None:
                         if low - start <= a * size and b * size <= high - start
                     ]
                     numbers = _scalars(recording, call, ins)
-                    update = Update(k, i, j, spans[0], spans[-1] + 1, numbers, call.kernel.name)
+                    choices = _choices(optimizer, optimizer.param_groups[i])
+                    update = Update(k, i, j, spans[0], spans[-1] + 1, numbers, call.kernel.name, choices)
                     _explain(recording, optimizer, update, call, ins)
                     return update
     return None
+
+
+def _choices(optimizer: Optimizer, group: Group) -> tuple[Any, ...]:
+    """Return the settings that are no numbers, and the names of the state arrays."""
+    return (*optimizer.slots(group), *[value for value in group.values() if type(value) in (bool, str, type(None))])
 
 
 def _scalars(recording: Recording, call: Call, ins: int) -> tuple[int, ...]:
@@ -145,6 +154,7 @@ def scalars_now(optimizer: Optimizer, update: Update) -> tuple[tuple[Any, ...], 
     group = optimizer.param_groups[update.group]
     states = _buffer(optimizer, update).states[update.first : update.last]
     numbers = [tuple([state[name] for name in optimizer.numbers]) for state in states]
-    if len({*numbers}) != 1 or optimizer.kernel(group).name != update.kernel:
+    same = (optimizer.kernel(group).name, _choices(optimizer, group)) == (update.kernel, update.choices)
+    if len({*numbers}) != 1 or not same:
         return None
     return optimizer.advance(group, numbers[0])

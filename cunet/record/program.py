@@ -17,7 +17,7 @@ from ..kernels.backends.native.status import result
 from .draft import Draft, Left
 from .host import HostCall, View
 from .moves import _buffer, scalars_now
-from .session import Check, counted
+from .notes import Check, counted
 
 _LINE = 64  # bytes; blocks begin at multiples of it
 

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -15,94 +15,8 @@ from ..device import Array
 from ..kernels.backends.native.recorder import Recorder
 from ..kernels.dispatch import pick
 from ..kernels.spec import Definition
+from .notes import Call, Check, Host, Op, counted
 from .tree import Tree, Unfit, leaves_of
-
-
-class Call(NamedTuple):
-    """A kernel's call as the dispatcher sees it, and which records it made."""
-
-    kernel: Definition
-    args: tuple[Any, ...]
-    first: int
-    last: int
-
-
-class Check(NamedTuple):
-    """A question that an op asked of the values of an array, behind as many records, and its answer."""
-
-    test: Callable[..., bool]
-    array: np.ndarray
-    rest: tuple[Any, ...]
-    answer: bool
-    record: int
-
-
-class Host(NamedTuple):
-    """A call of Python's that is made again in each replay: what NumPy does better, or alone.
-
-    Attributes:
-        record: its number.
-        function: of the arguments in `tree`.
-        tree: they, and where arrays are among them.
-        fresh: for each array that it returns, whether it made it.
-    """
-
-    record: int
-    function: Callable[..., Any]
-    tree: Tree
-    fresh: tuple[bool, ...]
-
-    @property
-    def key(self) -> tuple[Any, ...]:
-        """What is the same in each recording of a step."""
-        return self.record, _key_of(self.function), self.tree.key, self.fresh
-
-
-def _key_of(function: Any) -> Any:
-    """Return what is the same of a function in each recording of a step."""
-    if isinstance(function, functools.partial):
-        return _key_of(function.func), function.args
-    owner = getattr(function, "__self__", function)
-    return (owner.key, getattr(function, "__name__", "")) if isinstance(owner, Op) else function
-
-
-class Op:
-    """An op that Python does in a replay, and its way back.
-
-    Attributes:
-        number: which call of an op of the step.
-        vjp, gradients: what it returned, and what its way back did.
-    """
-
-    vjp: Callable[[Any], Any]
-    gradients: Any
-
-    def __init__(self, number: int, function: Callable[..., Any]) -> None:
-        self.number, self._function = number, function
-        self.key = (number, function)
-
-    def __call__(self, *inputs: Any, **options: Any) -> Any:
-        """Return the op's result."""
-        with np.errstate(all="ignore"):
-            y, self.vjp = self._function(*inputs, **options)
-        return np.asarray(y) if isinstance(y, np.generic) else y
-
-    def back(self, gy: Any) -> tuple[Any, ...]:
-        """Begin the way back; return the gradients that are there at once."""
-        with np.errstate(all="ignore"):
-            self.gradients = self.vjp(gy)
-            self.gradients = [np.asarray(g) if isinstance(g, np.generic) else g for g in self.gradients]
-        return tuple([g for g in self.gradients if g is not None and not callable(g)])
-
-    def gradient(self, k: int) -> Any:
-        """Return the gradient of an input."""
-        with np.errstate(all="ignore"):
-            g = self.gradients[k]()
-        return np.asarray(g) if isinstance(g, np.generic) else g
-
-    def forget(self) -> None:
-        """Let go of what they hold."""
-        self.vjp = self.gradients = None  # type: ignore[assignment]
 
 
 class Session:
@@ -164,6 +78,8 @@ class Session:
         op = Op(number, function)
         known = number in self._by_python
         y = self._noted(op, tuple(inputs), options, functools.partial(op, *inputs, **options), known)
+        if op.vjp is None:
+            return y
         by_python = any(host.function is op for host in self.hosts)
         if by_python:
             self._by_python.add(number)
@@ -172,13 +88,15 @@ class Session:
     def _way_back(self, op: Op, vjp: Callable[[Any], Any], by_python: bool, gy: Any) -> list[Any]:
         """Return what the way back of an op returns."""
         if self._elsewhere():
-            return list(vjp(gy))
+            return vjp(gy)
         if by_python:
             op.vjp = vjp
             self._noted(op.back, (gy,), {}, functools.partial(op.back, gy), True)
             found = op.gradients
         else:
             found = self._watched(op, functools.partial(vjp, gy))
+        if not isinstance(found, (tuple, list)):
+            return found
         return [functools.partial(self._thunk, op, k, g, by_python) if callable(g) else g for k, g in enumerate(found)]
 
     def _thunk(self, op: Op, k: int, gradient: Callable[[], Any], by_python: bool) -> Any:
@@ -270,11 +188,6 @@ class Session:
 
 def _call(kernel: Definition, *args: Any, **options: Any) -> Any:
     return pick(kernel, args, options)
-
-
-def counted(a: np.ndarray) -> np.ndarray:
-    """Return 0-d integers, counted up."""
-    return np.asarray(a + 1)
 
 
 def _line() -> str:

@@ -252,6 +252,14 @@ def test_settings_that_choose_another_kernel_are_seen(rng):
             pair.both(*batch(rng))
 
 
+def test_the_direction_of_steps_is_seen(rng):
+    pair = warmed(rng)
+    for maximize in (True, False, True):
+        pair.each(lambda side, maximize=maximize: side.optimizer.param_groups[0].update(maximize=maximize))
+        for _ in range(WARM):
+            pair.both(*batch(rng))
+
+
 def test_state_that_is_edited_is_seen(rng):
     pair = warmed(rng, optimizer=lambda p: optim.Adam(p))
 
