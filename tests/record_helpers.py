@@ -8,6 +8,8 @@ from cunet import nn, optim
 from cunet.kernels.backends.native.plans import library
 from cunet.random import get_state, set_state
 
+WARM = 6  # steps until a step is replayed
+
 
 def records():
     """Tell whether steps are recorded here: kernels are compiled, and the device under test is the CPU."""
@@ -98,6 +100,14 @@ class Pair:
     @property
     def replays(self):
         return self.compiled.report().replays
+
+
+def warmed(rng, *args, **kwargs):
+    pair = Pair(*args, **kwargs)
+    for _ in range(WARM):
+        pair.both(*batch(rng))
+    assert pair.replays
+    return pair
 
 
 def leaves(found):

@@ -78,7 +78,7 @@ def library() -> Any:
         if runtime is None:
             return None
         source = text.source(*SOURCES)
-        (error,) = compiler.compile_all([source])
+        (error,) = compiler.compile_all([text.single("plans", source)])
         try:
             if error is not None:
                 raise error
