@@ -41,6 +41,7 @@ class Session:
         self.counters: list[Any] = []
         self.arrays: list[np.ndarray] = []
         self.spoiled = ""
+        self._hidden: set[int] = set()  # blocks that calls of Python's made, and did not return yet
 
     def end(self) -> None:
         """Note nothing more: graphs and contexts may outlive a recording."""
@@ -167,7 +168,12 @@ class Session:
             return
         if tree.objects or any(not a.size for a in made):
             return
-        fresh = [(self._recorder.block_of(a) or 0) >= blocks for a in made]  # the others are views of what was there
+        places = [self._recorder.block_of(a) for a in made]
+        fresh = [
+            k is not None and (k >= blocks or k in self._hidden) for k in places
+        ]  # others: views of what was there
+        self._hidden |= {*range(blocks, self._recorder.count_blocks())}
+        self._hidden -= {k for k in places if k is not None}
         made = [a for a, new in zip(made, fresh, strict=True) if new]
         self._recorder.host(first, tree.arrays, made)
         self.calls = [call for call in self.calls if call.last <= first]
