@@ -133,6 +133,7 @@ from .ops.sorting import take_along_axis as take_along_axis
 from .ops.sorting import topk as topk
 from .random import Generator as Generator
 from .random import manual_seed as manual_seed
+from .record import compile as compile
 from .system.public import publish as _publish
 from .train import Trainer as Trainer
 

@@ -132,6 +132,11 @@ def set_state(state: dict[str, Any]) -> None:
         default_generator(name).load_state_dict(generator.state_dict())
 
 
+def streams() -> dict[str, Generator]:
+    """Return the process-wide generators that there are, by stream."""
+    return dict(_defaults)
+
+
 def categorical(logits: Any, axis: int = -1, shape: tuple[int, ...] = (), generator: Generator | None = None) -> Array:
     """Draw classes whose probabilities are ``softmax(logits)``.
 

@@ -79,7 +79,7 @@ def chosen(opt: argparse.Namespace, group: str, key: str = "") -> bool:
 def measure_jobs(opt: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """Time every chosen job, and find the peak memory of each library in it."""
     results = {}
-    names = [*opt.peers[:1], *ROUTES, *opt.peers[1:]]
+    names = [*opt.peers[:1], *ROUTES, "recorded", *opt.peers[1:]]
     jobs = all_jobs(opt.tiny)
     if "x" in (opt.jobs or ()):
         jobs |= activation_jobs(opt.tiny)

@@ -11,6 +11,7 @@ from typing import Any, ParamSpec, Protocol, overload
 import numpy as np
 
 from ..device import NUMBERS, Array, clearer_error, is_array, is_floating, not_numbers
+from ..kernels.capture import captured, capturing
 from ..system.messages import shown
 from ..system.quiet import IGNORED, errors
 from .pytorch import refuse_words
@@ -103,7 +104,7 @@ def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
             inputs = _fit(name, inputs)
         token = errors.set(IGNORED)
         try:
-            made = fn(*inputs, **static)
+            made = fn(*inputs, **static) if capturing.get() is None else captured(fn, inputs, static)
         except Exception as error:
             parameters.explain(error, inputs, static)
             raise

@@ -20,6 +20,7 @@ from typing import Any, Protocol, TypeVar, cast
 import numpy as np
 
 from ..device import Array, clearer_error, is_array
+from ..kernels.capture import copied, total
 from ..kernels.sum_to import sum_over
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -206,7 +207,7 @@ def backpropagate(root: Node, seed: Array, retain_graph: bool) -> dict[int, tupl
 def owned(g: Array, taken: set[int]) -> Array:
     """Return `g`, or a copy if others see its memory or its id is in `taken`; users may then scale it in place."""
     if id(g) in taken or not (g.flags.owndata or _only_view(g)):
-        return g.copy()
+        return copied(g)
     taken.add(id(g))
     return g
 
@@ -219,8 +220,8 @@ def _only_view(g: Array) -> bool:
 
 def add(a: Any, b: Any) -> Any:
     """Add two gradients. NumPy makes a scalar of the sum of 0-d arrays: make it an array again."""
-    total = a + b
-    return np.asarray(total) if isinstance(total, np.generic) else total
+    c = a + b if type(a) is _Parts else total(a, b)
+    return np.asarray(c) if isinstance(c, np.generic) else c
 
 
 def _contributions(node: Node, gy: Any) -> list[tuple[Any, Any]]:

@@ -150,6 +150,8 @@ class Tensor(ArrayMethods["Tensor"]):
                 raise ValueError(
                     f"backward: a gradient is needed for shape {self._data.shape}; only one element does without"
                 )
+            if xp is np:
+                return _one(self._data.shape, self._data.dtype)
             return xp.ones(self._data.shape, self._data.dtype)
         gradient = gradient.data if isinstance(gradient, Tensor) else gradient
         given = as_array(gradient, None if is_array(gradient) else self._data.dtype)
@@ -211,6 +213,14 @@ def beside(x: Any, *others: Any) -> Any:
     if arrays and number:  # made there: an upload would cost more
         return array_module(arrays[0]).full((), array.item(), array.dtype)
     return like(array, arrays[0]) if arrays else array
+
+
+@functools.lru_cache(64)
+def _one(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Return the seed of a number's gradient; many backwards share it."""
+    one = np.ones(shape, dtype)
+    one.flags.writeable = False
+    return one
 
 
 def _check_differentiable(data: Array) -> None:

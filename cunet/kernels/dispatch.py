@@ -37,6 +37,11 @@ def listening(listener: Listener) -> Iterator[None]:
         _listeners.reset(token)
 
 
+def is_listened() -> bool:
+    """Tell whether anybody listens here."""
+    return bool(_listeners.get())
+
+
 def observed(kernel: Definition, args: tuple[Any, ...], options: dict[str, Any], proceed: Callable[[], Any]) -> Any:
     """Go on with a call, through all who listen."""
     for listener in _listeners.get():

@@ -9,6 +9,7 @@ import numpy as np
 from ..autograd.tensor import Tensor
 from ..device import Array, accumulator, array_module
 from ..kernels import Kernel
+from ..kernels.capture import count_up
 from ..ops.norm.batch_norm import batch_norm_inference, batch_norm_training
 from ..ops.norm.epilogue import foreseen
 from ..ops.norm.normalize import check_eps
@@ -107,10 +108,10 @@ class RunningStatistics(Module):
 
     def _moving_average(self, mean: Array, var: Array, correction: float) -> None:
         """Move the running statistics towards those of a batch; no value goes to the host."""
-        batches = self.num_batches_tracked.data = self.num_batches_tracked.data + 1
+        count_up(self.num_batches_tracked)
         weight = self.momentum
         if weight is None:  # the average of all batches so far; on the device, where the count is
-            weight = 1 / batches.astype(accumulator(self.running_mean.dtype))
+            weight = 1 / self.num_batches_tracked.data.astype(accumulator(self.running_mean.dtype))
         self._blend(mean, var, weight, 1 - weight, weight * correction, 0.0)
 
     def _blend(self, mean: Array, var: Array, weight: Any, keep: Any, scale: Any, cross: float) -> None:
@@ -223,7 +224,7 @@ class BatchNorm(RunningStatistics):
             if self.stats == "ema":
                 self._moving_average(mean.data, var.data, count / (count - 1) if self.unbiased else 1.0)
             else:
-                self.num_batches_tracked.data = self.num_batches_tracked.data + 1
+                count_up(self.num_batches_tracked)
                 self._join(mean.data, var.data, count)
         return y
 

@@ -27,6 +27,11 @@ def observing(observer: Observer) -> Iterator[None]:
         _observer = None
 
 
+def is_observed() -> bool:
+    """Tell whether an observer is active."""
+    return _observer is not None
+
+
 def observed(layer: Any, out: Any, owner: Any = None, key: str = "") -> Any:
     """Show an output to the observer, if there is one; return what goes on in its place."""
     return out if _observer is None else _observer(layer, out, owner, key)

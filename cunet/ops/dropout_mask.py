@@ -123,7 +123,7 @@ def threshold_of(who: str, p: float) -> int:
 
 def draw_elements(x: Array, draw: Draw, threshold: int, factors: tuple[float, float, float]) -> Array:
     """Return `x` with the mask of `draw`; `factors` are scale, shift, and the value of what is dropped."""
-    seed, stream, call = (np.uint64(k) for k in draw)
+    seed, stream, call = draw if type(x) is np.ndarray else (np.uint64(k) for k in draw)
     flat = array_module(x).ascontiguousarray(x.reshape(-1))
     threads = -(-x.size // _TILE) * _WARP  # whole warps share tiles
     y = drop_elements(flat, seed, stream, call, threshold, *factors, x.size, shape=flat.shape, threads=threads)

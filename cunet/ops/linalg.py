@@ -13,6 +13,7 @@ from ..device import Array, accumulator, array_module
 from ..kernels import primitive
 from ..kernels.backends.native.products import product as native_product
 from ..kernels.backends.numpy import tuning as settings
+from ..kernels.capture import add_elements, capturing
 from ..kernels.sum_to import sum_over
 
 
@@ -26,7 +27,14 @@ def product(x: Array, y: Array, out: Array | None = None) -> Array:
 def _(x: Array, y: Array, out: Array | None = None) -> Array:
     if out is not None or type(y) is not np.ndarray or x.dtype != y.dtype:
         return NotImplemented
-    return native_product(x, y) if x.ndim == y.ndim == 2 and x.size * y.shape[1] > settings.tuning.product else x @ y
+    if x.ndim != 2 or y.ndim != 2 or (x.size * y.shape[1] <= settings.tuning.product and not _is_recorded(x, y)):
+        return x @ y
+    return native_product(x, y)
+
+
+def _is_recorded(x: Array, y: Array) -> bool:
+    """Tell whether a small product shall be recorded: one that NumPy too does by a single call of the same function."""
+    return capturing.get() is not None and min(*x.shape, y.shape[1]) > 1 and not np.may_share_memory(x, y)
 
 
 @product.numpy
@@ -105,8 +113,10 @@ def linear(input, weight, bias=None) -> Result:
         raise ValueError(f"linear: bias must have shape {weight.shape[:1]}, got {bias.shape}")
     flat = as_matrix(input)
     y = product(flat, weight.T)
-    if bias is not None:
+    if bias is not None and capturing.get() is None:
         y += bias
+    elif bias is not None:
+        y = add_elements(y, bias)
 
     def vjp(gy):
         g = as_matrix(gy)

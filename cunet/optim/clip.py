@@ -9,6 +9,7 @@ import numpy as np
 
 from ..autograd.tensor import Tensor
 from ..device import Array, accumulator, array_module, like
+from ..kernels.capture import done, owned
 from .flat_buffer import by_dtype_and_device, gather
 
 
@@ -46,11 +47,11 @@ def clip_grad_norm_(
         return np.zeros((), np.float32)
     with np.errstate(all="ignore"):
         gradients = _flat_grads(params)
-        total = _total_norm([flat for _, flat in gradients], norm_type)
+        total = done(_total_norm, [flat for _, flat in gradients], norm_type)
         if error_if_nonfinite and not math.isfinite(float(total)):
             raise RuntimeError(f"clip_grad_norm_: the norm of the gradients is {float(total)}; they were not changed")
         for positions, flat in gradients:
-            _assign([params[i] for i in positions], flat * _factor(max_norm, total, flat))
+            _assign([params[i] for i in positions], done(_clipped, flat, max_norm, total))
     return total
 
 
@@ -59,8 +60,8 @@ def _total_norm(parts: list[Array], norm_type: float) -> Array:
     return norms[0] if len(norms) == 1 else _norm(_joined(norms), norm_type)
 
 
-def _factor(max_norm: float, norm: Array, flat: Array) -> Array:
-    return array_module(flat).minimum(max_norm / (like(norm, flat) + 1e-6), 1.0).astype(flat.dtype)
+def _clipped(flat: Array, max_norm: float, norm: Array) -> Array:
+    return flat * array_module(flat).minimum(max_norm / (like(norm, flat) + 1e-6), 1.0).astype(flat.dtype)
 
 
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
@@ -77,7 +78,11 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
         raise ValueError(f"clip_grad_value_: clip_value must be positive, got {clip_value}")
     params = _with_grad(parameters)
     for positions, flat in _flat_grads(params):
-        _assign([params[i] for i in positions], flat.clip(-clip_value, clip_value))
+        _assign([params[i] for i in positions], done(_limited, flat, clip_value))
+
+
+def _limited(flat: Array, limit: float) -> Array:
+    return flat.clip(-limit, limit)
 
 
 def _with_grad(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
@@ -102,7 +107,7 @@ def _assign(params: list[Tensor], flat: Array) -> None:
     start = 0
     for p in params:
         end = start + p.data.size
-        p.grad = flat[start:end].reshape(p.data.shape)
+        p.grad = owned(flat[start:end].reshape(p.data.shape))
         start = end
 
 

@@ -12,6 +12,7 @@ from ..autograd.tensor import Tensor
 from ..device import Array, accumulator, array_module, device_of, is_half, to_device
 from ..kernels import inplace
 from ..kernels.backends.numpy import tuning as settings
+from ..kernels.capture import capturing, negated
 from .rule import State
 
 
@@ -24,6 +25,8 @@ def gather_arrays(g, out):
 def gather(arrays: Sequence[Array], out: Array) -> Array:
     """Write `arrays` one after the other into the 1-D array `out`; return it."""
     parts = [a.reshape(-1) for a in arrays]
+    if capturing.get() is not None:
+        return _gather_recorded(parts, out)
     if type(out) is np.ndarray and not is_half(out.dtype):
         np.concatenate(parts, out=out, casting="same_kind")
         return out
@@ -33,6 +36,14 @@ def gather(arrays: Sequence[Array], out: Array) -> Array:
     start = 0
     for part in parts:
         out[start : start + part.size] = part
+        start += part.size
+    return out
+
+
+def _gather_recorded(parts: Sequence[Array], out: Array) -> Array:
+    start = 0
+    for part in parts:
+        gather_arrays(part, out[start : start + part.size])
         start += part.size
     return out
 
@@ -152,7 +163,7 @@ class FlatBuffer:
         """
         grads: list[Array] = [p.grad for p in self.params[first:last]]
         if maximize:
-            grads = [-g for g in grads]
+            grads = [negated(g) for g in grads]
         if self.device == "gpu":
             return [g.astype(self.dtype, copy=False) for g in grads]
         if len(grads) == 1 and grads[0].dtype == self.wide:

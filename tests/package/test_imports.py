@@ -24,6 +24,7 @@ ROOMS = [
     ["nn"],
     ["optim", "data"],
     ["train"],
+    ["record"],
     ["testing"],
     ["doctor", "warmup"],
     ["parity"],

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from .library import Call, Library, Missing, State
+from .jobs import Job, Training
+from .library import Call, Library, Missing, State, TrainingStep
 from .measure import cpus
 
 
@@ -42,6 +43,26 @@ class Cunet(Library):
             return call()
 
         return switched
+
+
+class Recorded(Cunet):
+    """cunet with training steps that are recorded and replayed."""
+
+    def __init__(self) -> None:
+        super().__init__(compiled=True)
+        self.name = "recorded"
+
+    def prepared_step(self, step: TrainingStep) -> TrainingStep:
+        """Compile the step."""
+        import cunet
+
+        return cunet.compile(step)
+
+    def require(self, job: Job) -> None:
+        """Raise `Missing` for all but training: a single layer is no step."""
+        if not isinstance(job, Training):
+            raise Missing("recorded steps are training steps")
+        super().require(job)
 
 
 class Torch(Library):
@@ -101,8 +122,10 @@ def library(name: str) -> Library:
     Raises:
         Missing: it is not installed, or cannot run here.
     """
-    if name == "compiled" and compiled_route() is None:
+    if name in ("compiled", "recorded") and compiled_route() is None:
         raise Missing("cunet has no compiled bodies here")
+    if name == "recorded":
+        return Recorded()
     if name in ("numpy", "compiled"):
         return Cunet(name == "compiled")
     if importlib.util.find_spec(name.split(".")[0]) is None:

@@ -12,6 +12,7 @@ from .jobs import Function, Job, Step, Training
 
 State = dict[str, np.ndarray]
 Call = Callable[[], Any]
+TrainingStep = Callable[[Any, Any], Any]
 ADAM_RATE = 1e-3
 
 
@@ -51,6 +52,10 @@ class Library:
         """Return the model as the library runs it best in this column."""
         return model
 
+    def prepared_step(self, step: TrainingStep) -> TrainingStep:
+        """Return a training step as the library runs it best in this column."""
+        return step
+
     def options(self) -> dict[str, Any]:
         """Return arguments for the optimiser beyond the learning rate."""
         return {}
@@ -83,14 +88,19 @@ class Library:
         x, y = map(self.array, job.data())
         starts = itertools.cycle(range(0, len(x), job.batch))
 
-        def step() -> Any:
-            first = next(starts)
-            batch = slice(first, first + job.batch)
+        def train(x: Any, y: Any) -> Any:
             optimizer.zero_grad()
-            loss = criterion(model(x[batch]), y[batch])
+            loss = criterion(model(x), y)
             loss.backward()
             optimizer.step()
             return loss
+
+        train = self.prepared_step(train)
+
+        def step() -> Any:
+            first = next(starts)
+            batch = slice(first, first + job.batch)
+            return train(x[batch], y[batch])
 
         return self.use(step)
 

@@ -17,10 +17,12 @@ import numpy as np
 
 from .measure import PAUSE, SLOW, WARM, cpus
 
-COLUMNS = {"torch": "PyTorch", "numpy": "NumPy", "compiled": "compiled", "torch.compile": "t.compile", "jax": "JAX"}
+COLUMNS = {"torch": "PyTorch", "numpy": "NumPy", "compiled": "compiled",
+           "recorded": "recorded", "torch.compile": "t.compile", "jax": "JAX"}  # fmt: skip
 INTRODUCTION = f"""\
 Written by `tools/bench.py`. PyTorch runs eagerly with its defaults; `t.compile` is torch.compile with a fused
-optimiser; cunet has two routes on a CPU, NumPy bodies and compiled ones. All in float32, on the same CPUs, from the
+optimiser; cunet has two routes on a CPU, NumPy bodies and compiled ones, and *recorded* is `cunet.compile` on the
+compiled one. All in float32, on the same CPUs, from the
 same weights and data; losses, or results and gradients, agreed before anything was timed. (a) to (d) and (f) are whole
 training steps, with Adam but for (b), which has SGD; in (d) cunet's batch norm has the ReLU in it, as the examples do;
 (e) is forward and backward of one layer. The libraries take turns in one process per job, in blocks of calls,

@@ -21,6 +21,7 @@ from ...kernels import primitive
 from ...kernels.backends.cuda import tuning as on_gpu
 from ...kernels.backends.native import convolution as compiled
 from ...kernels.backends.numpy import tuning as on_cpu
+from ...kernels.capture import holds
 from ...system.cpu import cores, helpers, one_blas_thread
 from ..windows import Windows, three
 from . import flat, im2col
@@ -151,7 +152,7 @@ def _(gy: Array, weight: Array, windows: Windows, groups: int) -> Array:
 @convolve_input_gradient.native
 def _(gy: Array, weight: Array, windows: Windows, groups: int) -> Any:
     """Leave a weight that is not finite to NumPy: it is multiplied by zeros between and around gy."""
-    finite = type(weight) is np.ndarray and _is_finite(weight)
+    finite = type(weight) is np.ndarray and holds(_is_finite, weight)
     return compiled.input_gradient(gy, weight, windows, groups) if finite else NotImplemented
 
 

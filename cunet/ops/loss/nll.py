@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -11,6 +12,7 @@ from ...autograd.op import Result, op
 from ...autograd.tensor import as_array
 from ...device import Array, array_module, is_array, is_gpu_array
 from ...kernels import elementwise, reduction
+from ...kernels.capture import holds
 from ..softmax import check_floating
 from .regression import check_reduction, constant, reduce_loss, spread_gradient
 
@@ -107,7 +109,7 @@ def labels(who: str, x: Array, target: Array, axis: int, ignored: int | None) ->
         )
     classes = x.shape[axis]
     t = target.astype(np.int64, copy=False)
-    if t.size and not is_gpu_array(t) and (t.min() < 0 or t.max() >= classes):
+    if not is_gpu_array(t) and not holds(within, t, classes):
         wrong = t[((t < 0) | (t >= classes)) & (t != ignored)]  # all of them, if none is ignored
         if wrong.size:
             other = "" if ignored is None else f", or ignore_index = {ignored}"
@@ -115,9 +117,22 @@ def labels(who: str, x: Array, target: Array, axis: int, ignored: int | None) ->
     return t.reshape(*x.shape[:axis], 1, *x.shape[axis + 1 :])
 
 
+def within(t: Array, classes: int) -> bool:
+    """Tell whether all labels are numbers of classes."""
+    return not t.size or bool(t.min() >= 0 and t.max() < classes)
+
+
 def class_numbers(x: Array, axis: int) -> Array:
     """Return 0, 1, ... along the class axis."""
-    return array_module(x).arange(x.shape[axis]).reshape(-1, *(1,) * (x.ndim - axis - 1))
+    shape = (x.shape[axis], *(1,) * (x.ndim - axis - 1))
+    return array_module(x).arange(shape[0]).reshape(shape) if is_gpu_array(x) else _numbers(shape)
+
+
+@functools.lru_cache(64)
+def _numbers(shape: tuple[int, ...]) -> np.ndarray:
+    numbers = np.arange(shape[0])
+    numbers.flags.writeable = False  # many have it
+    return numbers.reshape(shape)
 
 
 def weight_of(weight: Any, t: Array, classes: int) -> Any:

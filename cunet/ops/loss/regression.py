@@ -14,6 +14,7 @@ from ...autograd.op import Result, op
 from ...autograd.tensor import Tensor, as_array
 from ...device import Array, accumulator, device_of, is_array, is_floating, like
 from ...kernels import Kernel, elementwise
+from ...kernels.capture import quotient
 
 REDUCTIONS = ("mean", "sum", "none")
 
@@ -35,7 +36,7 @@ def reduce_loss(loss: Array, dtype: Any, reduction: str, divisor: Any) -> Array:
 def spread_gradient(gy: Array, dtype: Any, divisor: Any) -> Array:
     """Return the gradient of each element's loss, in the dtype of sums over `dtype`."""
     g = gy.astype(accumulator(dtype), copy=False)
-    return g if type(divisor) is int and divisor == 1 else g / divisor
+    return g if type(divisor) is int and divisor == 1 else quotient(g, divisor)
 
 
 def constant(who: str, name: str, value: Any, x: Array) -> Array:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from ...device import Array
 from ...kernels import primitive
 from ...kernels.axes import reduced_shape
+from ...kernels.capture import scaled
 from ...kernels.sum_to import sum_over
 from ...kernels.tiled import Tiled
 from .epilogue import NONE, PLAIN, NormKernels, is_cheap
@@ -129,7 +130,7 @@ class Backward:
         n, groups = self.normed, self.groups
         if groups.common:
             total, dot = (
-                _rest(s if type(n.weight) is float else s * n.weight, groups.folded, groups.common)
+                _rest(s if type(n.weight) is float else scaled(s, n.weight), groups.folded, groups.common)
                 for s in self.shared_sums()
             )
         else:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...autograd.op import Result, Results, op
 from ...device import Array, array_module
+from ...kernels.capture import reciprocal_root
 from . import kernels
 from .backward import before_activation, sums
 from .epilogue import PLAIN, activated
@@ -89,7 +90,7 @@ def batch_norm_inference(
     view = x.reshape(groups.shape)
     m, v = (as_factor(a, groups.params, x, 0.0) for a in (mean, var))
     w, b = as_factor(weight, groups.params, x, 1.0), as_factor(bias, groups.params, x, 0.0)
-    rstd = 1 / array_module(x).sqrt(v + eps)
+    rstd = reciprocal_root(v, eps)
     y, saved = apply(view, m, v, rstd, w, b, activated("batch_norm", activation))
 
     def vjp(gy):

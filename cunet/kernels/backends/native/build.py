@@ -16,7 +16,7 @@ from .launch_reduction import ReductionLauncher
 
 #: The files that make the text of the runtime.
 RUNTIME = (
-    "tuning.h", "threads.cpp", "arrays.cpp", "copies.cpp", "elementwise.cpp", "reduction.cpp", "calls.cpp",
+    "tuning.h", "threads.cpp", "arrays.cpp", "calls.h", "copies.cpp", "elementwise.cpp", "reduction.cpp", "calls.cpp",
     "products.cpp", "recurrence.cpp",
 )  # fmt: skip
 _TEXTS: dict[str, Any] = {

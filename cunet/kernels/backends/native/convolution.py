@@ -13,6 +13,7 @@ import numpy as np
 from . import functions
 from .backend import native
 from .functions import address, admit, parallel
+from .recorder import called
 from .status import refused
 
 _pack = struct.Struct("<8Q5q4q18qq").pack
@@ -65,5 +66,6 @@ def _run(
     result = np.empty(shape, read.dtype)
     pointers = [address(a) for a in (read, *others, result, sums)]
     call = _pack(what, *pointers, parallel(), *steps, *counts, *windows.numbers(), native.threads)
-    code = run(call)
+    given = zip(range(8, 56, 8), (read, *others, result, sums), strict=True)
+    code = called(run, call, [(place, a, a is result or a is sums) for place, a in given])
     return refused(code) if code else result

@@ -12,6 +12,7 @@ from ...spec import Definition
 from . import products
 from .backend import native
 from .functions import admit, lies_well
+from .recorder import called
 from .status import result
 
 _MOST = 16  # operands of a kernel
@@ -77,11 +78,20 @@ def run(
     width = c.c_int64(weight.shape[not product_first])
     places = [*map(_place, args), _Place(c.addressof(width), 0, 0)]
     masked = np.empty(x.shape[-2:], x.dtype) if mask is not None and product_first else None
-    counts = np.array(running, np.int64)
+    counts = (c.c_int64 * len(running))(*running)
     call = _Recurrence(
         launcher.described.pieces[0], ord(x.dtype.char), len(places), product_first, native.threads,
-        len(running), y.shape[-2], width.value, counts.ctypes.data,
+        len(running), y.shape[-2], width.value, c.addressof(counts),
         *map(_place, (x, y, mask, extra, masked)), weight.ctypes.data, *weight.shape, (_Place * _MOST)(*places),
     )  # fmt: skip
-    result(native.runtime().cunet_recur(c.byref(call)))
+    outs = len(kernel.spec.ins)
+    named = {"source": x, "target": y, "mask": mask, "extra": extra, "masked": masked, "weight": weight}
+    given = [(getattr(_Recurrence, key).offset, a, key in ("target", "masked")) for key, a in named.items()]
+    given += [(_operand_at(k), a, k >= outs) for k, a in enumerate(args)]
+    beside = [(_Recurrence.running.offset, bytes(counts)), (_operand_at(len(args)), bytes(width))]
+    result(called(native.runtime().cunet_recur, bytes(call), given, beside))
     return True
+
+
+def _operand_at(k: int) -> int:
+    return int(_Recurrence.operand.offset) + k * c.sizeof(_Place)

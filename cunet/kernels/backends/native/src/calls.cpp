@@ -1,39 +1,5 @@
 // What Python calls: one kernel, or several on a block of the first axis at a time.
 
-// What Python says of a kernel; see launch.py. The layouts of these structs are those of its ctypes.
-struct Kernel {
-  Body bodies[3];
-  int32_t inputs, outputs;
-  int32_t weight;  // rough cost of an element, in tenths of nanoseconds
-  char letters[kOperands];
-  char raw[kOperands];      // a pointer to all of the array
-  char factors[kOperands];  // see `Factor`
-};
-
-struct Reduction {
-  ReductionBody body;
-  int32_t inputs, outputs, weight;
-  char letters[kOperands];
-  char post_only[kOperands];  // must be a number: it is used after the fold
-  char factors[kOperands];
-};
-
-// One call, packed by Python. slots: an object for each array of `arrays` (bits), a number for all others; the
-// outputs come last.
-struct Call {
-  const void* kernel;
-  uint64_t arrays;
-  int64_t total, threads;  // of a reduction: the number of axes
-  uint64_t slots[kOperands];
-};
-
-// One of several calls that follow each other.
-struct Step {
-  const Call* call;
-  const int64_t* shape;  // of a reduction, with the axes that it folds; null: elementwise
-  int64_t first, end;
-};
-
 namespace {
 
 void no_array(Operand& o, uint64_t number, char letter, int ndim) {
@@ -157,6 +123,19 @@ template <class Work> int guarded(const Work& work) {
   }
 }
 
+// Who is told of the calls of a thread, before each (code -1) and after it.
+typedef void (*Listener)(int what, const int64_t* call, int code);
+thread_local Listener listener = nullptr;
+
+// Does the work of a call, and tells who listens.
+template <class Work> int told(What what, const int64_t (&call)[4], const Work& work) {
+  if (!listener) return guarded(work);
+  listener(what, call, -1);
+  const int code = guarded(work);
+  listener(what, call, code);
+  return code;
+}
+
 int run(const Call* call) {
   Job job;
   if (int problem = read_job(call, job)) return problem;
@@ -218,18 +197,20 @@ void cunet_probe(uint64_t object, int64_t* out) {
   for (int k = 0; k < a.ndim; k++) out[4 + 2 * k] = a.shape[k], out[5 + 2 * k] = a.strides[k];
 }
 
+void cunet_listen(Listener function) { listener = function; }
+
 int cunet_run(const Call* call) {
-  return guarded([=] { return run(call); });
+  return told(kRun, {int64_t(call)}, [=] { return run(call); });
 }
 
 // Folds the axes [first, end) of `shape`. The outputs are contiguous, of the axes that stay.
 int cunet_reduce(const Call* call, const int64_t* shape, int first, int end) {
-  return guarded([=] { return reduce(call, shape, first, end); });
+  return told(kReduce, {int64_t(call), int64_t(shape), first, end}, [=] { return reduce(call, shape, first, end); });
 }
 
 // Runs calls over the same first axis, of `length`: all of them on a block of it, then on the next. Blocks depend on
 // the shape alone. Nothing is run if one of them has a problem, or if there are no elements.
 int cunet_together(const Step* steps, int64_t count, int64_t length, int64_t size) {
-  return guarded([=] { return together(steps, count, length, size); });
+  return told(kTogether, {int64_t(steps), count, length, size}, [=] { return together(steps, count, length, size); });
 }
 }

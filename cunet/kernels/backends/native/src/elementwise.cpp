@@ -2,10 +2,6 @@
 
 namespace {
 
-// Works on `rows` rows of `n` elements; `steps` are the bytes from a row of an operand to its next; `at` numbers the
-// first element.
-typedef void (*Body)(void* const* pointers, const int64_t* steps, int64_t rows, int64_t n, int64_t at);
-
 struct Job : Layout {
   Body bodies[3];  // factors are arrays in all, single numbers in a row, or of both kinds
   Body body;

@@ -151,6 +151,6 @@ int cunet_blas(void* gemm32, void* gemm64, void* get, void* set) {
 
 // z = x @ y for matrices of one dtype, float32 or float64.
 int cunet_product(uint64_t x, uint64_t y, uint64_t z, int threads) {
-  return guarded([=] { return multiply(x, y, z, threads); });
+  return told(kProduct, {int64_t(x), int64_t(y), int64_t(z), threads}, [=] { return multiply(x, y, z, threads); });
 }
 }

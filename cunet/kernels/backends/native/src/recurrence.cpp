@@ -91,5 +91,5 @@ int recur(const Recurrence* r) {
 }  // namespace
 
 extern "C" int cunet_recur(const Recurrence* r) {
-  return guarded([=] { return recur(r); });
+  return told(kOther, {}, [=] { return recur(r); });
 }

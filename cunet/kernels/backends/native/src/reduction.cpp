@@ -2,24 +2,6 @@
 
 namespace {
 
-typedef void (*Start)(void* state, int64_t pitch, int64_t columns);
-typedef void (*Fold)(void* const* pointers, const int64_t* steps, int64_t count, int64_t columns, void* state,
-                     int64_t pitch, const void* before);
-typedef void (*Between)(const void* state, int64_t pitch, int64_t columns, int64_t length, void* before);
-typedef void (*Post)(const void* state, int64_t pitch, int64_t columns, int64_t length, const void* before,
-                     void* const* pointers);
-typedef void (*FoldRows)(void* const* pointers, const int64_t* steps, int64_t rows, int64_t n);
-
-// The functions of a kernel. What is folded in two passes has `first` functions, and `between`, whose result the second
-// pass knows.
-struct ReductionBody {
-  Start first_start, start;
-  Fold first_fold[2], fold[2];  // factors are arrays along the columns, or one number for all of them
-  Between between;
-  Post post;
-  FoldRows rows[3];  // as the bodies of an elementwise kernel
-};
-
 struct ReductionJob {
   const ReductionBody* body;
   int inputs, count, ndim;

@@ -1,0 +1,149 @@
+// What Python asks of plans: to record one, to say where its arrays are, to replay it.
+
+namespace {
+
+bool as_expected(const Header& h, const Array& a) {
+  if (a.ndim != h.array.ndim || letter_of(a) != letter_of(h.array) || !(a.flags & kAligned)) return false;
+  for (int k = 0; k < a.ndim; k++)
+    if (a.shape[k] != h.shape[k] || a.strides[k] != h.strides[k]) return false;
+  return true;
+}
+
+int replay(const Record& r) {
+  const int64_t* c = r.call;
+  switch (r.what) {
+    case kRun: return runtime.run((const Call*)c[0]);
+    case kReduce: return runtime.reduce((const Call*)c[0], (const int64_t*)c[1], int(c[2]), int(c[3]));
+    case kTogether: return runtime.together((const Step*)c[0], c[1], c[2], c[3]);
+    case kProduct: return runtime.product(c[0], c[1], c[2], int(c[3]));
+    default: return ((Opaque)r.kernel)((const char*)c[0]);
+  }
+}
+
+}  // namespace
+
+extern "C" {
+
+void cunet_plan_start(int64_t header, const Runtime* functions) { object_header = header, runtime = *functions; }
+
+// Records what this thread calls from here on to `cunet_plan_end`, which returns the plan.
+int cunet_plan_begin(Region* region) {
+  if (!(recorded = new (std::nothrow) Plan())) return kNoMemory;
+  listen_to_faults(*region);
+  shut(*region);
+  runtime.listen(on_call);
+  return kDone;
+}
+
+Plan* cunet_plan_end() {
+  runtime.listen(nullptr);
+  open(*watched);
+  ignore_faults();
+  Plan* p = recorded;
+  recorded = nullptr;
+  return p;
+}
+
+// How often something else has touched the region, as far as that was not forgiven.
+int64_t cunet_plan_faults() { return watched->faults; }
+
+// Puts a call of Python's in place of the records from `first` on: each of `count` rows of `what` is an object, and
+// whether its elements are written. What was touched belongs to it.
+void cunet_plan_host(int64_t first, int64_t count, const int64_t* what) {
+  Plan& p = *recorded;
+  p.records.resize(first);
+  while (!p.operands.empty() && p.operands.back().record >= first) p.operands.pop_back();
+  while (!p.numbers.empty() && p.numbers.back().record >= first) p.numbers.pop_back();
+  for (int64_t k = 0; k < count; k++) array(p, what[2 * k], what[2 * k + 1]);
+  p.records.push_back({kHost, nullptr, {}, 0});
+  forgive(*watched);
+}
+
+int64_t cunet_plan_count() { return int64_t(recorded->records.size()); }
+
+// Lets who calls it touch the region, or ends that.
+void cunet_plan_window(int opened) { opened ? (void)open(*watched) : shut(*watched); }
+
+// Calls a function of one string of bytes, and records it. The bytes hold addresses: each of `count` rows of `what`
+// says where one is, of which array, and whether its elements are written; or, with a size, of which other bytes.
+int cunet_plan_opaque(Opaque function, const char* call, int64_t size, int64_t count, const int64_t* what) {
+  Plan& p = *recorded;
+  if (open(*watched)) p.whole = false;
+  runtime.listen(nullptr);
+  const int code = function(call);
+  runtime.listen(on_call);
+  shut(*watched);
+  if (code) return code;
+  char* copy = p.keep(call, size);
+  uint64_t hash = 0;
+  for (const int64_t* row = what; row < what + 4 * count; row += 4) memset(copy + row[0], 0, sizeof(char*));
+  for (const int64_t* row = what; row < what + 4 * count; row += 4) {
+    if (row[3]) hash = hash_of((const char*)row[1], row[3], hash);
+    if (!row[3]) add_operand(p, header_of(p, row[1]), (char**)(copy + row[0]), row[2]);
+  }
+  hash = hash_of(copy, size, hash);
+  for (const int64_t* row = what; row < what + 4 * count; row += 4)
+    if (row[3]) *(char**)(copy + row[0]) = p.keep((const char*)row[1], row[3]);
+  p.records.push_back({kOther, (const void*)function, {int64_t(copy), size}, hash});
+  return code;
+}
+
+// How many records, operands and numbers there are, and whether all was recorded.
+void cunet_plan_sizes(const Plan* p, int64_t* out) {
+  out[0] = p->records.size(), out[1] = p->operands.size(), out[2] = p->numbers.size(), out[3] = p->whole;
+}
+
+void cunet_plan_records(const Plan* p, int64_t* out) {
+  for (const Record& r : p->records) *out++ = r.what, *out++ = int64_t(r.kernel), *out++ = int64_t(r.hash);
+}
+
+void cunet_plan_operands(const Plan* p, int64_t* out) {
+  for (const Place& o : p->operands) {
+    const Array& a = o.header->array;
+    const int64_t row[8] = {o.record, int64_t(o.data), o.low, o.high, o.written, letter_of(a), a.ndim, 0};
+    memcpy(out, row, sizeof row);
+    for (int k = 0; k < kAxes; k++) {
+      out[8 + k] = k < a.ndim ? a.shape[k] : 0;
+      out[8 + kAxes + k] = k < a.ndim ? a.strides[k] : 0;
+    }
+    out += 8 + 2 * kAxes;
+  }
+}
+
+void cunet_plan_numbers(const Plan* p, int64_t* out) {
+  for (const Number& n : p->numbers) *out++ = n.record, *out++ = n.position, *out++ = n.letter, *out++ = *n.place;
+}
+
+// Says where the elements of an operand are from now on.
+void cunet_plan_place(Plan* p, int64_t operand, int64_t address) { *p->operands[operand].place = (char*)address; }
+
+// Says that they are `offset` bytes from those of the moving array `array`.
+void cunet_plan_move(Plan* p, int64_t operand, int64_t array, int64_t offset) {
+  p->moving.push_back({p->operands[operand].place, array, offset});
+}
+
+// Adds a moving array, which must have the layout of this one.
+void cunet_plan_expect(Plan* p, uint64_t object) { p->expected.push_back(header_of(*p, object)); }
+
+// Adds a number to those that are given in each replay.
+void cunet_plan_vary(Plan* p, int64_t number) { p->varying.push_back(p->numbers[number].place); }
+
+// Sets these moving arrays and numbers. Returns -1 if an array is not laid out as it was recorded, and has then done
+// nothing; else 0.
+int cunet_plan_set(Plan* p, const uint64_t* objects, const uint64_t* numbers) {
+  for (size_t k = 0; k < p->expected.size(); k++)
+    if (!as_expected(*p->expected[k], array_at(objects[k]))) return -1;
+  for (const Moving& m : p->moving) *m.place = array_at(objects[m.array]).data + m.offset;
+  for (size_t k = 0; k < p->varying.size(); k++) *p->varying[k] = numbers[k];
+  return kDone;
+}
+
+// Runs the calls [first, end). Returns 0, or what the call returned that failed.
+int cunet_plan_run(const Plan* p, int64_t first, int64_t end) {
+  for (int64_t k = first; k < end; k++)
+    if (int problem = replay(p->records[k])) return problem;
+  return kDone;
+}
+
+void cunet_plan_free(Plan* p) { delete p; }
+}

@@ -1,0 +1,130 @@
+"""What ops ask while a step is recorded: kernels in place of NumPy's arithmetic, with the same bits.
+
+Arithmetic on a few numbers is faster in NumPy than a kernel's call; but a recorder hears of kernels only. So where an
+op does such arithmetic itself, it calls one of these functions: NumPy's own, and the kernel while `capturing`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..device import Array, array_module
+from .kinds import elementwise
+
+
+class Capture(Protocol):
+    """Who records a step, as ops see it."""
+
+    def counter(self, holder: Any) -> None:
+        """Count up the 0-d integers in ``holder.data``, here and in each replay."""
+
+    def host(self, function: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Return ``function(*args, **options)``, arrays of its own making, here and in each replay."""
+
+    def op(self, function: Callable[..., Any], inputs: list[Any], options: dict[str, Any]) -> tuple[Any, Any]:
+        """Return ``function(*inputs, **options)``, the result of an op and its way back."""
+
+    def check(self, test: Callable[..., bool], array: Array, *rest: Any) -> bool:
+        """Return ``test(array, *rest)``, which each replay asks of its own array first."""
+
+
+capturing: ContextVar[Capture | None] = ContextVar("cunet_capturing", default=None)
+
+
+def captured(function: Callable[..., Any], inputs: list[Any], options: dict[str, Any]) -> tuple[Any, Any]:
+    """Return ``function(*inputs, **options)``, the result of an op and its way back, of a step that is recorded."""
+    capture = capturing.get()
+    return function(*inputs, **options) if capture is None else capture.op(function, inputs, options)
+
+
+def done(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """Return what a function makes of arrays by NumPy: the replay of a recorded step calls it too.
+
+    Its result depends on its arguments alone, and shares no memory with them.
+    """
+    capture = capturing.get()
+    return function(*args, **options) if capture is None else capture.host(function, args, options)
+
+
+@elementwise("T x, A y", "T z", "z = x / y")
+def divide_elements(x, y):
+    return x / y
+
+
+@elementwise("T x, A y", "T z", "z = x * y")
+def multiply_elements(x, y):
+    return x * y
+
+
+@elementwise("T x, A y", "T z", "z = x + y")
+def add_elements(x, y):
+    return x + y
+
+
+@elementwise("T x", "T y", "y = x")
+def copy_elements(x):
+    return x.copy()
+
+
+@elementwise("T x, A eps", "T y", "y = 1 / sqrt(x + eps)")
+def reciprocal_roots(x, eps):
+    return 1 / np.sqrt(x + eps)
+
+
+def reciprocal_root(x: Any, eps: float) -> Any:
+    """Return ``1 / sqrt(x + eps)``."""
+    return 1 / array_module(x).sqrt(x + eps) if capturing.get() is None else reciprocal_roots(x, eps)
+
+
+def copied(x: Any) -> Any:
+    """Return a copy of an array, in the order of C."""
+    return x.copy() if capturing.get() is None else copy_elements(x)
+
+
+def owned(x: Any) -> Any:
+    """Return an array that a step leaves behind: `x`; of a step that is recorded a copy, which is no part of one."""
+    return x if capturing.get() is None else copy_elements(x)
+
+
+@elementwise("T x", "T y", "y = -x")
+def negate_elements(x):
+    return -x
+
+
+def negated(x: Any) -> Any:
+    """Return ``-x``."""
+    return -x if capturing.get() is None else negate_elements(x)
+
+
+def quotient(x: Any, y: Any) -> Any:
+    """Return ``x / y``."""
+    return x / y if capturing.get() is None else divide_elements(x, y)
+
+
+def scaled(x: Any, y: Any) -> Any:
+    """Return ``x * y``."""
+    return x * y if capturing.get() is None else multiply_elements(x, y)
+
+
+def total(x: Any, y: Any) -> Any:
+    """Return ``x + y``."""
+    return x + y if capturing.get() is None else add_elements(x, y)
+
+
+def count_up(holder: Any) -> None:
+    """Add 1 to the 0-d integers in ``holder.data``, a new array."""
+    capture = capturing.get()
+    if capture is None:
+        holder.data = holder.data + 1
+    else:
+        capture.counter(holder)
+
+
+def holds(test: Callable[..., bool], array: Array, *rest: Any) -> bool:
+    """Return what a test says of the values of an array: one of the inputs, if a step is recorded."""
+    capture = capturing.get()
+    return test(array, *rest) if capture is None else capture.check(test, array, *rest)

@@ -1,0 +1,6 @@
+"""Recorded steps: what a step asks of compiled code, replayed by one call."""
+
+from .compiled import CompiledStep, compile
+from .report import Report
+
+__all__ = ["CompiledStep", "Report", "compile"]

@@ -1,0 +1,149 @@
+"""`compile`: a step that is recorded, compared, and then replayed by one call."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import types
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from ..autograd import tape
+from ..kernels import dispatch
+from ..kernels.backends.native import native
+from ..kernels.backends.native.plans import library
+from ..kernels.backends.numpy import tuning
+from ..kernels.capture import capturing
+from ..nn import observe
+from ..system.locks import ForkSafeLock
+from ..system.messages import say
+from .entry import Entry, Kinds, kinds_of
+from .report import Report
+from .tree import Tree
+from .watch import Watch
+
+_MOST = 8  # plans of a step
+_MISSES = 32  # calls in a row of which each met a world of its own: it is no use to look further
+
+_turn = ForkSafeLock()  # recording watches a region for the whole process
+
+
+class CompiledStep:
+    """A step that is replayed where that gives the same bits, and else runs as it is written; see `compile`."""
+
+    def __init__(self, step: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, step)
+        self._step = step
+        self._entries: list[Entry] = []  # the last used first
+        self._reasons: Counter[str] = Counter()
+        self._replays = self._recorded = self._misses = 0
+        self._free = threading.Lock()
+        self._hopeless = ""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the step."""
+        problem = self._problem()
+        if problem:
+            return self._eagerly(problem, args, kwargs)
+        if not self._free.acquire(blocking=False):
+            return self._eagerly("the step runs already: inside itself, or in another thread", args, kwargs)
+        try:
+            tree = Tree(args, kwargs)
+            return self._run(tree, (tape.recording.get(), native.threads, tuning.tuning), args, kwargs)
+        finally:
+            self._free.release()
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """Bind the step to an object where it is a method."""
+        return self if instance is None else types.MethodType(self, instance)
+
+    def report(self) -> Report:
+        """Return how calls were run, and why some ran as they are written."""
+        plans = [entry.plan for entry in self._entries if entry.plan is not None]
+        eager = sum(self._reasons.values())
+        memory = sum(plan.bytes for plan in plans)
+        return Report(len(plans), self._replays, self._recorded, eager, dict(self._reasons), memory)
+
+    def _problem(self) -> str:
+        """Return why nothing can be recorded or replayed here and now, or ""."""
+        if self._hopeless:
+            return self._hopeless
+        if not native.active or library() is None:
+            return "kernels run on NumPy: only compiled ones are recorded"
+        if capturing.get() is not None:
+            return "another step is recorded, of which this one is a part"
+        if dispatch.is_listened() or observe.is_observed():
+            return "somebody listens to the calls of kernels or layers"
+        return ""
+
+    def _run(self, tree: Tree, context: Any, args: Any, kwargs: Any) -> Any:
+        for k, entry in enumerate(self._entries):
+            if entry.fits(tree, context):
+                self._entries.insert(0, self._entries.pop(k))
+                self._misses = 0
+                return self._known(entry, tree, args, kwargs)
+        changed = self._entries[0].changed() if self._entries else ""
+        before = kinds_of(Watch(self._step, *tree.objects))
+        found = self._eagerly(f"called in a new way: {changed or 'arguments'}", args, kwargs)
+        self._expect(tree, context, before)
+        self._misses += 1
+        if self._misses == _MISSES:
+            self._give_up(f"no two calls were alike: {changed or 'arguments'}")
+        return found
+
+    def _expect(self, tree: Tree, context: Any, before: Kinds) -> None:
+        """Be ready for a call like this one, with the gradients that were there before it, or those that are now."""
+        for kinds in (before, {}):
+            entry = Entry(self._step, tree, context, kinds)
+            if not any(other.is_like(entry) for other in self._entries):
+                self._entries = [entry, *self._entries[: _MOST - 1]]
+
+    def _known(self, entry: Entry, tree: Tree, args: Any, kwargs: Any) -> Any:
+        if entry.reason:
+            return self._eagerly(entry.reason, args, kwargs)
+        if entry.plan is None:
+            self._recorded += 1
+            with _turn:
+                found = entry.record(tree)
+            self._say(entry.reason)
+            return found
+        found, reason = entry.run(tree)
+        if reason:
+            return self._eagerly(reason, args, kwargs)
+        self._replays += 1
+        return found
+
+    def _eagerly(self, reason: str, args: Any, kwargs: Any) -> Any:
+        self._reasons[reason] += 1
+        return self._step(*args, **kwargs)
+
+    def _give_up(self, reason: str) -> None:
+        self._hopeless, self._entries = reason, []
+        self._say(reason)
+
+    def _say(self, reason: str) -> None:
+        if reason:
+            name = getattr(self._step, "__qualname__", self._step)
+            say(f"cunet.compile: {name} runs as it is written: {reason}")
+
+
+def compile(step: Callable[..., Any]) -> CompiledStep:
+    """Return a step that does the same in less time: what Python asked of compiled code is recorded and replayed.
+
+    A step is a function of arrays: a forward pass, or a whole training step with ``backward()`` and an optimiser's
+    ``step()``. Model, optimiser and random streams are found from what it uses; nothing has to be listed. The second
+    and third call of a kind are recorded; if they differ in the elements of arrays only, a fourth one is run both ways,
+    and where all bits are equal (results, weights, buffers, gradients, state of the optimiser) the calls after it are
+    replayed. What cannot be recorded, or comes in another way (another shape, a layer frozen, a state loaded), runs as
+    it is written. See ``docs/recorded-steps.md``.
+
+    Args:
+        step: a function, which may be decorated: ``@cunet.compile``. It returns Tensors or arrays. In a replay its
+            Python does not run, so it must not print, count, or append to lists: such a step is not recorded, as far
+            as that can be seen.
+
+    Returns:
+        A function with the same arguments; its `report()` says how calls were run, and why.
+    """
+    return CompiledStep(step)

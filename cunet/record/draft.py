@@ -1,0 +1,235 @@
+"""What a recording means: where each operand comes from, which numbers move on, what is left behind.
+
+Two drafts of one step, of different batches, must be equal before one of them is replayed.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..device import Array
+from ..kernels.backends.native.plans import Block, Blocks, Operand, extent
+from .moves import Ahead, Update, draw_ahead, draws_of, updates_of
+from .notes import Check
+from .recording import NotRecordable, Recording, is_dense, owner
+from .watch import Watch
+
+
+class Target(NamedTuple):
+    """Where an operand's elements are.
+
+    Attributes:
+        kind: "input" (of the step), "block" (made in it), "data" or "grad" (of a tensor, as it is before the step),
+            or "root": at this address at all times.
+        which: number of the input, block or tensor; the address of a root.
+        offset: bytes from its beginning.
+    """
+
+    kind: str
+    which: int
+    offset: int
+
+
+class Left(NamedTuple):
+    """An array that the step leaves behind: block number and layout."""
+
+    block: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    dtype: Any
+
+
+class Draft:
+    """See the module.
+
+    Attributes:
+        targets: one for each operand.
+        leaves: what the arrays of the result are: Left, or the array itself if it was there before.
+        data, grads: by tensor, what it has after the step where that is another array: Left, or None for no gradient.
+        updates, draws: what moves on.
+        blocks: memory that the step asked for, as far as it uses it.
+        kept: arrays whose memory operands lie in, beside what the watch holds.
+    """
+
+    def __init__(self, recording: Recording, watch: Watch, leaves: list[Array]) -> None:
+        self.recording, self.watch = recording, watch
+        self._blocks = Blocks(recording.blocks)
+        self._order: dict[int, int] = {}
+        self.blocks: list[Block] = []
+        self._check(watch)
+        self.kept: list[Array] = []
+        self._roots = _Roots(watch, recording)
+        self.counters = [self._position(holder) for holder in recording.session.counters]
+        self.inputs = [self._block(*extent(a)) for a in recording.inputs]
+        self._moving = self._replaced()
+        self.targets = [self._target(o) for o in recording.plan.operands]
+        before, after = recording.before, recording.after
+        self.data = {
+            k: self._left(new, "a buffer")
+            for k, (old, new) in enumerate(zip(before.data, after.data, strict=True))
+            if old is not new and k not in self.counters
+        }
+        self.grads = {
+            k: None if new is None else self._left(new, "a gradient")
+            for k, (old, new) in enumerate(zip(before.grads, after.grads, strict=True))
+            if old is not new
+        }
+        self.leaves = [self._left(a, "a result") for a in leaves]
+        self._check_order()
+        self.asked = [self._asked(check) for check in recording.session.checks]
+        self.updates: list[Update] = updates_of(recording, watch)
+        self.draws: list[Ahead] = draws_of(recording, watch)
+        hosts = recording.session.hosts
+        self.by_python = [[draw_ahead(d, recording, watch) for d in host.tree.draws] for host in hosts]
+
+    def _check(self, watch: Watch) -> None:
+        recording = self.recording
+        if watch.problem:
+            raise NotRecordable(watch.problem)
+        if not watch.holds():
+            raise NotRecordable(f"it changes {watch.changed()}")
+        if recording.before.foreign != recording.after.foreign:
+            raise NotRecordable("it draws from Python's or NumPy's random numbers; cunet.Generator can be recorded")
+        if not recording.plan.whole:
+            raise NotRecordable("it calls a loop over time, which is not recorded yet")
+        if recording.session.spoiled:
+            raise NotRecordable(recording.session.spoiled)
+        if any(not is_dense(a) for a in recording.inputs):
+            raise NotRecordable("an input is empty")
+
+    def _position(self, holder: Any) -> int:
+        for k, t in enumerate(self.watch.tensors):
+            if t is holder:
+                return k
+        raise NotRecordable("it counts up a tensor that it does not reach")
+
+    def _left(self, a: Array, what: str) -> Left:
+        block = self._block(*extent(a)) if a.size else None
+        if block is None:
+            raise NotRecordable(f"{what} of shape {a.shape} was not made by the step, but is left behind by it")
+        if not is_dense(a) or a.nbytes != self.blocks[block].size:
+            raise NotRecordable(f"{what} of shape {a.shape} is part of a larger array")
+        return Left(block, a.shape, a.strides, a.dtype)
+
+    def _target(self, o: Operand) -> Target:
+        if o.low == o.high:
+            return Target("root", 0, 0)
+        block = self._block(o.low, o.high)
+        if block is not None:
+            kind, which = ("input", self.inputs.index(block)) if block in self.inputs else ("block", block)
+            return Target(kind, which, o.address - self.blocks[block].address)
+        for k, a in self._moving:
+            low, high = extent(a)
+            if low <= o.low and o.high <= high:
+                kind = "data" if a is self.recording.before.data[k] else "grad"
+                return Target(kind, k, o.address - a.__array_interface__["data"][0])
+        kept = self._roots.find(o)
+        if kept is None:
+            raise NotRecordable(f"an operand of shape {o.shape} is nothing that the step made or reaches")
+        self.kept.append(kept)
+        return Target("root", o.address, 0)
+
+    def _block(self, low: int, high: int) -> int | None:
+        """Return the number of a block, in the order in which they are met: others may have been asked for between."""
+        k = self._blocks.find(low, high)
+        if k is not None and k not in self._order:
+            self._order[k] = len(self.blocks)
+            self.blocks.append(self.recording.blocks[k])
+        return None if k is None else self._order[k]
+
+    def _replaced(self) -> list[tuple[int, Array]]:
+        """Return the arrays before the step that others take the place of."""
+        before, after = self.recording.before, self.recording.after
+        data = [(k, a) for k, a in enumerate(before.data) if a is not after.data[k] and k not in self.counters]
+        return data + [
+            (k, g) for k, g in enumerate(before.grads) if g is not None and g.size and g is not after.grads[k]
+        ]
+
+    def _asked(self, check: Check) -> int | None:
+        """Return the input whose values an op asked about; None if it is an array that was there before.
+
+        Raises:
+            NotRecordable: it is an array of the step's own, or one that it has changed by then.
+        """
+        low, high = extent(check.array)
+        block = self._block(low, high)
+        if block is None and not any(
+            o.written and o.record < check.record and o.low < high and low < o.high
+            for o in self.recording.plan.operands
+        ):
+            return None
+        if block not in self.inputs or extent(self.recording.inputs[self.inputs.index(block)]) != (low, high):
+            raise NotRecordable(f"an op asks for values of an array of shape {check.array.shape} that the step makes")
+        return self.inputs.index(block)
+
+    def _check_order(self) -> None:
+        """See that blocks are written before they are read, and inputs only read."""
+        written: set[int] = set()
+        for o, target in zip(self.recording.plan.operands, self.targets, strict=True):
+            if target.kind == "input" and o.written:
+                raise NotRecordable(f"it writes into its input {target.which}")
+            if target.kind in ("data", "grad") and o.written:
+                raise NotRecordable(f"it writes into an array of shape {o.shape}, and puts another one in its place")
+            if target.kind == "block" and o.written:
+                written.add(target.which)
+            elif target.kind == "block" and target.which not in written:
+                raise NotRecordable(f"an array of shape {o.shape} is read that nobody was seen to write")
+        left = [*self.leaves, *self.data.values(), *[g for g in self.grads.values() if g is not None]]
+        for item in left:
+            if item.block not in written:
+                raise NotRecordable(f"an array of shape {item.shape} is left behind that nobody was seen to write")
+
+    def differs(self, other: Draft) -> str:
+        """Return what differs from another recording of the step, or ""."""
+        mine, its = self.recording, other.recording
+        if mine.plan.records != its.plan.records or len(self.targets) != len(other.targets):
+            return "it does not make the same calls each time"
+        layouts = [[(o.record, o.written, o.letter, o.shape, o.strides) for o in r.plan.operands] for r in (mine, its)]
+        if layouts[0] != layouts[1] or self.targets != other.targets:
+            return "its calls do not read the same arrays each time"
+        if (self.leaves, self.data, self.grads, self.counters) != (
+            other.leaves, other.data, other.grads, other.counters
+        ):  # fmt: skip
+            return "it does not leave the same arrays each time"
+        if (self.updates, self.draws, self.by_python) != (other.updates, other.draws, other.by_python):
+            return "its optimisers or generators do not move on alike each time"
+        known = {k for u in self.updates for k in u.numbers} | {d.number for d in self.draws}
+        for k, (a, b) in enumerate(zip(mine.plan.numbers, its.plan.numbers, strict=True)):
+            if a != b and k not in known:
+                return f"a number that {self._kernel_of(a.record)} takes is another one each time"
+        checks = [
+            [
+                (c.test, c.array.shape, c.rest, c.answer, k)
+                for c, k in zip(d.recording.session.checks, d.asked, strict=True)
+            ]
+            for d in (self, other)
+        ]
+        hosts = [[h.key for h in r.session.hosts] for r in (mine, its)]
+        return "" if (checks[0], hosts[0]) == (checks[1], hosts[1]) else "it does not ask the same of NumPy each time"
+
+    def _kernel_of(self, record: int) -> str:
+        names = [c.kernel.name for c in self.recording.session.calls if c.first <= record < c.last]
+        return f"kernel {names[-1]!r}" if names else "a kernel"
+
+
+class _Roots:
+    """Finds who owns memory that was there before the step."""
+
+    def __init__(self, watch: Watch, recording: Recording) -> None:
+        self._owners: dict[int, tuple[int, int, Array]] = {}
+        for a in [*recording.before.data, *watch.arrays]:
+            self._add(owner(a))
+        for a in recording.session.arrays:
+            root = owner(a)
+            if not root.flags.writeable and root.flags.owndata:  # a constant of the library's: it stays as it is
+                self._add(root)
+
+    def _add(self, a: Array) -> None:
+        if type(a) is np.ndarray and a.size:
+            self._owners[id(a)] = (*extent(a), a)
+
+    def find(self, o: Operand) -> Array | None:
+        """Return the array whose memory an operand lies in."""
+        return next((a for low, high, a in self._owners.values() if low <= o.low and o.high <= high), None)

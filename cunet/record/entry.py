@@ -1,0 +1,164 @@
+"""One way in which a step is called, on its way from a first sight to a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..device import Array
+from .draft import Draft
+from .program import Program
+from .recording import NotRecordable, Recording, State
+from .tree import Tree, Unfit, leaves_of
+from .watch import Watch
+
+_TRIES = 4  # recordings that may differ from the one before
+_LOST = 3  # calls in a row whose parameters are other arrays
+
+
+#: Of tensors by id: whether they require gradients, and whether they have none.
+Kinds = dict[int, tuple[bool, bool]]
+
+
+def kinds_of(watch: Watch) -> Kinds:
+    """Return what tensors are at the moment."""
+    return {id(t): (t._requires_grad, t._grad is None) for t in watch.tensors}
+
+
+class Entry:
+    """A step, called in one way: what it is called with, but for elements of arrays, and all that it reaches.
+
+    Attributes:
+        plan: replays it, once two recordings agreed and a replay gave what the step gave.
+        reason: why that cannot be, or "".
+    """
+
+    def __init__(self, step: Callable[..., Any], tree: Tree, context: Any, kinds: Kinds) -> None:
+        self._step, self._key = step, (tree.key, context)
+        self._objects = tree.objects  # their ids are in the key
+        self.plan: Program | None = None
+        self.reason = ""
+        self._look(kinds)
+
+    def _look(self, kinds: Kinds) -> None:
+        self._watch = Watch(self._step, *self._objects)
+        self.reason = self._watch.problem
+        self._kinds = {**kinds_of(self._watch), **{k: v for k, v in kinds.items() if k in kinds_of(self._watch)}}
+        self._draft: Draft | None = None
+        self._candidate: Program | None = None
+        self._by_python: set[int] = set()
+        self.plan = None
+        self._tries = self._lost = 0
+
+    def fits(self, tree: Tree, context: Any) -> bool:
+        """Tell whether a call is of this kind."""
+        return (tree.key, context) == self._key and kinds_of(self._watch) == self._kinds and self._watch.holds()
+
+    def is_like(self, other: Entry) -> bool:
+        """Tell whether another entry is for the same calls."""
+        return (self._key, self._kinds) == (other._key, other._kinds) and self._watch.holds()
+
+    def changed(self) -> str:
+        """Return the name of something that is not as it was."""
+        return self._watch.changed()
+
+    def run(self, tree: Tree) -> tuple[Any, str]:
+        """Replay the step; return its result and "", or why nothing was done."""
+        assert self.plan is not None
+        if not self.plan.fits():
+            self._lost += 1
+            if self._lost == _LOST:
+                self._look({})
+            return None, "parameters or buffers are other arrays than before"
+        self._lost = 0
+        return self.plan.run(tree.arrays)
+
+    def record(self, tree: Tree) -> Any:
+        """Run the step as it is written, and come closer to a plan."""
+        if self._candidate is not None:
+            return self._compare(tree)
+        known = len(self._by_python)
+        recording = Recording(self._step, tree, self._watch, self._by_python)
+        found = recording.result
+        try:
+            leaves: list[Array] = []
+            build = leaves_of(found, leaves)
+            draft = Draft(recording, self._watch, leaves)
+            difference = draft.differs(self._draft) if self._draft is not None else "-"
+            if not difference:
+                self._candidate = Program(draft, build)
+            elif difference != "-":
+                self._try_again(difference)
+            self._draft = None if self._candidate else draft
+        except (NotRecordable, Unfit) as problem:
+            self._draft = None
+            if len(self._by_python) == known:  # else the next recording knows more
+                self.reason = str(problem)
+        return found
+
+    def _try_again(self, difference: str) -> None:
+        self._tries += 1
+        if self._tries == _TRIES:
+            self.reason = difference
+
+    def _compare(self, tree: Tree) -> Any:
+        """Run the step as it is written, and from the same state by its plan; keep the plan if all bits are equal."""
+        program, watch = self._candidate, self._watch
+        assert program is not None
+        if not program.fits():
+            self._candidate = None
+            return tree.call(self._step, tree.arrays)
+        before = _Snapshot(watch, program.written)
+        found = tree.call(self._step, tree.arrays)
+        expected = _Snapshot(watch, program.written)
+        leaves = _leaves(found)
+        before.restore()
+        try:
+            replayed, reason = program.run(tree.arrays)
+        except BaseException:
+            expected.restore()
+            raise
+        same = not reason and _leaves(replayed) == leaves and _Snapshot(watch, program.written).equals(expected)
+        if same:
+            self.plan = program
+        else:
+            expected.restore()
+            self._try_again(reason)
+            self.reason = self.reason or ("" if reason else "a replay does not give the same bits")
+        self._candidate = None
+        return found
+
+
+def _leaves(value: Any) -> list[bytes]:
+    found: list[Array] = []
+    leaves_of(value, found)
+    return [a.tobytes() for a in found]
+
+
+class _Snapshot:
+    """All that a step may change, with the elements of arrays."""
+
+    def __init__(self, watch: Watch, written: Sequence[np.ndarray]) -> None:
+        self._watch, self._state = watch, State.of(watch)
+        self._arrays, self._values = written, [a.copy() for a in written]
+
+    def restore(self) -> None:
+        """Go back to it."""
+        self._state.restore(self._watch)
+        for a, value in zip(self._arrays, self._values, strict=True):
+            a[...] = value
+
+    def equals(self, other: _Snapshot) -> bool:
+        """Compare bit for bit."""
+        mine, its = self._state, other._state
+        arrays = [*zip(mine.data, its.data, strict=True), *zip(mine.grads, its.grads, strict=True)]
+        arrays += zip(self._values, other._values, strict=True)
+        if (mine.numbers, mine.calls) != (its.numbers, its.calls):
+            return False
+        return all(a is b or (a is not None and b is not None and _same_bits(a, b)) for a, b in arrays)
+
+
+def _same_bits(a: np.ndarray, b: np.ndarray) -> bool:
+    return a.shape == b.shape and a.dtype == b.dtype and a.strides == b.strides and a.tobytes() == b.tobytes()

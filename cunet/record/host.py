@@ -1,0 +1,63 @@
+"""Calls of Python's in a replay: what NumPy does, on the plan's memory."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..device import Array
+from ..kernels.backends.native.plans import Operand
+from ..random import Generator
+from .moves import Ahead
+from .notes import Host, Op
+from .tree import leaves_of
+
+
+class _Memory:
+    """Memory at an address, as NumPy sees that of others."""
+
+    def __init__(self, address: int, o: Operand) -> None:
+        self.__array_interface__ = {
+            "data": (address, False), "shape": o.shape, "strides": o.strides, "version": 3,
+            "typestr": np.dtype(chr(o.letter)).str,
+        }  # fmt: skip
+
+
+class View:
+    """An operand of a call of Python's, as an array."""
+
+    def __init__(self, o: Operand, moving: int | None, place: int) -> None:
+        self._operand, self._moving, self._place = o, moving, place
+        self._fixed = np.asarray(_Memory(place, o)) if moving is None else None
+
+    def among(self, moving: list[Array]) -> Array:
+        """Return it, where arrays are moving."""
+        if self._fixed is not None:
+            return self._fixed
+        a, o = moving[self._moving or 0], self._operand
+        if not self._place and a.shape == o.shape and a.strides == o.strides:
+            return a
+        return np.asarray(_Memory(a.__array_interface__["data"][0] + self._place, o))
+
+
+class HostCall:
+    """A call of Python's in a replay."""
+
+    def __init__(self, host: Host, views: list[View], draws: list[Ahead]) -> None:
+        count = len(views) - sum(host.fresh)
+        self._host, self._read, self._written, self._draws = host, views[:count], views[count:], draws
+
+    def run(self, moving: list[Array], generators: list[Generator], calls: list[int]) -> None:
+        """Make it, and put what it returns where later calls find it."""
+        made: list[Array] = []
+        host = self._host
+        for k, (_, g, ahead) in enumerate(self._draws):
+            host.tree.draws[k] = host.tree.draws[k]._replace(call=calls[g] + ahead)
+        leaves_of(host.tree.call(host.function, [v.among(moving) for v in self._read]), made)
+        fresh = [a for a, new in zip(made, host.fresh, strict=True) if new]
+        for view, a in zip(self._written, fresh, strict=True):
+            np.copyto(view.among(moving), a)
+
+    def forget(self) -> None:
+        """Let go of what an op keeps for its way back."""
+        if isinstance(self._host.function, Op):
+            self._host.function.forget()

@@ -1,0 +1,255 @@
+"""A recorded step, ready to be replayed: where arrays come from before, and where they go behind one call into C."""
+
+from __future__ import annotations
+
+import functools
+import struct
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..autograd.tape import clock
+from ..device import Array
+from ..kernels.backends.native.plans import extent
+from ..kernels.backends.native.status import result
+from .draft import Draft, Left
+from .host import HostCall, View
+from .moves import _buffer, scalars_now
+from .notes import Check, counted
+
+_LINE = 64  # bytes; blocks begin at multiples of it
+
+
+class Program:
+    """Replays a step.
+
+    Args:
+        draft: the step's.
+        build: makes the result of arrays in place of those in `draft.leaves`.
+
+    Attributes:
+        bytes: memory that is kept for what the step makes on its way.
+    """
+
+    def __init__(self, draft: Draft, build: Callable[[Sequence[Array]], Any]) -> None:
+        recording, watch = draft.recording, draft.watch
+        self._draft, self._build, self._watch = draft, build, watch
+        self._plan = recording.plan
+        self._same = [t for k, t in enumerate(watch.tensors) if k not in draft.data and k not in draft.counters]
+        self._ids = [id(t._data) for t in self._same]
+        self._alive = [t._data for t in self._same]
+        self._streams = [(g.seed, g.stream) for g in watch.generators]
+        self._lefts: list[Left] = []
+        self._held: list[Array | None] = []  # arrays of gradients that may be written again
+        self._places: dict[int, int] = {}  # blocks that are left behind, and where in `_lefts`
+        for left in [*draft.grads.values(), *draft.data.values(), *draft.leaves]:
+            if left is not None and self._places.setdefault(left.block, len(self._lefts)) == len(self._lefts):
+                self._lefts.append(left)
+                self._held.append(None)
+        self._grads = [(watch.tensors[k], None if g is None else self._places[g.block]) for k, g in draft.grads.items()]
+        self._data = [(watch.tensors[k], self._places[left.block]) for k, left in draft.data.items()]
+        self._leaves = [self._places[left.block] for left in draft.leaves]
+        self._makers = [_maker(left) for left in self._lefts]
+        shown = {place for _, place in self._data} | {*self._leaves}
+        holders = {place: t for t, place in self._grads if place not in shown}
+        self._holders = [holders.get(k) for k in range(len(self._lefts))]
+        self._moving = self._bind()
+        for kind, k in self._moving:
+            if kind == "grad":  # read by the step that adds to it: it is not written before
+                self._holders = [None if t is watch.tensors[k] else t for t in self._holders]
+        pairs = zip(recording.session.checks, draft.asked, strict=True)
+        self._checks = [(c.test, self._find(c, k), c.rest, c.answer) for c, k in pairs]
+        self._counters = [watch.tensors[k] for k in draft.counters]
+        self._updates = [(u, watch.optimizers[u.optimizer]) for u in draft.updates]
+        self._vary()
+        self._stretches = self._cut()
+        self.written = _written(draft)
+        self._drawn = [b - a for a, b in zip(recording.before.calls, recording.after.calls, strict=True)]
+        recording.forget()
+
+    def _bind(self) -> list[tuple[str, int]]:
+        """Tell the plan where all elements are; return which arrays, in order, each replay brings."""
+        draft, plan = self._draft, self._plan
+        before, recording = draft.recording.before, draft.recording
+        moving: dict[tuple[str, int], int] = {}
+        for k, a in enumerate(recording.inputs):
+            moving["input", k] = k
+            plan.expect(a)
+        for target in draft.targets:
+            if target.kind in ("data", "grad") and (target.kind, target.which) not in moving:
+                moving[target.kind, target.which] = len(moving)
+                held: Any = before.data if target.kind == "data" else before.grads
+                plan.expect(held[target.which])
+        brought = list(moving)
+        for k, make in enumerate(self._makers):
+            moving["left", k] = len(moving)
+            plan.expect(make())
+        starts, self.bytes = self._layout()
+        self._arena = np.empty(self.bytes + _LINE, np.uint8)
+        base = -(-self._arena.ctypes.data // _LINE) * _LINE
+        self._bases: list[tuple[int | None, int]] = []  # of each operand: its moving array, if it has one; its place
+        for k, target in enumerate(draft.targets):
+            if target.kind == "root":
+                self._bases.append((None, target.which))
+            elif target.kind == "block" and target.which not in self._places:
+                self._bases.append((None, base + starts[target.which] + target.offset))
+            else:
+                key = ("left", self._places[target.which]) if target.kind == "block" else (target.kind, target.which)
+                self._bases.append((moving[key], target.offset))
+            array, place = self._bases[k]
+            plan.place(k, place) if array is None else plan.move(k, array, place)
+        return brought
+
+    def _layout(self) -> tuple[dict[int, int], int]:
+        """Return where in one stretch of memory each block lies while it is needed, and how long that is."""
+        spans: dict[int, list[int]] = {}
+        last = len(self._plan.records)
+        kept = {
+            host.record for host in self._draft.recording.session.hosts
+        }  # an op keeps what it needs on its way back
+        for o, target in zip(self._plan.operands, self._draft.targets, strict=True):
+            if target.kind == "block" and target.which not in self._places:
+                spans.setdefault(target.which, [o.record, o.record])[1] = last if o.record in kept else o.record
+        sizes = {k: -(-self._draft.blocks[k].size // _LINE) * _LINE for k in spans}
+        starts: dict[int, int] = {}
+        for k in sorted(spans, key=lambda k: -sizes[k]):
+            at = 0
+            others = [j for j in starts if spans[j][0] <= spans[k][1] and spans[k][0] <= spans[j][1]]
+            for j in sorted(others, key=starts.__getitem__):
+                if at + sizes[k] <= starts[j]:
+                    break
+                at = max(at, starts[j] + sizes[j])
+            starts[k] = at
+        return starts, max([starts[k] + sizes[k] for k in starts], default=0)
+
+    def _find(self, check: Check, k: int | None) -> Callable[[Sequence[Array]], Array]:
+        """Return a function that finds the array that an op asked about."""
+        return (lambda arrays: check.array) if k is None else functools.partial(_shaped, k, check.array.shape)
+
+    def _cut(self) -> list[tuple[int, int, HostCall | None]]:
+        """Return the records in stretches, each of calls in C and perhaps one of Python's behind them."""
+        stretches: list[tuple[int, int, HostCall | None]] = []
+        first = 0
+        hosts = self._draft.recording.session.hosts
+        for host, draws in zip(hosts, self._draft.by_python, strict=True):
+            where = [k for k, o in enumerate(self._plan.operands) if o.record == host.record]
+            views = [View(self._plan.operands[k], *self._bases[k]) for k in where]
+            stretches.append((first, host.record, HostCall(host, views, draws)))
+            first = host.record + 1
+        return [*stretches, (first, len(self._plan.records), None)]
+
+    def _vary(self) -> None:
+        """Tell the plan which numbers each replay brings."""
+        letters = []
+        for update in self._draft.updates:
+            for k in update.numbers:
+                self._plan.vary(k)
+                letters.append("d" if chr(self._plan.numbers[k].letter) in "fd" else "q")
+        for draw in self._draft.draws:
+            self._plan.vary(draw.number)
+            letters.append("q")
+        self._pack = struct.Struct("<" + "".join(letters)).pack
+        self._ids_of = struct.Struct(f"<{len(self._moving) + len(self._lefts)}Q").pack
+
+    def fits(self) -> bool:
+        """Tell whether the arrays that operands lie in are those of the recording."""
+        return [id(t._data) for t in self._same] == self._ids and [
+            (g.seed, g.stream) for g in self._watch.generators
+        ] == self._streams
+
+    def run(self, arrays: Sequence[Array]) -> tuple[Any, str]:
+        """Replay the step on other inputs; return its result and "", or why nothing was done."""
+        for test, find, rest, answer in self._checks:
+            if bool(test(find(arrays), *rest)) is not answer:
+                return None, "an input has values that need another path"
+        numbers: list[Any] = []
+        after = []
+        for update, optimizer in self._updates:
+            now = scalars_now(optimizer, update)
+            if now is None:
+                return None, "an optimiser takes another path"
+            after.append(now[0])
+            numbers += now[1]
+        calls = [g.call for g in self._watch.generators]
+        numbers += [calls[d.generator] + d.ahead for d in self._draft.draws]
+        fresh = self._fresh()
+        brought = [self._brought(kind, k, arrays) for kind, k in self._moving]
+        if any(type(a) is not np.ndarray for a in brought):
+            return None, "a gradient or a buffer is not there"
+        if self._plan.set(self._ids_of(*map(id, brought), *map(id, fresh)), self._pack(*numbers)):
+            return None, "an input or a buffer is laid out in another way"
+        self._calls([*brought, *fresh], calls)
+        self._leave(fresh, after, calls)
+        return self._build([fresh[k] for k in self._leaves]), ""
+
+    def _calls(self, moving: list[Array], calls: list[int]) -> None:
+        """Make all calls, with these moving arrays, and streams that are at these calls."""
+        for first, end, host in self._stretches:
+            if first < end and result(self._plan.run(first, end)):
+                raise RuntimeError("cunet.compile: a recorded call failed")
+            if host is not None:
+                host.run(moving, self._watch.generators, calls)
+        for _, _, host in self._stretches:
+            if host is not None:
+                host.forget()
+
+    def _brought(self, kind: str, k: int, arrays: Sequence[Array]) -> Any:
+        if kind == "input":
+            return arrays[k]
+        return self._watch.tensors[k]._data if kind == "data" else self._watch.tensors[k]._grad
+
+    def _fresh(self) -> list[Array]:
+        """Return arrays for what the step leaves behind: those of the last gradients where nobody else has them."""
+        found = []
+        for k, make in enumerate(self._makers):
+            a, holder = self._held[k], self._holders[k]
+            # Held by this list, by `a` and by the call, and by the tensor that it is the gradient of.
+            if a is None or holder is None or sys.getrefcount(a) - 3 > (holder._grad is a):
+                a = make()
+                if holder is not None and a.base is None:  # views of a view would not count
+                    self._held[k] = a
+            found.append(a)
+        return found
+
+    def _leave(self, fresh: list[Array], after: list[tuple[Any, ...]], calls: list[int]) -> None:
+        """Put everything where the step would have put it."""
+        for t, place in self._grads:
+            t._grad = None if place is None else fresh[place]
+        for t, place in self._data:
+            t._data = fresh[place]
+        for t in self._counters:
+            t._data = counted(t._data)
+        for generator, call, drawn in zip(self._watch.generators, calls, self._drawn, strict=True):
+            generator.call = call + drawn
+        for (update, optimizer), numbers in zip(self._updates, after, strict=True):
+            buffer, now = _buffer(optimizer, update), next(clock)
+            for name, value in zip(optimizer.numbers, numbers, strict=True):
+                for state in buffer.states[update.first : update.last]:
+                    state[name] = value
+            for p in buffer.params[update.first : update.last]:
+                p._modified = now
+
+
+def _shaped(k: int, shape: tuple[int, ...], arrays: Sequence[Array]) -> Array:
+    return arrays[k].reshape(shape)
+
+
+def _written(draft: Draft) -> list[Array]:
+    """Return the arrays that were there before the step, into which it writes."""
+    written = [
+        o for o, t in zip(draft.recording.plan.operands, draft.targets, strict=True) if o.written and t.kind == "root"
+    ]
+    kept = {id(a): a for o in written if o.low < o.high for a in draft.kept if extent(a)[0] <= o.low < extent(a)[1]}
+    return list(kept.values())
+
+
+def _maker(left: Left) -> Callable[[], Array]:
+    """Return what makes arrays of a layout."""
+    order = sorted(range(len(left.shape)), key=lambda k: -left.strides[k])
+    make = functools.partial(np.empty, tuple([left.shape[k] for k in order]), left.dtype)
+    if make().strides == left.strides and order == sorted(order):
+        return make
+    back = [order.index(k) for k in range(len(order))]
+    return lambda: make().transpose(back)

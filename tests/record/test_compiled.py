@@ -1,0 +1,204 @@
+"""Steps that are recorded: every net, every optimiser, bit for bit."""
+
+import numpy as np
+import pytest
+from optimizer_rows import ROWS, row_id
+from record_helpers import Pair, batch, bn_net, mlp, records
+
+import cunet
+from cunet import functional as F
+from cunet import nn, optim
+
+pytestmark = pytest.mark.cpu_only
+
+STEPS = 12
+recorded = pytest.mark.skipif(not records(), reason="kernels run on NumPy here")
+
+
+def seq(*layers):
+    return lambda: nn.Sequential(*[layer() for layer in layers])
+
+
+def linear(n, m):
+    return lambda: nn.Linear(n, m)
+
+
+def conv(n, m):
+    return lambda: nn.Conv2d(n, m, 3)
+
+
+class Reader(nn.Module):
+    """Looks at a sequence, and tells a class by its last state."""
+
+    def __init__(self, kind, **options):
+        self.layer, self.head = kind(6, 8, batch_first=True, **options), nn.Linear(8, 3)
+
+    def forward(self, x):
+        y, _ = self.layer(x)
+        return self.head(y[:, -1])
+
+
+class Words(nn.Module):
+    """Looks numbers of words up."""
+
+    def __init__(self):
+        self.table, self.head = nn.Embedding(9, 4), nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.head(self.table(x).mean(axis=1))
+
+
+class Encoder(nn.Module):
+    """A transformer's layer, and the mean over places."""
+
+    def __init__(self):
+        self.layer, self.head = nn.TransformerEncoderLayer(8, 2, 12, dropout=0.2, batch_first=True), nn.Linear(8, 3)
+
+    def forward(self, x):
+        return self.head(self.layer(x).mean(axis=1))
+
+
+NETS = {
+    "linear": (linear(6, 3), (6,)),
+    "mlp": (mlp, (6,)),
+    "batch norm": (bn_net, (6,)),
+    "batch norm with activation": (seq(linear(6, 8), lambda: nn.BatchNorm1d(8, activation="relu"), linear(8, 3)), (6,)),
+    "layer norm": (seq(linear(6, 8), lambda: nn.LayerNorm(8), nn.GELU, linear(8, 3)), (6,)),
+    "RMS norm": (seq(linear(6, 8), lambda: nn.RMSNorm(8), nn.SiLU, linear(8, 3)), (6,)),
+    "dropout": (seq(linear(6, 8), lambda: nn.Dropout(0.4), nn.ELU, linear(8, 3)), (6,)),
+    "convolution": (
+        seq(lambda: nn.Conv2d(2, 4, 3, padding=1), nn.ReLU, lambda: nn.MaxPool2d(2), nn.Flatten, linear(36, 3)),
+        (2, 6, 6),
+    ),
+    "convolution with batch norm": (
+        seq(conv(2, 4), lambda: nn.BatchNorm2d(4), nn.ReLU, lambda: nn.AvgPool2d(2), nn.Flatten, linear(16, 3)),
+        (2, 6, 6),
+    ),
+    "strided 1-D convolution": (
+        seq(lambda: nn.Conv1d(2, 4, 3, stride=2), nn.Tanh, nn.Flatten, linear(12, 3)),
+        (2, 8),
+    ),
+    "group norm": (
+        seq(lambda: nn.Conv2d(2, 4, 1), lambda: nn.GroupNorm(2, 4), nn.ReLU, nn.Flatten, linear(144, 3)),
+        (2, 6, 6),
+    ),
+    "mean of planes": (
+        seq(lambda: nn.Conv2d(2, 3, 3), lambda: nn.AdaptiveAvgPool2d(1), nn.Flatten),
+        (2, 6, 6),
+    ),
+    "LSTM": (lambda: Reader(nn.LSTM), (5, 6)),
+    "GRU of two layers": (lambda: Reader(nn.GRU, num_layers=2, dropout=0.2), (5, 6)),
+    "RNN": (lambda: Reader(nn.RNN), (5, 6)),
+    "transformer": (Encoder, (5, 8)),
+}  # fmt: skip
+
+
+@recorded
+@pytest.mark.parametrize("name", NETS)
+def test_nets_are_replayed_bit_for_bit(rng, name):
+    make, shape = NETS[name]
+    pair = Pair(make)
+    for _ in range(2 * STEPS):
+        pair.both(*batch(rng, shape=shape))
+    assert pair.replays >= STEPS, pair.compiled.report()
+
+
+@recorded
+@pytest.mark.parametrize("row", ROWS, ids=row_id)
+def test_optimisers_are_replayed_bit_for_bit(rng, row):
+    cls, settings = row
+    pair = Pair(bn_net, lambda parameters: cls(parameters, **settings))
+    for _ in range(STEPS):
+        pair.both(*batch(rng))
+    assert pair.replays >= STEPS - 6, pair.compiled.report()
+
+
+@recorded
+def test_words_are_looked_up_bit_for_bit(rng):
+    pair = Pair(Words)
+    for _ in range(2 * STEPS):
+        _, y = batch(rng)
+        pair.both(rng.integers(0, 9, (8, 5)), y)
+    assert pair.replays >= STEPS, pair.compiled.report()
+
+
+LOSSES = {
+    "mean squares": F.mse_loss,
+    "absolute": F.l1_loss,
+    "Huber": F.huber_loss,
+    "smooth": F.smooth_l1_loss,
+    "binary": F.binary_cross_entropy_with_logits,
+    "sum": lambda x, y: F.mse_loss(x, y, reduction="sum"),
+}
+
+
+@recorded
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_are_replayed_bit_for_bit(rng, name):
+    pair = Pair(loss=LOSSES[name])
+    for _ in range(2 * STEPS):
+        x, _ = batch(rng)
+        pair.both(x, rng.random(size=(8, 3)).astype(np.float32))
+    assert pair.replays >= STEPS, pair.compiled.report()
+
+
+@recorded
+@pytest.mark.parametrize("smoothing, shape", [(0.1, (8,)), (0.0, (8, 3))], ids=["smoothed labels", "probabilities"])
+def test_cross_entropies_are_replayed_bit_for_bit(rng, smoothing, shape):
+    pair = Pair(loss=lambda x, y: F.cross_entropy(x, y, label_smoothing=smoothing))
+    for _ in range(2 * STEPS):
+        x, y = batch(rng)
+        pair.both(x, y if len(shape) == 1 else rng.dirichlet(np.ones(3), 8).astype(np.float32))
+    assert pair.replays >= STEPS, pair.compiled.report()
+
+
+@recorded
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_both_dtypes_are_replayed(rng, dtype):
+    pair = Pair(lambda: bn_net().astype(dtype))
+    for _ in range(STEPS):
+        x, y = batch(rng)
+        pair.both(x.astype(dtype), y)
+    assert pair.replays >= STEPS - 5
+
+
+@recorded
+def test_settings_may_change_from_step_to_step(rng):
+    pair = Pair(optimizer=lambda p: optim.AdamW(p, lr=0.01))
+    for k in range(STEPS):
+
+        def change(side, k=k):
+            side.optimizer.param_groups[0]["lr"] = 0.01 / (k + 1)
+            side.optimizer.param_groups[0]["weight_decay"] = 0.1 * k
+            side.optimizer.param_groups[0]["betas"] = (0.9 - 0.01 * k, 0.99)
+
+        pair.each(change)
+        pair.both(*batch(rng))
+    assert pair.replays >= STEPS - 6
+
+
+@recorded
+def test_evaluation_is_replayed(rng):
+    model = bn_net()
+    for _ in range(3):
+        model(batch(rng)[0])
+    model.eval()
+
+    def predict(x):
+        with cunet.no_grad():
+            return F.softmax(model(x))
+
+    step = cunet.compile(predict)
+    for _ in range(STEPS):
+        x, _ = batch(rng, 1)
+        assert step(x).data.tobytes() == predict(x).data.tobytes()
+    assert step.report().replays >= STEPS - 5, step.report()
+
+
+@recorded
+def test_batches_of_other_sizes_have_plans_of_their_own(rng):
+    pair = Pair(bn_net)
+    for _ in range(8):
+        for n in (8, 5, 7):
+            pair.both(*batch(rng, n))
+    assert pair.compiled.report().plans == 3 and pair.replays >= 9

@@ -1,0 +1,193 @@
+"""Steps that cannot be replayed run as they are written, and the report says why."""
+
+import itertools
+import random
+
+import numpy as np
+import pytest
+from record_helpers import Pair, batch, mlp, records
+
+import cunet
+from cunet import functional as F
+from cunet import nn
+
+pytestmark = [
+    pytest.mark.cpu_only,
+    pytest.mark.skipif(not records(), reason="kernels run on NumPy here"),
+]
+STEPS = 8
+
+
+def run(rng, step, *more):
+    """Run a kind of step on both sides; return the report as text."""
+    pair = Pair(step=step)
+    for _ in range(STEPS):
+        pair.both(*batch(rng), *more)
+    assert pair.replays == 0
+    return str(pair.compiled.report())
+
+
+def trained(side, x, y):
+    side.optimizer.zero_grad()
+    loss = F.cross_entropy(side.model(x), y)
+    loss.backward()
+    side.optimizer.step()
+    return loss
+
+
+def test_numbers_made_of_arrays(rng):
+    assert "returns a number" in run(rng, lambda side: lambda x, y: float(trained(side, x, y)))
+    assert "reads or writes an array" in run(rng, lambda side: lambda x, y: str(float(trained(side, x, y))))
+
+
+def test_branches_that_look_at_values(rng):
+    def step(side):
+        def branching(x, y):
+            y = y if x[0, 0] < 10 else y[::-1]
+            return trained(side, x, y)
+
+        return branching
+
+    assert "test_compiled_refusals.py" in run(rng, step)  # it names the line
+
+
+def test_numpy_of_the_users(rng):
+    assert "reads or writes" in run(rng, lambda side: lambda x, y: trained(side, np.tanh(x), y))
+
+
+def test_gradients_that_are_changed_by_numpy(rng):
+    def step(side):
+        def scaled(x, y):
+            side.optimizer.zero_grad()
+            loss = F.cross_entropy(side.model(x), y)
+            loss.backward()
+            for p in side.model.parameters():
+                p.grad *= np.float32(0.5)
+            side.optimizer.step()
+            return loss
+
+        return scaled
+
+    assert "reads or writes" in run(rng, step)
+
+
+def test_weights_that_are_changed_by_numpy(rng):
+    factor = np.full(1, 0.99, np.float32)
+
+    def step(side):
+        def decayed(x, y):
+            loss = trained(side, x, y)
+            for p in side.model.parameters():
+                p.data *= factor
+            return loss
+
+        return decayed
+
+    assert "the same bits" in run(rng, step)
+
+
+def test_lists_that_grow(rng):
+    def step(side):
+        losses = []
+
+        def noting(x, y):
+            losses.append(trained(side, x, y))
+            return losses[-1]
+
+        return noting
+
+    assert "losses" in run(rng, step)
+
+
+def test_counters(rng):
+    def step(side):
+        count = 0
+
+        def counting(x, y):
+            nonlocal count
+            count += 1
+            return trained(side, x, y)
+
+        return counting
+
+    assert "in a new way" in run(rng, step)
+
+
+def test_rates_that_the_step_changes(rng):
+    def step(side):
+        def scheduled(x, y):
+            loss = trained(side, x, y)
+            side.optimizer.param_groups[0]["lr"] *= 0.9
+            return loss
+
+        return scheduled
+
+    assert "settings or state of SGD" in run(rng, step)
+
+
+@pytest.mark.parametrize("draw", [random.random, np.random.rand])
+def test_random_numbers_of_others(rng, draw):
+    def step(side):
+        def noisy(x, y):
+            return trained(side, x, y) if draw() < 2 else None
+
+        return noisy
+
+    run(rng, step)
+
+
+def test_iterators(rng):
+    def step(side):
+        counter = itertools.count()
+
+        def numbered(x, y):
+            next(counter)
+            return trained(side, x, y)
+
+        return numbered
+
+    assert "iterator" in run(rng, step)
+
+
+def test_graphs_that_outlive_the_step(rng):
+    assert "graph" in run(rng, lambda side: lambda x, y: side.model(x))
+
+
+def test_printing(rng, capsys):
+    def step(side):
+        def printing(x, y):
+            print("step")
+            return trained(side, x, y)
+
+        return printing
+
+    run(rng, step)
+    assert capsys.readouterr().out == "step\n" * 2 * STEPS
+
+
+def test_layers_that_keep_what_they_saw(rng):
+    class Keeps(nn.Module):
+        def __init__(self):
+            self.net = mlp()
+            self.last = None
+
+        def forward(self, x):
+            self.last = self.net(x)
+            return self.last
+
+    pair = Pair(Keeps)
+    for _ in range(STEPS):
+        pair.both(*batch(rng))
+        assert pair.side.model.last.data.tobytes() == pair.eager.model.last.data.tobytes()
+    assert pair.replays == 0 and "last" in str(pair.compiled.report())
+
+
+def test_without_compiled_kernels_a_step_runs_as_it_is_written(rng):
+    pair = Pair()
+    cunet.native.disable()
+    try:
+        for _ in range(STEPS):
+            pair.both(*batch(rng))
+    finally:
+        cunet.native.enable()
+    assert pair.compiled.report().eager == STEPS and "NumPy" in str(pair.compiled.report())
