@@ -75,6 +75,8 @@ class CompiledStep:
             return "another step is recorded, of which this one is a part"
         if dispatch.is_listened() or observe.is_observed():
             return "somebody listens to the calls of kernels or layers"
+        if not isinstance(tape.recording.get(), bool):
+            return "somebody looks at every op that is recorded for gradients, as detect_anomaly does"
         return ""
 
     def _run(self, tree: Tree, context: Any, args: Any, kwargs: Any) -> Any:

@@ -1,5 +1,6 @@
 """What is looked at before each replay: settings, state, modes, threads, code."""
 
+import numpy as np
 import pytest
 from record_helpers import WARM, Pair, batch, mlp, records, warmed
 
@@ -127,3 +128,17 @@ FACTOR = 2.0
 
 def scale():
     return FACTOR
+
+
+def test_what_detect_anomaly_looks_at_runs_as_it_is_written():
+    w = cunet.Tensor(np.ones(3, np.float32), requires_grad=True)
+    step = cunet.compile(lambda x: cunet.log(w * x).sum().detach())
+    good, bad = np.full(3, 2, np.float32), np.array([1, -1, 1], np.float32)
+    for _ in range(6):
+        step(good)
+    with cunet.detect_anomaly():
+        for _ in range(6):
+            step(good)
+        with pytest.raises(cunet.Anomaly, match="log made NaN"):
+            step(bad)
+    assert "looks at every op" in str(step.report())
