@@ -31,7 +31,7 @@ PLACES = {8: 6.0, 11: 6.0, 24: 256.0, 53: 256.0}
 SHAKE = 8.0
 
 #: Errors about the values of indices, labels and variances, which are not looked at on a device: that would be a wait.
-UNSEEN = ("must be 0 to", "out of bounds", "target must be 1 or -1", "var must be at least 0")
+UNSEEN = ("must be 0 to", "out of bounds", "target must be 1 or -1", "var must be at least 0", "must be probabilities")
 
 
 #: What a call may warn of: spatial dropout takes three axes as PyTorch does, and says so.
