@@ -19,6 +19,8 @@ _FOLLOWED = (
     "cunet.ops.", "cunet.nn.",
     *(f"cunet.kernels.backends.native.{name}" for name in ("convolution", "pooling", "recurrence")),
 )  # fmt: skip
+#: Whose kernels take the place of NumPy while a step is recorded, and not before.
+_RECORDED = "cunet.kernels.capture"
 #: What is looked into.
 LOOKED_INTO = (Kernel, FunctionType, type, partial)
 _known: weakref.WeakKeyDictionary[Any, tuple[list[Need], list[Need]]] = weakref.WeakKeyDictionary()
@@ -54,7 +56,7 @@ def _needs_of(root: Any) -> tuple[list[Need], list[Need]]:
         if id(value) in seen:
             continue
         seen.add(id(value))
-        if isinstance(value, str) or (isinstance(value, Kernel) and value.ours):
+        if isinstance(value, str) or (isinstance(value, Kernel) and value.ours and value.spec.module != _RECORDED):
             found[later].append(value)
         for inner, other in _named_by(value, home):
             queues[later or inner].append(other)

@@ -72,8 +72,9 @@ def test_the_cache_is_verified_and_cleared(tmp_path):
     run_script(code, env)
     made = sorted((tmp_path / "cunet" / "native").glob("*.so"))
     assert line([]) == "cache    2 compiled libraries, none damaged"  # one of them under two names
-    made[0].write_bytes(made[0].read_bytes()[:-1])
-    assert line([]) == "cache    2 compiled libraries, 1 damaged, to be compiled again when needed"
+    for path in {path.stat().st_ino: path for path in made}.values():  # the runtime is made anew by the report itself
+        path.write_bytes(path.read_bytes()[:-1])
+    assert line([]) == "cache    2 compiled libraries, 2 damaged, to be compiled again when needed"
     assert line(["--clear-cache"]).startswith(f"cache    {len(made)} files removed")
     assert not list((tmp_path / "cunet" / "native").glob("*.so"))
     env["CUNET_NATIVE"] = "0"
