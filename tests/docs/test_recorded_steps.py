@@ -7,6 +7,8 @@ import pytest
 from helpers import run_script
 from record_helpers import records
 
+from cunet import native
+
 pytestmark = pytest.mark.cpu_only
 
 PAGE = (Path(__file__).parents[2] / "docs" / "recorded-steps.md").read_text(encoding="utf-8")
@@ -14,6 +16,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "recorded-steps.md").read_text(enco
 
 def test_the_program_runs_and_replays():
     (program,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    done = run_script("import cunet.device\ncunet.device._gpu = None\n" + program)
+    env = {"CUNET_NATIVE": str(int(native.enabled()))}
+    done = run_script("import cunet.device\ncunet.device._gpu = None\n" + program, env)
     replays = int(done.stdout.split()[0])
     assert replays >= 10 if records() else replays == 0
