@@ -204,6 +204,7 @@ def test_ctrl_c_while_a_compiler_starts_stops_it_too(tmp_path, home):
         from cunet.kernels.backends.native import compiler
         from cunet.kernels.backends.native.text import single
 
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background a shell has it ignored
         begin = compiler._start
 
         def interrupted(stem, text):
