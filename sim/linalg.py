@@ -40,9 +40,29 @@ def _silent(plain: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def _of_finite(plain: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of matrices that gives NaN for those that are not finite: NumPy's may never return."""
+
+    @functools.wraps(plain)
+    def function(a: np.ndarray, *args: Any, **kwargs: Any) -> Any:
+        finite = np.isfinite(a).all(axis=(-1, -2))
+        if finite.all():
+            return plain(a, *args, **kwargs)
+        result = plain(np.where(finite[..., None, None], a, 0), *args, **kwargs)
+        parts = result if isinstance(result, tuple) else (result,)
+        kept = [np.where(finite.reshape(finite.shape + (1,) * (p.ndim - finite.ndim)), p, np.nan) for p in parts]
+        made = [part.astype(p.dtype) for part, p in zip(kept, parts, strict=True)]
+        return type(result)(*made) if isinstance(result, tuple) else made[0]
+
+    return function
+
+
 #: What stands for a function of NumPy.
 INSTEAD: dict[Callable[..., Any], Callable[..., Any]] = {
     np.linalg.cholesky: _silent(np.linalg.cholesky),
+    np.linalg.eigh: _of_finite(np.linalg.eigh),
+    np.linalg.eigvalsh: _of_finite(np.linalg.eigvalsh),
     np.linalg.inv: _silent(np.linalg.inv),
     np.linalg.solve: solve,
+    np.linalg.svd: _of_finite(np.linalg.svd),
 }
