@@ -25,6 +25,7 @@ class MinMaxScaler(Scaler):
     minimum: Tensor
     maximum: Tensor
     _names = ("minimum", "maximum")
+    _wide = frozenset(_names)
 
     def __init__(
         self,
@@ -84,6 +85,7 @@ class StandardScaler(Scaler):
     mean: Tensor
     squares: Tensor
     _names = ("mean", "squares")
+    _wide = frozenset(_names)
 
     def __init__(
         self,

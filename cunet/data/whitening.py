@@ -31,6 +31,7 @@ class Whitening(Scaler):
     mean: Tensor
     scatter: Tensor
     _names = ("mean", "scatter")
+    _wide = frozenset(_names)
 
     def __init__(self, features: int | tuple[int, ...] | None = None, *, eps: float = 0.0, ddof: int = 0) -> None:
         """Make a whitening that has seen nothing."""

@@ -241,3 +241,12 @@ def test_large_data_go_by_blocks_and_far_means_lose_no_digits(rng, monkeypatch):
     x = (rng.standard_normal((1000, 4)) + 4096).astype(np.float32)
     scaler = StandardScaler().fit(x)
     np.testing.assert_allclose(scaler.var, x.astype(np.float64).var(0), rtol=1e-12)
+
+
+@pytest.mark.cpu_only
+@pytest.mark.parametrize("make", ALL)
+def test_statistics_stay_float32_at_least_in_a_model_of_half_types(make, rng):
+    x = rng.standard_normal((50, 3)) * 3 + 1000
+    model = nn.Sequential(make().fit(x), nn.Linear(3, 2)).astype(np.float16)
+    assert all(getattr(model[0], name).dtype == np.float32 for name in model[0]._names)
+    assert np.isfinite(model(x.astype(np.float16)).data).all()
