@@ -54,10 +54,10 @@ def test_the_gradient_of_an_op_and_where_it_was_called(t):
     assert x.grad is None
 
 
-def test_a_mask_of_infinities_is_no_anomaly_but_what_comes_of_it_is(t):
+def test_a_mask_of_infinities_is_no_anomaly_but_what_comes_of_it_is(t, dev):
     scores = t([[1.0, 2.0], [3.0, 4.0]])
     with cunet.detect_anomaly():
-        masked = cunet.where(np.array([[True, False], [True, True]]), scores, -np.inf)
+        masked = cunet.where(dev(np.array([[True, False], [True, True]])), scores, -np.inf)
         F.softmax(masked).sum().backward()
         with pytest.raises(cunet.Anomaly, match="subtract made NaN in 1 of 4 values, .* of infinities"):
             masked - masked
