@@ -5,7 +5,7 @@ import random
 
 import numpy as np
 import pytest
-from record_helpers import Pair, batch, mlp, records
+from record_helpers import POISONED, Pair, batch, mlp, records
 
 import cunet
 from cunet import functional as F
@@ -13,7 +13,7 @@ from cunet import nn
 
 pytestmark = [
     pytest.mark.cpu_only,
-    pytest.mark.skipif(not records(), reason="kernels run on NumPy here"),
+    pytest.mark.skipif(POISONED or not records(), reason="kernels run on NumPy here"),
 ]
 STEPS = 8
 
