@@ -19,6 +19,7 @@ from ..random import Generator
 from .inputs import dtype_of
 from .module import Module
 from .observe import observing
+from .streams import generators
 
 _WIDTH = 80
 
@@ -144,14 +145,13 @@ def _unchanged(model: Module) -> Iterator[None]:
     gradients = [(parameter, parameter.grad) for parameter in model.parameters()]
     attributes = [(module, dict(vars(module))) for module in model.modules()]
     buffers = [(buffer, buffer.data, buffer.data.copy()) for _, buffer in model.named_buffers()]
-    own = {id(v): v for _, values in attributes for v in values.values() if isinstance(v, Generator)}
-    generators = [(generator, generator.state_dict()) for generator in own.values()]
+    own = [(generator, generator.state_dict()) for generator in generators(model).values()]
     streams = random.get_state()
     try:
         yield
     finally:
         random.set_state(streams)
-        for generator, state in generators:
+        for generator, state in own:
             generator.load_state_dict(state)
         for module, values in attributes:
             vars(module).clear()

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from .. import random
 from ..data import Loader
 from ..nn.module import Module
+from ..nn.streams import generators
 from .metrics import Means
 
 FORMAT = 1
@@ -59,16 +60,6 @@ class Run(Protocol):
     fit_began: int
     epoch_state: Running | None
     train_data: Any
-
-
-def generators(model: Module) -> dict[str, random.Generator]:
-    """Return the random streams that layers hold, by the name of the attribute; one that is shared once."""
-    found: dict[int, tuple[str, random.Generator]] = {}
-    for name, module in model.named_modules():
-        for attribute, value in vars(module).items():
-            if isinstance(value, random.Generator):
-                found.setdefault(id(value), (f"{name}.{attribute}".lstrip("."), value))
-    return dict(found.values())
 
 
 def state_of(run: Run) -> dict[str, Any]:
