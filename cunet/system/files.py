@@ -127,7 +127,14 @@ def load_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
 
 
 def load_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Read the named arrays of a safetensors file; bfloat16 comes as float32, which holds its values exactly.
+    """Read the named arrays of a safetensors file; see `load_file`."""
+    return load_file(path)[0]
+
+
+def load_file(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Read the named arrays of a safetensors file, and the strings that are kept beside them.
+
+    bfloat16 comes as float32, which holds its values exactly.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -148,7 +155,8 @@ def load_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
             ) from error
         raise ValueError(f"{path} is not a whole safetensors file ({error}); write or fetch it again") from error
     header, data = _split(payload)
-    expected = header.get("__metadata__", {}).get(_CHECKSUM)
+    metadata = header.get("__metadata__", {})
+    expected = metadata.get(_CHECKSUM)
     if expected is not None and expected != _digest(header, data):
         raise ValueError(
             f"{path} does not fit the checksum in it: it is damaged, or was changed by a program that kept"
@@ -157,7 +165,7 @@ def load_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     unknown = sorted({entry["dtype"] for _, entry in entries} - _DTYPES.keys())
     if unknown:
         raise ValueError(f"{path} holds arrays of dtype {', '.join(unknown)}; known are {', '.join(_DTYPES)}")
-    return {name: _array(entry) for name, entry in entries}
+    return {name: _array(entry) for name, entry in entries}, metadata
 
 
 _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "BOOL": "?"}

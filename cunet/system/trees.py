@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..device import Array, is_array
-from .files import load_arrays, load_metadata, save_arrays
+from .files import load_file, save_arrays
 
 #: Under which names the tree and its checksum stand in a file's metadata.
 _KEY, _CHECKSUM = "cunet.tree", "cunet.tree.blake2b"
@@ -42,8 +42,7 @@ def load_tree(path: str | os.PathLike[str]) -> Any:
     """
     import json
 
-    arrays = load_arrays(path)
-    kept = load_metadata(path)
+    arrays, kept = load_file(path)
     text = kept.get(_KEY)
     if text is None:
         raise ValueError(f"{os.fspath(path)} holds arrays alone, not the state of a run")

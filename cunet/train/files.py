@@ -19,8 +19,8 @@ def listed(folder: Path) -> list[Path]:
     return [path for _, path in sorted(found)]
 
 
-def newest_state(folder: Path) -> tuple[Path, Any] | None:
-    """Return the newest whole checkpoint of a folder and its state; None if there is no checkpoint.
+def newest_state(folder: Path) -> Any:
+    """Return the state in the newest whole checkpoint of a folder; None if there is no checkpoint.
 
     One that is damaged is named in a warning, and the one before it taken.
 
@@ -30,7 +30,7 @@ def newest_state(folder: Path) -> tuple[Path, Any] | None:
     files = listed(folder) if folder.is_dir() else []
     for k in reversed(range(len(files))):
         try:
-            return files[k], trees.load_tree(files[k])
+            return trees.load_tree(files[k])
         except ValueError as problem:
             if not k:
                 raise ValueError(f"Trainer.fit: no whole checkpoint in {folder}: {problem}") from problem
@@ -47,8 +47,7 @@ def state_to_resume(where: str | os.PathLike[str]) -> Any:
     """
     path = Path(where).expanduser()
     if path.suffix != ".safetensors" or path.is_dir():
-        found = newest_state(path)
-        return None if found is None else found[1]
+        return newest_state(path)
     try:
         return trees.load_tree(path)
     except ValueError as problem:
