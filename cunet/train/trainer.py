@@ -215,7 +215,7 @@ class Trainer(Evaluator):
             self._call("on_epoch_begin")
         means, begin = self.epoch_state.means, time.perf_counter() - self.epoch_state.seconds
         display.begin(f"epoch {self.epoch}/{last}", n_samples(train))
-        self._train(self.epoch_state, train, display, interrupt)
+        self._train(self.epoch_state, begin, train, display, interrupt)
         if not means.count:
             raise ValueError(
                 f"Trainer.fit: the training data yields no batch in epoch {self.epoch}"
@@ -239,17 +239,15 @@ class Trainer(Evaluator):
         self._call("on_checkpoint")
         return logs
 
-    def _train(self, running: Running, train: Any, display: Progress, interrupt: Interrupt) -> None:
-        """Make the steps of an epoch that are still to be made."""
-        before = running.seconds
-        begin = time.perf_counter()
+    def _train(self, running: Running, begin: float, train: Any, display: Progress, interrupt: Interrupt) -> None:
+        """Make the steps of an epoch that are still to be made; it began at `begin`."""
         for batch in self._batches(running.remaining(train)):
             loss, prediction = self.step(*batch)
             self._measure(running.means, loss, prediction, batch[-1])
             display.advance(len(batch[-1]), running.means.read)
             self.global_step += 1
             running.batches += 1
-            running.seconds = before + time.perf_counter() - begin
+            running.seconds = time.perf_counter() - begin
             self._call("on_batch_end")
             self.interrupted |= interrupt.requested
             self.stop |= self.interrupted
