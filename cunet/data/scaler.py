@@ -181,7 +181,51 @@ class Scaler(Module):
         return x if is_floating(x.dtype) else x.astype(np.float32)
 
 
-def check_shrinkage(owner: str, eps: float) -> float:
+class MomentScaler(Scaler):
+    """Base of the scalers by mean and second moments: variances, or a covariance.
+
+    Its second buffer holds the sums of ``self._second`` of deviations from the mean.
+
+    Source: batches are joined by Chan, Golub & LeVeque 1979, "Updating formulae and a pairwise algorithm for computing
+    sample variances", equations 2.1.
+    """
+
+    mean: Tensor
+
+    def __init__(self, features: Any, axis: int | tuple[int, ...], eps: float, ddof: int) -> None:
+        """Make a scaler that has seen nothing."""
+        super().__init__(features, axis=axis)
+        self.eps, self.ddof = _shrinkage(type(self).__name__, eps), ddof
+
+    def _second(self, away: Array) -> Array:
+        """Return the sums over samples of the products of deviations."""
+        raise NotImplementedError
+
+    def _moments(self) -> Array:
+        """Return the second moments, float64, without `eps`."""
+        return getattr(self, self._names[1]).data / max(1, int(self.count.data) - self.ddof)
+
+    def _see(self, x: Array) -> None:
+        # Deviations from a sample, or from the mean so far, are exactly 0 for a constant feature.
+        first = x[tuple(slice(0, 1) if a in self.axis else slice(None) for a in range(x.ndim))][0]
+        guess = self.mean.data if self.fitted else first
+        away = x - guess
+        offset = away.mean(axis=self.axis, keepdims=True)[0]
+        away -= offset
+        self._join(math.prod(x.shape[a] for a in self.axis), guess + offset, self._second(away))
+
+    def _join(self, count: int, *statistics: Array) -> None:
+        mean, second = statistics
+        own, before = getattr(self, self._names[1]), int(self.count.data)
+        if before:
+            away = mean - self.mean.data
+            mean = self.mean.data + away * (count / (before + count))
+            second = own.data + second + self._second(away[None]) * (before * count / (before + count))
+        self.mean.data, own.data = mean, second
+        self.count.data = self.count.data + count
+
+
+def _shrinkage(owner: str, eps: float) -> float:
     """Return `eps` if it is a finite number of 0 or more; else raise an error that names `owner`."""
     if isinstance(eps, bool) or not isinstance(eps, (int, float)):
         raise TypeError(f"{owner}: eps must be a number, got {eps!r}")

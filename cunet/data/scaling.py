@@ -7,7 +7,7 @@ from typing import Any
 
 from ..autograd.tensor import Tensor
 from ..device import Array, array_module
-from .scaler import Scaler, check_shrinkage
+from .scaler import MomentScaler, Scaler
 
 
 class MinMaxScaler(Scaler):
@@ -68,7 +68,7 @@ class MinMaxScaler(Scaler):
         return scale, self.low - scale * self.minimum.data.reshape(-1)
 
 
-class StandardScaler(Scaler):
+class StandardScaler(MomentScaler):
     """Give each feature mean 0 and variance 1 over the training data: ``(x - mean) / sqrt(var + eps)``.
 
     A feature that is constant there becomes 0: it is divided by 1, or ``sqrt(eps)`` if that is not 0.
@@ -77,12 +77,8 @@ class StandardScaler(Scaler):
         features, axis: see `Scaler`.
         eps: added to the variances.
         ddof: variances are ``sum((x - mean)**2) / (N - ddof)``.
-
-    Source: batches are joined by Chan, Golub & LeVeque 1979, "Updating formulae and a pairwise algorithm for computing
-    sample variances", equations 2.1.
     """
 
-    mean: Tensor
     squares: Tensor
     _names = ("mean", "squares")
     _wide = frozenset(_names)
@@ -96,33 +92,15 @@ class StandardScaler(Scaler):
         ddof: int = 0,
     ) -> None:
         """Make a scaler that has seen nothing."""
-        super().__init__(features, axis=axis)
-        self.eps, self.ddof = check_shrinkage("StandardScaler", eps), ddof
+        super().__init__(features, axis, eps, ddof)
 
     @property
     def var(self) -> Array:
         """The variances, float64, without `eps`."""
-        return self.squares.data / max(1, int(self.count.data) - self.ddof)
+        return self._moments()
 
-    def _see(self, x: Array) -> None:
-        # Deviations from a sample, or from the mean so far, are exactly 0 for a constant feature.
-        first = x[tuple(slice(0, 1) if a in self.axis else slice(None) for a in range(x.ndim))][0]
-        guess = self.mean.data if self.fitted else first
-        away = x - guess
-        offset = away.mean(axis=self.axis, keepdims=True)[0]
-        away -= offset
-        squares = (away * away).sum(axis=self.axis, keepdims=True)[0]
-        self._join(math.prod(x.shape[a] for a in self.axis), guess + offset, squares)
-
-    def _join(self, count: int, *statistics: Array) -> None:
-        mean, squares = statistics
-        before = int(self.count.data)
-        if before:
-            away = mean - self.mean.data
-            mean = self.mean.data + away * (count / (before + count))
-            squares = self.squares.data + squares + away * away * (before * count / (before + count))
-        self.mean.data, self.squares.data = mean, squares
-        self.count.data = self.count.data + count
+    def _second(self, away: Array) -> Array:
+        return (away * away).sum(axis=self.axis, keepdims=True)[0]
 
     def _divisor(self) -> Array:
         spread = array_module(self.var).sqrt(self.var + self.eps)

@@ -8,10 +8,10 @@ import numpy as np
 
 from ..autograd.tensor import Tensor
 from ..device import Array, array_module
-from .scaler import Scaler, check_shrinkage
+from .scaler import MomentScaler, Scaler
 
 
-class Whitening(Scaler):
+class Whitening(MomentScaler):
     """Base of the whitenings ``y = W @ (x - mean)`` with ``W @ (cov + eps * I) @ W.T = I``.
 
     Samples (N, ...) are taken as rows of d features. Mean and covariance are found in one pass in float64; memory is
@@ -25,24 +25,22 @@ class Whitening(Scaler):
         ddof: the covariance is ``sum((x - mean) @ (x - mean).T) / (N - ddof)``.
 
     Source: Kessy, Lewin & Strimmer 2018, "Optimal whitening and decorrelation", table 1. Batches are joined as in
-    `StandardScaler`.
+    `MomentScaler`.
     """
 
-    mean: Tensor
     scatter: Tensor
     _names = ("mean", "scatter")
     _wide = frozenset(_names)
 
     def __init__(self, features: int | tuple[int, ...] | None = None, *, eps: float = 0.0, ddof: int = 0) -> None:
         """Make a whitening that has seen nothing."""
-        super().__init__(features)
-        self.eps, self.ddof = check_shrinkage(type(self).__name__, eps), ddof
+        super().__init__(features, 0, eps, ddof)
         self._maps: tuple[Array, Array, Array, Array] | None = None  # mean and scatter, and the maps made of them
 
     @property
     def covariance(self) -> Array:
         """The covariance (d, d) of what was seen, float64, without `eps`."""
-        return self.scatter.data / max(1, int(self.count.data) - self.ddof)
+        return self._moments()
 
     def maps(self) -> tuple[Array, Array]:
         """Return W (k, d), and its inverse (d, k), or its pseudo-inverse where directions were dropped; float64."""
@@ -74,23 +72,9 @@ class Whitening(Scaler):
         size = int(np.prod(features))
         self.register_buffer("scatter", xp.zeros((size, size), np.float64))
 
-    def _see(self, x: Array) -> None:
-        guess = self.mean.data if self.fitted else x[0]
-        away = x - guess
-        offset = away.mean(axis=0)
-        rows = (away - offset).reshape(len(x), -1)
-        self._join(len(x), guess + offset, rows.T @ rows)
-
-    def _join(self, count: int, *statistics: Array) -> None:
-        mean, scatter = statistics
-        before = int(self.count.data)
-        if before:
-            away = mean - self.mean.data
-            row = away.reshape(1, -1)
-            mean = self.mean.data + away * (count / (before + count))
-            scatter = self.scatter.data + scatter + row.T @ row * (before * count / (before + count))
-        self.mean.data, self.scatter.data = mean, scatter
-        self.count.data = self.count.data + count
+    def _second(self, away: Array) -> Array:
+        rows = away.reshape(len(away), -1)
+        return rows.T @ rows
 
     def _apply(self, x: Any) -> Any:
         rows = (x - self.mean.data.astype(x.dtype)).reshape(len(x), -1)
