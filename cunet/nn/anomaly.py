@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -111,10 +112,7 @@ class _Found(NamedTuple):
     shape: tuple[int, ...]
 
     def __str__(self) -> str:
-        size = 1
-        for n in self.shape:
-            size *= n
-        return f"{self.kind} in {self.number} of {size} values, of shape {self.shape}"
+        return f"{self.kind} in {self.number} of {math.prod(self.shape)} values, of shape {self.shape}"
 
 
 def _worst(values: Sequence[Any]) -> _Found | None:
