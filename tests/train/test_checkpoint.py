@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from checkpoint_helpers import Cut, StopAt, facts, images, net, run
 
-from cunet import optim
+import cunet
+from cunet import nn, optim
 from cunet.train import Callback, Checkpoint, Trainer
 
 
@@ -114,3 +115,26 @@ def test_a_hook_that_fails_at_the_end_does_not_skip_the_others(rng):
     with pytest.raises(RuntimeError, match="first"):
         trainer.fit(images(np.asarray, rng))
     assert ends.ended
+
+
+@pytest.mark.cpu_only
+def test_streams_of_layers_and_what_is_frozen_are_in_the_state(rng, tmp_path):
+    data = images(np.asarray, rng)
+
+    def trainer():
+        cunet.manual_seed(5)
+        layers = [nn.Flatten(), nn.Linear(36, 8), nn.Dropout(0.5, generator=cunet.Generator(9, "own")), nn.Linear(8, 3)]
+        model = nn.Sequential(*layers)
+        return Trainer(model, "cross_entropy", optim.SGD(model.parameters(), 0.1))
+
+    whole = trainer()
+    whole.model[1].requires_grad_(False)
+    whole.fit(data, epochs=1)
+    whole.save(tmp_path / "half.safetensors")
+    whole.fit(data, epochs=1)
+    again = trainer()
+    again.load(tmp_path / "half.safetensors")
+    assert [p.requires_grad for p in again.model.parameters()] == [False, False, True, True]
+    again.fit(data, epochs=1)
+    assert facts(again) == facts(whole)
+    assert again.model[2].generator.state_dict() == whole.model[2].generator.state_dict()
