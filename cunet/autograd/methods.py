@@ -9,7 +9,7 @@ import numpy as np
 
 from ..device import Device, asnumpy, device_of
 from .operators import Operators, TensorT, ops
-from .pytorch import TENSOR, Missing
+from .pytorch import TENSOR, Missing, Size
 from .tape import is_recording
 
 Axis = int | tuple[int, ...] | None
@@ -37,7 +37,7 @@ class ArrayMethods(Operators[TensorT]):
     @property
     def size(self) -> int:
         """Number of elements."""
-        return self._data.size
+        return Size(self._data.size)
 
     @property
     def dtype(self) -> np.dtype:

@@ -29,6 +29,8 @@ Results = tuple[tuple[np.ndarray, ...], Vjp]
 FIT = frozenset({np.ndarray, float, int, bool, str, type(None)})
 #: Types of static arguments that need no look.
 STATIC = FIT | {tuple, type}
+#: How an option is annotated that is an integer.
+_INTEGERS = (int, "int", "int | None")
 
 
 class Lift(Protocol):
@@ -196,6 +198,7 @@ class _Parameters:
         self.arrays, self.static = names[:count], names[count:]
         self.defaults = dict(zip(positional[len(positional) - len(defaults) :], defaults, strict=True))
         self.defaults |= fn.__kwdefaults__ or {}
+        self.kinds = fn.__annotations__
         self.count = count
         self.most = sys.maxsize if code.co_flags & inspect.CO_VARARGS else count  # arrays that can be given
 
@@ -235,6 +238,8 @@ class _Parameters:
                     raise TypeError(f"{who}: {key} must be no string, got {value!r}") from error
                 if isinstance(self.defaults.get(key), (int, float)) and not isinstance(value, (int, float)):
                     raise TypeError(f"{who}: {key} must be a number, got {value!r}") from error
+                if self.kinds.get(key) in _INTEGERS and isinstance(value, float):
+                    raise TypeError(f"{who}: {key} must be an integer, got {value!r}") from error
             if said.startswith("expected an array"):  # by `as_array`, which does not know for whom
                 raise TypeError(f"{who}: {error}") from None
 

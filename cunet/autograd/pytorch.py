@@ -229,3 +229,12 @@ class Missing:
         raise AttributeError(
             f"{kind.__name__} has no {self.name!r}, PyTorch's word; write {self.instead}", name=self.name, obj=owner
         )
+
+
+class Size(int):
+    """A number of elements that says, where it is called as PyTorch's method, what to write."""
+
+    def __call__(self, *axis: Any) -> Any:
+        """Raise TypeError."""
+        instead = f"x.shape[{axis[0]}]" if axis else "x.shape"
+        raise TypeError(f"size is a number here, that of all elements, as in NumPy; for a length write {instead}")

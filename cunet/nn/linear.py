@@ -11,8 +11,7 @@ from .. import init as initialisers
 from ..autograd.tensor import Tensor, as_array
 from ..device import Array
 from ..ops.array import reshape
-from ..ops.distance import check_order
-from ..ops.embedding import embedding, renormalize
+from ..ops.embedding import check_limit, embedding
 from ..ops.linalg import einsum, linear
 from ..ops.math import add
 from ..ops.softmax import check_floating
@@ -185,9 +184,7 @@ class Embedding(Module):
             raise ValueError(f"Embedding: padding_idx must be within {num_embeddings} embeddings, got {padding_idx}")
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         self.padding_idx = None if padding_idx is None else padding_idx % num_embeddings
-        if max_norm is not None and not max_norm > 0:
-            raise ValueError(f"Embedding: max_norm must be above 0, got {max_norm}")
-        check_order("Embedding", norm_type)
+        check_limit("Embedding", 1.0 if max_norm is None else max_norm, norm_type)
         self.max_norm, self.norm_type = max_norm, norm_type
 
     @classmethod
@@ -225,9 +222,7 @@ class Embedding(Module):
 
     def forward(self, indices: Any) -> Tensor:
         """Return the vectors of integer `indices` of any shape: shape (*indices.shape, embedding_dim)."""
-        if self.max_norm is not None:
-            renormalize(self.weight.data, indices, self.max_norm, self.norm_type)
-        return embedding(indices, self.weight, padding_idx=self.padding_idx)
+        return embedding(indices, self.weight, self.padding_idx, self.max_norm, self.norm_type)
 
     def extra_repr(self) -> str:
         """Show the sizes."""

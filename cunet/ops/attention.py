@@ -15,6 +15,7 @@ from ..random import Generator, default_generator
 from .dropout import inverted
 from .dropout_mask import draw_elements, threshold_of
 from .linalg import product
+from .operands import alike
 from .softmax import check_floating, softmax_backward, softmax_dot, softmax_stats
 
 Shape = tuple[int, ...]
@@ -66,6 +67,7 @@ def _scores(query: Array, key: Array, allowed: Array | None, bias: Array | None)
 
 @op
 def _attention(query, key, value, attn_mask=None, *, is_causal, scale, draw, threshold) -> Results:
+    query, key, value = alike(query, key, value)
     allowed = attn_mask if attn_mask is not None and attn_mask.dtype.kind == "b" else None
     bias = attn_mask if attn_mask is not None and allowed is None else None
     key, value = _cleared(key, allowed, bias), _cleared(value, allowed, bias)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..autograd.op import Result, op
 from ..device import Array, accumulator, array_module, is_floating
 from ..kernels.axes import one_axis
@@ -35,23 +37,56 @@ def cumprod(x, axis: int | None = None, dtype: Any = None) -> Result:
 
     The gradient is right with any number of zeros, and where a part of the product leaves the range of the dtype.
     """
-    x = converted(x, dtype)
+    xp, x = array_module(x), converted(x, dtype)
     floating = is_floating(x.dtype)
     wide = x.astype(accumulator(x.dtype), copy=False) if floating else x
 
     def vjp(gy):
         k = 0 if axis is None or not x.ndim else one_axis(x.ndim, axis)  # of a flattened array too
         rows, gradients = (a.reshape(gy.shape).swapaxes(k, -1) for a in (wide, gy.astype(wide.dtype, copy=False)))
-        return (_cumprod_backward(gradients, rows).swapaxes(k, -1).reshape(x.shape),)
+        gx = None if xp is not np else _cumprod_backward_by_sums(gradients, rows)
+        gx = _cumprod_backward(gradients, rows) if gx is None else gx
+        return (gx.swapaxes(k, -1).reshape(x.shape),)
 
     y = wide.cumprod(axis=axis)
     return y.astype(x.dtype, copy=False) if floating else y, vjp
 
 
+def _cumprod_backward_by_sums(gy: np.ndarray, rows: np.ndarray) -> np.ndarray | None:
+    """Return ``sum(gy[k] * y[k] for k in range(i, n)) / row[i]`` for each i; None if a product leaves float64's range.
+
+    The first zero of a row stands apart: before it the sum ends there, its own begins there, with that zero left out
+    of the products, and behind it all is 0.
+    """
+    zero, factors, ended = rows == 0, rows.astype(np.float64, copy=False), np.False_
+    some = zero.any()
+    if some:
+        first = zero & (zero.cumsum(axis=-1) == 1)
+        factors = np.where(first, 1.0, factors)
+        ended = np.logical_or.accumulate(factors == 0, axis=-1)
+    y = factors.cumprod(axis=-1)
+    terms = gy * y
+    if some:
+        behind = np.logical_or.accumulate(first, axis=-1)
+        head, tail = (_sums_from(np.where(part, terms, 0)) for part in (~behind, behind))
+        gx = np.where(behind, np.where(first, tail, 0), head / factors)
+    else:
+        gx = _sums_from(terms) / factors
+    least = np.finfo(np.float64).smallest_normal
+    whole = (np.abs(y) >= least) & ((np.abs(terms) >= least) | (gy == 0)) | ended
+    return gx.astype(rows.dtype, copy=False) if whole.all() and np.isfinite(gx).all() else None
+
+
+def _sums_from(terms: np.ndarray) -> np.ndarray:
+    """Return for each place of a row the sum of what stands there and behind it."""
+    return terms[..., ::-1].cumsum(axis=-1)[..., ::-1]
+
+
 def _cumprod_backward(gy: Array, rows: Array) -> Array:
     """Return for element i of a row ``before[i] * sum(gy[k] * product(row[i + 1 : k + 1]) for k in range(i, n))``.
 
-    The sum is ``s[i] = gy[i] + row[i + 1] * s[i + 1]``, from the end; its steps are joined by doubling their reach.
+    For a GPU, which is not asked about the range, and where that is left. The sum is ``s[i] = gy[i] + row[i + 1] *
+    s[i + 1]``, from the end; its steps are joined by doubling their reach.
     """
     xp, length = array_module(rows), rows.shape[-1]
     following = xp.concatenate([rows[..., 1:], xp.zeros_like(rows[..., :1])], axis=-1)

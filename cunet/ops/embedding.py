@@ -10,7 +10,7 @@ from ..autograd.op import Result, op
 from ..autograd.tensor import Tensor, as_array
 from ..device import Array, accumulator, array_module, is_gpu_array
 from ..kernels import elementwise
-from .distance import norm
+from .distance import check_order, norm
 from .softmax import check_floating
 
 
@@ -40,7 +40,9 @@ def embedding_backward(gy, order, start, stop, column, width):
 
 
 @op(arrays=2)
-def embedding(input, weight, padding_idx: int | None = None) -> Result:
+def embedding(
+    input, weight, padding_idx: int | None = None, max_norm: float | None = None, norm_type: float = 2.0
+) -> Result:
     """Return the rows of `weight` that `input` names.
 
     The gradient adds up over repeated indices in the order of the lookups, so that two runs give the same bits.
@@ -49,6 +51,9 @@ def embedding(input, weight, padding_idx: int | None = None) -> Result:
         input: integers from 0 to rows - 1, any shape.
         weight: table (rows, width), floating.
         padding_idx: row that gets no gradient.
+        max_norm: rows that are looked up and whose norm is larger are first shortened to it, in the table itself;
+            ops that used the table before are not told. None: the table is left as it is.
+        norm_type: order of that norm.
 
     Returns:
         Tensor of shape (*input.shape, width).
@@ -67,6 +72,9 @@ def embedding(input, weight, padding_idx: int | None = None) -> Result:
     indices = _integers("embedding", input)
     _check_range("embedding", indices, rows)
     column = array_module(weight).arange(width)
+    if max_norm is not None:
+        check_limit("embedding", max_norm, norm_type)
+        _shorten(weight, indices.reshape(-1), max_norm, norm_type)
 
     def vjp(gy):
         return None, lambda: add_rows(gy.reshape(indices.size, width), indices.reshape(-1), rows, padding_idx)
@@ -87,12 +95,16 @@ def add_rows(gy: Array, indices: Array, rows: int, padding_idx: int | None = Non
     return embedding_backward(gy, order, start[:, None], stop[:, None], column, gy.shape[1])
 
 
-def renormalize(weight: Array, indices: Any, max_norm: float, norm_type: float) -> None:
-    """Shorten, in place, the rows of `weight` that `indices` name and whose norm of order `norm_type` is larger."""
-    who, rows = "embedding", len(weight)
-    indices = _integers(who, indices).reshape(-1)
-    _check_range(who, indices, rows)
-    place = indices % max(rows, 1)
+def check_limit(who: str, max_norm: float, norm_type: float) -> None:
+    """Raise ValueError unless rows can be shortened to `max_norm` in the norm of order `norm_type`."""
+    if not max_norm > 0:
+        raise ValueError(f"{who}: max_norm must be above 0, got {max_norm}")
+    check_order(who, norm_type)
+
+
+def _shorten(weight: Array, indices: Array, max_norm: float, norm_type: float) -> None:
+    """Shorten, in place, the rows that `indices` name and whose norm of order `norm_type` is larger."""
+    place = indices % max(len(weight), 1)  # for a GPU, where they may be out of range
     found = weight[place]
     length = norm(found.astype(accumulator(weight.dtype), copy=False), norm_type, (1,))
     # A row that is named twice is written twice, with the same numbers; 1e-7 as in PyTorch.

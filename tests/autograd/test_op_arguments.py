@@ -30,11 +30,14 @@ IMAGE = np.ones((1, 2, 5, 5), np.float32)
         (lambda x: cunet.sum(x, "0"), "sum: axis must be no string, got '0'"),
         (lambda x: F.glu(x, (0, 1)), r"glu: dim must be a number, got \(0, 1\)"),
         (lambda x: F.glu(x, axis=(0, 1)), r"glu: dim must be a number, got \(0, 1\)"),
+        (lambda x: F.softmax(x, 1.5), "softmax: dim must be an integer, got 1.5"),
+        (lambda x: F.prelu(x, X[0], axis=1.0), "prelu: axis must be an integer, got 1.0"),
+        (lambda x: cunet.cumprod(x, 0.0), "cumprod: axis must be an integer, got 0.0"),
         (lambda x: batch_norm_training(x, eps="1e-5"), "batch_norm: eps must be a number, got '1e-5'"),
         (lambda x: cunet.einsum(x, [0, 1]), 'einsum: subscripts must be a string such as "ij,jk->ik", .* got Tensor'),
         (lambda x: cunet.einsum(3, x), "einsum: subscripts must be a string .* got int"),
     ],
-    ids=[*"abcdefghijklmnopq"],
+    ids=[*"abcdefghijklmnopqrst"],
 )
 def test_a_wrong_argument_is_named(call, message):
     with pytest.raises(TypeError, match=message):

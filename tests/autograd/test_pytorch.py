@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import json
 import operator
 import pickle
 import pydoc
@@ -49,6 +50,19 @@ def test_what_it_says_to_write_is_there():
                 assert hasattr(np, word.removeprefix("np.")), word
             elif word.startswith("x.") and word[2:].isidentifier():
                 assert hasattr(X, word[2:]), word
+
+
+@pytest.mark.cpu_only
+def test_a_size_that_is_called_names_the_shape_and_is_a_number_otherwise():
+    for call, instead in ((lambda: X.size(), r"x\.shape$"), (lambda: X.size(-1), r"x\.shape\[-1\]$")):
+        with pytest.raises(TypeError, match=f"size is a number here.*write {instead}"):
+            call()
+    assert X.size == 6
+    assert f"{X.size:,} {X.size!r}" == "6 6"
+    assert json.dumps([X.size]) == "[6]"
+    assert pickle.loads(pickle.dumps(X.size)) == copy.deepcopy(X.size) == 6
+    assert np.zeros(X.size).shape == (6,)
+    assert (F.elu(X, X.size).data == X.data).all()
 
 
 @pytest.mark.cpu_only

@@ -72,11 +72,15 @@ def test_only_long_vectors_that_are_looked_up_are_shortened(dtype, device, dev):
     assert y.dtype == dtype and layer(dev(np.zeros((0, 2), int))).shape == (0, 2, 2)
 
 
-def test_the_function_leaves_the_table_alone(dev):
-    """Only the layer, whose table it is, writes into it."""
-    table = dev(np.full((2, 2), 9.0))
+def test_the_function_writes_into_the_table_only_where_a_limit_is_given(dev):
+    table = Tensor(dev(np.full((2, 2), 9.0)), requires_grad=True)
     F.embedding(dev(np.array([0])), table)
     assert host(table).tolist() == [[9, 9], [9, 9]]
+    y = F.embedding(dev(np.array([0, 0])), table, max_norm=3.0, norm_type=math.inf)
+    np.testing.assert_allclose(host(y), np.full((2, 2), 3.0), rtol=1e-6)
+    np.testing.assert_allclose(host(table), [[3, 3], [9, 9]], rtol=1e-6)
+    y.sum().backward()
+    assert host(table.grad).tolist() == [[2, 2], [0, 0]]
 
 
 @pytest.mark.parametrize(
@@ -99,6 +103,11 @@ def test_the_function_leaves_the_table_alone(dev):
             "num_embeddings must be an int of at least 1",
         ),
         (lambda: nn.Embedding(3, 2, max_norm=0.0), ValueError, "Embedding: max_norm must be above 0, got 0.0"),
+        (
+            lambda: F.embedding(np.array([0]), np.ones((3, 2)), max_norm=-1),
+            ValueError,
+            "embedding: max_norm must be above 0, got -1",
+        ),
         (lambda: nn.Embedding(3, 2, norm_type=-1), ValueError, "Embedding: p, the order of the norm, must be"),
         (
             lambda: nn.Embedding(3, 2, max_norm=1.0)(np.array([3])),

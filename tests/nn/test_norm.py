@@ -1,5 +1,7 @@
 """All layers of normalisation: options, errors, and PyTorch as a second oracle."""
 
+import re
+
 import numpy as np
 import pytest
 from helpers import host
@@ -147,13 +149,22 @@ def test_functions_take_pytorchs_arguments(dev, rng):
         np.testing.assert_allclose(host(y), z.numpy(), atol=1e-12)
 
 
-@pytest.mark.parametrize("axis", [7, -4, "1", 1.0])
+@pytest.mark.parametrize("axis", [7, -4, "1", 1.0, None, (), (0, 0)], ids=str)
 def test_an_axis_that_the_input_lacks_is_named(axis, device, dev):
-    x = dev(np.ones((4, 3, 5), np.float32))
+    x, named = dev(np.ones((4, 3, 5), np.float32)), re.escape(repr(axis))
     for make in (nn.BatchNorm1d, nn.InstanceNorm1d, lambda n, axis: nn.GroupNorm(1, n, axis=axis)):
         layer = on(device, make(3, axis=axis))
-        with pytest.raises(ValueError, match=rf"^\w+: x must have num_\w+ = 3 on axis {axis!r}, got shape \(4, 3, 5\)"):
+        with pytest.raises(ValueError, match=rf"^\w+: x must have num_\w+ = 3 on axis {named}, got shape \(4, 3, 5\)"):
             layer(x)
+    one = dev(np.ones(3, np.float32))
+    for call in (
+        lambda: F.group_norm(x, 1, axis=axis),
+        lambda: F.instance_norm(x, axis=axis),
+        lambda: F.batch_norm(x, one, one, axis=axis),
+        lambda: F.batch_norm(x, None, None, training=True, axis=axis),
+    ):
+        with pytest.raises(ValueError, match=rf"^\w+_norm: .*axis {named}.* shape \(4, 3, 5\)"):
+            call()
 
 
 @pytest.mark.parametrize("eps", ["1e-5", None, -1e-5, float("nan")])

@@ -94,6 +94,23 @@ def test_the_future_has_no_influence_on_a_causal_result(dev, rng):
     assert (before[4:] != after[4:]).all()
 
 
+@pytest.mark.parametrize("wide", range(3))
+def test_arrays_of_two_dtypes_are_computed_in_the_wider(wide, dev, rng):
+    arrays = [
+        rng.standard_normal(s).astype("f8" if k == wide else "f4") for k, s in enumerate([(3, 4), (5, 4), (5, 2)])
+    ]
+    narrow, same = ([Tensor(dev(a, d), requires_grad=True) for a in arrays] for d in (None, np.float64))
+    mask = dev(rng.standard_normal((3, 5)), np.float32)
+    results = [F.scaled_dot_product_attention(*tensors, mask) for tensors in (narrow, same)]
+    assert results[0].dtype == np.float64
+    np.testing.assert_allclose(*map(host, results), rtol=1e-14)
+    for y in results:
+        weighted(y).backward()
+    for a, b in zip(narrow, same, strict=True):
+        assert a.grad.dtype == a.dtype
+        np.testing.assert_allclose(host(a.grad), host(b.grad).astype(a.dtype), rtol=1e-6)
+
+
 @pytest.mark.parametrize("shape", [(0, 3, 4), (1, 1, 4)])
 def test_empty_batches_and_single_steps(shape, dev, rng):
     x = Tensor(dev(rng.standard_normal(shape)), requires_grad=True)

@@ -8,6 +8,7 @@ from helpers import host
 
 import cunet
 from cunet import Tensor
+from cunet.ops.cumulative import _cumprod_backward_by_sums
 from cunet.testing import gradcheck
 
 
@@ -68,6 +69,33 @@ def test_a_long_product_and_small_terms_beside_large_ones(rng, dev):
         np.testing.assert_allclose(found, np.exp(logs.sum() - logs).astype(np.float32), rtol=1e-3)
     tiny = gradient([1e-18, 1e-18, 2.0], [1.0, 1.0, 1.0], np.float32, dev)
     np.testing.assert_allclose(tiny, slopes([1e-18, 1e-18, 2.0], [1, 1, 1]), rtol=1e-6)
+
+
+@pytest.mark.cpu_only
+def test_only_products_beyond_the_range_of_float64_are_taken_apart(rng):
+    """Rows with none, one and several zeros; of float32 the square of 1e-30 is no reason."""
+    x, w = rng.uniform(0.5, 2, (4, 50)), rng.uniform(-1, 1, (4, 50))
+    x[1, 20] = x[2, 0] = x[3, [7, 8, 30]] = w[0, 3] = 0
+    x[0, :3] = 1e-30, 1e30, 1e-30
+    for dtype, tolerance in ((np.float32, 1e-5), (np.float64, 1e-12)):
+        a, g = x.astype(dtype), w.astype(dtype)
+        with np.errstate(all="ignore"):
+            found = _cumprod_backward_by_sums(g, a)
+        assert found.dtype == dtype
+        for row, gradient, expected in zip(a, g, found, strict=True):
+            np.testing.assert_allclose(slopes(row.tolist(), gradient.tolist()), expected, rtol=tolerance, atol=1e-9)
+    rows = [
+        [1e-200, 1e-200, 1e300],
+        [1e200, 1e200, 1],
+        [1e-160, 1e-160, 1],
+        [np.inf, 1, 1],
+        [0, np.inf, 0],
+        [np.nan] * 3,
+    ]
+    with np.errstate(all="ignore"):
+        for row in rows:
+            assert _cumprod_backward_by_sums(np.ones(3), np.array(row)) is None
+        assert _cumprod_backward_by_sums(np.array([1e-160, 1, 1]), np.array([1e-160, 1, 1])) is None
 
 
 @pytest.mark.parametrize("name", ["cumsum", "cumprod"])

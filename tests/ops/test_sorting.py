@@ -60,6 +60,32 @@ def test_every_dtype_is_in_order(dtype, rng, dev):
     np.testing.assert_array_equal(host(places), np.argsort(-x.astype(float), kind="stable"))
 
 
+@pytest.mark.parametrize("largest", [True, False])
+@pytest.mark.parametrize("k", [1, 5, 17, 25, 26])
+@pytest.mark.parametrize("length", [63, 64, 101])
+def test_a_few_of_many_are_those_of_a_whole_sort(length, k, largest, rng, dev):
+    """Rows full of ties, with NaN and infinities in some: where only part of a row is sorted, places are the same."""
+    x = rng.integers(0, 9, (6, length)).astype(np.float32)
+    x[1:3, ::7], x[2:4, ::5], x[3:5, ::6], x[5] = nan, inf, -inf, nan
+    order = np.argsort(x, axis=1, kind="stable")
+    if largest:  # NaN first
+        order = np.stack([np.lexsort((np.where(np.isnan(row), 0, -row), ~np.isnan(row))) for row in x])
+    for axis, a, expected in ((1, x, order[:, :k]), (0, x.T, order[:, :k].T)):
+        values, places = cunet.topk(dev(a), k, axis, largest)
+        np.testing.assert_array_equal(host(places), expected)
+        np.testing.assert_array_equal(host(values), np.take_along_axis(a, expected, axis))
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int32, np.float16, ">f8"], ids=str)
+def test_a_few_of_many_of_any_dtype(dtype, rng, dev):
+    x = rng.integers(0, 2, (2, 80)).astype(dtype)
+    for largest in (True, False):
+        values, places = cunet.topk(dev(x), 3, largest=largest)
+        np.testing.assert_array_equal(host(values), np.full((2, 3), largest, values.dtype))
+        np.testing.assert_array_equal(host(places), [np.flatnonzero(row == largest)[:3] for row in x])
+    assert cunet.topk(dev(x[:0]), 3)[1].shape == (0, 3)
+
+
 def test_bfloat16_is_in_order(rng, dev):
     ml_dtypes = pytest.importorskip("ml_dtypes")
     x = rng.standard_normal((3, 20)).astype(ml_dtypes.bfloat16)

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fuzzing.calls import draw
+from fuzzing.calls import Call, draw
 from fuzzing.layouts import LAYOUTS
-from fuzzing.routes import plain, run
+from fuzzing.routes import difference, execute, plain, run
 from native_helpers import needs_compiler, once
+
+from cunet.parity.row import Row, function_of
 
 pytestmark = [pytest.mark.cpu_only, once]
 
@@ -84,3 +86,23 @@ def test_a_layout_is_what_it_is_called(name):
     assert odd == (name != "plain")
     assert plain(view).strides == a.strides
     assert np.array_equal(plain(view), view)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_a_step_loses_by_itself_is_no_finding_but_more_than_that_is(rng, dtype):
+    """Behind a saturated tanh the gradient is 1 - y * y: the rounding of y, which no last place of an input moves."""
+    row = Row("rnn_layer", lambda _: (), {}, "sum", function_of("rnn_layer"))
+    arrays = [rng.uniform(5, 7, (1, 9, 1)), np.zeros((9, 1)), np.ones((1, 1)), np.ones((1, 1))]
+    arrays = [a.astype(dtype) for a in arrays]
+    call = Call(row, arrays, ["plain"] * 4, {})
+    reference = run(call, "numpy, plain")
+    y, gx = reference.arrays[0].astype(np.float64), reference.arrays[2]
+
+    def rounded(places):
+        """What comes for x when y is so many places higher: the gradient holds the factor 1 - y * y."""
+        factor = (1 - (y + places * np.spacing(dtype(0.9))) ** 2) / (1 - y * y)
+        return reference._replace(arrays=[*reference.arrays[:2], (gx * factor).astype(dtype), *reference.arrays[3:]])
+
+    assert difference(call, "native", reference, rounded(1)) == ""
+    assert "places apart" in difference(call, "native", reference, rounded(100))
+    assert difference(call, "native", reference, execute(call, arrays)) == ""

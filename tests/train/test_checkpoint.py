@@ -50,6 +50,7 @@ def test_a_generator_of_batches_goes_on_where_it_was(rng, tmp_path):
 
 
 @pytest.mark.cpu_only
+@pytest.mark.usefixtures("ctrl_c_is_heard")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_batch_saves_and_says_where(number, rng, tmp_path, caplog):
     class Send(Callback):

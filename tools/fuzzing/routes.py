@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -127,7 +128,7 @@ def difference(call: Call, route: str, reference: Outcome, other: Outcome) -> st
         return f"{other.error or 'no error'}, not {reference.error or 'a result'}"
     if len(reference.arrays) != len(other.arrays):
         return f"{len(other.arrays)} arrays, not {len(reference.arrays)}"
-    moved: list[np.ndarray | None] | None = None
+    excused: list[float] | None = None
     digits = min((_digits(a) for a in call.arrays if is_array(a) and is_floating(a.dtype)), default=53)
     for i, (a, b) in enumerate(zip(reference.arrays, other.arrays, strict=True)):
         if a is None or b is None:
@@ -139,8 +140,8 @@ def difference(call: Call, route: str, reference: Outcome, other: Outcome) -> st
         found = _apart(a, b, digits)
         if found <= (PLACES[min(digits, _digits(a))] if is_floating(a.dtype) else 0):
             continue
-        moved = moved or _shaken(call, reference, digits)
-        if not found <= SHAKE * _apart_or_zero(a, moved[i], digits):
+        excused = excused or _rounding(call, reference, digits)
+        if not found <= SHAKE * excused[i]:
             return f"array {i}: {found:.3g} places apart (at its largest element)"
         if found > 2.0 ** (digits - 8):
             return ""  # chaos: what its last places decide says nothing about the arrays that follow
@@ -167,23 +168,48 @@ def _apart(a: np.ndarray, b: np.ndarray, most: int) -> float:
     return float(np.abs(wide[finite] - other[finite]).max()) / largest * 2.0 ** (digits - 1)
 
 
-def _apart_or_zero(a: np.ndarray, b: np.ndarray | None, digits: int) -> float:
-    return 0.0 if b is None or a.shape != b.shape else _apart(a, b, digits)
+def _rounding(call: Call, reference: Outcome, digits: int) -> list[float]:
+    """Return how far rounding alone may take each array of a reference, in its places.
+
+    That is the more of two: how far it moves with the last places of the inputs, and what its own steps lose of them.
+    Inputs alone do not show the second: behind a saturated tanh no input moves y, but 1 - y * y is all rounding of y.
+    """
+    lost = [n if np.isfinite(n) else 0.0 for n in _lost(call, reference, digits)]
+    return [max(pair) for pair in zip(_moved(call, reference, digits), lost, strict=True)]
 
 
-def _shaken(call: Call, reference: Outcome, digits: int) -> list[np.ndarray | None]:
-    """Return the reference's arrays for inputs that are a few last places away, those farthest off of some tries."""
-    rng, worst = np.random.default_rng(3), list(reference.arrays)
-    native.disable()
+def _moved(call: Call, reference: Outcome, digits: int) -> list[float]:
+    """Return how far arrays are at most from those of inputs that are a few last places away, in some tries."""
+    rng, worst = np.random.default_rng(3), [0.0] * len(reference.arrays)
     for _ in range(4):
-        arrays = []
-        for a in map(plain, prepared(call)):
-            if isinstance(a, np.ndarray) and is_floating(a.dtype):
-                places = rng.integers(-4, 5, a.shape) * 2.0 ** (1 - _digits(a))
-                a = (a.astype(np.float64) * (1 + places)).astype(a.dtype)
-            arrays.append(a)
-        outcome = execute(call, arrays)
-        for i, (a, b) in enumerate(zip(reference.arrays, outcome.arrays, strict=False)):
-            if a is not None and _apart_or_zero(a, b, digits) > _apart_or_zero(a, worst[i], digits):
-                worst[i] = b
+
+        def shaken(a: np.ndarray) -> np.ndarray:
+            places = rng.integers(-4, 5, a.shape) * 2.0 ** (1 - _digits(a))
+            return (a.astype(np.float64) * (1 + places)).astype(a.dtype)
+
+        worst = [max(pair) for pair in zip(worst, _distances(reference, _again(call, shaken), digits), strict=True)]
     return worst
+
+
+def _lost(call: Call, reference: Outcome, digits: int) -> list[float]:
+    """Return how far arrays are from those of the same inputs in float64; of a call in that, how far float32's are.
+
+    In places these are the same: what a step loses depends on the numbers, not on how many digits they have.
+    """
+    single = _digits(np.empty(0, np.float32))
+    wide = _again(call, lambda a: a.astype(np.float64))
+    narrow = reference if digits <= single else _again(call, lambda a: a.astype(np.float32))
+    return _distances(wide, narrow, min(digits, single))
+
+
+def _again(call: Call, change: Callable[[np.ndarray], np.ndarray]) -> Outcome:
+    """Run a call by NumPy on plain arrays, the floating ones changed."""
+    native.disable()
+    arrays = [plain(a) for a in prepared(call)]
+    return execute(call, [change(a) if is_array(a) and is_floating(a.dtype) else a for a in arrays])
+
+
+def _distances(reference: Outcome, other: Outcome, digits: int) -> list[float]:
+    """Return how far arrays are apart; 0 where one has none, or of another shape."""
+    pairs = itertools.zip_longest(reference.arrays, other.arrays)
+    return [0.0 if a is None or b is None or a.shape != b.shape else _apart(a, b, digits) for a, b in pairs]

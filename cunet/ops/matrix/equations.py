@@ -12,7 +12,7 @@ from ...device import Array, array_module, is_gpu_array
 from ..array import broadcast_to
 from ..linalg import matmul
 from ..operands import lifted
-from .matrices import check_finite, check_matrices, check_square, flipped, narrow, solved, times, wide
+from .matrices import check_finite, check_matrices, check_square, flipped, narrow, requiring, solved, times, wide
 from .spectral import svd_gradient
 
 
@@ -42,7 +42,8 @@ def solve(a, b) -> Result:
             f"solve: a and b must have shapes (..., N, N) and (N,) or (..., N, K), got {a.shape}, {b.shape}"
         )
     left, right = wide(a), wide(b[:, None] if vector else b)
-    x = solved(left, right)
+    with requiring("solve: a must be invertible, got a singular matrix"):
+        x = solved(left, right)
 
     def vjp(gx):
         gb = solved(flipped(left), wide(gx[..., None] if vector else gx))
@@ -67,7 +68,8 @@ def inv(a) -> Result:
     Source: Giles 2008, section 2.2.3.
     """
     check_square("inv", a)
-    y = array_module(a).linalg.inv(wide(a))
+    with requiring("inv: a must be invertible, got a singular matrix"):
+        y = array_module(a).linalg.inv(wide(a))
     return narrow(y, a.dtype), lambda gy: (-times(flipped(y), wide(gy), flipped(y)),)
 
 
@@ -214,7 +216,8 @@ def matrix_power(a: Any, n: int) -> Tensor:
     if n == 0:
         one = array_module(a.data).eye(a.shape[-1], dtype=a.dtype)
         return broadcast_to(one, a.shape)
-    square, left = inv(a) if n < 0 else a, abs(int(n))
+    with requiring(f"matrix_power: a must be invertible for n = {n}, got a singular matrix"):
+        square, left = inv(a) if n < 0 else a, abs(int(n))
     while left % 2 == 0:
         square, left = matmul(square, square), left // 2
     y = square

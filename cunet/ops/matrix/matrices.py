@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import numpy as np
 
 from ...device import Array, accumulator, array_module, is_floating, is_gpu_array
@@ -39,6 +42,15 @@ def check_finite(who: str, a: Array) -> None:
     """Raise NumPy's error for infinities and NaN on the CPU, before LAPACK does, or goes round for ever."""
     if not is_gpu_array(a) and not np.isfinite(a).all():
         raise np.linalg.LinAlgError(f"{who}: a must be finite, got inf or nan")
+
+
+@contextlib.contextmanager
+def requiring(text: str) -> Iterator[None]:
+    """Let LAPACK's error, which the CPU alone raises, say by whom what is required, and what came."""
+    try:
+        yield
+    except np.linalg.LinAlgError as error:
+        raise np.linalg.LinAlgError(text) from error
 
 
 def solved(a: Array, b: Array) -> Array:

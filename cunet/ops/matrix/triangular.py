@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from ...autograd.op import Result, Results, op
 from ...autograd.tensor import Tensor
 from ...device import array_module
-from .matrices import check_matrices, check_square, flipped, narrow, solved, times, wide
+from .matrices import check_matrices, check_square, flipped, narrow, requiring, solved, times, wide
 
 
 @op
@@ -27,7 +27,8 @@ def cholesky(a) -> Result:
     """
     check_square("cholesky", a)
     xp = array_module(a)
-    y = xp.linalg.cholesky(wide(a))
+    with requiring("cholesky: a must be positive definite, got a matrix that is not"):
+        y = xp.linalg.cholesky(wide(a))
 
     def vjp(gy):
         inner = xp.tril(times(flipped(y), xp.tril(wide(gy))))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ...device import Array
 from ...kernels.axes import reduced_shape
@@ -72,6 +72,10 @@ def rows_of(groups: Groups) -> Rows | None:
     return Rows(len(shape) - first, (math.prod(shape[own[0] : first]), math.prod(shape[max(own[-1] + 1, first) :])))
 
 
+def _has(x: Array, axis: Any) -> bool:
+    return isinstance(axis, int) and -x.ndim <= axis < x.ndim
+
+
 def by_channel(who: str, x: Array, axis: int) -> tuple[Groups, tuple[int, ...]]:
     """Return the view of batch norm, and the shape (C,) of what it has one of per channel.
 
@@ -80,8 +84,8 @@ def by_channel(who: str, x: Array, axis: int) -> tuple[Groups, tuple[int, ...]]:
     """
     if not 2 <= x.ndim <= 5:
         raise ValueError(f"{who}: input must have 2 to 5 axes, got shape {x.shape}")
-    if not -x.ndim <= axis < x.ndim:
-        raise ValueError(f"{who}: axis {axis} does not exist for shape {x.shape}")
+    if not _has(x, axis):
+        raise ValueError(f"{who}: axis {axis!r} does not exist for shape {x.shape}")
     axis %= x.ndim
     before, channels, after = math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1 :])
     return groups_of((before, True, True), (channels, False, False), (after, True, True)), (channels,)
@@ -105,9 +109,9 @@ def by_channel_group(who: str, x: Array, num_groups: int | None, axis: int) -> t
     Raises:
         ValueError: there is no such axis, or the groups do not divide the channels.
     """
-    if x.ndim < 2 or not -x.ndim <= axis < x.ndim or axis % x.ndim == 0:
+    if x.ndim < 2 or not _has(x, axis) or axis % x.ndim == 0:
         raise ValueError(
-            f"{who}: input must be (N, ...) with a channel axis other than 0, got axis {axis}, shape {x.shape}"
+            f"{who}: input must be (N, ...) with a channel axis other than 0, got axis {axis!r}, shape {x.shape}"
         )
     axis %= x.ndim
     channels = x.shape[axis]

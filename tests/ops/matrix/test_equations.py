@@ -11,11 +11,20 @@ from cunet.testing import gradcheck
 SINGULAR = np.array([[1.0, 2.0], [2.0, 4.0]])
 
 
-@pytest.mark.parametrize("f", [linalg.inv, lambda a: linalg.solve(a, a[0])], ids=["inv", "solve"])
-def test_a_singular_matrix_is_an_error_of_numpy_and_not_finite_on_a_gpu(f, dev):
+def solve_vector(a):
+    return linalg.solve(a, a[0])
+
+
+def matrix_power(a):
+    return linalg.matrix_power(a, -2)
+
+
+@pytest.mark.parametrize("f", [linalg.inv, solve_vector, matrix_power])
+def test_a_singular_matrix_is_an_error_that_says_whose_and_not_finite_on_a_gpu(f, dev):
     a = dev(np.stack([np.eye(2), SINGULAR]))
     if not is_gpu_array(a):
-        with pytest.raises(np.linalg.LinAlgError):
+        who = f.__name__.removesuffix("_vector")
+        with pytest.raises(np.linalg.LinAlgError, match=f"^{who}: a must be invertible.*, got a singular matrix$"):
             f(a)
         return
     y = host(f(a))
