@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from ..system.files import check_target, load_metadata
 from ..system.messages import warn
-from .trainer import Callback, Logs, Trainer
+from .loop import Logs
+from .trainer import Callback, Trainer
 
 Mode = Literal["min", "max"]
 #: How the last word of a metric's name tells which way is better.

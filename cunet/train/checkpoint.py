@@ -11,7 +11,8 @@ from ..system.files import load_metadata, sweep
 from ..system.messages import say, warn
 from .callbacks import Mode, Monitor
 from .files import NAME, listed
-from .trainer import Logs, Trainer
+from .loop import Logs
+from .trainer import Trainer
 
 
 class Checkpoint(Monitor):

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import os
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +13,6 @@ from ..nn.ahead import compile_ahead
 from ..nn.inputs import dtype_of
 from ..nn.module import Module
 from ..system import trees
-from ..system.messages import warn
 from .arguments import (
     check_data,
     check_epochs,
@@ -26,16 +22,13 @@ from .arguments import (
     loss_function,
     warn_of_strangers,
 )
-from .batches import as_loader, n_samples
-from .evaluator import Evaluator
+from .batches import as_loader
 from .files import state_to_resume
-from .interrupt import Interrupt
+from .loop import Logs, Loop
 from .metrics import named_metrics
 from .progress import Progress
-from .state import Running, restore, restore_callbacks, state_of
+from .state import restore, restore_callbacks, state_of
 from .weights import ignore_index_of
-
-Logs = dict[str, Any]
 
 
 class Callback:
@@ -69,7 +62,7 @@ class Callback:
         """Continue from a state that `state_dict` returned; called after `on_fit_begin`."""
 
 
-class Trainer(Evaluator):
+class Trainer(Loop):
     """Train, evaluate and apply a model.
 
     Args:
@@ -125,8 +118,7 @@ class Trainer(Evaluator):
         Progress(progress, unit)  # so that a wrong value fails here
         self.history: list[Logs] = []
         self.epoch = self.global_step = self.fit_began = 0
-        self.epoch_state: Running | None = None
-        self.train_data: Any = None  # what the last `fit` trains on
+        self.epoch_state = self.train_data = None
         self.stop = self.interrupted = self._nan_said = False
         for module in (model, self.loss):
             if isinstance(module, Module):
@@ -200,61 +192,6 @@ class Trainer(Evaluator):
             display.say(f"stopped {'by Ctrl-C ' if self.interrupted else ''}in epoch {self.epoch} of {last}")
         return self.history
 
-    def _run_epochs(self, train: Any, valid: Any, last: int, display: Progress) -> None:
-        with Interrupt() as interrupt:
-            while (self.epoch < last or self.epoch_state) and not self.stop:
-                display.row(self._run_epoch(train, valid, last, display, interrupt), last)
-                if interrupt.requested:
-                    self.stop = self.interrupted = True
-
-    def _run_epoch(self, train: Any, valid: Any, last: int, display: Progress, interrupt: Interrupt) -> Logs:
-        """Train one epoch, validate, and append its logs."""
-        if self.epoch_state is None:
-            self.epoch += 1
-            self.epoch_state = Running()
-            self._call("on_epoch_begin")
-        means, begin = self.epoch_state.means, time.perf_counter() - self.epoch_state.seconds
-        display.begin(f"epoch {self.epoch}/{last}", n_samples(train))
-        self._train(self.epoch_state, begin, train, display, interrupt)
-        if not means.count:
-            raise ValueError(
-                f"Trainer.fit: the training data yields no batch in epoch {self.epoch}"
-                " (a generator can be gone through only once)"
-            )
-        logs: Logs = {"epoch": self.epoch, **means.read()}  # reading waits for the device: then the time is whole
-        seconds = time.perf_counter() - begin
-        display.end()
-        complete, self.epoch_state = not self.stop, None
-        logs |= {"seconds": seconds, "samples_per_second": means.count / seconds, "complete": False}
-        self.history.append(logs)  # now, so that an error in the validation does not lose it
-        if math.isnan(logs["loss"]):
-            self._warn_of_nan(means.first_nan())  # None if all labels were ignored, of which the mean is NaN
-        if self.interrupted:
-            return logs
-        if valid is not None:
-            measured = self._evaluate(valid, display, f"valid {self.epoch}/{last}")
-            logs |= {f"valid_{name}": value for name, value in measured.items()}
-        logs["complete"] = complete
-        self._call("on_epoch_end", logs)
-        self._call("on_checkpoint")
-        return logs
-
-    def _train(self, running: Running, begin: float, train: Any, display: Progress, interrupt: Interrupt) -> None:
-        """Make the steps of an epoch that are still to be made; it began at `begin`."""
-        for batch in self._batches(running.remaining(train)):
-            loss, prediction = self.step(*batch)
-            self._measure(running.means, loss, prediction, batch[-1])
-            display.advance(len(batch[-1]), running.means.read)
-            self.global_step += 1
-            running.batches += 1
-            running.seconds = time.perf_counter() - begin
-            self._call("on_batch_end")
-            self.interrupted |= interrupt.requested
-            self.stop |= self.interrupted
-            self._call("on_checkpoint")
-            if self.stop:
-                break
-
     def save(self, path: str | os.PathLike[str], metadata: dict[str, str] | None = None) -> None:
         """Write the whole state of the run to one safetensors file, for `load` or ``fit(resume=path)``."""
         trees.save_tree(path, state_of(self), metadata)
@@ -275,18 +212,3 @@ class Trainer(Evaluator):
             if callback.folder is not None:
                 return callback.folder
         raise ValueError('Trainer.fit: resume="auto" needs a Checkpoint among the callbacks, which names the folder')
-
-    def _warn_of_nan(self, batch: int | None) -> None:
-        if batch is not None and not self._nan_said:
-            self._nan_said = True
-            warn(f"Trainer: the loss is NaN from batch {batch} of epoch {self.epoch} on; training goes on")
-
-    def _call(self, hook: str, *args: Any) -> None:
-        for callback in self.callbacks:
-            getattr(callback, hook)(self, *args)
-
-    def _call_all(self, hook: str) -> None:
-        """Call a hook of every callback, also where one fails; then raise the first error."""
-        with ExitStack() as stack:
-            for callback in reversed(self.callbacks):
-                stack.callback(getattr(callback, hook), self)
