@@ -142,13 +142,15 @@ def steps_of(trip, route):
 
 
 def traced(run):
-    """Return what a call goes through, as ``file:name``: functions of cunet and kernels, as they are called."""
+    """Return what a call goes through, as ``file:name``: cunet's functions, builtins, kernels, as called."""
     seen = []
 
     def profile(frame, event, arg):
         code = frame.f_code
         if event == "call" and code.co_filename.startswith(str(ROOT / "cunet")):
             seen.append(place(code))
+        elif event == "c_call" and isinstance(getattr(arg, "__self__", None), tuple):
+            seen.append(f"cunet/kernels/backends/native/src/builtin.cpp:{arg.__name__}")
 
     def listener(kernel, args, options, proceed):
         seen.append(place(kernel.spec.body.__code__))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -22,33 +23,46 @@ class Native:
 
     Attributes:
         active: whether kernels ask for their compiled bodies; see `enable` and `disable`.
-        threads: how many threads share a call; 0 before the runtime is there.
     """
 
     def __init__(self) -> None:
         self.active = os.environ.get("CUNET_NATIVE", "1") != "0"
-        self.threads = 0
+        self._threads = ctypes.c_int64(0)
         self._runtime: Any = _UNKNOWN
         self._expected: set[tuple[Definition, str] | Unit] = set()
         self._told = False  # that nothing more is compiled
         self._lock = ForkSafeLock()
+
+    @property
+    def threads(self) -> int:
+        """How many threads share a call; 0 before the runtime is there. The runtime reads it where it lies."""
+        return self._threads.value
+
+    @threads.setter
+    def threads(self, threads: int) -> None:
+        self._threads.value = threads
 
     def run(self, kernel: Definition, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """Return what the compiled body of a kernel returns, or NotImplemented where another backend has to do it."""
         lead = args[kernel.lead]
         if not self.active or type(lead) is not np.ndarray:
             return NotImplemented
-        launcher: Any = kernel.prepared.get(lead.dtype.char)
-        if launcher is None:
-            launcher = self.first(kernel, args, options)
-        return launcher(*args, **options) if launcher else NotImplemented
+        call: Any = kernel.prepared.get(lead.dtype.char)
+        if call is None:
+            call = self.first(kernel, args, options)
+        return call(*args, **options) if call else NotImplemented
 
     def first(self, kernel: Definition, args: Sequence[Any], options: dict[str, Any]) -> Callable[..., Any] | bool:
         """Prepare a kernel for its first call in a dtype, and see whether a user's text and body agree."""
-        launcher: Any = self.prepare(kernel, args[kernel.lead].dtype.char)
-        if not kernel.ours and hasattr(launcher, "pack"):
-            compare(kernel, args, options, launcher, "compiled for this processor")
-        return launcher
+        char = args[kernel.lead].dtype.char
+        call: Any = self.prepare(kernel, char)
+        if not kernel.ours and self.launcher(kernel, char):
+            compare(kernel, args, options, call, "compiled for this processor")
+        return call
+
+    def launcher(self, kernel: Definition, char: str) -> Any:
+        """Return what packs calls of a kernel that is compiled from its text, or None."""
+        return kernel.prepared.get(f"launcher {char}")
 
     def prepare(self, kernel: Definition, char: str) -> Callable[..., Any] | bool:
         """Return what runs a kernel on float32 ("f") or float64 ("d"), or False; remembered in the kernel."""
@@ -137,7 +151,7 @@ class Native:
 
     def _start(self, besides: Sequence[Unit]) -> Any:
         from ....system.cpu import cores
-        from . import ahead, build, compiler
+        from . import ahead, build, builtin, compiler
 
         if compiler.compiler() is None:
             if compiler.SUPPORTED:
@@ -150,6 +164,7 @@ class Native:
                 raise error
             library = compiler.load(unit.text())
             build.check_runtime(library)
+            builtin.start(library, self._threads)
         except (compiler.CompileError, OSError) as problem:
             warn(
                 f"cunet: kernels cannot be compiled with {compiler.compiler()}, so they run on NumPy, slower\n"
@@ -184,12 +199,13 @@ class Native:
         lead = args[kernel.lead]
         if not self.active or type(lead) is not np.ndarray:
             return NotImplemented
-        launcher: Any = kernel.prepared.get(lead.dtype.char)
-        if launcher is None:
-            launcher = self.first(kernel, args, options)
-        if not launcher:
+        call: Any = kernel.prepared.get(lead.dtype.char)
+        if call is None:
+            call = self.first(kernel, args, options)
+        if not call:
             return NotImplemented
-        return launcher.pack(*args, **options) if hasattr(launcher, "pack") else None
+        launcher = self.launcher(kernel, lead.dtype.char)
+        return launcher.pack(*args, **options) if launcher else None
 
     def run_tiled(self, packed: Sequence[Any], lead: np.ndarray) -> bool:
         """Run deferred calls on a block of the first axis of `lead` at a time; return whether they could be run."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...spec import KERNELS, Definition
-from . import ahead, compiler, launch, reduction, text
+from . import ahead, builtin, compiler, launch, reduction, text
 from . import elementwise as elementwise_text
 from .launch import Host
 from .launch_reduction import ReductionLauncher
@@ -17,7 +17,7 @@ from .launch_reduction import ReductionLauncher
 #: The files that make the text of the runtime.
 RUNTIME = (
     "tuning.h", "threads.cpp", "arrays.cpp", "calls.h", "copies.cpp", "elementwise.cpp", "reduction.cpp", "calls.cpp",
-    "products.cpp", "recurrence.cpp",
+    "products.cpp", "recurrence.cpp", "builtin.cpp",
 )  # fmt: skip
 _TEXTS: dict[str, Any] = {
     "elementwise": elementwise_text.text_of,
@@ -135,7 +135,9 @@ def _bind(kernel: Definition, wide: np.dtype, source: str, native: Host) -> None
     except OSError as error:
         _report(kernel, error, native)
         return
-    kernel.prepared[wide.char] = _LAUNCHERS[kernel.spec.kind](kernel, wide, library, native)
+    kind = kernel.spec.kind
+    launcher = kernel.prepared[f"launcher {wide.char}"] = _LAUNCHERS[kind](kernel, wide, library, native)
+    kernel.prepared[wide.char] = builtin.of(launcher, kind, native.runtime())
 
 
 def _report(kernel: Definition, error: Exception, native: Host) -> None:

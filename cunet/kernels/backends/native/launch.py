@@ -188,6 +188,8 @@ class InplaceLauncher(ElementwiseLauncher):
 
     def __call__(self, *args: Any) -> Any:
         """Run it; return None, or NotImplemented where NumPy has to do it."""
+        if len(args) != len(self.letters) or not all(map(_writeable, args[self.count :])):
+            return NotImplemented
         slots: list[Any] = []
         mask = 0
         for k, a in enumerate(args):
@@ -196,11 +198,13 @@ class InplaceLauncher(ElementwiseLauncher):
                 mask |= 1 << k
             else:
                 slots.append(float(a))
-        if any(not a.flags.writeable for a in args[len(self.raw) :]):
-            return NotImplemented
         packed = self.packer(mask, len(slots))(self.address, mask, args[-1].size, self.native.threads, *slots)
         code = self.launch(packed)
         return refused(code) if code else None
+
+
+def _writeable(a: Any) -> bool:
+    return type(a) is np.ndarray and a.ndim > 0 and a.flags.writeable
 
 
 _STEP = struct.Struct("<QQqq").pack

@@ -18,7 +18,7 @@ class _Reduction(ctypes.Structure):
     _fields_ = [
         ("functions", ctypes.c_void_p * 11),
         ("inputs", ctypes.c_int32), ("outputs", ctypes.c_int32), ("weight", ctypes.c_int32),
-        ("letters", Bytes), ("post_only", Bytes), ("factor", Bytes),
+        ("lead", ctypes.c_int32), ("letters", Bytes), ("post_only", Bytes), ("factor", Bytes),
     ]  # fmt: skip
 
 
@@ -38,7 +38,7 @@ class ReductionLauncher(Launcher):
         folds = [passes.first.map, *passes.second[:2]] if passes else spec.texts()[:2]
         self.described = _Reduction(
             addresses(library, kernel, wide, _FOLDING), len(spec.ins), len(spec.outs), text.cost(spec, *folds),
-            Bytes(*self.letters.encode()), flags([text.post_only(kernel, p) for p in spec.ins]),
+            self.lead, Bytes(*self.letters.encode()), flags([text.post_only(kernel, p) for p in spec.ins]),
             Bytes(*(text.role(kernel, p) for p in spec.ins)),
         )  # fmt: skip
         self.address = ctypes.addressof(self.described)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .builtin import numpys_functions
 from .plans import Block, Blocks, Plan, extent, library
 
 _NAME = b"mem_handler"
@@ -19,13 +20,9 @@ _SET_HANDLER = 304  # PyDataMem_SetHandler in NumPy's table of functions, since 
 @functools.cache
 def _set_handler() -> Any:
     """Return NumPy's function that says who allocates from here on; it takes a capsule's id, and returns the last."""
-    python = c.pythonapi
-    python.PyCapsule_GetPointer.restype = c.c_void_p
-    python.PyCapsule_GetPointer.argtypes = [c.py_object, c.c_char_p]
-    python.PyCapsule_New.restype = c.py_object
-    python.PyCapsule_New.argtypes = [c.c_void_p, c.c_char_p, c.c_void_p]
-    table = python.PyCapsule_GetPointer(np._core._multiarray_umath._ARRAY_API, None)  # type: ignore[attr-defined]
-    address = c.cast(table, c.POINTER(c.c_void_p))[_SET_HANDLER]
+    c.pythonapi.PyCapsule_New.restype = c.py_object
+    c.pythonapi.PyCapsule_New.argtypes = [c.c_void_p, c.c_char_p, c.c_void_p]
+    address = numpys_functions()[_SET_HANDLER]
     return c.PYFUNCTYPE(c.py_object, c.c_void_p)(address)
 
 

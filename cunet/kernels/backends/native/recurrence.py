@@ -70,7 +70,8 @@ def run(
     x, weight, y = factors
     arrays = [a for a in (*args, *factors, mask, extra) if a is not None]
     usable = native.active and all(map(_lies_in_rows, arrays)) and admit(*arrays) is not None
-    launcher: Any = usable and all(a.size for a in arrays) and native.prepare(kernel, x.dtype.char)
+    made = usable and all(a.size for a in arrays) and native.prepare(kernel, x.dtype.char)
+    launcher = made and native.launcher(kernel, x.dtype.char)
     if not launcher or not products.bound() or not weight.flags.c_contiguous or len(args) >= _MOST:
         return False
     if any(a.strides[-2] < a.shape[-1] * a.itemsize for a in (x, y)):  # BLAS wants rows one behind the other

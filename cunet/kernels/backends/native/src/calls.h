@@ -36,7 +36,7 @@ struct Kernel {
 
 struct Reduction {
   ReductionBody body;
-  int32_t inputs, outputs, weight;
+  int32_t inputs, outputs, weight, lead;  // lead: the input whose axes are folded
   char letters[kOperands];
   char post_only[kOperands];  // must be a number: it is used after the fold
   char factors[kOperands];
