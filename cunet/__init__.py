@@ -26,6 +26,7 @@ from .device import synchronize as synchronize
 from .doctor.machine import device_info as device_info
 from .kernels import elementwise as elementwise
 from .kernels import reduction as reduction
+from .kernels.backends.cuda.precision import precision as precision
 from .nn.anomaly import Anomaly as Anomaly
 from .nn.anomaly import detect_anomaly as detect_anomaly
 from .ops.array import astype as astype

@@ -31,19 +31,22 @@ def unavailable_reason() -> str | None:
 def install() -> Any:
     """Let cunet find the simulated device as its GPU; return the module that stands in for CuPy."""
     from cunet import device as backend
+    from cunet.kernels.backends.cuda import cublas
 
     from . import namespace
+    from .cublas import library
 
-    _before.append(backend._gpu)
-    backend._gpu = namespace
+    _before.append((backend._gpu, cublas._library))
+    backend._gpu, cublas._library = namespace, cublas.declared(library)
     return namespace
 
 
 def uninstall() -> None:
     """Give cunet back the device that it had before the last `install`."""
     from cunet import device as backend
+    from cunet.kernels.backends.cuda import cublas
 
-    backend._gpu = _before.pop()
+    backend._gpu, cublas._library = _before.pop()
 
 
 def namespace_or_skip() -> Any:

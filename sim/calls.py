@@ -12,6 +12,7 @@ import cupy
 import numpy as np
 
 from .array import SCALARS, ndarray, unwrap, wrap
+from .linalg import batches_as_cupy
 from .state import stats
 
 #: Functions whose result has a shape that depends on the data: CuPy waits for the device inside.
@@ -85,6 +86,7 @@ def make_function(name: str, real: Callable[..., Any], plain: Callable[..., Any]
     """Return the device's function: NumPy's `plain` with the signature of CuPy's `real`."""
     known = _keywords(real)
     plain = half_in_float32(name, plain)
+    plain = batches_as_cupy(plain) if name == "matmul" else plain
 
     @functools.wraps(plain)
     def function(*args: Any, **kwargs: Any) -> Any:

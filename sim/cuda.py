@@ -85,7 +85,8 @@ class Stream:
     def __init__(
         self, null: bool = False, non_blocking: bool = False, ptds: bool = False, priority: Any = None
     ) -> None:
-        self.is_non_blocking, self.priority, self.ptr, self.done = non_blocking, priority, 0, True
+        self.is_non_blocking, self.priority, self.done = non_blocking, priority, True
+        self.ptr = 0 if null else id(self)
 
     def __enter__(self) -> Stream:
         _current.append(self)
@@ -117,7 +118,7 @@ class Stream:
         return False
 
 
-Stream.null = Stream.ptds = Stream(null=True)
+Stream.null = Stream.ptds = Stream(null=True)  # number 0
 _current = [Stream.null]
 
 
@@ -138,8 +139,9 @@ class MemoryPool:
         self._limit = 0
 
     def malloc(self, size: int) -> MemoryPointer:
-        """Return memory."""
-        return MemoryPointer(np.empty(size, np.uint8))
+        """Return memory that begins at a multiple of 512 bytes, as CuPy's does."""
+        room = np.empty(size + 512, np.uint8)
+        return MemoryPointer(room[-room.ctypes.data % 512 :][:size])
 
     def free_all_blocks(self, stream: Any = None) -> None:
         """Free nothing."""
@@ -181,6 +183,11 @@ class PinnedMemoryPool:
 
 
 default_pool, default_pinned_pool = MemoryPool(), PinnedMemoryPool()
+
+
+def alloc(size: int) -> MemoryPointer:
+    """Return memory from the pool."""
+    return default_pool.malloc(size)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
-"""Functions of ``cupy.linalg`` that are not NumPy's: shapes are not broadcast, and no matrix is refused.
+"""Functions of CuPy's linear algebra that are not NumPy's.
 
-CuPy does not look at what cuSOLVER says of singular matrices, unless it is told to: their results are not finite.
+In ``cupy.linalg`` shapes are not broadcast, and no matrix is refused: CuPy does not look at what cuSOLVER says of
+singular matrices, unless it is told to, and their results are not finite. Its `matmul` takes few types in batches.
 """
 
 from __future__ import annotations
@@ -10,6 +11,28 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+from .state import stats
+
+
+def batches_as_cupy(plain: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `matmul` with what CuPy 14.2 does beyond matrices.
+
+    bfloat16 goes to a kernel for integers, which does not know it. float16 goes through float32 and back, and every
+    operand that is not contiguous is copied: launches that `stats` counts.
+    """
+
+    @functools.wraps(plain)
+    def matmul(x: np.ndarray, y: np.ndarray, *args: Any, **kwargs: Any) -> Any:
+        if max(x.ndim, y.ndim) > 2:
+            dtype = np.promote_types(x.dtype, y.dtype)
+            if dtype.name == "bfloat16":
+                raise TypeError("data type 'E' not understood")
+            stats.ops += sum(not a.flags.c_contiguous or a.dtype != dtype or dtype.char == "e" for a in (x, y))
+            stats.ops += dtype.char == "e"
+        return plain(x, y, *args, **kwargs)
+
+    return matmul
 
 
 def solve(a: np.ndarray, b: np.ndarray) -> np.ndarray:

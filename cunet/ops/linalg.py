@@ -11,6 +11,7 @@ from ..autograd.op import Result, op
 from ..autograd.tensor import beside
 from ..device import Array, accumulator, array_module
 from ..kernels import primitive
+from ..kernels.backends.cuda import products
 from ..kernels.backends.native.products import product as native_product
 from ..kernels.backends.numpy import tuning as settings
 from ..kernels.capture import add_elements, capturing
@@ -18,13 +19,19 @@ from ..kernels.sum_to import sum_over
 
 
 @primitive
-def product(x: Array, y: Array, out: Array | None = None) -> Array:
-    """Return ``x @ y``, written into `out` if it is given."""
+def product(x: Array, y: Array, out: Array | None = None, add: bool = False) -> Array:
+    """Return ``x @ y``, written into `out` if it is given, or `add`-ed to it."""
+    if add:
+        out += product(x, y)
+        return out
     return x @ y if out is None else array_module(x).matmul(x, y, out=out)
 
 
+product.cuda(products.product)
+
+
 @product.native
-def _(x: Array, y: Array, out: Array | None = None) -> Array:
+def _(x: Array, y: Array, out: Array | None = None, add: bool = False) -> Array:
     if out is not None or type(y) is not np.ndarray or x.dtype != y.dtype:
         return NotImplemented
     if x.ndim != 2 or y.ndim != 2 or (x.size * y.shape[1] <= settings.tuning.product and not _is_recorded(x, y)):
@@ -38,11 +45,11 @@ def _is_recorded(x: Array, y: Array) -> bool:
 
 
 @product.numpy
-def _(x: Array, y: Array, out: Array | None = None) -> Array:
+def _(x: Array, y: Array, out: Array | None = None, add: bool = False) -> Array:
     """Go through one dtype, for half types float32: NumPy has no fast product of two dtypes or of halves."""
     dtype = np.result_type(x.dtype, y.dtype)
     wide = accumulator(dtype)
-    if x.dtype == y.dtype == wide:
+    if x.dtype == y.dtype == wide or add:
         return NotImplemented
     z = (x.astype(wide, copy=False) @ y.astype(wide, copy=False)).astype(dtype, copy=False)
     if out is None:

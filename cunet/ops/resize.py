@@ -12,6 +12,7 @@ from ..autograd.op import Result, op
 from ..autograd.tensor import Tensor, as_array
 from ..device import Array, accumulator, array_module
 from .array import pad as constant_pad
+from .linalg import product
 from .pool.pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 
 #: The modes that mix neighbours, and for how many spatial axes they are.
@@ -66,7 +67,7 @@ def _interpolated_backward(gy: Array, axis: int, taps: Taps, length: int) -> Arr
         np.add.at(matrix, (source, np.arange(len(source))), share)
     shape = gy.shape
     g = gy.reshape(int(np.prod(shape[:axis])), shape[axis], int(np.prod(shape[axis + 1 :])))
-    gx = array_module(gy).asarray(matrix.astype(gy.dtype)) @ g
+    gx = product(array_module(gy).asarray(matrix.astype(gy.dtype)), g)
     return gx.reshape(*shape[:axis], length, *shape[axis + 1 :])
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from ...device import Array, array_module
 from ...kernels import grid
+from ..linalg import product
 from ..windows import WINDOWS, Windows
 
 
@@ -90,7 +91,7 @@ def forward(x: Array, w: Array, bias: Array | None, windows: Windows, y: Array, 
     groups, _, length = w.shape
     n, channels = x.shape[:2]
     columns = _columns(x, windows).reshape(groups, length, n * windows.total)
-    products = (w @ columns).reshape(-1, n, *windows.out).swapaxes(0, 1)
+    products = product(w, columns).reshape(-1, n, *windows.out).swapaxes(0, 1)
     if bias is None:
         y[...] = products
     else:
@@ -100,13 +101,13 @@ def forward(x: Array, w: Array, bias: Array | None, windows: Windows, y: Array, 
 def weight_gradient(x: Array, gy: Array, windows: Windows, total: Array, buffers: Any) -> None:
     """Add the part of samples to the gradient of the weight: shape (groups, C/groups * taps, O/groups)."""
     columns = _columns(x, windows).reshape(*total.shape[:2], len(x) * windows.total)
-    total += columns @ _rows(gy, len(total)).swapaxes(1, 2)
+    product(columns, _rows(gy, len(total)).swapaxes(1, 2), out=total, add=True)
 
 
 def input_gradient(gy: Array, w: Array, windows: Windows, gx: Array, buffers: Any) -> None:
     """Write the gradient of the samples into `gx` (n, C, D, H, W)."""
     n, channels = gx.shape[:2]
-    columns = w.swapaxes(1, 2) @ _rows(gy, w.shape[0])
+    columns = product(w.swapaxes(1, 2), _rows(gy, w.shape[0]))
     gx[...] = col2im(array_module(gy).ascontiguousarray(columns), n, channels, *windows.numbers(), shape=gx.shape)
 
 

@@ -23,6 +23,7 @@ from ...kernels.backends.native import convolution as compiled
 from ...kernels.backends.numpy import tuning as on_cpu
 from ...kernels.capture import holds
 from ...system.cpu import cores, helpers, one_blas_thread
+from ..linalg import product
 from ..windows import Windows, three
 from . import flat, im2col
 
@@ -112,7 +113,8 @@ def _convolve(x: Array, weight: Array, bias: Array | None, windows: Windows, gro
         return y if bias is None else y + bias[:, None, None, None]
     w = weight.reshape(groups, weight.shape[0] // groups, channels // groups * windows.taps)
     if _is_pointwise(windows):
-        y = (w @ x.reshape(n, groups, channels // groups, windows.total)).reshape(n, weight.shape[0], *windows.out)
+        y = product(w, x.reshape(n, groups, channels // groups, windows.total))
+        y = y.reshape(n, weight.shape[0], *windows.out)
         if bias is not None:
             y += bias[:, None, None, None]
         return y
@@ -165,7 +167,7 @@ def _input_gradient(gy: Array, weight: Array, windows: Windows, groups: int, rou
         return convolve(gy, weight[:, :, ::-1, ::-1, ::-1], None, mirrored, groups)
     w = weight.reshape(groups, weight.shape[0] // groups, weight.shape[1] * windows.taps)
     if _is_pointwise(windows):
-        gx = w.swapaxes(1, 2) @ gy.reshape(n, groups, weight.shape[0] // groups, windows.total)
+        gx = product(w.swapaxes(1, 2), gy.reshape(n, groups, weight.shape[0] // groups, windows.total))
         return gx.reshape(n, channels, *windows.sizes)
     gx = array_module(gy).empty((n, channels, *windows.sizes), gy.dtype)
 
