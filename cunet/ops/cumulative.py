@@ -58,7 +58,8 @@ def _cumprod_backward_by_sums(gy: np.ndarray, rows: np.ndarray) -> np.ndarray | 
     The first zero of a row stands apart: before it the sum ends there, its own begins there, with that zero left out
     of the products, and behind it all is 0.
     """
-    zero, factors, ended = rows == 0, rows.astype(np.float64, copy=False), np.False_
+    zero, factors = rows == 0, rows.astype(np.float64, copy=False)
+    ended: Array = np.zeros(1, bool)  # behind the second zero, where products may be 0
     some = zero.any()
     if some:
         first = zero & (zero.cumsum(axis=-1) == 1)
