@@ -56,7 +56,7 @@ def net():
     )
 
 
-def run(data, folder, device, stop=0, every=None, make=optim.Adam, extra=()):
+def run(data, folder, device, stop=0, every=None, make=optim.Adam, extra=(), compile="auto"):
     """Make everything as a program would that is started anew, and train; return the trainer."""
     model = net()
     optimizer = make(model.parameters(), lr=0.01)
@@ -64,7 +64,9 @@ def run(data, folder, device, stop=0, every=None, make=optim.Adam, extra=()):
     checkpoint = Checkpoint(folder, keep=2, every_steps=every)
     callbacks = [checkpoint, schedule, EarlyStopping(patience=9, restore_best=True), Noise(), *extra]
     callbacks += [StopAt(stop)] if stop else []
-    trainer = Trainer(model, F.cross_entropy, optimizer, metrics="accuracy", callbacks=callbacks, device=device)
+    trainer = Trainer(
+        model, F.cross_entropy, optimizer, metrics="accuracy", callbacks=callbacks, device=device, compile=compile
+    )
     loader = Loader(*data, batch_size=5, shuffle=True, generator=cunet.Generator(3, "order"))
     try:
         trainer.fit(loader, data, epochs=3, resume="auto")

@@ -10,6 +10,7 @@ from cunet import nn, optim
 from cunet.kernels.backends.native.plans import library
 from cunet.random import get_state, set_state
 
+STEPS = 8  # of a step that is never replayed
 WARM = 6  # steps until a step is replayed
 #: Under ``--poison`` every new array is written by NumPy, which nobody records: such steps run as they are written.
 POISONED = not isinstance(np.empty, types.BuiltinFunctionType)
@@ -112,6 +113,23 @@ def warmed(rng, *args, **kwargs):
         pair.both(*batch(rng))
     assert pair.replays
     return pair
+
+
+def refused(rng, step, *more):
+    """Run a kind of step on both sides; return the report as text."""
+    pair = Pair(step=step)
+    for _ in range(STEPS):
+        pair.both(*batch(rng), *more)
+    assert pair.replays == 0
+    return str(pair.compiled.report())
+
+
+def trained(side, x, y):
+    side.optimizer.zero_grad()
+    loss = F.cross_entropy(side.model(x), y)
+    loss.backward()
+    side.optimizer.step()
+    return loss
 
 
 def leaves(found):

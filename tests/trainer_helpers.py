@@ -85,7 +85,7 @@ def classes(rng, n=96):
 
 
 def trainer_of(model, device="cpu", loss=F.mse_loss, lr=0.1, **kwargs):
-    return Trainer(model, loss, optim.SGD(model.parameters(), lr=lr), device=device, progress=False, **kwargs)
+    return Trainer(model, loss, optim.SGD(model.parameters(), lr=lr), device=device, **{"progress": False, **kwargs})
 
 
 def regression(device="cpu", **kwargs):

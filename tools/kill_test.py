@@ -3,7 +3,7 @@
 A child process trains a convolutional net with batch norm, dropout, augmentation and a schedule, and saves its state
 every few steps. It is killed (SIGKILL) at a random moment, started again with ``resume="auto"``, killed again, until it
 comes to its end. Weights, optimiser, history (without times) and random streams must then be, byte for byte, those of a
-run that nobody killed. Exit status 1: they are not, or a run does not come to its end.
+run that nobody killed, and of which no step was recorded. Exit status 1: they are not, or a run does not end.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+_FREE = ("seconds", "replays")  # differ from run to run
 
 
-def train(folder: Path, result: Path, every: int, epochs: int) -> None:
+def train(folder: Path, result: Path, options: argparse.Namespace) -> None:
     """Train, resuming what is in `folder`; write what the run leaves to `result`."""
     sys.path.insert(0, str(ROOT))
     import numpy as np
@@ -33,11 +34,10 @@ def train(folder: Path, result: Path, every: int, epochs: int) -> None:
     from cunet import F, data, nn, optim
     from cunet.train import Checkpoint, Schedule, Trainer
 
-    class Augmented(Trainer):
-        def step(self, *batch: Any) -> Any:
-            x, y = batch
-            noise = cunet.random.default_generator("augmentation").next().rng().standard_normal(x.shape, np.float32)
-            return super().step(x + 0.1 * noise, y)
+    def augmented(samples: list[Any]) -> Any:
+        x, y = data.collate(samples)
+        noise = cunet.random.default_generator("augmentation").next().rng().standard_normal(x.shape, np.float32)
+        return x + np.float32(0.1) * noise, y
 
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((200, 1, 8, 8), np.float32), rng.integers(0, 4, 200)
@@ -45,13 +45,14 @@ def train(folder: Path, result: Path, every: int, epochs: int) -> None:
     layers = [nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Dropout(0.3), nn.Linear(288, 4)]
     model = nn.Sequential(*layers)
     optimizer = optim.AdamW(model.parameters(), lr=0.01)
-    schedule = Schedule(optim.OneCycleLR(optimizer, 0.02, total_steps=7 * epochs), per="batch")
-    trainer = Augmented(
+    schedule = Schedule(optim.OneCycleLR(optimizer, 0.02, total_steps=7 * options.epochs), per="batch")
+    trainer = Trainer(
         model, F.cross_entropy, optimizer, metrics="accuracy", progress=False,
-        callbacks=[schedule, Checkpoint(folder, every_steps=every)],
+        callbacks=[schedule, Checkpoint(folder, every_steps=options.every)], compile=not options.plain,
     )  # fmt: skip
     print("training", flush=True)
-    trainer.fit(data.Loader(x, y, batch_size=32, shuffle=True), (x[:40], y[:40]), epochs, resume="auto")
+    loader = data.Loader(list(zip(x, y, strict=True)), batch_size=32, shuffle=True, collate=augmented)
+    trainer.fit(loader, (x[:40], y[:40]), options.epochs, resume="auto")
     result.write_text(json.dumps(left_by(trainer)), encoding="utf-8")
 
 
@@ -71,14 +72,15 @@ def left_by(trainer: Any) -> dict[str, Any]:
         "history": rows,
         "streams": cunet.random.get_state(),
         "steps": trainer.global_step,
-        "seconds": sum(row["seconds"] for row in trainer.history),  # differ from run to run
+        "seconds": sum(row["seconds"] for row in trainer.history),
+        "replays": sum(report.replays for report in trainer.reports().values()),
     }
 
 
 def child(folder: Path, result: Path, options: argparse.Namespace) -> subprocess.Popen[str]:
     """Start a child that trains."""
     command = [sys.executable, str(Path(__file__)), "--folder", str(folder), "--result", str(result)]
-    command += ["--every", str(options.every), "--epochs", str(options.epochs)]
+    command += ["--every", str(options.every), "--epochs", str(options.epochs), *["--plain"] * options.plain]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -115,27 +117,29 @@ def main() -> int:
     parser.add_argument("--span", type=float, help="seconds to a kill at most (default: half of what a run takes)")
     parser.add_argument("--every", type=int, default=2, help="steps between two saves (default: 2)")
     parser.add_argument("--epochs", type=int, default=30, help="of a run (default: 30)")
+    parser.add_argument("--plain", action="store_true", help="record no steps")
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--result", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.folder:
-        train(options.folder, options.result, options.every, options.epochs)
+        train(options.folder, options.result, options)
         return 0
     chance, kills, torn, runs = random.Random(options.seed), 0, 0, 0
     with tempfile.TemporaryDirectory() as root:
-        expected, _, _ = killed_until_done(Path(root) / "whole", options, chance, 0, 0)
+        plain = argparse.Namespace(**{**vars(options), "plain": True})
+        expected, _, _ = killed_until_done(Path(root) / "whole", plain, chance, 0, 0)
         span = options.span or expected["seconds"] / 2
         while kills < options.kills:
             runs += 1
             work = Path(root) / str(runs)
             got, more, cut = killed_until_done(work, options, chance, min(options.run, options.kills - kills), span)
             kills, torn = kills + more, torn + cut
-            differing = [name for name in expected if name != "seconds" and got[name] != expected[name]]
+            differing = [name for name in expected if name not in _FREE and got[name] != expected[name]]
             if differing:
                 print(f"run {runs}: {', '.join(differing)} differ after {more} kills (seed {options.seed})")
                 return 1
-            print(f"{kills} kills, {runs} runs resumed to their end, {torn} kills in the middle of a save: byte-equal",
-                  flush=True)  # fmt: skip
+            print(f"{kills} kills, {runs} runs resumed to their end, {torn} kills in the middle of a save: byte-equal;"
+                  f" {got['replays']} calls replayed since the last kill", flush=True)  # fmt: skip
             if not more:
                 raise SystemExit("kill_test: a run ended before it could be killed; take more --epochs")
     return 0

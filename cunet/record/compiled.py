@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import threading
 import types
 from collections import Counter
@@ -24,7 +25,8 @@ from .tree import Tree
 from .watch import Watch
 
 _MOST = 8  # plans of a step
-_MISSES = 32  # calls in a row of which each met a world of its own: it is no use to look further
+_REFUSAL = 8  # what a recording that is refused counts, where one that is not, or a call in a new way, counts 1
+_WASTE = 64  # how much of that, less the replays, until it is no use to look further
 
 _turn = ForkSafeLock()  # recording watches a region for the whole process
 
@@ -32,14 +34,16 @@ _turn = ForkSafeLock()  # recording watches a region for the whole process
 class CompiledStep:
     """A step that is replayed where that gives the same bits, and else runs as it is written; see `compile`."""
 
-    def __init__(self, step: Callable[..., Any]) -> None:
+    def __init__(self, step: Callable[..., Any], name: str = "") -> None:
         functools.update_wrapper(self, step)
+        self._name = name or f"cunet.compile: {getattr(step, '__qualname__', step)}"
         self._step = step
         self._entries: list[Entry] = []  # the last used first
         self._reasons: Counter[str] = Counter()
-        self._replays = self._recorded = self._misses = 0
+        self._replays = self._recorded = self._waste = 0
+        self._said = False
         self._free = threading.Lock()
-        self._hopeless = ""
+        self._hopeless = "CUNET_COMPILE=0" if os.environ.get("CUNET_COMPILE") == "0" else ""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the step."""
@@ -83,15 +87,12 @@ class CompiledStep:
         for k, entry in enumerate(self._entries):
             if entry.fits(tree, context):
                 self._entries.insert(0, self._entries.pop(k))
-                self._misses = 0
                 return self._known(entry, tree, args, kwargs)
         changed = self._entries[0].changed() if self._entries else ""
         before = kinds_of(Watch(self._step, *tree.objects))
         found = self._eagerly(f"called in a new way: {changed or 'arguments'}", args, kwargs)
         self._expect(tree, context, before)
-        self._misses += 1
-        if self._misses == _MISSES:
-            self._give_up(f"no two calls were alike: {changed or 'arguments'}")
+        self._count(1, f"few calls are alike: {changed or 'arguments'}")
         return found
 
     def _expect(self, tree: Tree, context: Any, before: Kinds) -> None:
@@ -109,6 +110,7 @@ class CompiledStep:
             with _turn:
                 found = entry.record(tree)
             self._say(entry.reason)
+            self._count(_REFUSAL if entry.reason else 1, entry.reason or "few calls are alike: arguments")
             return found
         found, reason = entry.run(tree)
         if reason:
@@ -120,14 +122,17 @@ class CompiledStep:
         self._reasons[reason] += 1
         return self._step(*args, **kwargs)
 
-    def _give_up(self, reason: str) -> None:
-        self._hopeless, self._entries = reason, []
-        self._say(reason)
+    def _count(self, waste: int, reason: str) -> None:
+        """Count what was done for replays to come; give up where few come."""
+        self._waste += waste
+        if self._waste - self._replays >= _WASTE:
+            self._hopeless, self._entries = reason, []
+            self._say(reason)
 
     def _say(self, reason: str) -> None:
-        if reason:
-            name = getattr(self._step, "__qualname__", self._step)
-            say(f"cunet.compile: {name} runs as it is written: {reason}")
+        if reason and not self._said:
+            self._said = True
+            say(f"{self._name} runs as it is written: {reason}")
 
 
 def compile(step: Callable[..., Any]) -> CompiledStep:

@@ -47,6 +47,7 @@ class Draft:
     Attributes:
         targets: one for each operand.
         leaves: what the arrays of the result are: Left, or the array itself if it was there before.
+        free: tensors whose arrays may be others in each replay.
         data, grads: by tensor, what it has after the step where that is another array: Left, or None for no gradient.
         updates, draws: what moves on.
         blocks: memory that the step asked for, as far as it uses it.
@@ -63,6 +64,7 @@ class Draft:
         self._roots = _Roots(watch, recording)
         self.counters = [self._position(holder) for holder in recording.session.counters]
         self.inputs = [self._block(*extent(a)) for a in recording.inputs]
+        self.free = self._free()
         self._moving = self._replaced()
         self.targets = [self._target(o) for o in recording.plan.operands]
         before, after = recording.before, recording.after
@@ -92,8 +94,10 @@ class Draft:
             raise NotRecordable(f"it changes {watch.changed()}")
         if recording.before.foreign != recording.after.foreign:
             raise NotRecordable("it draws from Python's or NumPy's random numbers; cunet.Generator can be recorded")
+        if recording.full:
+            raise NotRecordable("its arrays, one after the other, take more memory than can be watched")
         if not recording.plan.whole:
-            raise NotRecordable("it calls a loop over time, which is not recorded yet")
+            raise NotRecordable("it makes a call that is not recorded yet")
         if recording.session.spoiled:
             raise NotRecordable(recording.session.spoiled)
         if any(not is_dense(a) for a in recording.inputs):
@@ -120,11 +124,9 @@ class Draft:
         if block is not None:
             kind, which = ("input", self.inputs.index(block)) if block in self.inputs else ("block", block)
             return Target(kind, which, o.address - self.blocks[block].address)
-        for k, a in self._moving:
-            low, high = extent(a)
+        for kind, k, low, high, address in self._moving:
             if low <= o.low and o.high <= high:
-                kind = "data" if a is self.recording.before.data[k] else "grad"
-                return Target(kind, k, o.address - a.__array_interface__["data"][0])
+                return Target(kind, k, o.address - address)
         kept = self._roots.find(o)
         if kept is None:
             raise NotRecordable(f"an operand of shape {o.shape} is nothing that the step made or reaches")
@@ -139,13 +141,29 @@ class Draft:
             self.blocks.append(self.recording.blocks[k])
         return None if k is None else self._order[k]
 
-    def _replaced(self) -> list[tuple[int, Array]]:
-        """Return the arrays before the step that others take the place of."""
+    def _free(self) -> list[int]:
+        """Return the tensors whose arrays the step at most reads, each for itself: others may take their place."""
+        data = self.recording.before.data
+        spans = [(*extent(a), k) for k, a in enumerate(data) if a.size]
+        spans += [(*extent(a), -1) for a in self.watch.arrays if a.size]
+        spans += [(o.low, o.high, -1) for o in self.recording.plan.operands if o.written and o.low < o.high]
+        reach, held = 0, -1  # of what came before: where it ends, and whose it is
+        bound = set(self.counters)
+        for low, high, k in sorted(spans):
+            if low < reach:
+                bound |= {k, held}
+            if high > reach:
+                reach, held = high, k
+        left = [k for k, a in enumerate(self.recording.after.data) if a is data[k] and a.size]
+        return [k for k in left if k not in bound]
+
+    def _replaced(self) -> list[tuple[str, int, int, int, int]]:
+        """Return which arrays before the step others may take the place of, and where they are."""
         before, after = self.recording.before, self.recording.after
-        data = [(k, a) for k, a in enumerate(before.data) if a is not after.data[k] and k not in self.counters]
-        return data + [
-            (k, g) for k, g in enumerate(before.grads) if g is not None and g.size and g is not after.grads[k]
-        ]
+        found = [("data", k, a) for k, a in enumerate(before.data) if a is not after.data[k] and k not in self.counters]
+        found += [("grad", k, g) for k, g in enumerate(before.grads) if g is not None and g is not after.grads[k]]
+        found += [("data", k, before.data[k]) for k in self.free]
+        return [(kind, k, *extent(a), a.__array_interface__["data"][0]) for kind, k, a in found if a.size]
 
     def _asked(self, check: Check) -> int | None:
         """Return the input whose values an op asked about; None if it is an array that was there before.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from .tree import Tree, Unfit, leaves_of
 from .watch import Watch
 
 _TRIES = 4  # recordings that may differ from the one before
+_MOST = 1 << 30  # bytes that are compared: where there are more, Python's part of a step is none
 _LOST = 3  # calls in a row whose parameters are other arrays
 
 
@@ -80,7 +82,13 @@ class Entry:
         if self._candidate is not None:
             return self._compare(tree)
         known = len(self._by_python)
-        recording = Recording(self._step, tree, self._watch, self._by_python)
+        try:
+            recording = Recording(self._step, tree, self._watch, self._by_python)
+        except OSError as problem:
+            if problem.errno == errno.EFAULT:
+                self.reason = "it hands an array of its own to the system"
+                problem.add_note(f"cunet.compile: the step cannot be recorded: {self.reason}; call it again")
+            raise
         found = recording.result
         try:
             leaves: list[Array] = []
@@ -89,11 +97,13 @@ class Entry:
             difference = draft.differs(self._draft) if self._draft is not None else "-"
             if not difference:
                 self._candidate = Program(draft, build)
+                if sum(a.nbytes for a in self._candidate.written) > _MOST:
+                    raise NotRecordable(f"it writes into more than {_MOST} bytes, which two runs are compared in")
             elif difference != "-":
                 self._try_again(difference)
             self._draft = None if self._candidate else draft
         except (NotRecordable, Unfit) as problem:
-            self._draft = None
+            self._draft = self._candidate = None
             if len(self._by_python) == known:  # else the next recording knows more
                 self.reason = str(problem)
         return found

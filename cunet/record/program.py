@@ -37,7 +37,8 @@ class Program:
         recording, watch = draft.recording, draft.watch
         self._draft, self._build, self._watch = draft, build, watch
         self._plan = recording.plan
-        self._same = [t for k, t in enumerate(watch.tensors) if k not in draft.data and k not in draft.counters]
+        others = {*draft.data, *draft.counters, *draft.free}
+        self._same = [t for k, t in enumerate(watch.tensors) if k not in others]
         self._ids = [id(t._data) for t in self._same]
         self._alive = [t._data for t in self._same]
         self._streams = [(g.seed, g.stream) for g in watch.generators]
@@ -77,11 +78,11 @@ class Program:
         for k, a in enumerate(recording.inputs):
             moving["input", k] = k
             plan.expect(a)
-        for target in draft.targets:
-            if target.kind in ("data", "grad") and (target.kind, target.which) not in moving:
-                moving[target.kind, target.which] = len(moving)
-                held: Any = before.data if target.kind == "data" else before.grads
-                plan.expect(held[target.which])
+        read = [(target.kind, target.which) for target in draft.targets if target.kind in ("data", "grad")]
+        for kind, k in dict.fromkeys([*read, *[("data", k) for k in draft.free]]):
+            moving[kind, k] = len(moving)
+            held: Any = before.data if kind == "data" else before.grads
+            plan.expect(held[k])
         brought = list(moving)
         for k, make in enumerate(self._makers):
             moving["left", k] = len(moving)

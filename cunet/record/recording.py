@@ -62,7 +62,7 @@ class Recording:
 
     Attributes:
         result: the step's, as it returned it.
-        plan, blocks: what the recorder saw.
+        plan, blocks, full: what the recorder saw.
         session: what it noted beside.
         before, after: the states around it.
         inputs: the arrays that stood for the step's own.
@@ -88,7 +88,7 @@ class Recording:
                     capturing.reset(token)
         finally:
             _write_back(self.inputs, tree.arrays)
-        self.plan, self.blocks = recorder.plan, recorder.blocks
+        self.plan, self.blocks, self.full = recorder.plan, recorder.blocks, recorder.full
         self.session = session
         self.after = State.of(watch)
 

@@ -8,7 +8,7 @@ import itertools
 import operator
 import sys
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,13 +17,13 @@ from ..autograd.tensor import Tensor
 from ..nn.module import Module
 from ..optim.optimizer import Optimizer
 from ..random import Generator, streams
+from .names import acts, names_in, outward
 
 _LIMIT = 20_000  # objects: to look at more would take longer than the step
 _NUMBERS = (bool, int, float, complex, str, bytes, type(None))
 _CALLABLES = (types.FunctionType, types.MethodType, functools.partial, property, staticmethod, classmethod)
 _TRUSTED = {"cunet", "numpy", "builtins"} | set(sys.stdlib_module_names)  # nobody changes what is in them
 _BY_ANY_NAME = {"getattr", "hasattr", "vars", "dir", "__dict__", "eval", "exec", "setattr"}
-_SPEAKING = {"print", "input", "open"}
 _MAKERS = {"__init__", "__new__", "__init_subclass__", "__del__"}
 _EMPTY = object()
 #: Attributes of an optimiser that its own step changes, or that are looked at by themselves.
@@ -66,7 +66,8 @@ class Watch:
                 self.problem = f"it reaches more than {_LIMIT} objects"
             waiting = waiting or self._named_attributes()
         for name, held in self._partly:
-            self._lookups.append(_Lookup(name, functools.partial(_read_names, held, self._names_of(held))))
+            names = self._names_of(held)
+            self._lookups.append(_Lookup(name, functools.partial(_read_names, held, names), names))
 
     def _enter(self, name: str, value: object) -> Found:
         """Note a value; return what it holds."""
@@ -80,6 +81,8 @@ class Watch:
             self.problem = f"{name} draws from NumPy's generator; cunet.Generator can be recorded"
         elif hasattr(value, "__next__"):
             self.problem = f"{name} is an iterator, of which nobody can tell whether the step moves it on"
+        elif acts(value):
+            self.problem = f"{name} is of {type(value).__module__}, and may do or say something else each time"
         elif isinstance(value, _CALLABLES):
             return self._callable(name, value)
         elif isinstance(value, types.ModuleType):
@@ -123,8 +126,10 @@ class Watch:
         slots = [s for kind in kinds for s in _slots_of(kind) if hasattr(value, s)]
         found += [(f"{name}.{slot}", getattr(value, slot)) for slot in slots]
         if slots:
-            self._lookups.append(_Lookup(name, functools.partial(_read_slots, value, slots)))
-        if kinds and isinstance(held, dict) and not isinstance(value, (Module, type)):
+            self._lookups.append(_Lookup(name, functools.partial(_read_slots, value, slots), slots))
+        reads = getattr(type(value), "read_by_steps", ())
+        self._named.update(reads)
+        if (kinds or reads) and isinstance(held, dict) and not isinstance(value, (Module, type)):
             self._partly.append((name, held))
             return found
         return found + (self._mapping(name, held, ".") if known and isinstance(held, dict) else [])
@@ -166,15 +171,13 @@ class Watch:
             return [(name, value.__func__)]
         if (value.__module__ or "").split(".")[0] in _TRUSTED and value.__module__ != "__main__":
             return []
-        names = sorted(set(_names_in(value.__code__)))
+        names = sorted(set(names_in(value.__code__)))
         self._named.update(names)
-        spoken = _SPEAKING & set(names) - value.__globals__.keys()
-        if spoken:
-            self.problem = f"{value.__qualname__} calls {spoken.pop()}, which a replay would not"
+        self.problem = self.problem or outward(value, names)
         places = [value.__globals__]
         places += [vars(m) for m in map(value.__globals__.get, names) if _is_users_module(m)]
-        lookups = [_Lookup(name, functools.partial(_read_closure, value))]
-        lookups += [_Lookup(name, functools.partial(_read_names, place, names)) for place in places]
+        lookups = [_Lookup(name, functools.partial(_read_closure, value), value.__code__.co_freevars)]
+        lookups += [_Lookup(name, functools.partial(_read_names, place, names), names) for place in places]
         self._lookups += lookups
         found: Found = [(name, vars(value)), (name, value.__defaults__), (name, value.__kwdefaults__)]
         found += list(zip(value.__code__.co_freevars, lookups[0].saved, strict=True))
@@ -219,18 +222,25 @@ class Watch:
                     return f"{name}.{keys[0]}"
             elif len(live) != len(saved) or not all(map(_alike, live, saved)):
                 return name
-        return next((lookup.name for lookup in self._lookups if not lookup.holds()), "")
+        return next(filter(None, [lookup.changed() for lookup in self._lookups]), "")
 
 
 class _Lookup:
     """What is found under names, and was."""
 
-    def __init__(self, name: str, read: Callable[[], list[Any]]) -> None:
-        self.name, self.read, self.saved = name, read, read()
+    def __init__(self, name: str, read: Callable[[], list[Any]], keys: Sequence[str]) -> None:
+        self._name, self._keys, self.read, self.saved = name, keys, read, read()
 
     def holds(self) -> bool:
         """Tell whether it is the same."""
         return all(map(_alike, self.read(), self.saved))
+
+    def changed(self) -> str:
+        """Return the name of something that is another one, or ""."""
+        now = self.read()
+        return next(
+            (f"{self._name}.{key}" for k, key in enumerate(self._keys) if not _alike(now[k], self.saved[k])), ""
+        )
 
 
 def _alike(a: Any, b: Any) -> bool:
@@ -267,11 +277,3 @@ def _contents(cell: Any) -> Any:
         return cell.cell_contents
     except ValueError:
         return _EMPTY
-
-
-def _names_in(code: types.CodeType) -> Iterator[str]:
-    """Yield the names that code and the functions in it may look up in their module."""
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _names_in(constant)

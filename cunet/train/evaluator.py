@@ -12,35 +12,22 @@ from ..autograd.tensor import Tensor
 from ..data import Loader
 from ..device import Array, array_module, asnumpy, is_array
 from ..nn.inputs import dtype_of
-from ..nn.module import Module
 from .arguments import check_data
 from .batches import as_loader, batches, n_samples
 from .metrics import Means
 from .progress import Progress
+from .steps import Recorded, Steps
 from .weights import weight_of
 
 
-class Evaluator:
+class Evaluator(Steps):
     """Apply a model to data, and measure it; the half of a `Trainer` that changes nothing."""
 
-    model: Module
-    loss: Callable[..., Tensor]
     metrics: dict[str, Callable[..., Any]]
     device: str
     progress: bool | str
     unit: str
-
-    def compute(self, *batch: Any) -> tuple[Tensor, Tensor]:
-        """Return the loss of a batch and the prediction, in training and in evaluation; override it for another loss.
-
-        Args:
-            batch: (\\*inputs, target) on the trainer's device.
-        """
-        if len(batch) < 2:
-            raise TypeError("Trainer: a batch must be a tuple (*inputs, target), got one array")
-        *inputs, target = batch
-        prediction = self.model(*inputs)
-        return self.loss(prediction, target), prediction
+    _recorded: Recorded
 
     def evaluate(self, data: Any) -> dict[str, float]:
         """Return loss and metrics over `data` (as for `fit`) in evaluation mode; every module's mode is restored."""
@@ -50,12 +37,13 @@ class Evaluator:
     def _evaluate(self, data: Any, display: Progress, label: str) -> dict[str, float]:
         check_data("Trainer.evaluate", data)
         data = as_loader(data, dtype_of(self.model))
-        means = Means()
+        means, compute = Means(), self._recorded.method(self, "compute")
         display.begin(label, n_samples(data))
         try:
             with self.model.evaluating():
                 for batch in self._batches(data):
-                    self._measure(means, *self.compute(*batch), batch[-1])
+                    loss, prediction = compute(*batch)
+                    self._measure(means, loss, prediction, batch[-1])
                     display.advance(len(batch[-1]), means.read)
         finally:
             display.end()
@@ -80,11 +68,11 @@ class Evaluator:
         data = Loader(*inputs, batch_size=batch_size, dtype=dtype) if from_arrays else as_loader(inputs[0], dtype)
         if isinstance(data, Loader) and (data.shuffle or data.drop_last):
             data = data.in_order()
-        outputs = []
+        outputs, apply = [], self._recorded.method(self, "_apply")
         with self.model.evaluating():
             for batch in self._batches(data):
                 used = batch if from_arrays or len(batch) == 1 else batch[:-1]
-                outputs.append(self.model(*used).data)
+                outputs.append(apply(*used).data)
         if not outputs:
             raise ValueError("Trainer.predict: the data yields no batch")
         return asnumpy(array_module(outputs[0]).concatenate(outputs))

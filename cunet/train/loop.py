@@ -7,7 +7,6 @@ import time
 from contextlib import ExitStack
 from typing import Any
 
-from ..autograd.tensor import Tensor
 from ..system.messages import warn
 from .batches import n_samples
 from .evaluator import Evaluator
@@ -30,10 +29,6 @@ class Loop(Evaluator):
     stop: bool
     interrupted: bool
     _nan_said: bool
-
-    def step(self, *batch: Any) -> tuple[Tensor, Tensor]:
-        """Make one training step; return the loss and the prediction."""
-        raise NotImplementedError
 
     def _run_epochs(self, train: Any, valid: Any, last: int, display: Progress) -> None:
         with Interrupt() as interrupt:
@@ -77,7 +72,7 @@ class Loop(Evaluator):
     def _train(self, running: Running, begin: float, train: Any, display: Progress, interrupt: Interrupt) -> None:
         """Make the steps of an epoch that are still to be made; it began at `begin`."""
         for batch in self._batches(running.remaining(train)):
-            loss, prediction = self.step(*batch)
+            loss, prediction = self._recorded.method(self, "step")(*batch)
             self._measure(running.means, loss, prediction, batch[-1])
             display.advance(len(batch[-1]), running.means.read)
             self.global_step += 1

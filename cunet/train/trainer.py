@@ -12,6 +12,7 @@ from ..device import Device, resolve_device
 from ..nn.ahead import compile_ahead
 from ..nn.inputs import dtype_of
 from ..nn.module import Module
+from ..record import Report
 from ..system import trees
 from .arguments import (
     check_data,
@@ -28,6 +29,7 @@ from .loop import Logs, Loop
 from .metrics import named_metrics
 from .progress import Progress
 from .state import restore, restore_callbacks, state_of
+from .steps import Recorded
 from .weights import ignore_index_of
 
 
@@ -76,6 +78,8 @@ class Trainer(Loop):
         device: "auto" (the GPU if there is one), "cpu" or "gpu".
         progress: "auto" (a bar where somebody looks, else one row an epoch), True or False.
         unit: what a sample is called in the display.
+        compile: whether steps, evaluation and `predict` are recorded and replayed, as by `cunet.compile`, with the same
+            bits. "auto": on a CPU, where that can be; True: `fit` says at its end how many were; False: never.
 
     Attributes:
         history: one dict per epoch: "epoch", "loss", the metrics, the same with "valid_", "seconds" and
@@ -107,8 +111,10 @@ class Trainer(Loop):
         device: Device = "auto",
         progress: bool | str = "auto",
         unit: str = "samples",
+        compile: bool | str = "auto",
     ) -> None:
         self.device = resolve_device(device)
+        self._recorded = Recorded(compile, self.device)
         check_model(model)
         self.model, self.loss, self.optimizer = model, loss_function(loss), optimizer
         check_optimizer(optimizer)
@@ -128,14 +134,6 @@ class Trainer(Loop):
     def __getstate__(self) -> dict[str, Any]:
         """Copy and pickle without the data."""
         return {**vars(self), "train_data": None}
-
-    def step(self, *batch: Any) -> tuple[Tensor, Tensor]:
-        """Make one training step; return the loss and the prediction; override it for another step."""
-        self.optimizer.zero_grad()
-        loss, prediction = self.compute(*batch)
-        loss.backward()
-        self.optimizer.step()
-        return loss, prediction
 
     def fit(
         self, train: Any, valid: Any = None, epochs: int = 1, resume: str | os.PathLike[str] | None = None
@@ -188,6 +186,8 @@ class Trainer(Loop):
         finally:
             display.end()
             self._call_all("on_fit_end")
+        if self._recorded.mode is True:
+            display.say(self._recorded.summary())
         if self.stop:
             display.say(f"stopped {'by Ctrl-C ' if self.interrupted else ''}in epoch {self.epoch} of {last}")
         return self.history
@@ -205,6 +205,10 @@ class Trainer(Loop):
         state = trees.load_tree(path)
         restore(self, state)
         restore_callbacks(self, state)
+
+    def reports(self) -> dict[str, Report]:
+        """Return how calls were recorded and replayed, and why some were not, by the method that made them."""
+        return self._recorded.reports()
 
     def _folder(self) -> str | os.PathLike[str]:
         """Return the folder of the `Checkpoint` among the callbacks."""

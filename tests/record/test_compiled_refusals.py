@@ -5,39 +5,22 @@ import random
 
 import numpy as np
 import pytest
-from record_helpers import POISONED, Pair, batch, mlp, records
+from record_helpers import POISONED, STEPS, Pair, batch, mlp, records, refused, trained
 
 import cunet
 from cunet import functional as F
 from cunet import nn
+from cunet.record import entry
 
 pytestmark = [
     pytest.mark.cpu_only,
     pytest.mark.skipif(POISONED or not records(), reason="kernels run on NumPy here"),
 ]
-STEPS = 8
-
-
-def run(rng, step, *more):
-    """Run a kind of step on both sides; return the report as text."""
-    pair = Pair(step=step)
-    for _ in range(STEPS):
-        pair.both(*batch(rng), *more)
-    assert pair.replays == 0
-    return str(pair.compiled.report())
-
-
-def trained(side, x, y):
-    side.optimizer.zero_grad()
-    loss = F.cross_entropy(side.model(x), y)
-    loss.backward()
-    side.optimizer.step()
-    return loss
 
 
 def test_numbers_made_of_arrays(rng):
-    assert "returns a number" in run(rng, lambda side: lambda x, y: float(trained(side, x, y)))
-    assert "reads or writes an array" in run(rng, lambda side: lambda x, y: str(float(trained(side, x, y))))
+    assert "returns a number" in refused(rng, lambda side: lambda x, y: float(trained(side, x, y)))
+    assert "reads or writes an array" in refused(rng, lambda side: lambda x, y: str(float(trained(side, x, y))))
 
 
 def test_branches_that_look_at_values(rng):
@@ -48,11 +31,11 @@ def test_branches_that_look_at_values(rng):
 
         return branching
 
-    assert "test_compiled_refusals.py" in run(rng, step)  # it names the line
+    assert "record_helpers.py:" in refused(rng, step)  # it names the line that comes to a kernel next
 
 
 def test_numpy_of_the_users(rng):
-    assert "reads or writes" in run(rng, lambda side: lambda x, y: trained(side, np.tanh(x), y))
+    assert "reads or writes" in refused(rng, lambda side: lambda x, y: trained(side, np.tanh(x), y))
 
 
 def test_gradients_that_are_changed_by_numpy(rng):
@@ -68,7 +51,7 @@ def test_gradients_that_are_changed_by_numpy(rng):
 
         return scaled
 
-    assert "reads or writes" in run(rng, step)
+    assert "reads or writes" in refused(rng, step)
 
 
 def test_weights_that_are_changed_by_numpy(rng):
@@ -83,7 +66,7 @@ def test_weights_that_are_changed_by_numpy(rng):
 
         return decayed
 
-    assert "the same bits" in run(rng, step)
+    assert "the same bits" in refused(rng, step)
 
 
 def test_lists_that_grow(rng):
@@ -96,7 +79,7 @@ def test_lists_that_grow(rng):
 
         return noting
 
-    assert "losses" in run(rng, step)
+    assert "losses" in refused(rng, step)
 
 
 def test_counters(rng):
@@ -110,7 +93,7 @@ def test_counters(rng):
 
         return counting
 
-    assert "in a new way" in run(rng, step)
+    assert "in a new way: the step.count" in refused(rng, step)
 
 
 def test_rates_that_the_step_changes(rng):
@@ -122,7 +105,7 @@ def test_rates_that_the_step_changes(rng):
 
         return scheduled
 
-    assert "settings or state of SGD" in run(rng, step)
+    assert "settings or state of SGD" in refused(rng, step)
 
 
 @pytest.mark.parametrize("draw", [random.random, np.random.rand])
@@ -133,7 +116,7 @@ def test_random_numbers_of_others(rng, draw):
 
         return noisy
 
-    run(rng, step)
+    refused(rng, step)
 
 
 def test_iterators(rng):
@@ -146,11 +129,11 @@ def test_iterators(rng):
 
         return numbered
 
-    assert "iterator" in run(rng, step)
+    assert "iterator" in refused(rng, step)
 
 
 def test_graphs_that_outlive_the_step(rng):
-    assert "graph" in run(rng, lambda side: lambda x, y: side.model(x))
+    assert "graph" in refused(rng, lambda side: lambda x, y: side.model(x))
 
 
 def test_printing(rng, capsys):
@@ -161,8 +144,43 @@ def test_printing(rng, capsys):
 
         return printing
 
-    run(rng, step)
+    refused(rng, step)
     assert capsys.readouterr().out == "step\n" * 2 * STEPS
+
+
+def test_arrays_that_are_handed_to_the_system(rng, tmp_path):
+    model = mlp()
+    with open(tmp_path / "log", "wb", buffering=0) as file:
+        hand = file.write
+
+        def logged(x):
+            y = model(x).detach()
+            hand(y.data)
+            return y
+
+        step = cunet.compile(logged)
+        x = batch(rng)[0]
+        step(x)
+        with pytest.raises(OSError, match="Bad address") as error:
+            step(x)
+        assert "cannot be recorded" in error.value.__notes__[0]
+        for _ in range(5):
+            step(x)
+    assert (tmp_path / "log").read_bytes() == model(x).data.tobytes() * 6
+    assert "to the system" in str(step.report())
+
+
+def test_steps_that_write_more_than_is_compared(rng, monkeypatch):
+    monkeypatch.setattr(entry, "_MOST", 10)
+    assert "more than 10 bytes" in refused(rng, lambda side: lambda x, y: trained(side, x, y))
+
+
+def test_steps_of_which_few_are_alike_are_soon_let_alone(rng):
+    model = mlp()
+    step = cunet.compile(lambda x: model(x).detach())
+    for n in range(1, 200):
+        step(batch(rng, n)[0])
+    assert "few calls are alike" in str(step.report()) and step.report().recorded == 0
 
 
 def test_layers_that_keep_what_they_saw(rng):
@@ -180,6 +198,11 @@ def test_layers_that_keep_what_they_saw(rng):
         pair.both(*batch(rng))
         assert pair.side.model.last.data.tobytes() == pair.eager.model.last.data.tobytes()
     assert pair.replays == 0 and "last" in str(pair.compiled.report())
+
+
+def test_the_environment_may_forbid_recording(rng, monkeypatch):
+    monkeypatch.setenv("CUNET_COMPILE", "0")
+    assert "8 eager: CUNET_COMPILE=0" in refused(rng, lambda side: lambda x, y: trained(side, x, y))
 
 
 def test_without_compiled_kernels_a_step_runs_as_it_is_written(rng):

@@ -5,7 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from helpers import host
+from helpers import host, training_step
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -232,11 +232,16 @@ def test_a_small_network_learns_to_tell_lines_apart(device, dev):
         nn.Conv2d(1, 8, 3, padding=1), F.relu, nn.MaxPool2d(2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2)
     ).to(device)
     optimizer = cunet.optim.Adam(model.parameters(), lr=0.05)
-    for _ in range(30):
-        loss = F.cross_entropy(model(dev(images)), dev(labels))
+
+    @training_step
+    def step(x, y):
+        loss = F.cross_entropy(model(x), y)
         model.zero_grad()
         loss.backward()
         optimizer.step()
+
+    for _ in range(30):
+        step(dev(images), dev(labels))
     assert (host(model(dev(images))).argmax(1) == labels).all()
 
 

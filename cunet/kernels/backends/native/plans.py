@@ -104,7 +104,10 @@ def _declare(found: Any) -> None:
     found.cunet_plan_start.argtypes = [c.c_int64, c.c_void_p]
     found.cunet_region_handler.argtypes = [c.c_void_p]
     found.cunet_region_blocks.argtypes = [c.c_void_p, c.c_void_p]
-    found.cunet_region_close.argtypes = found.cunet_plan_begin.argtypes = found.cunet_plan_free.argtypes = [c.c_void_p]
+    found.cunet_region.argtypes = [c.c_int64]
+    found.cunet_region_close.argtypes = found.cunet_region_full.argtypes = found.cunet_plan_begin.argtypes = (
+        found.cunet_plan_free.argtypes
+    ) = [c.c_void_p]
     found.cunet_plan_window.argtypes = [c.c_int]
     found.cunet_plan_opaque.argtypes = [c.c_void_p, c.c_char_p, c.c_int64, c.c_int64, c.c_void_p]
     for name in ("sizes", "records", "operands", "numbers"):

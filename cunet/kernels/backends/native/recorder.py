@@ -14,6 +14,7 @@ from .builtin import numpys_functions
 from .plans import Block, Blocks, Plan, extent, library
 
 _NAME = b"mem_handler"
+_RESERVED = 1 << 36  # bytes of addresses, not of memory, for the arrays of a step
 _SET_HANDLER = 304  # PyDataMem_SetHandler in NumPy's table of functions, since 1.22
 
 
@@ -31,10 +32,12 @@ class Recorder:
 
     Attributes:
         plan, blocks: what was recorded, and the memory that NumPy asked for; when the block has ended.
+        full: whether it asked for more than there was room for.
     """
 
     plan: Plan
     blocks: list[Block]
+    full: bool
 
     def __enter__(self) -> Recorder:
         """Begin.
@@ -43,7 +46,7 @@ class Recorder:
             MemoryError: there are no addresses, or no memory, for it.
         """
         found = library()
-        self._region = found.cunet_region()
+        self._region = found.cunet_region(_RESERVED)
         if not self._region or found.cunet_plan_begin(self._region):
             raise MemoryError("cunet: not enough memory to record a step")
         self._set = _set_handler()
@@ -58,7 +61,7 @@ class Recorder:
         _current.reset(self._token)
         self._set(id(self._before))
         self.plan = Plan(found.cunet_plan_end())
-        self.blocks = self._blocks_now()
+        self.blocks, self.full = self._blocks_now(), bool(found.cunet_region_full(self._region))
         found.cunet_region_close(self._region)
 
     def _blocks_now(self) -> list[Block]:

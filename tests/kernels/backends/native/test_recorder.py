@@ -12,6 +12,7 @@ from record_helpers import POISONED
 import cunet
 from cunet import functional as F
 from cunet.kernels.backends.native import native
+from cunet.kernels.backends.native import recorder as module
 from cunet.kernels.backends.native.plans import library
 from cunet.kernels.backends.native.recorder import Recorder
 
@@ -110,6 +111,41 @@ def test_memory_is_zero_where_it_is_asked_to_be_and_grows():
         zeros, grown = np.zeros(3000), np.arange(5.0)
         grown.resize(4000, refcheck=False)
     assert not zeros.any() and grown[:5].tolist() == [0, 1, 2, 3, 4] and not grown[5:].any()
+
+
+def test_an_array_grows_when_the_recording_has_ended(x):
+    with Recorder():
+        y = F.elu(x).data
+    expected = y.copy()
+    y.resize(80, 30, refcheck=False)
+    assert y[:40].tobytes() == expected.tobytes() and not y[40:].any()
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="the system does not say what a process holds")
+def test_memory_of_arrays_that_are_gone_is_given_back():
+    def held():
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+    with Recorder() as recorder:
+        before = held()
+        for _ in range(40):
+            np.empty(1 << 20)[...] = 1
+        after = held()
+    assert sum(block.size for block in recorder.blocks) >= 40 * (8 << 20) and after - before < 5 * (8 << 20)
+
+
+def test_more_arrays_than_there_is_room_for(x, monkeypatch):
+    monkeypatch.setattr(module, "_RESERVED", 1 << 20)
+    F.elu(np.zeros(1000, np.float32))
+    with Recorder() as recorder:
+        kept = [np.zeros(40_000) for _ in range(5)]
+        kept[-1].resize(50_000, refcheck=False)
+    assert recorder.full and len(recorder.blocks) == 3 and not any(a.any() for a in kept)
+    step = cunet.compile(lambda a: cunet.exp(cunet.concatenate([a] * 100)).sum().detach())
+    for _ in range(4):
+        assert step(np.zeros(4000, np.float32)).data == 400_000
+    assert "more memory than can be watched" in str(step.report())
 
 
 def test_a_region_ends_with_its_last_array(x):

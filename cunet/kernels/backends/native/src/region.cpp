@@ -16,7 +16,6 @@
 
 namespace {
 
-const int64_t kReserved = int64_t(1) << 36;  // bytes of addresses, not of memory
 const int64_t kColour = 832, kColours = 4;   // blocks begin at different places in a page, lest they share cache sets
 
 // As NumPy's C interface fixes it (NEP 49).
@@ -41,8 +40,8 @@ struct Region {
   Handler handler;
   char* base;
   unsigned char* touched;  // one for each page
-  int64_t page, used, live, faults;
-  bool recording;
+  int64_t page, reserved, used, live, faults;
+  bool recording, full;
   std::vector<Block> blocks;
 };
 
@@ -52,16 +51,19 @@ const int kSignals[2] = {SIGSEGV, SIGBUS};
 
 int64_t pages(const Region& r, int64_t bytes) { return (bytes + r.page - 1) / r.page; }
 
+bool holds(const Region& r, const void* at) { return (char*)at >= r.base && (char*)at < r.base + r.reserved; }
+
 void give_back(Region& r) {
-  munmap(r.base, kReserved);
-  munmap(r.touched, kReserved / r.page);
+  munmap(r.base, r.reserved);
+  munmap(r.touched, r.reserved / r.page);
+  r.blocks = std::vector<Block>();
 }
 
 void* allocate(void* context, size_t size) {
   Region& r = *(Region*)context;
   const int64_t colour = int64_t(r.blocks.size()) % kColours * kColour;
   const int64_t bytes = pages(r, colour + int64_t(size ? size : 1)) * r.page;
-  if (!r.recording || bytes > kReserved - r.used) return nullptr;
+  if (!r.recording || bytes > r.reserved - r.used) return r.full = true, calloc(1, size ? size : 1);
   char* at = r.base + r.used + colour;
   r.blocks.push_back({int64_t(at), int64_t(size)});
   r.used += bytes, r.live++;
@@ -71,18 +73,25 @@ void* allocate(void* context, size_t size) {
 // Fresh pages are 0.
 void* zeroed(void* context, size_t count, size_t size) { return allocate(context, count * size); }
 
-void release(void* context, void* at, size_t) {
+// Its addresses are not used again, so that a block is one array; its memory is.
+void release(void* context, void* at, size_t size) {
   Region& r = *(Region*)context;
-  if (at && --r.live == 0 && !r.recording) give_back(r);
+  if (!at || !holds(r, at)) return free(at);
+  char* start = r.base + ((char*)at - r.base) / r.page * r.page;
+  madvise(start, pages(r, (char*)at - start + int64_t(size ? size : 1)) * r.page, MADV_DONTNEED);
+  if (--r.live == 0 && !r.recording) give_back(r);
 }
 
 void* resize(void* context, void* old, size_t size) {
   Region& r = *(Region*)context;
+  if (old && !holds(r, old)) return realloc(old, size);
   void* fresh = allocate(context, size);
   if (!fresh || !old) return fresh;
   for (const Block& b : r.blocks)
-    if (b.at == int64_t(old)) memcpy(fresh, old, size_t(b.size) < size ? size_t(b.size) : size);
-  release(context, old, 0);
+    if (b.at == int64_t(old)) {
+      memcpy(fresh, old, size_t(b.size) < size ? size_t(b.size) : size);
+      release(context, old, size_t(b.size));
+    }
   return fresh;
 }
 
@@ -99,7 +108,7 @@ void hand_on(int signal, siginfo_t* info, void* context) {
 void on_fault(int signal, siginfo_t* info, void* context) {
   Region* r = watched;
   const int64_t at = r ? (char*)info->si_addr - r->base : -1;
-  if (at < 0 || at >= kReserved) return hand_on(signal, info, context);
+  if (at < 0 || at >= r->reserved) return hand_on(signal, info, context);
   r->touched[at / r->page] = 1, r->faults++;
   if (mprotect(r->base + at / r->page * r->page, r->page, PROT_READ | PROT_WRITE)) hand_on(signal, info, context);
 }
@@ -133,20 +142,21 @@ bool touched(const Region& r, const Block& b) {
 
 extern "C" {
 
-// Returns a region, or null where there are no addresses for one. It lives as long as the arrays in it.
-Region* cunet_region() {
+// Returns a region of so many bytes of addresses, not of memory, or null where there are none. It lives as long as the
+// arrays in it.
+Region* cunet_region(int64_t reserved) {
   Region* r = new (std::nothrow) Region();
   if (!r) return nullptr;
   r->page = sysconf(_SC_PAGESIZE);
   const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-  void* base = mmap(nullptr, kReserved, PROT_NONE, flags, -1, 0);
-  void* touched = mmap(nullptr, kReserved / r->page, PROT_READ | PROT_WRITE, flags, -1, 0);
+  void* base = mmap(nullptr, reserved, PROT_NONE, flags, -1, 0);
+  void* touched = mmap(nullptr, reserved / r->page, PROT_READ | PROT_WRITE, flags, -1, 0);
   if (base == MAP_FAILED || touched == MAP_FAILED) {
-    if (base != MAP_FAILED) munmap(base, kReserved);
+    if (base != MAP_FAILED) munmap(base, reserved);
     delete r;
     return nullptr;
   }
-  r->base = (char*)base, r->touched = (unsigned char*)touched, r->recording = true;
+  r->reserved = reserved, r->base = (char*)base, r->touched = (unsigned char*)touched, r->recording = true;
   strcpy(r->handler.name, "cunet_recorded");
   r->handler.version = 1;
   r->handler.allocator = {r, allocate, zeroed, resize, release};
@@ -163,10 +173,12 @@ int64_t cunet_region_blocks(const Region* r, int64_t* out) {
   return int64_t(r->blocks.size());
 }
 
+// Whether more was asked for than there was room for.
+int cunet_region_full(const Region* r) { return r->full; }
+
 // Nothing more is made in it. It is small, and stays: arrays' handlers are in it.
 void cunet_region_close(Region* r) {
   r->recording = false;
-  r->blocks = std::vector<Block>();
   if (r->live == 0) give_back(*r);
 }
 }

@@ -1,0 +1,109 @@
+"""What a trainer does with one batch, and how that is recorded."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from ..autograd.tensor import Tensor
+from ..nn.module import Module
+from ..record import CompiledStep, Report
+
+#: Methods that are recorded: who calls them, and what they read.
+_METHODS = {
+    "step": ("fit", ("model", "loss", "optimizer")),
+    "compute": ("evaluate", ("model", "loss")),
+    "_apply": ("predict", ("model",)),
+}
+
+
+class Steps:
+    """Apply a model to a batch, find its loss, make a training step; the part of a `Trainer` that can be recorded.
+
+    Of all that a trainer has, these methods read model, loss and optimiser alone.
+    """
+
+    model: Module
+    loss: Callable[..., Tensor]
+    optimizer: Any
+    read_by_steps = _METHODS["step"][1]  # see `cunet.record.watch`
+
+    def compute(self, *batch: Any) -> tuple[Tensor, Tensor]:
+        """Return the loss of a batch and the prediction, in training and in evaluation; override it for another loss.
+
+        Args:
+            batch: (\\*inputs, target) on the trainer's device.
+        """
+        if len(batch) < 2:
+            raise TypeError("Trainer: a batch must be a tuple (*inputs, target), got one array")
+        *inputs, target = batch
+        prediction = self.model(*inputs)
+        return self.loss(prediction, target), prediction
+
+    def step(self, *batch: Any) -> tuple[Tensor, Tensor]:
+        """Make one training step; return the loss and the prediction; override it for another step."""
+        self.optimizer.zero_grad()
+        loss, prediction = self.compute(*batch)
+        loss.backward()
+        self.optimizer.step()
+        return loss, prediction
+
+    def _apply(self, *inputs: Any) -> Any:
+        return self.model(*inputs)
+
+
+class Recorded:
+    """The methods of a trainer's `Steps`, recorded and replayed where that can be: see `cunet.compile`.
+
+    Args:
+        mode: "auto", True or False.
+        device: where arrays are.
+    """
+
+    def __init__(self, mode: bool | str, device: str) -> None:
+        if mode not in ("auto", True, False):
+            raise ValueError(f'Trainer: compile must be "auto", True or False, got {mode!r}')
+        self.mode, self._device = mode, device
+        self._known: dict[str, tuple[list[Any], CompiledStep]] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle without what was recorded."""
+        return type(self), (self.mode, self._device)
+
+    def method(self, steps: Steps, name: str) -> Callable[..., Any]:
+        """Return a method; what was recorded of it is kept as long as these are its parts."""
+        own = getattr(steps, name)
+        if not self.mode or self._device != "cpu":
+            return own
+        if isinstance(_function(own), CompiledStep):
+            self._known[name] = [], _function(own)
+            return own
+        parts = [steps.model, steps.loss, steps.optimizer, *[_function(getattr(steps, key)) for key in _METHODS]]
+        known = self._known.get(name)
+        if known is None or any(map(operator.is_not, known[0], parts)):
+            self._known[name] = known = parts, _compiled(steps, name)
+        return known[1]
+
+    def summary(self) -> str:
+        """Return in a few lines how training steps were run."""
+        known = self._known.get("step")
+        return "steps: " + ("none was recorded: arrays are on a GPU" if known is None else str(known[1].report()))
+
+    def reports(self) -> dict[str, Report]:
+        """Return how the calls of each method were run, by who called it."""
+        return {_METHODS[name][0]: step.report() for name, (_, step) in self._known.items()}
+
+
+def _function(method: Any) -> Any:
+    return getattr(method, "__func__", method)
+
+
+def _compiled(steps: Steps, name: str) -> CompiledStep:
+    """Return a method as a step that is recorded."""
+    if all(_function(getattr(steps, key)) is getattr(Steps, key) for key in _METHODS):
+        alone = Steps()  # of the trainer no more than it needs: it is not held by what it holds
+        for part in _METHODS[name][1]:
+            setattr(alone, part, getattr(steps, part))
+        steps = alone
+    return CompiledStep(getattr(steps, name), f"Trainer: {name.lstrip('_')}")
