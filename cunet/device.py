@@ -203,7 +203,8 @@ def synchronize() -> None:
 
 def is_floating(dtype: Any) -> bool:
     """Tell whether `dtype` can carry a gradient: float16, bfloat16, float32 or float64."""
-    return dtype.kind == "f" or dtype.name == "bfloat16"
+    kind = dtype.kind
+    return kind == "f" or (kind == "V" and dtype.name == "bfloat16")  # NumPy takes long to make a name
 
 
 def is_half(dtype: Any) -> bool:

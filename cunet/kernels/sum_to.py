@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..device import Array, accumulator
 from .axes import reduced_shape
 from .capture import capturing
@@ -22,8 +24,9 @@ def sum_over(x: Array, axes: tuple[int, ...], keepdims: bool = True) -> Array:
 @sum_over.native
 def _(x: Array, axes: tuple[int, ...], keepdims: bool = True) -> Array:
     """Record sums of columns, which the kernel and NumPy add up in one order; NumPy is faster where they are few."""
-    alike = capturing.get() is not None and axes == (0,) and x.ndim == 2 and x.shape[1] > 1 and x.flags.c_contiguous
-    return sum_elements(x, axis=axes, keepdims=keepdims) if alike else sum_over.body(x, axes, keepdims)
+    if capturing.get() is not None and axes == (0,) and x.ndim == 2 and x.shape[1] > 1 and x.flags.c_contiguous:
+        return sum_elements(x, axis=axes, keepdims=keepdims)
+    return np.add.reduce(x, axis=axes, keepdims=keepdims)  # what `x.sum` does, without a detour
 
 
 @sum_over.cuda

@@ -118,8 +118,8 @@ def labels(who: str, x: Array, target: Array, axis: int, ignored: int | None) ->
 
 
 def within(t: Array, classes: int) -> bool:
-    """Tell whether all labels are numbers of classes."""
-    return not t.size or bool(t.min() >= 0 and t.max() < classes)
+    """Tell whether all labels, int64, are numbers of classes."""
+    return not t.size or bool(np.maximum.reduce(t.view(np.uint64), axis=None) < classes)  # negative ones are huge
 
 
 def class_numbers(x: Array, axis: int) -> Array:

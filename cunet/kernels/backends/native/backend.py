@@ -45,19 +45,20 @@ class Native:
     def run(self, kernel: Definition, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """Return what the compiled body of a kernel returns, or NotImplemented where another backend has to do it."""
         lead = args[kernel.lead]
-        if not self.active or type(lead) is not np.ndarray:
+        if type(lead) is not np.ndarray or not self.active:
             return NotImplemented
-        call: Any = kernel.prepared.get(lead.dtype.char)
+        call: Any = kernel.prepared.get(lead.dtype)
         if call is None:
             call = self.first(kernel, args, options)
         return call(*args, **options) if call else NotImplemented
 
     def first(self, kernel: Definition, args: Sequence[Any], options: dict[str, Any]) -> Callable[..., Any] | bool:
         """Prepare a kernel for its first call in a dtype, and see whether a user's text and body agree."""
-        char = args[kernel.lead].dtype.char
-        call: Any = self.prepare(kernel, char)
-        if not kernel.ours and self.launcher(kernel, char):
+        dtype = args[kernel.lead].dtype
+        call: Any = self.prepare(kernel, dtype.char)
+        if not kernel.ours and self.launcher(kernel, dtype.char):
             compare(kernel, args, options, call, "compiled for this processor")
+        kernel.prepared[dtype] = call  # NumPy takes longer to make a dtype's character than to find the dtype
         return call
 
     def launcher(self, kernel: Definition, char: str) -> Any:
@@ -197,9 +198,9 @@ class Native:
         NotImplemented where the kernel has no compiled body, and another backend may have.
         """
         lead = args[kernel.lead]
-        if not self.active or type(lead) is not np.ndarray:
+        if type(lead) is not np.ndarray or not self.active:
             return NotImplemented
-        call: Any = kernel.prepared.get(lead.dtype.char)
+        call: Any = kernel.prepared.get(lead.dtype)
         if call is None:
             call = self.first(kernel, args, options)
         if not call:

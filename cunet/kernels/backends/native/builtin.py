@@ -16,7 +16,7 @@ import numpy as np
 
 from .launch import Launcher
 
-_OBJECTS = (np.ndarray, float, int, bool, tuple, None, True, False, "axis", "keepdims")
+_OBJECTS = (np.ndarray, float, int, bool, np.float32, np.float64, tuple, None, True, False, "axis", "keepdims")
 #: Functions of CPython, and before them one of NumPy's, in the order of `Python` in the runtime.
 _FUNCTIONS = (
     "PyCFunction_NewEx", "PyObject_Vectorcall", "PyTuple_New", "PyTuple_Size", "PyTuple_GetItem", "PyTuple_SetItem",

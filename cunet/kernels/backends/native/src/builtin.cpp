@@ -21,7 +21,7 @@ const int kWriteable = 0x400;
 
 // Objects and functions of CPython and of NumPy, in the order of builtin.py.
 struct Python {
-  const void *array, *number, *integer, *boolean, *tuple;  // types
+  const void *array, *number, *integer, *boolean, *float32, *float64, *tuple;  // types
   Object *none, *yes, *no, *axis, *keepdims;
   const int64_t* threads;
   Object* (*make_array)(const void* type, int ndim, const int64_t* shape, int dtype, const int64_t* strides, void* data,
@@ -70,14 +70,15 @@ bool broadcast(Shape& to, const Array& a) {
   return true;
 }
 
-// Puts a number as a parameter of type `letter` wants it; tells whether it is a plain one that fits.
+// Puts a number as a parameter of type `letter` wants it; tells whether it is a plain one that fits: one of Python's, or
+// NumPy's own of that very type.
 bool put_plain(Object* o, char letter, uint64_t& to) {
-  const bool floating = letter == 'f' || letter == 'd';
-  if (o->type != python.number && o->type != python.integer && o->type != python.boolean) return false;
-  if (floating) {
-    const double x = o->type == python.number ? python.float_of(o) : python.float_of_integer(o);
+  const bool whole = o->type == python.integer || o->type == python.boolean;
+  if (letter == 'f' || letter == 'd') {
+    if (!whole && o->type != python.number && o->type != (letter == 'f' ? python.float32 : python.float64)) return false;
+    const double x = whole ? python.float_of_integer(o) : python.float_of(o);
     memcpy(&to, &x, sizeof x);
-  } else if (o->type == python.number) {
+  } else if (!whole) {
     return false;
   } else {
     to = letter == 'L' || letter == '?' ? python.unsigned_of(o) : uint64_t(python.signed_of(o));
