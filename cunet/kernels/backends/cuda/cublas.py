@@ -6,10 +6,10 @@ CuPy's wrappers set the stream of their handle in every call, which they refuse 
 from __future__ import annotations
 
 import ctypes as c
+import functools
 import importlib
 import sys
 import threading
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +25,8 @@ _COMPUTE = {"ieee": 68, "tf32": 77}
 _COMPUTE_DOUBLE = 70
 _KEEP_SUMS_WIDE = 16  # parts of a long sum of half types meet in float32, not in half
 _DEFAULT = -1
+_FLOATS = tuple([c.byref(c.c_float(x)) for x in (0.0, 1.0)])  # factors are read on the host, during the call
+_DOUBLES = tuple([c.byref(c.c_double(x)) for x in (0.0, 1.0)])
 _NOT_SUPPORTED = 15
 
 _int, _wide, _pointer = c.c_int, c.c_longlong, c.c_void_p
@@ -42,20 +44,67 @@ _SIGNATURES: dict[str, list[Any]] = {
 }
 
 
-class Operand(NamedTuple):
-    """A matrix, or a batch of them, as cuBLAS takes it.
+class Layout(NamedTuple):
+    """How a matrix, or a batch of them, lies.
 
     Attributes:
-        array: where it begins, and its dtype.
         flipped: whether the columns lie one after the other, not the rows.
         leading: elements from one row (flipped: column) to the next.
         step: elements from one matrix of the batch to the next; 0: the same for all.
     """
 
-    array: Any
     flipped: bool
     leading: int
     step: int
+
+
+class Call(NamedTuple):
+    """Products ``out = x @ y`` of arrays that lie in one way, as cuBLAS is given them; see `call_of`.
+
+    Attributes:
+        batch: how many.
+        head: of the arguments: who is flipped, and sizes.
+        x, y: type and layout.
+        out: layout.
+        compute: types of the arithmetic, by precision.
+        double: whether factors of whole products are float64.
+    """
+
+    batch: int
+    head: tuple[int, ...]
+    x: tuple[int, ...]
+    y: tuple[int, ...]
+    out: tuple[int, ...]
+    compute: dict[str, int]
+    double: bool
+
+
+def call_of(dtype: np.dtype, x: Layout, y: Layout, sizes: tuple[int, int, int], batch: int) -> Call:
+    """Return the arguments for products of `dtype`.
+
+    cuBLAS sees columns where rows lie, so it is given ``out.T = y.T @ x.T``.
+
+    Args:
+        dtype: of x and y.
+        x, y: how they lie; rows of the result lie one after the other, and so do its matrices.
+        sizes: rows of x, columns of y, length of the sums; none of them 0.
+        batch: how many.
+    """
+    rows, columns, length = sizes
+    kind, double = _TYPES[dtype.name], dtype.char == "d"
+    compute = dict.fromkeys(_COMPUTE, _COMPUTE_DOUBLE if double else _COMPUTE["ieee"])
+    of_x, of_y, of_out = (
+        (m.leading, m.step)[: 1 + (batch > 1)] for m in (x, y, Layout(False, columns, rows * columns))
+    )
+    return Call(
+        batch,
+        (int(y.flipped), int(x.flipped), columns, rows, length),
+        (kind, *of_x),
+        (kind, *of_y),
+        of_out,
+        _COMPUTE if kind == 0 else compute,
+        double,
+    )
 
 
 def library(xp: Any) -> Any:
@@ -94,6 +143,7 @@ class Handle:
 
     def __init__(self, library: Any, xp: Any) -> None:
         self._library, self._xp = library, xp
+        self._gemm, self._batched = library.cublasGemmEx, library.cublasGemmStridedBatchedEx
         self._handle = c.c_void_p()
         self._stream: int | None = None
         self._rooms: dict[int, Any] = {}
@@ -106,7 +156,9 @@ class Handle:
             self._library.cublasDestroy_v2(self._handle)
 
     def _call(self, name: str, *arguments: Any) -> None:
-        status = getattr(self._library, name)(*arguments)
+        self._check(name, getattr(self._library, name)(*arguments))
+
+    def _check(self, name: str, status: int) -> None:
         if status == _NOT_SUPPORTED:
             raise NotSupported
         if status:
@@ -114,8 +166,6 @@ class Handle:
 
     def _follow(self, stream: int) -> None:
         """Work on a stream; streams share no room, since what they do may overlap."""
-        if stream == self._stream:
-            return
         if stream not in self._rooms:
             self._rooms[stream] = self._xp.cuda.alloc(WORKSPACE)
         self._stream = None
@@ -123,18 +173,13 @@ class Handle:
         self._call("cublasSetWorkspace_v2", self._handle, self._rooms[stream].ptr, WORKSPACE)  # SetStream took it away
         self._stream = stream
 
-    def multiply(
-        self, x: Operand, y: Operand, out: Operand, sizes: Sequence[int], batch: int, add: bool, precision: str
-    ) -> None:
+    def multiply(self, call: Call, x: Any, y: Any, out: Any, add: bool, precision: str) -> None:
         """Write ``x @ y`` into `out`, or `add` it.
 
-        cuBLAS sees columns where rows lie, so it is given ``out.T = y.T @ x.T``.
-
         Args:
-            x, y: of one dtype.
-            out: rows lie one after the other; of that dtype, or float32 beside half types.
-            sizes: rows of x, columns of y, length of the sums; none of them 0.
-            batch: how many products.
+            call: what `call_of` made of how x and y lie.
+            x, y: arrays of one dtype.
+            out: contiguous, of that dtype, or float32 beside half types.
             add: whether out keeps what it has.
             precision: "ieee" or "tf32", of float32.
 
@@ -142,21 +187,17 @@ class Handle:
             NotSupported: cuBLAS has no kernel for them.
             RuntimeError: cuBLAS answers with another status.
         """
-        self._follow(self._xp.cuda.get_current_stream().ptr)
-        double = x.array.dtype.char == "d"
-        number = c.c_double if double else c.c_float
-        one, rest = number(1.0), number(float(add))
-        kind, kind_out = _TYPES[x.array.dtype.name], _TYPES[out.array.dtype.name]
-        compute = _COMPUTE_DOUBLE if double else _COMPUTE[precision if kind == 0 else "ieee"]
-        rows, columns, length = sizes
-        head = (self._handle, int(y.flipped), int(x.flipped), columns, rows, length, c.byref(one))
-        steps = [(m.step,) if batch > 1 else () for m in (y, x, out)]
-        places = [(m.array.data.ptr, k, m.leading) for m, k in ((y, kind), (x, kind), (out, kind_out))]
-        (left, right, result), (of_left, of_right, of_result) = places, steps
-        many = (batch,) if batch > 1 else ()
-        name = "cublasGemmStridedBatchedEx" if batch > 1 else "cublasGemmEx"
-        given = (*left, *of_left, *right, *of_right, c.byref(rest), *result, *of_result, *many)
-        self._call(name, *head, *given, compute, _DEFAULT)
+        stream = self._xp.cuda.get_current_stream().ptr
+        if stream != self._stream:
+            self._follow(stream)
+        zero, one = _DOUBLES if call.double else _FLOATS
+        keep, to = one if add else zero, (_type(out.dtype), *call.out)
+        head = (self._handle, *call.head, one, y.data.ptr, *call.y, x.data.ptr, *call.x, keep, out.data.ptr, *to)
+        if call.batch == 1:
+            self._check("cublasGemmEx", self._gemm(*head, call.compute[precision], _DEFAULT))
+        else:
+            status = self._batched(*head, call.batch, call.compute[precision], _DEFAULT)
+            self._check("cublasGemmStridedBatchedEx", status)
 
 
 _local = threading.local()
@@ -164,14 +205,20 @@ _local = threading.local()
 
 def handle(xp: Any) -> Handle | None:
     """Return this thread's handle on the current device; None where there is no library."""
-    found = library(xp)
+    found = _library if _library is not _UNKNOWN else library(xp)
     if found is None:
         return None
     handles: dict[Any, Handle] = _local.__dict__.setdefault("handles", {})
     key = (found, xp.cuda.get_device_id())
-    if key not in handles:
-        handles[key] = Handle(found, xp)
-    return handles[key]
+    known = handles.get(key)
+    if known is None:
+        known = handles[key] = Handle(found, xp)
+    return known
+
+
+@functools.cache
+def _type(dtype: np.dtype) -> int:
+    return _TYPES[dtype.name]
 
 
 def has(dtype: np.dtype) -> bool:

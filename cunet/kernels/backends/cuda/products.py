@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ....device import array_module, is_gpu_array, is_half
-from .cublas import NotSupported, Operand, handle, has
+from .cublas import Call, Layout, NotSupported, call_of, handle, has
 from .precision import current
 
 _LONGEST = (1 << 31) - 1  # cuBLAS counts rows, columns and batches in 32 bits
@@ -25,32 +25,92 @@ def product(x: Any, y: Any, out: Any = None, add: bool = False) -> Any:
         add: whether `out` keeps what it has.
     """
     xp = array_module(x, y)
-    dtype = _common(x.dtype, y.dtype)
-    if not has(dtype) or not (is_gpu_array(x) and is_gpu_array(y)):
+    if not (is_gpu_array(x) and is_gpu_array(y)):
         return NotImplemented
-    x, y = x.astype(dtype, copy=False), y.astype(dtype, copy=False)
-    a, b = x[None] if x.ndim == 1 else x, y[:, None] if y.ndim == 1 else y
-    if a.shape[-1] != b.shape[-2]:
-        return NotImplemented  # CuPy's error says it
-    full = _broadcast(a.shape, b.shape)
-    whole = None if out is None or x.ndim == 1 or y.ndim == 1 else out
-    z = whole if whole is not None and _fits(whole, full, dtype) else None
-    if z is None:
-        z = _multiplied(xp, a, b, xp.empty(full, dtype), False)
-        if x.ndim == 1 or y.ndim == 1:
-            z = z.reshape(full[:-2] + full[-2:-1] * (x.ndim > 1) + full[-1:] * (y.ndim > 1))
-        return z if out is None else _put(z, out, add)
-    return _multiplied(xp, a, b, z, add)
+    plan = _plan(x.shape, x.strides, x.dtype, y.shape, y.strides, y.dtype)
+    found = handle(xp)
+    if plan is None or found is None or not (out is None or _fits(out, plan)):
+        return _in_steps(xp, x, y, out, add)
+    z = xp.empty(plan.shape, plan.dtype) if out is None else out
+    try:
+        found.multiply(plan.call, x, y, z, add, current.get())
+    except NotSupported:
+        return _put(_by_cupy(x, y), z, add)
+    return z
 
 
-@functools.lru_cache(256)
-def _common(x: np.dtype, y: np.dtype) -> np.dtype:
-    return x if x == y else np.promote_types(x, y)
+class Plan(NamedTuple):
+    """What is known of a product before its arrays are: the result's shape and dtype, and what cuBLAS is given."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    call: Call
+
+
+@functools.lru_cache(4096)
+def _plan(
+    of_x: tuple[int, ...],
+    x_strides: tuple[int, ...],
+    dtype: np.dtype,
+    of_y: tuple[int, ...],
+    y_strides: tuple[int, ...],
+    y_dtype: np.dtype,
+) -> Plan | None:
+    """Return the plan of a product whose operands are read as they lie; None for others."""
+    if dtype != y_dtype or not has(dtype) or min(len(of_x), len(of_y)) < 2 or of_x[-1] != of_y[-2]:
+        return None
+    batch, rows, columns, length = _broadcast(of_x, of_y), of_x[-2], of_y[-1], of_x[-1]
+    full, many = (*batch, rows, columns), math.prod(batch)
+    x = _layout(of_x, x_strides, dtype.itemsize, batch)
+    y = _layout(of_y, y_strides, dtype.itemsize, batch)
+    if x is None or y is None or 0 in full or not length:
+        return None
+    if many > 1 and not y.step and not x.flipped and x.step == rows * x.leading:
+        rows, many = rows * many, 1  # one matrix y for all rows of all of the batch
+    if max(rows, columns, length, many, x.leading, y.leading) > _LONGEST:
+        return None
+    return Plan(full, dtype, call_of(dtype, x, y, (rows, columns, length), many))
+
+
+def _fits(out: Any, plan: Plan) -> bool:
+    """Tell whether cuBLAS can write a result into an array."""
+    wide = out.dtype == plan.dtype or (out.dtype.char == "f" and is_half(plan.dtype))
+    return wide and out.shape == plan.shape and out.flags.c_contiguous
+
+
+def _in_steps(xp: Any, x: Any, y: Any, out: Any, add: bool) -> Any:
+    """Return a product that cuBLAS cannot make in one call from the arrays as they are."""
+    dtype = x.dtype if x.dtype == y.dtype else np.promote_types(x.dtype, y.dtype)
+    if not has(dtype) or x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0]:
+        return NotImplemented  # of two lengths CuPy's error tells
+    a = (x[None] if x.ndim == 1 else x).astype(dtype, copy=False)
+    b = (y[:, None] if y.ndim == 1 else y).astype(dtype, copy=False)
+    batch = _broadcast(a.shape, b.shape)
+    if not x.size or not y.size:
+        z = xp.zeros((*batch, a.shape[-2], b.shape[-1]), dtype)
+    else:
+        a, b = _readable(xp, a, batch), _readable(xp, b, batch)
+        plan = handle(xp) and _plan(a.shape, a.strides, dtype, b.shape, b.strides, dtype)
+        z = product(a, b) if plan else _by_cupy(a, b)
+    if x.ndim == 1 or y.ndim == 1:
+        z = z.reshape(batch + a.shape[-2:-1] * (x.ndim > 1) + b.shape[-1:] * (y.ndim > 1))
+    return z if out is None else _put(z, out, add)
+
+
+def _readable(xp: Any, a: Any, batch: tuple[int, ...]) -> Any:
+    """Return an array that cuBLAS can read: itself, or a copy."""
+    if _layout(a.shape, a.strides, a.itemsize, batch) is not None:
+        return a
+    a = xp.ascontiguousarray(a)
+    if _layout(a.shape, a.strides, a.itemsize, batch) is not None:
+        return a
+    return xp.ascontiguousarray(xp.broadcast_to(a, batch + a.shape[-2:]))  # some of a batch share theirs, not all
 
 
 @functools.lru_cache(4096)
 def _broadcast(x: tuple[int, ...], y: tuple[int, ...]) -> tuple[int, ...]:
-    return (*np.broadcast_shapes(x[:-2], y[:-2]), x[-2], y[-1])
+    """Return the shape of the batch."""
+    return np.broadcast_shapes(x[:-2], y[:-2])
 
 
 def _put(z: Any, out: Any, add: bool) -> Any:
@@ -62,66 +122,24 @@ def _put(z: Any, out: Any, add: bool) -> Any:
     return out
 
 
-def _fits(out: Any, full: tuple[int, ...], dtype: np.dtype) -> bool:
-    """Tell whether cuBLAS can write into an array; it counts on `full`, the shape of the result."""
-    wide = out.dtype == dtype or (out.dtype.char == "f" and is_half(dtype))
-    return wide and out.shape == full and out.flags.c_contiguous
-
-
-def _multiplied(xp: Any, x: Any, y: Any, out: Any, add: bool) -> Any:
-    """Return ``x @ y`` in `out`, which is contiguous."""
-    batch, (rows, columns), length = out.shape[:-2], out.shape[-2:], x.shape[-1]
-    if not out.size:
-        return out
-    if not length:
-        return out if add else _put(0, out, False)
-    many, found = math.prod(batch), handle(xp)
-    a, b = _operand(xp, x, batch), _operand(xp, y, batch)
-    if many > 1 and not b.step and not a.flipped and a.step == rows * a.leading:
-        rows, many = rows * many, 1  # one matrix y for all rows of all of the batch
-    sizes = (rows, columns, length)
-    if found is None or max(*sizes, many, a.leading, b.leading) > _LONGEST:
-        return _put(_by_cupy(x, y), out, add)
-    try:
-        found.multiply(a, b, Operand(out, False, columns, rows * columns), sizes, many, add, current.get())
-    except NotSupported:
-        return _put(_by_cupy(x, y), out, add)
-    return out
-
-
 def _by_cupy(x: Any, y: Any) -> Any:
     """Return ``x @ y``; CuPy takes half types for no more than matrices."""
     if is_half(x.dtype) and max(x.ndim, y.ndim) > 2:
-        return x.astype(np.float32) @ y.astype(np.float32)
+        return (x.astype(np.float32) @ y.astype(np.float32)).astype(x.dtype)
     return x @ y
 
 
-def _operand(xp: Any, a: Any, batch: tuple[int, ...]) -> Operand:
-    """Return an array, of which the leading axes broadcast to `batch`, as cuBLAS takes it: as it lies, else a copy."""
-    found = _layout(a.shape, a.strides, a.itemsize, batch)
-    if found is None:
-        a = xp.ascontiguousarray(a)
-        found = _layout(a.shape, a.strides, a.itemsize, batch)
-    if found is None:  # neither all of the batch have their own, nor all the same
-        a = xp.ascontiguousarray(xp.broadcast_to(a, batch + a.shape[-2:]))
-        found = _layout(a.shape, a.strides, a.itemsize, batch)
-    assert found is not None
-    return Operand(a, *found)
-
-
 @functools.lru_cache(4096)
-def _layout(
-    shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int, batch: tuple[int, ...]
-) -> tuple[bool, int, int] | None:
-    """Return flipped, leading and step of `Operand`, None where there are none."""
+def _layout(shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int, batch: tuple[int, ...]) -> Layout | None:
+    """Return how matrices lie, of which there are `batch` by broadcasting; None where cuBLAS cannot read them so."""
     (rows, columns), (down, along) = shape[-2:], (s // itemsize for s in strides[-2:])
     step = _step(shape[:-2], [s // itemsize for s in strides[:-2]], batch)
     if step is None:
         return None
     if (along == 1 or columns == 1) and (down >= columns or rows == 1):
-        return False, down if rows > 1 else columns, step
+        return Layout(False, down if rows > 1 else columns, step)
     if (down == 1 or rows == 1) and (along >= rows or columns == 1):
-        return True, along if columns > 1 else rows, step
+        return Layout(True, along if columns > 1 else rows, step)
     return None
 
 

@@ -27,12 +27,11 @@ def test_streams_share_no_workspace_and_keep_theirs(x, cp, monkeypatch):
     handle, given = cublas.Handle(cublas.library(cp), cp), []
     monkeypatch.setattr(cp.cuda, "alloc", lambda size, alloc=cp.cuda.alloc: given.append(alloc(size)) or given[-1])
     first, second = cp.cuda.Stream(non_blocking=True), cp.cuda.Stream(non_blocking=True)
-    operand = cublas.Operand(x, False, 2, 4)
+    lies = cublas.Layout(False, 2, 4)
+    call = cublas.call_of(x.dtype, lies, lies, (2, 2, 2), 1)
     for stream in (first, second, first, second, second):
         with stream:
-            handle.multiply(
-                operand, operand, cublas.Operand(cp.empty((2, 2), "f"), False, 2, 4), (2, 2, 2), 1, False, "ieee"
-            )
+            handle.multiply(call, x, x, cp.empty((2, 2), "f"), False, "ieee")
     assert len(given) == 2
 
 
