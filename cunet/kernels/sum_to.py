@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..device import Array, accumulator
 from .axes import reduced_shape
 from .capture import capturing
 from .kinds import primitive, reduction
+
+_sum: Any = np.add.reduce  # what `x.sum` calls, behind a detour
 
 
 @reduction("T in_x", "A out_total", map="A(in_x)", reduce="a + b", post="out_total = a", identity="0")
@@ -26,7 +30,7 @@ def _(x: Array, axes: tuple[int, ...], keepdims: bool = True) -> Array:
     """Record sums of columns, which the kernel and NumPy add up in one order; NumPy is faster where they are few."""
     if capturing.get() is not None and axes == (0,) and x.ndim == 2 and x.shape[1] > 1 and x.flags.c_contiguous:
         return sum_elements(x, axis=axes, keepdims=keepdims)
-    return np.add.reduce(x, axis=axes, keepdims=keepdims)  # what `x.sum` does, without a detour
+    return _sum(x, axis=axes, keepdims=keepdims)
 
 
 @sum_over.cuda
