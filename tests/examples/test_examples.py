@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("sklearn")
-pytestmark = pytest.mark.cpu_only
+pytestmark = [pytest.mark.cpu_only, pytest.mark.slow]
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ON_DIGITS = ["--data", "digits", "--epochs", "1", "--device", "cpu"]

@@ -95,6 +95,7 @@ def test_publish_leaves_what_is_published_further_inside(monkeypatch):
     assert "_hidden" not in listing()
 
 
+@pytest.mark.slow
 def test_type_checkers_see_every_public_name_in_strict_mode(tmp_path):
     pytest.importorskip("mypy")
     pairs = [(face, name) for face in FACES for name in importlib.import_module(face).__all__]

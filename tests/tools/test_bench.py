@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from benchmarks import check, jobs, libraries, library, measure, report, startup, worker
 
-pytestmark = pytest.mark.cpu_only
+pytestmark = [pytest.mark.cpu_only, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 

@@ -13,7 +13,7 @@ from native_helpers import needs_compiler, once
 
 from cunet.parity.row import Row, function_of
 
-pytestmark = [pytest.mark.cpu_only, once]
+pytestmark = [pytest.mark.cpu_only, pytest.mark.slow, once]
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Replaces what a compiled kernel does.

@@ -21,7 +21,7 @@ from cunet.ops.norm import epilogue
 
 ROOT = Path(__file__).parents[2]
 
-pytestmark = pytest.mark.cpu_only
+pytestmark = [pytest.mark.cpu_only, pytest.mark.slow]
 
 
 def planted(text, **scope):

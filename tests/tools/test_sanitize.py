@@ -9,7 +9,7 @@ import pytest
 import sanitize as sanitizers
 from native_helpers import needs_compiler, once
 
-pytestmark = [pytest.mark.cpu_only, once, needs_compiler]
+pytestmark = [pytest.mark.cpu_only, pytest.mark.slow, once, needs_compiler]
 
 ROOT = Path(__file__).resolve().parents[2]
 TEST = """

@@ -14,7 +14,7 @@ from cunet.kernels.backends.native import build
 from cunet.warmup import everything, of_model, work
 from cunet.warmup.command import main
 
-pytestmark = [pytest.mark.cpu_only, once]
+pytestmark = [pytest.mark.cpu_only, pytest.mark.slow, once]
 
 NET = """
 from cunet import F, nn

@@ -11,7 +11,7 @@ from native_helpers import gone, needs_compiler, once, wrapper
 from cunet.kernels import KERNELS
 from cunet.kernels.backends.native import build, cache, compiler
 
-pytestmark = [pytest.mark.cpu_only, once, needs_compiler]
+pytestmark = [pytest.mark.cpu_only, pytest.mark.slow, once, needs_compiler]
 
 #: Begins programs: `expect` has ELU compiled in the background, `idle` waits until nothing is.
 BEGIN = """

@@ -6,7 +6,7 @@ import pytest
 from helpers import run_script
 from native_helpers import SMALL, needs_compiler, once, wrapper
 
-pytestmark = [pytest.mark.cpu_only, once, needs_compiler]
+pytestmark = [pytest.mark.cpu_only, pytest.mark.slow, once, needs_compiler]
 
 #: A thread compiles a kernel and the compiler waits; meanwhile a child needs that kernel and a hand-written function.
 PROGRAM = (

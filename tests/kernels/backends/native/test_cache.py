@@ -17,7 +17,7 @@ from native_helpers import COMPILED, IMPORT_BUILD, SMALL, TRAIN, needs_compiler,
 
 from cunet.kernels.backends.native import cache, compiler
 
-pytestmark = [pytest.mark.cpu_only, once]
+pytestmark = [pytest.mark.cpu_only, pytest.mark.slow, once]
 
 
 @pytest.fixture(scope="module")

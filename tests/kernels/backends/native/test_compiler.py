@@ -28,7 +28,7 @@ from native_helpers import (
 from cunet.kernels.backends.native import compiler
 from cunet.system.cpu import cores
 
-pytestmark = [pytest.mark.cpu_only, once]
+pytestmark = [pytest.mark.cpu_only, pytest.mark.slow, once]
 
 
 def test_without_a_compiler_numpy_runs_silently(tmp_path, home):

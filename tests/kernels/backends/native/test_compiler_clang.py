@@ -11,7 +11,7 @@ from native_helpers import needs_compiler, once, said
 from cunet.kernels import KERNELS
 from cunet.kernels.backends.native import build, compiler, functions
 
-pytestmark = [pytest.mark.cpu_only, once]
+pytestmark = [pytest.mark.cpu_only, pytest.mark.slow, once]
 
 
 both_compilers = pytest.mark.skipif(

@@ -17,7 +17,7 @@ from native_helpers import (
 
 from cunet.kernels.backends.native import compiler
 
-pytestmark = [pytest.mark.cpu_only, once]
+pytestmark = [pytest.mark.cpu_only, pytest.mark.slow, once]
 
 
 def at_terminal(code, env):

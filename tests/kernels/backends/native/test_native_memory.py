@@ -11,7 +11,7 @@ from native_helpers import needs_compiler, once
 from cunet.kernels.backends.native import compiler
 from cunet.kernels.backends.native.text import single, source
 
-pytestmark = [pytest.mark.cpu_only, once, needs_compiler]
+pytestmark = [pytest.mark.cpu_only, pytest.mark.slow, once, needs_compiler]
 
 LIMIT = """
     import resource, sys, warnings
