@@ -3,6 +3,7 @@
 import typing as _typing
 
 from . import data as data
+from . import diagnose as diagnose
 from . import fft as fft
 from . import functional as functional
 from . import init as init

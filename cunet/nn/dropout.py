@@ -12,7 +12,7 @@ from .inputs import as_input
 from .module import Module
 
 
-class _Dropout(Module):
+class DropoutBase(Module):
     """Base of the dropout layers: probability, generator, and the function that drops."""
 
     function: Callable[..., Any]
@@ -30,7 +30,7 @@ class _Dropout(Module):
         return f"p={self.p}"
 
 
-class Dropout(_Dropout):
+class Dropout(DropoutBase):
     """Drop each element with probability `p`; see `cunet.functional.dropout`.
 
     It drops units, the outputs of a layer, not its weights.
@@ -44,25 +44,25 @@ class Dropout(_Dropout):
     function = staticmethod(ops.dropout)
 
 
-class Dropout1d(_Dropout):
+class Dropout1d(DropoutBase):
     """Drop channels of (N, C, L) or (C, L); see `cunet.functional.dropout1d`; arguments as `Dropout`."""
 
     function = staticmethod(ops.dropout1d)
 
 
-class Dropout2d(_Dropout):
+class Dropout2d(DropoutBase):
     """Drop channels of (N, C, H, W); see `cunet.functional.dropout2d`; arguments as `Dropout`."""
 
     function = staticmethod(ops.dropout2d)
 
 
-class Dropout3d(_Dropout):
+class Dropout3d(DropoutBase):
     """Drop channels of (N, C, D, H, W) or (C, D, H, W); see `cunet.functional.dropout3d`; arguments as `Dropout`."""
 
     function = staticmethod(ops.dropout3d)
 
 
-class AlphaDropout(_Dropout):
+class AlphaDropout(DropoutBase):
     """Dropout for networks of SELU, which keeps mean and variance; see `cunet.functional.alpha_dropout`.
 
     Arguments as `Dropout`.
@@ -71,7 +71,7 @@ class AlphaDropout(_Dropout):
     function = staticmethod(ops.alpha_dropout)
 
 
-class FeatureAlphaDropout(_Dropout):
+class FeatureAlphaDropout(DropoutBase):
     """Alpha dropout of whole channels of (N, C, ...); see `cunet.functional.feature_alpha_dropout`.
 
     Arguments as `Dropout`.

@@ -25,6 +25,7 @@ ROOMS = [
     ["optim", "data"],
     ["record"],
     ["train"],
+    ["diagnose"],
     ["testing"],
     ["doctor", "warmup"],
     ["parity"],
