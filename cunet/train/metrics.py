@@ -27,7 +27,8 @@ def accuracy(prediction: Any, target: Any, ignore_index: int = -100) -> Array:
         ignore_index: label whose positions are left out, as in `cunet.functional.cross_entropy`.
 
     Returns:
-        0-d float array on the device of the data: nothing is synchronised. NaN if all labels are left out.
+        0-d float array on the device of the data: nothing is synchronised. NaN if there are no labels
+            but those that are left out.
 
     Raises:
         ValueError: shapes do not fit.
@@ -41,13 +42,13 @@ def accuracy(prediction: Any, target: Any, ignore_index: int = -100) -> Array:
         raise ValueError(
             f"accuracy: target of shape {target.shape} does not fit prediction of shape {prediction.shape}"
         )
-    hits = prediction.argmax(axis=1) == labels
-    if not given:
-        return hits.mean()
-    kept = labels != ignore_index
-    hits &= kept
+    hits, count = prediction.argmax(axis=1) == labels, labels.size
+    if given:
+        kept = labels != ignore_index
+        hits &= kept
+        count = kept.sum()
     with np.errstate(invalid="ignore"):
-        return hits.sum() / kept.sum()
+        return hits.sum() / count
 
 
 KNOWN: dict[str, Callable[..., Any]] = {"accuracy": accuracy}

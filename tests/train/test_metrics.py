@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers import host
 
 from cunet.autograd.tensor import Tensor
 from cunet.train import accuracy
@@ -19,6 +20,13 @@ def test_accuracy_counts_labels_and_probabilities(dev):
     assert np.isnan(float(accuracy(scores, dev([2, 2, 2, 2]), ignore_index=2)))
     pixels = dev(np.array([[[1.0, 5.0], [0.0, 9.0]]]))  # (1, 2, 2): classes on axis 1
     assert float(accuracy(pixels, dev([[0, 1]]))) == 1.0
+
+
+def test_accuracy_of_nothing_is_nan_and_no_warning(dev):
+    scores = dev(np.zeros((0, 3)), np.float32)
+    for target in (dev(np.zeros(0, int)), scores, dev(np.zeros((0, 3)))):
+        assert np.isnan(host(accuracy(scores, target)))
+    assert np.isnan(host(accuracy(dev(np.zeros((2, 3)), np.float32), dev(np.full(2, -100)))))
 
 
 def test_accuracy_refuses_what_it_would_get_wrong():

@@ -31,8 +31,15 @@ PLACES = {8: 6.0, 11: 6.0, 24: 256.0, 53: 256.0}
 #: How many times farther than the same call moves when its inputs move by their last places.
 SHAKE = 8.0
 
-#: Errors about the values of indices, labels and variances, which are not looked at on a device: that would be a wait.
+#: Errors about the values of indices, labels, matrices, ..., which are not looked at on a device: that would be a wait.
 UNSEEN = ("must be 0 to", "out of bounds", "target must be 1 or -1", "var must be at least 0", "must be probabilities")
+UNSEEN += (
+    "must be invertible",
+    "must be positive definite",
+    "must be finite",
+    "where a has full rank",
+    "linearly independent",
+)
 
 
 #: What a call may warn of: spatial dropout takes three axes as PyTorch does, and says so.

@@ -61,7 +61,10 @@ def _qr(a) -> Results:
         gq = gq + times(full[..., width:], flipped(right))
         m = times(r[..., :width], flipped(gr[..., :width])) - times(flipped(gq), q)
         m = xp.tril(m) + flipped(xp.tril(m, -1))
-        left = flipped(solved(r[..., :width], flipped(gq + times(q, m))))
+        with requiring(
+            f"qr: the gradient needs the first {width} columns of a linearly independent, which they are not"
+        ):
+            left = flipped(solved(r[..., :width], flipped(gq + times(q, m))))
         return (xp.concatenate([left, times(q, right)], axis=-1),)
 
     return (narrow(q, a.dtype), narrow(r, a.dtype)), vjp
@@ -79,6 +82,7 @@ def qr(a: Any) -> QRResult:
 
     Raises:
         ValueError: `a` has fewer than two axes.
+        numpy.linalg.LinAlgError: (in backward, on the CPU) those columns are not independent.
 
     Source: Walter, Lehmann 2010, "Algorithmic differentiation of linear algebra functions", arXiv:1001.1654; for
     M < N Roberts, Roberts 2020, "QR and LQ decomposition matrix backpropagation algorithms", arXiv:2009.10071.

@@ -133,11 +133,12 @@ moments.native(_two_passes("(A)in_x", "((A)in_x - pivot) * ((A)in_x - pivot)"))
     preamble=_MOMENTS_CUDA,
 )
 def join_moments(mean, var, eps, *, axis, keepdims):
-    first = mean.mean(axis, keepdims=True)
+    count = math.prod(mean.shape[k] for k in axis)
+    first = mean.sum(axis, keepdims=True) / max(count, 1)  # of nothing: as `moments`
     d = mean - first
-    rest = d.mean(axis, keepdims=True)
+    rest = d.sum(axis, keepdims=True) / max(count, 1)
     d -= rest
-    var = (var + d * d).mean(axis, keepdims=True)
+    var = (var + d * d).sum(axis, keepdims=True) / count
     return first + rest, var, 1 / np.sqrt(var + eps)
 
 

@@ -32,6 +32,19 @@ def test_a_gradient_above_the_diagonal_means_nothing(dev):
     assert (host(q.grad) == host(r.grad)).all()
 
 
+def test_the_gradient_of_qr_where_there_is_none_is_an_error_that_says_why_and_not_finite_on_a_gpu(dev):
+    a = Tensor(dev(np.ones((3, 2))), requires_grad=True)
+    loss = linalg.qr(a * dev([[1.0, 0.0]])).R.sum()
+    if is_gpu_array(a.data):
+        loss.backward()
+        assert not np.isfinite(host(a.grad)).all()
+    else:
+        with pytest.raises(
+            np.linalg.LinAlgError, match="^qr: the gradient needs the first 2 columns of a linearly indep"
+        ):
+            loss.backward()
+
+
 def test_no_positive_definite_matrix_is_an_error_that_says_so_and_not_looked_at_on_a_gpu(dev):
     a = dev(-np.eye(2))
     if is_gpu_array(a):

@@ -7,6 +7,7 @@ from helpers import host
 from cunet import F, Tensor, nn
 from cunet.ops.norm.batch_norm import batch_norm_inference, batch_norm_training
 from cunet.ops.norm.kernels import moments
+from cunet.ops.norm.statistics import join_moments
 
 
 def test_empty_batches_pass_through_what_needs_no_batch(dev):
@@ -16,6 +17,18 @@ def test_empty_batches_pass_through_what_needs_no_batch(dev):
         assert y.shape == (0, 4)
         y.backward(dev(np.zeros((0, 4), np.float32)))
         assert x.grad.shape == (0, 4)
+
+
+@pytest.mark.parametrize("shape", [(1, 0, 64, 11), (2, 0, 3), (1, 0)], ids=str)
+def test_no_channels_pass_through_group_norm(shape, dev):
+    """Statistics of nothing are joined without a warning too, as those of maps are."""
+    x, weight = (Tensor(dev(np.zeros(s, np.float32)), requires_grad=True) for s in (shape, 0))
+    y = F.group_norm(x, 1, weight, weight)
+    y.sum().backward()
+    assert y.shape == x.grad.shape == shape and weight.grad.shape == (0,)
+    mean, var, rstd = join_moments(dev(np.zeros((2, 0))), dev(np.zeros((2, 0))), 1e-5, axis=(1,), keepdims=True)
+    np.testing.assert_array_equal(host(mean), np.zeros((2, 1)))
+    assert np.isnan(host(var)).all() and np.isnan(host(rstd)).all()
 
 
 EMPTY = {
