@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,15 +16,33 @@ from .state import stats
 SCALARS = (bool, int, float, complex, np.generic)  # what CuPy takes for a scalar
 
 
+class Flags(NamedTuple):
+    """The flags that CuPy's arrays have."""
+
+    c_contiguous: bool
+    f_contiguous: bool
+    owndata: bool
+
+    @property
+    def fnc(self) -> bool:
+        """Whether columns, and not rows, lie one after the other."""
+        return self.f_contiguous and not self.c_contiguous
+
+    @property
+    def forc(self) -> bool:
+        """Whether either do."""
+        return self.f_contiguous or self.c_contiguous
+
+
 class ndarray:  # noqa: N801 (CuPy's name)
     """An array on the simulated device; made by the functions of the namespace, as in CuPy."""
 
-    __slots__ = ("_a", "__weakref__")
+    __slots__ = ("_a", "_base", "__weakref__")
     __array_priority__ = 100
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, shape: Any, dtype: Any = float, order: str = "C") -> None:
-        self._a = poisoned(shape, dtype, order)
+        self._a, self._base = poisoned(shape, dtype, order), None
 
     # -- to the host: each of these waits for the device
 
@@ -153,7 +171,13 @@ class ndarray:  # noqa: N801 (CuPy's name)
     @property
     def base(self) -> ndarray | None:
         """The array whose memory this is a view of."""
-        return wrap(self._a.base) if isinstance(self._a.base, np.ndarray) else None
+        return self._base
+
+    @property
+    def flags(self) -> Flags:
+        """How the array lies, and whether its memory is its own."""
+        flags = self._a.flags
+        return Flags(flags.c_contiguous, flags.f_contiguous, self._base is None)
 
     @property
     def data(self) -> Any:
@@ -187,9 +211,8 @@ class ndarray:  # noqa: N801 (CuPy's name)
 
     def __getitem__(self, index: Any) -> ndarray:
         index, fancy = _index(index)
-        result = wrap(self._a[index])
         stats.ops += fancy
-        return result
+        return wrap(self._a[index], None if fancy else self)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         index, fancy = _index(index)
@@ -238,15 +261,24 @@ def poisoned(shape: Any, dtype: Any = float, order: str = "C") -> np.ndarray:
     return a
 
 
-def wrap(result: Any) -> Any:
-    """Return what NumPy returned as the device would: arrays wrapped, scalars as 0-d arrays, also inside lists."""
+def wrap(result: Any, seen: ndarray | None = None) -> Any:
+    """Return what NumPy returned as the device would: arrays wrapped, scalars as 0-d arrays, also inside lists.
+
+    Args:
+        result: of NumPy.
+        seen: the array whose memory it is a view of, if it is.
+    """
     if isinstance(result, (np.ndarray, np.generic)):
         made = ndarray.__new__(ndarray)
-        made._a = np.asarray(result)
+        made._a, made._base = np.asarray(result), _owner(seen)
         return made
     if isinstance(result, (tuple, list)):
-        return [wrap(r) for r in result] if isinstance(result, list) else tuple(wrap(r) for r in result)
+        return [wrap(r, seen) for r in result] if isinstance(result, list) else tuple(wrap(r, seen) for r in result)
     return result
+
+
+def _owner(seen: ndarray | None) -> ndarray | None:
+    return seen if seen is None or seen._base is None else seen._base
 
 
 def unwrap(x: Any) -> Any:

@@ -48,8 +48,12 @@ def run(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, A
             stats.ops += x is out
             return x
     first = result[0] if isinstance(result, (tuple, list)) and result else result
-    stats.ops += not (isinstance(first, np.ndarray) and any(np.may_share_memory(first, a) for a in _arrays(plain)))
-    return wrap(result)
+    seen = None
+    if isinstance(first, np.ndarray):
+        arrays = [v for x in args for v in (x if isinstance(x, (tuple, list)) else (x,)) if isinstance(v, ndarray)]
+        seen = next((x for x in arrays if np.may_share_memory(first, x._a)), None)
+    stats.ops += seen is None
+    return wrap(result, seen)
 
 
 def _arrays(args: Any) -> list[np.ndarray]:

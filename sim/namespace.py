@@ -42,8 +42,9 @@ def array(
             raise ValueError(f"Unsupported dtype {values.dtype}")
         return upload(values)
     a = _np.array(obj._a, dtype=dtype, copy=copy or None, order=order, ndmin=ndmin)  # type: ignore[call-overload]
-    _stats.ops += not _np.may_share_memory(a, obj._a)
-    return obj if a is obj._a else wrap(a)
+    shared = _np.may_share_memory(a, obj._a)
+    _stats.ops += not shared
+    return obj if a is obj._a else wrap(a, obj if shared else None)
 
 
 def asarray(a: Any, dtype: Any = None, order: Any = None, *, copy: Any = None, blocking: bool = False) -> ndarray:

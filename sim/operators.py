@@ -92,6 +92,6 @@ def _method(name: str) -> Any:
 def _attribute(name: str) -> property:
     def read(self: ndarray) -> Any:
         value = getattr(self._a, name)
-        return wrap(value) if isinstance(value, np.ndarray) else value
+        return wrap(value, self) if isinstance(value, np.ndarray) else value
 
     return property(read)

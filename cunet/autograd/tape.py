@@ -215,7 +215,7 @@ def owned(g: Array, taken: set[int]) -> Array:
 def _only_view(g: Array) -> bool:
     """Tell whether `g` is all of an array that nothing else refers to, such as one that was just reshaped."""
     base = g.base
-    return type(base) is np.ndarray and base.size == g.size and base.flags.owndata and sys.getrefcount(base) == 3
+    return is_array(base) and base.size == g.size and base.flags.owndata and sys.getrefcount(base) == 3
 
 
 def add(a: Any, b: Any) -> Any:

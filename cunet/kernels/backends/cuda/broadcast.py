@@ -16,9 +16,10 @@ import numpy as np
 
 from ....device import is_array
 from ...grammar import Param
-from ...spec import Definition, KernelSpec, single
+from ...spec import Definition, KernelSpec
 from . import tuning as settings
-from .rowwise import Shape, Text, launch, prepared
+from .recipes import Recipe
+from .rowwise import Shape, Text, launch, taking
 from .types import c_type, placeholders
 
 
@@ -30,14 +31,14 @@ class Plan(NamedTuple):
     kept: tuple[int, ...]
 
 
-def run(kernel: Definition, xp: Any, dtype: np.dtype, plan: Plan, args: Sequence[Any]) -> Any:
-    """Return the outputs of an elementwise kernel that works in rows."""
+def recipe(kernel: Definition, xp: Any, dtype: np.dtype, plan: Plan, args: Sequence[Any]) -> Recipe:
+    """Return what runs an elementwise kernel that works in rows, for arguments like these."""
     types = placeholders(dtype)
-    given = [prepared(xp, p, a, types, plan.kept) for p, a in zip(plan.text.ins, args, strict=True)]
+    takes = [taking(xp, p, a, types, plan.kept) for p, a in zip(plan.text.ins, args, strict=True)]
+    given = [a if take is None else take(a) for take, a in zip(takes, args, strict=True)]
     full = args[kernel.lead].shape
-    outs = [xp.empty(full, types[p.type]) for p in plan.text.outs]
-    launch(kernel, xp, dtype, plan.text, given, outs, plan.shape)
-    return single(outs)
+    outs = [(full, types[p.type]) for p in plan.text.outs]
+    return Recipe(takes, outs, [launch(kernel, xp, dtype, plan.text, given, plan.shape)])
 
 
 def fits(spec: KernelSpec) -> bool:

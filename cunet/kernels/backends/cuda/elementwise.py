@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,28 +10,43 @@ import numpy as np
 from ...grammar import Param
 from ...spec import Definition, GridSpec, KernelSpec, arithmetic
 from . import broadcast
+from . import tuning as settings
 from .programs import program
+from .recipes import known
 from .types import prelude
 
 
 def run(kernel: Definition, xp: Any, args: tuple[Any, ...]) -> Any:
     """Return the outputs: row by row where that is faster, else by CuPy's own kernel."""
+    lead = args[kernel.lead]
+    if getattr(lead, "size", 0) < settings.tuning.broadcast:
+        made = kernel.prepared.get((xp, getattr(lead, "dtype", None)))
+        return (made or program_of(kernel, xp, kernel.spec.dtype(args)))(*args)
+    return known(kernel, xp, args, None, lambda: _recipe(kernel, xp, args))(xp, args)
+
+
+def _recipe(kernel: Definition, xp: Any, args: tuple[Any, ...]) -> Callable[[Any, Sequence[Any]], Any]:
+    """Return what runs arguments like these."""
     dtype = kernel.spec.dtype(args)
     plan = broadcast.plan(kernel, args)
     if plan:
-        return broadcast.run(kernel, xp, dtype, plan, args)
-    return program_of(kernel, xp, dtype)(*args)
+        return broadcast.recipe(kernel, xp, dtype, plan, args)
+    made = program_of(kernel, xp, dtype)
+    return lambda xp, args: made(*args)
 
 
 def program_of(kernel: Definition, xp: Any, dtype: np.dtype) -> Any:
     """Return CuPy's kernel for data of `dtype`."""
-    wide = arithmetic(dtype)
+    found = kernel.prepared.get((xp, dtype))
+    if found is None:
+        wide = arithmetic(dtype)
 
-    def make() -> Any:
-        ins, outs, operation, preamble = device_text(kernel.spec, wide)
-        return xp.ElementwiseKernel(ins, outs, operation, kernel.name, preamble=preamble)
+        def make() -> Any:
+            ins, outs, operation, preamble = device_text(kernel.spec, wide)
+            return xp.ElementwiseKernel(ins, outs, operation, kernel.name, preamble=preamble)
 
-    return program(kernel, xp, make, wide.char)
+        found = kernel.prepared[xp, dtype] = program(kernel, xp, make, wide.char)
+    return found
 
 
 def signature(params: Sequence[Param], wide: np.dtype, suffix: str = "") -> str:

@@ -37,21 +37,34 @@ def launch(
         scalars: numbers, or arrays of one number that the kernel reads.
         arrays: contiguous, 1-D, all of the gradients' size together, float32 or float64.
     """
-    start, wide, limits = 0, arrays[0].dtype, settings.tuning
+    start, wide, most = 0, arrays[0].dtype, settings.tuning.gradients
     read = tuple([on_device(a) for a in scalars])
     scalars = [a.astype(wide, copy=False) if array else wide.type(a) for a, array in zip(scalars, read, strict=True)]
-    for first in range(0, len(gradients), limits.gradients):
-        some = [xp.ascontiguousarray(g) for g in gradients[first : first + limits.gradients] if on_device(g)]
-        ends = np.cumsum([g.size for g in some]).tolist()
-        size, count = ends[-1], 1 << (len(some) - 1).bit_length()
-        variant = (wide, some[0].dtype, count, read)
-        made = program(kernel, xp, functools.partial(_made, kernel, xp, *variant), *variant)
-        pairs = [v for g, end in zip(some, ends, strict=True) for v in (g, np.int64(end))]
-        pairs += [some[-1], np.int64(size)] * (count - len(some))
-        parts = [a[start : start + size] for a in arrays]
+    for first in range(0, len(gradients), most):
+        some = [xp.ascontiguousarray(g) for g in gradients[first : first + most] if on_device(g)]
+        key = ("launch", xp, wide, some[0].dtype, read, settings.tuning, *[g.size for g in some])
+        found = kernel.prepared.get(key)
+        if found is None:
+            found = kernel.prepared[key] = _launch_of(kernel, xp, wide, some, read)
+        made, grid, block, ends, spare = found
+        size = int(ends[-1])
+        pairs = [v for pair in zip((*some, *some[-1:] * spare), ends, strict=True) for v in pair]
+        parts = arrays if size == arrays[0].size else [a[start : start + size] for a in arrays]
         if size:
-            made((-(-size // limits.threads),), (limits.threads,), (*pairs, *scalars, *parts))
+            made(grid, block, (*pairs, *scalars, *parts))
         start += size
+
+
+def _launch_of(
+    kernel: Definition, xp: Any, wide: np.dtype, some: Sequence[Any], read: tuple[bool, ...]
+) -> tuple[Any, tuple[int], tuple[int], list[np.int64], int]:
+    """Return program, grid, block, where each gradient ends, and how often the last one stands for none."""
+    count, threads = 1 << (len(some) - 1).bit_length(), settings.tuning.threads
+    ends = list(np.cumsum([g.size for g in some], dtype=np.int64))
+    spare = count - len(some)
+    variant = (wide, some[0].dtype, count, read)
+    made = program(kernel, xp, functools.partial(_made, kernel, xp, *variant), *variant)
+    return made, (-(-int(ends[-1]) // threads),), (threads,), ends + ends[-1:] * spare, spare
 
 
 def _made(kernel: Definition, xp: Any, wide: np.dtype, dtype: np.dtype, count: int, read: tuple[bool, ...]) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,23 +22,36 @@ from . import tuning as settings
 from .elementwise import signature
 from .lanes import STATE_BYTES, lanes_of, vector_of
 from .programs import program
-from .reduction_text import DEEP, LANES, Launch, text_of
+from .recipes import Launch, Recipe, known
+from .reduction_text import DEEP, LANES, Variant, text_of
 from .types import c_type, on_device, placeholders, prelude
 
 
 def run(kernel: Definition, xp: Any, args: tuple[Any, ...], axis: Any = None, keepdims: bool = False) -> Any:
     """Return the outputs, the axes `axis` folded away (kept with length 1 if `keepdims`)."""
+    return known(kernel, xp, args, (axis, keepdims), lambda: _recipe(kernel, xp, args, axis, keepdims))(xp, args)
+
+
+def _recipe(kernel: Definition, xp: Any, args: tuple[Any, ...], axis: Any, keepdims: bool) -> Callable[..., Any]:
+    """Return what folds arguments like these."""
     spec = kernel.spec
     dtype = spec.dtype(args)
     types = placeholders(dtype)
     full = np.broadcast_shapes(*[a.shape for a in args if hasattr(a, "shape")])
-    outs = [xp.empty(reduced_shape(full, axis, keepdims), types.get(p.type, p.type)) for p in spec.outs]
+    shape = reduced_shape(full, axis, keepdims)
+    outs = [(shape, np.dtype(types.get(p.type, p.type))) for p in spec.outs]
     found = plan(kernel, xp, args, types, sorted(folded_axes(len(full), axis)))
     if found:
-        fold(kernel, xp, types, found, outs)
-    else:  # CuPy returns only the first output and allocates the rest in vain: pass all of them
-        program_of(kernel, xp, dtype)(*args, *outs, axis=axis if full else None, keepdims=keepdims)
-    return single(outs)
+        rooms, launches = fold(kernel, xp, types, found)
+        return Recipe(found.takes, outs, launches, rooms)
+    program, options = program_of(kernel, xp, dtype), {"axis": axis if full else None, "keepdims": keepdims}
+
+    def by_cupy(xp: Any, args: Sequence[Any]) -> Any:
+        made = [xp.empty(*out) for out in outs]
+        program(*args, *made, **options)  # CuPy returns only the first output and allocates the rest in vain: pass all
+        return single(made)
+
+    return by_cupy
 
 
 def program_of(kernel: Definition, xp: Any, dtype: np.dtype) -> Any:
@@ -78,13 +91,15 @@ class Plan(NamedTuple):
         length: values in each result; results: how many.
         kinds: of each argument: "all" (one value an element), "kept" (one a result), "folded" (one for each place along
             the folded axes), "one", "number".
-        args: contiguous arrays, and numbers.
+        takes: for each argument what makes it one that a kernel takes, see `Recipe`.
+        args: those that the arguments at hand become.
     """
 
     columns: bool
     length: int
     results: int
     kinds: tuple[str, ...]
+    takes: list[Any]
     args: list[Any]
 
 
@@ -111,7 +126,9 @@ def plan(kernel: Definition, xp: Any, args: Sequence[Any], dtypes: dict[str, Any
     if any(kind == "strided" for kind, _ in found):
         return None
     count, results = (math.prod(shape[k] for k in some) for some in (folded, kept))
-    return Plan(not last, count, results, tuple(kind for kind, _ in found), [a for _, a in found])
+    kinds, takes = zip(*found, strict=True)
+    given = [a if take is None else take(a) for take, a in zip(takes, args, strict=True)]
+    return Plan(not last, count, results, kinds, list(takes), given)
 
 
 def _placed(
@@ -122,25 +139,32 @@ def _placed(
     shape: tuple[int, ...],
     folded: Sequence[int],
     kept: Sequence[int],
-) -> tuple[str, Any]:
-    """Return where the values of an argument lie, and the argument as the kernel takes it."""
+) -> tuple[str, Callable[[Any], Any] | None]:
+    """Return where the values of an argument lie, and what makes of it the argument that the kernel takes."""
     dtype = np.dtype(dtypes.get(p.type, p.type))
     if not on_device(a):
-        return "number", dtype.type(a)
-    if p.type != "T":
-        a = a.astype(dtype, copy=False)
+        return "number", dtype.type
+    fits = p.type == "T" or a.dtype == dtype
     if a.size == 1:
-        return "one", a
+        return "one", None if fits else lambda a: a.astype(dtype)
     full = (1,) * (len(shape) - a.ndim) + a.shape
     for kind, axes in (("kept", kept), ("folded", folded)):
         if all(n == 1 or k in axes for k, n in enumerate(full)):
             part = tuple(n if k in axes else 1 for k, n in enumerate(shape))
-            return kind, xp.ascontiguousarray(xp.broadcast_to(a.reshape(full), part))
-    return ("all" if full == shape and a.flags.c_contiguous else "strided"), a
+            if fits and a.flags.c_contiguous and full == part:
+                return kind, None
+            return kind, _stretching(xp, a.dtype if p.type == "T" else dtype, full, part)
+    if full != shape or not a.flags.c_contiguous:
+        return "strided", None
+    return "all", None if fits else lambda a: a.astype(dtype)
 
 
-def fold(kernel: Definition, xp: Any, dtypes: dict[str, Any], plan: Plan, outs: Sequence[Any]) -> None:
-    """Launch the reduction: once, or twice where its results are folded in parts."""
+def _stretching(xp: Any, dtype: np.dtype, full: tuple[int, ...], part: tuple[int, ...]) -> Callable[[Any], Any]:
+    return lambda a: xp.ascontiguousarray(xp.broadcast_to(a.astype(dtype, copy=False).reshape(full), part))
+
+
+def fold(kernel: Definition, xp: Any, dtypes: dict[str, Any], plan: Plan) -> tuple[list[int], list[Launch]]:
+    """Return how a reduction is launched, once, or twice where its results are folded in parts, and bytes for parts."""
     limits, dtype = settings.tuning, dtypes["T"]
     blocks = -(-plan.results // LANES) if plan.columns else plan.results
     part = limits.part_down if plan.columns else limits.part_along
@@ -151,24 +175,29 @@ def fold(kernel: Definition, xp: Any, dtypes: dict[str, Any], plan: Plan, outs: 
         vector = vector_of(dtype, plan.length, loaded)
     chunk = -(-plan.length // (parts * vector)) * vector
     parts = -(-plan.length // chunk)
-    held = [xp.empty(parts * plan.results * STATE_BYTES, np.uint8)] if parts > 1 else outs
-    first = Launch(dtype, plan.columns, plan.kinds, True, parts == 1, vector)
-    _launch(kernel, xp, first, (*plan.args, *held), (plan.results, plan.length, chunk))
-    if parts > 1:
-        numbers = [a for kind, a in zip(plan.kinds, plan.args, strict=True) if kind == "number"]
-        second = Launch(dtype, True, plan.kinds, False, True, 1)
-        _launch(kernel, xp, second, (*numbers, *held, *outs), (plan.results, parts, parts))
+    ins, outs = range(len(plan.kinds)), range(len(plan.kinds), len(plan.kinds) + len(kernel.spec.outs))
+    whole = Variant(dtype, plan.columns, plan.kinds, True, parts == 1, vector)
+    sizes = (plan.results, plan.length, chunk)
+    if parts == 1:
+        return [], [_launch(kernel, xp, whole, (*ins, *outs), sizes)]
+    numbers = [k for k in ins if plan.kinds[k] == "number"]
+    joining = Variant(dtype, True, plan.kinds, False, True, 1)
+    return [parts * plan.results * STATE_BYTES], [
+        _launch(kernel, xp, whole, (*ins, outs.stop), sizes),
+        _launch(kernel, xp, joining, (*numbers, outs.stop, *outs), (plan.results, parts, parts)),
+    ]
 
 
-def _launch(kernel: Definition, xp: Any, launch: Launch, args: Sequence[Any], sizes: tuple[int, int, int]) -> None:
-    """Launch one of the programs of a reduction; `sizes`: results, values of each, values of a part."""
-    made = program(kernel, xp, lambda: xp.RawKernel(text_of(reduction_of(kernel), launch), kernel.name), *launch)
+def _launch(
+    kernel: Definition, xp: Any, variant: Variant, picks: tuple[int, ...], sizes: tuple[int, int, int]
+) -> Launch:
+    """Return the launch of one of the programs of a reduction; `sizes`: results, values of each, values of a part."""
+    made = program(kernel, xp, lambda: xp.RawKernel(text_of(reduction_of(kernel), variant), kernel.name), *variant)
     limits, (results, count, chunk) = settings.tuning, sizes
-    numbers: list[Any] = [*map(np.int64, sizes)]
+    numbers: tuple[Any, ...] = tuple(map(np.int64, sizes))
     across = -(-count // chunk)
-    if launch.columns:
-        made((-(-results // LANES), across), (LANES, DEEP), (*args, *numbers))
-        return
-    lanes = lanes_of(-(-chunk // launch.vector), limits.row_lanes)
+    if variant.columns:
+        return Launch(made, (-(-results // LANES), across), (LANES, DEEP), picks, numbers)
+    lanes = lanes_of(-(-chunk // variant.vector), limits.row_lanes)
     block = max(lanes, limits.block) if lanes <= 32 else lanes
-    made((-(-results // (block // lanes)), across), (block,), (*args, *numbers, np.int32(lanes)))
+    return Launch(made, (-(-results // (block // lanes)), across), (block,), picks, (*numbers, np.int32(lanes)))

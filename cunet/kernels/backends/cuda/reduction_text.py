@@ -15,7 +15,7 @@ from .types import c_type
 LANES, DEEP = 32, 8  # threads of a block of columns: side by side, and down the columns; the text knows them
 
 
-class Launch(NamedTuple):
+class Variant(NamedTuple):
     """One of the programs of a reduction.
 
     Attributes:
@@ -88,7 +88,7 @@ _COLUMNS = """{signature} {{
 """
 
 
-def text_of(spec: ReductionSpec, launch: Launch) -> str:
+def text_of(spec: ReductionSpec, launch: Variant) -> str:
     """Return the CUDA text of one launch."""
     once, loads, each, params = [], [], [], []
     for p, kind in zip(spec.ins, launch.kinds, strict=True):

@@ -6,34 +6,45 @@ Text and launch serve elementwise kernels that go row by row too, see `broadcast
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ....device import is_array
 from ...grammar import Param, calls
-from ...spec import Definition, single
+from ...spec import Definition
 from . import tuning as settings
 from .lanes import header, lanes_of, vector_of
 from .programs import program
+from .recipes import Launch, Recipe, known
 from .types import c_type, on_device, placeholders
 
 
 def run(kernel: Definition, xp: Any, args: tuple[Any, ...], axes: int = 1, cells: tuple[int, int] = (1, 1)) -> Any:
     """Return the outputs; see `cunet.kernels.kinds.rowwise`."""
+    return known(kernel, xp, args, (axes, cells), lambda: _recipe(kernel, xp, args, axes, cells))(xp, args)
+
+
+def _recipe(
+    kernel: Definition, xp: Any, args: tuple[Any, ...], axes: int, cells: tuple[int, int]
+) -> Callable[[Any, Sequence[Any]], Any]:
+    """Return what runs arguments like these."""
     spec = kernel.spec
     dtype, full = spec.dtype(args), args[kernel.lead].shape
     kept, length = full[: len(full) - axes] + (1,) * axes, math.prod(full[len(full) - axes :])
     types = placeholders(dtype)
-    given = [prepared(xp, p, a, types, kept) for p, a in zip(spec.ins, args, strict=True)]
-    outs = [xp.empty(kept if p.place == "row" else full, types.get(p.type, p.type)) for p in spec.outs]
+    outs = [(kept if p.place == "row" else full, np.dtype(types.get(p.type, p.type))) for p in spec.outs]
     rows, limits = math.prod(kept), settings.tuning
     if rows < limits.many_rows and length > limits.long_row:
-        return NotImplemented  # few long rows are better folded in parts: by the kernels that the body calls
-    if rows and length:
-        text = Text(spec.name, spec.ins, spec.outs, spec.texts()[0], spec.preamble)
-        launch(kernel, xp, dtype, text, given, outs, Shape(rows, length, rows * length, cells))
-    return single(outs)
+        # few long rows are better folded in parts: by the kernels that the body calls
+        return lambda xp, args: NotImplemented
+    takes = [taking(xp, p, a, types, kept) for p, a in zip(spec.ins, args, strict=True)]
+    if not rows or not length:
+        return Recipe(takes, outs, [])
+    text = Text(spec.name, spec.ins, spec.outs, spec.texts()[0], spec.preamble)
+    given = [a if take is None else take(a) for take, a in zip(takes, args, strict=True)]
+    return Recipe(takes, outs, [launch(kernel, xp, dtype, text, given, Shape(rows, length, rows * length, cells))])
 
 
 class Text(NamedTuple):
@@ -58,13 +69,11 @@ class Shape(NamedTuple):
     cells: tuple[int, int] = (1, 1)
 
 
-def launch(
-    kernel: Definition, xp: Any, dtype: np.dtype, text: Text, given: list[Any], outs: list[Any], shape: Shape
-) -> None:
-    """Run a kernel over rows; `given` as `prepared` returns it."""
-    specs, limits = (*text.ins, *text.outs), settings.tuning
-    # Rows of more than one load begin where a load may begin only if all do.
-    loaded = [a for p, a in zip(specs, (*given, *outs), strict=True) if not p.place and is_array(a)]
+def launch(kernel: Definition, xp: Any, dtype: np.dtype, text: Text, given: list[Any], shape: Shape) -> Launch:
+    """Return the launch of a kernel over rows; `given`: inputs, as `taking` makes them."""
+    limits = settings.tuning
+    # Rows of more than one load begin where a load may begin only if all do; outputs, which are new, begin there.
+    loaded = [a for p, a in zip(text.ins, given, strict=True) if not p.place and is_array(a)]
     vector = vector_of(dtype, math.gcd(shape.length, shape.total), loaded)
     loads = -(-shape.length // vector)
     lanes = lanes_of(loads, limits.row_lanes)
@@ -75,26 +84,29 @@ def launch(
     block = max(lanes, limits.block) if lanes <= 32 else lanes
     sizes: list[Any] = [np.int64(shape.rows), np.int64(shape.length), np.int64(shape.total)]
     sizes += [np.int32(lanes), *map(np.int32, shape.cells)]
-    periods = [np.int64(a.size) for kind, a in zip(kinds, given, strict=True) if kind == "cycle"]
-    made((-(-shape.rows // (block // lanes)),), (block,), (*given, *outs, *sizes, *periods))
+    sizes += [np.int64(a.size) for kind, a in zip(kinds, given, strict=True) if kind == "cycle"]
+    grid, picks = (-(-shape.rows // (block // lanes)),), range(len(text.ins) + len(text.outs))
+    return Launch(made, grid, (block,), tuple(picks), tuple(sizes))
 
 
-def prepared(xp: Any, p: Param, a: Any, types: dict[str, np.dtype], kept: tuple[int, ...]) -> Any:
-    """Return an argument as a kernel takes it: a contiguous array, or a number of the right size.
+def taking(xp: Any, p: Param, a: Any, types: dict[str, np.dtype], kept: tuple[int, ...]) -> Callable[[Any], Any] | None:
+    """Return what makes of an argument a contiguous array, or a number of the right size; None if it is one.
 
     Args:
         xp: the array module.
         p: its parameter.
-        a: the argument.
+        a: the argument, or one like it.
         types: what ``T`` and ``A`` stand for.
         kept: the shape of one value a row.
     """
     dtype = np.dtype(types.get(p.type, p.type))
     if not on_device(a):
-        return dtype.type(a)
+        return dtype.type
     if p.place == "row" and a.size != math.prod(kept) and not _cycles(a.shape, kept):
-        a = xp.broadcast_to(a, kept)
-    return xp.ascontiguousarray(a.astype(dtype, copy=False))
+        return lambda a: xp.ascontiguousarray(xp.broadcast_to(a.astype(dtype, copy=False), kept))
+    if a.dtype == dtype and a.flags.c_contiguous:
+        return None
+    return lambda a: xp.ascontiguousarray(a.astype(dtype, copy=False))
 
 
 def _cycles(shape: tuple[int, ...], kept: tuple[int, ...]) -> bool:
@@ -105,7 +117,7 @@ def _cycles(shape: tuple[int, ...], kept: tuple[int, ...]) -> bool:
 
 
 def _kind(p: Param, a: Any, rows: int) -> str:
-    """Return where the values of an argument lie.
+    """Return where the values of an argument lie, which `taking` has made.
 
     "number"; "one": an array with one value for all; "cycle": one that rows take in turn; "factor": one for each place,
     which does not begin where a load may begin, as a parameter in a flat buffer may not; else "many".
