@@ -84,7 +84,7 @@ class ElementwiseKernel(_Kernel):
         source = _kernel._get_elementwise_kernel_code(
             infos, type_map, k.params, k.operation, k.name, k.preamble, **extra
         )
-        jobs = [nvrtc.job(source, k.name, k.kwargs.get("options", ()))] if options.nvrtc else []
+        jobs = [nvrtc.job(source, k.name, k.kwargs.get("options", ()))] if nvrtc.wanted() else []
         grid = (3,) if options.block > 1 else (1,)
         _run(source, k.name, arguments, grid, (min(options.block, block_size),), jobs=jobs)
         return result
@@ -142,7 +142,7 @@ class ReductionKernel(_Kernel):
         texts = (k.reduce_type, k.identity, k.map_expr, k.reduce_expr, k.post_map_expr, k.preamble, k.options)
         make = functools.partial(_reduction._ReductionKernel_get_cached_function_code, k.nin, k.nout, k._params, infos)
         jobs = []
-        if options.nvrtc:
+        if nvrtc.wanted():
             jobs = [nvrtc.job(make(types, k.name, 512, *texts), k.name, k.options)]
             if k.nin == k.nout == 1 and isinstance(args[0], np.ndarray) and not k.in_params[0].raw:
                 jobs += nvrtc.cub_jobs(k, dtypes)
@@ -198,7 +198,7 @@ class RawKernel:
         check(args)
         if math.prod(block) > 1024 or shared_mem > self.max_dynamic_shared_size_bytes:
             raise RuntimeError("CUDA_ERROR_INVALID_VALUE: invalid argument")  # CUDADriverError needs a driver
-        jobs = [nvrtc.job(self.code, self.name, self.options, headers=False)] if options.nvrtc else []
+        jobs = [nvrtc.job(self.code, self.name, self.options, headers=False)] if nvrtc.wanted() else []
         _run(self.code, self.name, [_raw_argument(a) for a in args], grid, block, shared_mem, jobs)
 
 

@@ -3,7 +3,7 @@
 g++ takes things that NVRTC refuses (libc's macros, ambiguous overloads) and knows nothing of the kernel that CuPy
 builds around CUB when it finds a reduction suitable. NVRTC needs no GPU and no driver. One process per architecture
 compiles while g++ does; a source that is refused fails the test that launched it. What has passed
-is remembered on disk.
+is remembered on disk. If ``CUNET_SIM_SOURCES`` names a file, sources are noted there too (`note`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from .state import options
 
 # NVRTC precompiles what stands before its own pragma: the same for all sources of one kind.
 STOP = "#pragma nv_hdrstop\n"
-HEADERS = "".join(f"#include <{name}>\n" for name in core._cupy_header_list) + STOP
+CUPY_HEADERS = "".join(f"#include <{name}>\n" for name in core._cupy_header_list)
+HEADERS = CUPY_HEADERS + STOP
 CUB_PASSES = ("", "FIRST_PASS", "SECOND_PASS")
 Job = dict[str, Any]
 
@@ -47,14 +48,32 @@ def unavailable_reason() -> str | None:
     return None
 
 
+def wanted() -> bool:
+    """Tell whether anybody wants to see what is launched."""
+    return bool(options.nvrtc or options.sources)
+
+
 def job(source: str, name: str, flags: Sequence[str] = (), headers: bool = True) -> Job:
     """Describe one compilation; `headers`: put CuPy's own before the source."""
+    note(name, source, flags, headers)
     at = source.rfind(f"void {name}(")
     signature = source[at : source.find(")", at)].partition("(")[2] if at >= 0 else ""
     for word, short in re.findall(r"typedef ([\w ]+) ([A-Z]);", "" if headers else source):
         signature = re.sub(rf"\b{short}\b", word, signature)
     text = HEADERS * headers + source
     return {"name": name, "file": "kernel.cu", "source": text, "flags": list(flags), "signature": signature}
+
+
+def note(name: str, text: str, flags: Sequence[str], headers: bool, jitify: bool = False) -> None:
+    """Write down, once in a process, what CuPy would give to its ``core.compile_with_cache``."""
+    if options.sources and (text, *flags) not in _noted:
+        _noted.add((text, *flags))
+        line = {"name": name, "text": text, "flags": list(flags), "headers": headers, "jitify": jitify}
+        with open(options.sources, "a") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+_noted: set[tuple[str, ...]] = set()
 
 
 def start(jobs: Sequence[Job]) -> list[tuple[Worker, Job]]:
@@ -213,12 +232,14 @@ def _cub_job(kernel: cupy.ReductionKernel, in_dtype: np.dtype, out_dtype: np.dty
     text = (map_text, kernel.reduce_expr, post, kernel.reduce_type, params, (*arrays, number, number), types)
     with _caught_source() as caught:
         make(*text, kernel.name, 512, kernel.identity, kernel.preamble, tuple(kernel.options), 4)
-    source, flags = caught
-    if which:  # CuPy says it by -D; in the text it leaves the precompiled header valid for all three
+    source, flags, jitify = caught
+    own = [flag for flag in flags if not flag.startswith("-I")]
+    if not which:
+        note(kernel.name, source.removeprefix(CUPY_HEADERS), own, True, jitify)
+    else:  # CuPy says it by -D; in the text it leaves the precompiled header valid for all three
         source = source.replace("#define ITEMS_PER_THREAD", f"#define {which} 1\n#define ITEMS_PER_THREAD", 1)
     last_header = "#include <cub/block/block_load.cuh>\n"
     source = source.replace(last_header, last_header + STOP)
-    own = [flag for flag in flags if not flag.startswith("-I")]
     label = {"": "CUB", "FIRST_PASS": "CUB first pass", "SECOND_PASS": "CUB second pass"}[which]
     name, signature = f"{kernel.name} ({label})", f"{in_dtype}, {out_dtype}"
     return {"name": name, "file": "cub.cu", "source": source, "flags": own, "signature": signature}
@@ -233,7 +254,7 @@ class _caught_source:  # noqa: N801 (a context manager)
         return self._caught
 
     def _catch(self, source: str, flags: Sequence[str] = (), **kwargs: Any) -> None:
-        self._caught += [source, flags]
+        self._caught += [source, flags, bool(kwargs.get("jitify"))]
         raise _Stop
 
     def __exit__(self, kind: Any, *rest: Any) -> bool:

@@ -21,13 +21,18 @@ def compile_source(source: str, file: str, flags: list[str]) -> tuple[bool, str]
         nvrtc.destroyProgram(program)
 
 
+def flags_for(arch: str) -> list[str]:
+    """Return the flags that CuPy gives NVRTC."""
+    own = ["-ftz=true", "--device-as-default-execution-space", f"-arch=sm_{arch}"]
+    return [*core.assemble_cupy_compiler_options(()), *own]
+
+
 def main(arch: str) -> None:
     """Answer each line with ``{"ok": ..., "log": ...}``."""
     # CuPy's own options; registers and spills in the log; headers precompiled by NVRTC, in a folder of this process
     # (they hold addresses, so they are of no use to another).
     own = tempfile.mkdtemp()
-    common = [*core.assemble_cupy_compiler_options(()), "-ftz=true", "--device-as-default-execution-space"]
-    common += [f"-arch=sm_{arch}", "--ptxas-options=-v", "--pch", f"--pch-dir={own}"]
+    common = [*flags_for(arch), "--ptxas-options=-v", "--pch", f"--pch-dir={own}"]
     try:
         for line in sys.stdin:
             job = json.loads(line)

@@ -17,6 +17,7 @@ class Options:
             1 a reduction is a plain left fold. With 32 it is CuPy's real tree, and threads and blocks run in
             reverse, so that a kernel that is right in one order only is found out.
         nvrtc: architectures for which NVRTC compiles every source too (``CUNET_SIM_NVRTC``, such as ``80,90``).
+        sources: a file in which all sources are noted that CuPy would compile (``CUNET_SIM_SOURCES``).
         flags: further flags for g++ (``CUNET_SIM_FLAGS``), such as ``-g -fsanitize=address``.
         cache: the folder of compiled kernels (``CUNET_SIM_CACHE``), private to the user.
     """
@@ -25,6 +26,7 @@ class Options:
         env = os.environ.get
         self.block = int(env("CUNET_SIM_BLOCK", "1"))
         self.nvrtc = tuple(a for a in env("CUNET_SIM_NVRTC", "").split(",") if a)
+        self.sources = env("CUNET_SIM_SOURCES", "")
         self.flags = tuple(env("CUNET_SIM_FLAGS", "").split())
         self.cache = Path(env("CUNET_SIM_CACHE") or _default_cache())
 

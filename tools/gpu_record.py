@@ -1,192 +1,124 @@
-"""Make the record of a machine with a GPU: ``python tools/gpu_record.py``.
+"""Make the record of a machine with a GPU, in eight minutes: ``python tools/gpu_record.py``.
 
-Runs the test suite on the GPU, compares it with the CPU (``python -m cunet.parity``), measures the kernels beside the
-bandwidth of a copy and beside PyTorch where that is installed, and writes JSON and a Markdown table into ``records/``.
-Exit status: 0 if the tests pass and parity holds, 1 if not, 2 without a GPU. Goals that are missed are listed in the
-record.
+Each part (the table of limits is in ``tools/recording/plan.py``) runs in a group of processes of its own and adds lines
+to ``record.jsonl`` as it measures, so that whatever hangs, fails or is ended, what was measured stays. At the end the
+record gets the name of date and GPU, and a page beside it.
+
+    python tools/kernel_report.py --sources records/sources.jsonl.xz   beforehand, without a GPU: what to compile ahead
+    python tools/gpu_record.py --resume records/record.jsonl           go on with a record: only what it lacks
+    python tools/gpu_record.py --device sim --out /tmp/small           the small one, on the simulated device
+
+Exit status: 0 if the record is whole, all tests pass and parity holds; 1 if not; 2 without a GPU.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import re
-import shutil
+import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import gpu_benchmark
-import gpu_torch
-import numpy as np
-
-from cunet import device as backend
-from cunet.doctor.machine import device_info
+from recording import rows
+from recording.page import page_of, verdict
+from recording.plan import FORMS, PARTS, Part
+from recording.runner import NO_GPU, Runner
 
 ROOT = Path(__file__).resolve().parent.parent
-SIZES = (100_000, 1_000_000, 10_000_000, 100_000_000)
-BATCHES = (128, 1024, 8192)
-PARTS = ("suite", "parity", "benchmark")
-GOAL_FRACTION, GOAL_BYTES = 0.8, 100_000_000
-Runner = Callable[..., subprocess.CompletedProcess]
+sys.path.insert(0, str(ROOT))  # cunet and the simulated device
 
 
-def machine(torch: Any = None) -> dict[str, Any]:
-    """Return what the record was made on."""
-    info = device_info() | {"driver": None, "pytorch": torch and torch.__version__, "commit": None}
-    if shutil.which("nvidia-smi"):
-        info["driver"] = _output("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader").partition("\n")[0]
-    if shutil.which("git"):
-        info["commit"] = _output("git", "describe", "--always", "--dirty")
-    return info
+def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="Make the record of a machine with a GPU.")
+    parser.add_argument("--device", choices=FORMS, default="gpu", help="sim: the small record of the simulated device")
+    parser.add_argument("--out", type=Path, default=ROOT / "records", help="folder (default: records/)")
+    parser.add_argument("--only", nargs="+", choices=[p.name for p in PARTS], help="parts to run (default: all)")
+    parser.add_argument("--resume", type=Path, metavar="FILE", help="an earlier record: run only what it lacks")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="only write the page of this record")
+    parser.add_argument("--sources", type=Path, help="kernels to compile ahead (default: sources.jsonl.xz in records/)")
+    parser.add_argument("--part", help=argparse.SUPPRESS)
+    parser.add_argument("--share", type=int, nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--once", help=argparse.SUPPRESS)
+    found = parser.parse_args(arguments)
+    found.sources = found.sources or ROOT / "records" / "sources.jsonl.xz"
+    found.record = found.out / "record.jsonl"
+    return found
 
 
-def _output(*command: str) -> str:
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    return done.stdout.strip() if done.returncode == 0 else ""
+def command_of(options: argparse.Namespace, part: Part) -> list[str]:
+    """Return the command that runs a part."""
+    own = [sys.executable, __file__, "--device", options.device, "--out", str(options.out)]
+    return [*own, "--sources", str(options.sources), "--part", part.name]
 
 
-def run_suite(device: str = "gpu", run: Runner = subprocess.run) -> dict[str, Any]:
-    """Run the tests on the device; return pytest's last line and whether all passed."""
-    command = [sys.executable, "-m", "pytest", "-q", "--device", device, "-p", "no:cacheprovider"]
-    done = run(command, cwd=ROOT, capture_output=True, text=True)
-    lines = [line for line in done.stdout.splitlines() if line.strip()] or ["no output"]
-    failed = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
-    return {"passed": done.returncode == 0, "summary": lines[-1].strip("= "), "failed": failed}
+def run_part(options: argparse.Namespace) -> int:
+    """Run a part, or a share of it, in this process; one that is shared in as many as the form says."""
+    from recording import setting  # here: the program that only waits must not import what can fail
+
+    form, part = FORMS[options.device], next(p for p in PARTS if p.name == options.part)
+    if part.share and not options.share:
+        shares = [[str(k), str(form.processes)] for k in range(form.processes)]
+        started = [subprocess.Popen([*command_of(options, part), "--share", *share]) for share in shares]
+        return max((process.wait() for process in started), key=abs)
+    share = tuple(options.share or (0, 1))
+    setting.run_part(part.name, setting.Setting(form, options.record, options.sources, share))
+    return 0
 
 
-def run_parity(device: str = "gpu", run: Runner = subprocess.run) -> dict[str, Any]:
-    """Compare device and CPU; return the report of `cunet.parity` and its table."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "parity.json")
-        command = [sys.executable, "-m", "cunet.parity", "--device", device, "--json", str(file)]
-        done = run(command, cwd=ROOT, capture_output=True, text=True)
-        report = json.loads(file.read_text()) if file.exists() else {"holds": False, "error": done.stderr}
-    return report | {"table": done.stdout}
+def start(options: argparse.Namespace) -> None:
+    """Begin a record, with what an earlier one has."""
+    options.out.mkdir(parents=True, exist_ok=True)
+    lines = rows.read(options.resume) if options.resume else []
+    options.record.unlink(missing_ok=True)
+    for line in [*lines, {"part": "record", "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())}]:
+        rows.append(options.record, line)
 
 
-def run_benchmark(
-    xp: Any, timer: gpu_benchmark.Timer, sizes: Sequence[int], batches: Sequence[int], rival: Any = None, **options: Any
-) -> dict[str, Any]:
-    """Measure ops and MLP; return what was measured and which goals were missed."""
-    dtypes = options.pop("dtypes", (np.float32, np.float16))
-    found = gpu_benchmark.measure(xp, timer, sizes, dtypes, rival, **options)
-    found["mlp"] = gpu_benchmark.measure_mlp(xp, timer, batches, rival and rival.mlp)
-    return found | {"missed": missed_goals(found)}
-
-
-def missed_goals(found: dict[str, Any]) -> list[str]:
-    """Name the rows below 80 % of copy bandwidth at 1e8 bytes and above, and those slower than PyTorch eager."""
-    missed = []
-    for row in found["ops"]:
-        name = f"{row['op']} {row['direction']} {row['dtype']} {row['elements']:.0e}"
-        if row["bytes"] >= GOAL_BYTES and row["fraction"] < GOAL_FRACTION:
-            missed.append(f"{name}: {row['fraction']:.0%} of copy bandwidth")
-        eager = row["rivals"].get("eager")
-        if eager and row["seconds"] > eager:
-            missed.append(f"{name}: {row['seconds'] / eager:.2f} times the time of PyTorch eager")
-    for row in found["mlp"]:
-        eager = row["rivals"].get("eager")
-        if eager and row["images_per_second"] < eager:
-            missed.append(f"MLP step, batch {row['batch']}: {row['images_per_second'] / eager:.2f} of PyTorch eager")
-    return missed
-
-
-def markdown(record: dict[str, Any]) -> str:
-    """Return the record as a Markdown page."""
-    info = record["machine"]
-    gpus = ", ".join(f"{g['name']} ({g['memory_total'] / 2**30:.0f} GiB)" for g in info["gpus"]) or "none"
-    lines = [f"# {record['title']}", "", f"Made on {record['date']} by `python tools/gpu_record.py`.", ""]
-    facts = {"GPU": gpus, "driver": info.get("driver"), "CUDA": info["cuda_runtime"], "CuPy": ", ".join(info["cupy"])}
-    facts |= {"NumPy": info["numpy"], "Python": info["python"], "PyTorch": info["pytorch"], "cunet": info["cunet"]}
-    facts |= {"commit": info["commit"]}
-    lines += ["| what | version |", "| --- | --- |", *[f"| {k} | {v or 'unknown'} |" for k, v in facts.items()], ""]
-    if "suite" in record:
-        suite = record["suite"]
-        lines += ["## Tests", "", f"`pytest --device gpu`: {suite['summary']}", "", *_list(suite["failed"])]
-    if "parity" in record:
-        lines += ["## CPU against GPU", "", "```", *record["parity"]["table"].splitlines(), "```", ""]
-    if "benchmark" in record:
-        lines += _benchmark_lines(record["benchmark"])
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def _list(items: Sequence[str]) -> list[str]:
-    return [*[f"- {item}" for item in items], ""] if items else []
-
-
-def _benchmark_lines(found: dict[str, Any]) -> list[str]:
-    lines = ["## Copy", "", "| bytes | GB/s, read and written |", "| ---: | ---: |"]
-    lines += [f"| {row['bytes']:.0e} | {row['bytes_per_second'] / 1e9:.0f} |" for row in found["copy"]]
-    lines += ["", "## Kernels", "", "Time of one call, and the bytes it must move per second as a share of what a copy"]
-    lines += [
-        "of as many elements moves. Beside it the time of PyTorch over that of cunet: above 1 cunet is faster.",
-        "",
-    ]
-    lines += ["| op | dtype | elements | direction | µs | of copy | eager | compiled |"]
-    lines += ["| --- | --- | ---: | --- | ---: | ---: | ---: | ---: |"]
-    for r in found["ops"]:
-        others = [f"{r['rivals'][k] / r['seconds']:.2f}" if k in r["rivals"] else "" for k in ("eager", "compiled")]
-        cells = [r["op"], r["dtype"], f"{r['elements']:.0e}", r["direction"], f"{r['seconds'] * 1e6:.1f}"]
-        cells += [f"{r['fraction']:.0%}", *others]
-        lines += [f"| {' | '.join(cells)} |"]
-    lines += ["", *_list([f"not measured: {error}" for error in found["errors"]])]
-    lines += ["## MLP step", "", "784-512-256-10, batch norm, ReLU, dropout, Adam, float32; images per second.", ""]
-    lines += ["| batch | cunet | PyTorch eager | PyTorch compiled |", "| ---: | ---: | ---: | ---: |"]
-    for r in found["mlp"]:
-        others = [f"{r['rivals'][k]:.0f}" if k in r["rivals"] else "" for k in ("eager", "compiled")]
-        lines += [f"| {r['batch']} | {r['images_per_second']:.0f} | {' | '.join(others)} |"]
-    lines += ["", "## Goals", ""]
-    lines += _list(found["missed"]) or ["All met: 80 % of copy bandwidth at 1e8 bytes, never slower than eager."]
-    return lines
-
-
-def write(record: dict[str, Any], folder: Path) -> Path:
-    """Write JSON and Markdown; return the latter's path."""
-    gpus = record["machine"]["gpus"]
-    gpu = re.sub(r"[^a-z0-9]+", "-", gpus[0]["name"].lower()).strip("-") if gpus else "no-gpu"
-    folder.mkdir(parents=True, exist_ok=True)
-    page = folder / f"{record['date'][:10]}-{gpu}.md"
-    page.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
-    page.write_text(markdown(record))
+def finish(record: Path) -> Path:
+    """Write the page of a record, and give both the name of date and GPU; return the page."""
+    text, name = page_of(rows.compact(record))
+    page = record.with_name(f"{name}.md")
+    record.replace(page.with_suffix(".jsonl"))
+    page.write_text(text, encoding="utf-8")
     return page
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    parser = argparse.ArgumentParser(description="Make the record of a machine with a GPU.")
-    parser.add_argument("--out", type=Path, default=ROOT / "records", help="folder (default: records/)")
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="parts to run (default: all)")
-    parser.add_argument("--no-compile", action="store_true", help="leave out torch.compile, which takes minutes")
-    options = parser.parse_args(arguments)
-    xp = backend.gpu()
-    if xp is None:
-        print(f"gpu_record: nothing to record: {backend.gpu_problem()}", file=sys.stderr)
-        return 2
-    torch = gpu_torch.pytorch()
-    record: dict[str, Any] = {"date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), "machine": machine(torch)}
-    record["title"] = f"GPU record: {record['machine']['gpus'][0]['name']}"
-    if "suite" in options.only:
-        print("running the tests ...", flush=True)
-        record["suite"] = run_suite()
-    if "parity" in options.only:
-        print("comparing GPU and CPU ...", flush=True)
-        record["parity"] = run_parity()
-    if "benchmark" in options.only:
-        print(f"measuring{'' if torch else ' (no PyTorch with a GPU: alone)'} ...", flush=True)
-        timer, kinds = gpu_benchmark.EventTimer(xp.cuda), ("eager",) if options.no_compile else ("eager", "compiled")
-        # PyTorch must work on the stream that the events are recorded in: both use the default stream.
-        rival = gpu_torch.Rival(torch, timer, kinds) if torch else None
-        record["benchmark"] = run_benchmark(xp, timer, SIZES, BATCHES, rival)
-    page = write(record, options.out)
-    print(f"written: {os.path.relpath(page)} and .json")
-    good = record.get("suite", {}).get("passed", True) and record.get("parity", {}).get("holds", True)
-    return 0 if good else 1
+    options = options_of(arguments)
+    if options.once:
+        from recording.parts.sanitizer import once
+        from recording.setting import Setting
+
+        once(Setting(FORMS[options.device], options.record, options.sources), options.once)
+        return 0
+    if options.part:
+        return run_part(options)
+    if options.page:
+        print(f"written: {finish(options.page)}")
+        return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends what runs, and writes what there is
+    start(options)
+    parts = [part for part in PARTS if options.only is None or part.name in options.only]
+    runner = Runner(options.record, options.out / "record.log", lambda part: command_of(options, part), say=print)
+    return record_of(runner, parts, options.record)
+
+
+def record_of(runner: Runner, parts: Sequence[Part], record: Path) -> int:
+    """Run the parts and write the page, whatever happens; return the exit status."""
+    found = True
+    try:
+        found = runner.run(parts)
+    finally:
+        page = finish(record) if found else None
+    if page is None:
+        record.unlink()
+        return NO_GPU
+    print(f"written: {page} and .jsonl")
+    return 0 if verdict(rows.read(page.with_suffix(".jsonl"))) else 1
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Print the registers and spills of every kernel, as NVIDIA's compiler reports them; needs no GPU.
 
     python tools/kernel_report.py                    every kernel that the test suite launches
-    python tools/kernel_report.py tests/optim    those in one folder; anything that pytest takes
+    python tools/kernel_report.py tests/optim        those in one folder; anything that pytest takes
+    python tools/kernel_report.py --sources FILE     write what tools/gpu_record.py compiles ahead
 
 Runs the tests on the simulated device with NVRTC switched on, and reads what it said about each source that was
 launched (kernel x dtype x layout, and the variants that CuPy builds around CUB). Writes JSON with ``--json FILE``.
@@ -20,6 +21,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from recording.plan import FORMS
+from recording.sources import gather
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -32,6 +36,16 @@ def run_tests(arguments: list[str], archs: str) -> tuple[list[dict[str, str]], i
         status = subprocess.run(command, cwd=ROOT, env=env).returncode
         lines = report.read_text().splitlines() if report.exists() else []
     return [json.loads(line) for line in sorted(set(lines))], status
+
+
+def commands(tests: list[str]) -> list[list[str]]:
+    """Return what is run to find the sources that a record needs."""
+    chosen = tests or ["-m", "not layouts", *FORMS["gpu"].tests]
+    return [
+        ["-m", "cunet.parity", "--device", "sim", "--steps", "2"],
+        ["-m", "recording.trace"],
+        ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--device", "sim", *chosen],
+    ]
 
 
 def parse(entry: dict[str, str]) -> dict[str, Any]:
@@ -90,7 +104,13 @@ def main() -> int:
     parser.add_argument("--archs", default="80,90", help="architectures (default: 80,90)")
     parser.add_argument("--json", type=Path, help="write all variants to this file")
     parser.add_argument("--max-spill", type=int, help="fail if a kernel spills more bytes than this")
+    parser.add_argument(
+        "--sources", type=Path, help="write the sources of parity, of the record's cases and tests there"
+    )
     options, pytest_arguments = parser.parse_known_args()
+    if options.sources:
+        print(f"{gather(options.sources, commands(pytest_arguments))} sources written to {options.sources}")
+        return 0
     entries, status = run_tests(pytest_arguments, options.archs)
     rows = [parse(entry) for entry in entries]
     if options.json:

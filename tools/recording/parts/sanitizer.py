@@ -1,0 +1,44 @@
+"""compute-sanitizer's memcheck on some kernels, forward and backward."""
+
+from __future__ import annotations
+
+import functools
+import re
+import shutil
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+
+from ..cases import chosen, ways
+from ..rows import Rows, Skipped
+from ..setting import ROOT, Setting
+
+ELEMENTS = 100_000
+
+
+def run(setting: Setting, rows: Rows) -> None:
+    """Check all."""
+    names = setting.form.sanitized
+    rows.measure((f"memcheck {name}", functools.partial(_check, setting.form.device, name)) for name in names)
+
+
+def _check(device: str, name: str) -> dict[str, Any]:
+    tool = shutil.which("compute-sanitizer")
+    if tool is None:
+        raise Skipped("compute-sanitizer is not installed")
+    program = [sys.executable, str(ROOT / "tools" / "gpu_record.py"), "--device", device, "--once", name]
+    done = subprocess.run([tool, "--tool", "memcheck", *program], capture_output=True, text=True, cwd=ROOT)
+    errors = re.search(r"ERROR SUMMARY: (\d+) error", done.stdout)
+    if done.returncode or errors is None:
+        raise RuntimeError(f"exit status {done.returncode}: {(done.stdout + done.stderr)[-250:]}")
+    return {"errors": int(errors[1])}
+
+
+def once(setting: Setting, name: str) -> None:
+    """Run a case once both ways: the program that is checked."""
+    (case,) = chosen((name,))
+    for _, call, _ in ways(case, setting.xp, ELEMENTS, np.float32):
+        call()
+    setting.xp.cuda.Device().synchronize()
