@@ -4,7 +4,7 @@ import doctest
 
 import numpy as np
 import pytest
-from helpers import host
+from helpers import host, training_step
 
 import cunet
 from cunet import F, Tensor, nn, optim, random
@@ -95,7 +95,9 @@ def test_reinforce_learns_the_arm_that_pays(dev):
     layer = nn.Linear(1, 3).to(Tensor(dev([0.0])).device)
     optimizer = optim.Adam(layer.parameters(), lr=0.1)
     state = dev(np.ones((32, 1), np.float32))
-    for _ in range(60):
+
+    @training_step
+    def step():
         optimizer.zero_grad()
         logits = layer(state)
         actions = random.categorical(logits)
@@ -103,4 +105,7 @@ def test_reinforce_learns_the_arm_that_pays(dev):
         log_prob = -F.cross_entropy(logits, actions, reduction="none")
         (-log_prob * (reward - reward.mean())).mean().backward()
         optimizer.step()
+
+    for _ in range(60):
+        step()
     assert (host(random.categorical(layer(state), shape=(50,))) == 2).mean() > 0.9

@@ -3,7 +3,7 @@
 A child process trains a convolutional net with batch norm, dropout, augmentation and a schedule, and saves its state
 every few steps. It is killed (SIGKILL) at a random moment, started again with ``resume="auto"``, killed again, until it
 comes to its end. Weights, optimiser, history (without times) and random streams must then be, byte for byte, those of a
-run that nobody killed, and of which no step was recorded. Exit status 1: they are not, or a run does not come to its end.
+run that nobody killed, and of which no step was recorded. Exit status 1: they are not, or a run does not end.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import itertools
 import operator
 import sys
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -66,7 +66,8 @@ class Watch:
                 self.problem = f"it reaches more than {_LIMIT} objects"
             waiting = waiting or self._named_attributes()
         for name, held in self._partly:
-            self._lookups.append(_Lookup(name, functools.partial(_read_names, held, self._names_of(held))))
+            names = self._names_of(held)
+            self._lookups.append(_Lookup(name, functools.partial(_read_names, held, names), names))
 
     def _enter(self, name: str, value: object) -> Found:
         """Note a value; return what it holds."""
@@ -125,7 +126,7 @@ class Watch:
         slots = [s for kind in kinds for s in _slots_of(kind) if hasattr(value, s)]
         found += [(f"{name}.{slot}", getattr(value, slot)) for slot in slots]
         if slots:
-            self._lookups.append(_Lookup(name, functools.partial(_read_slots, value, slots)))
+            self._lookups.append(_Lookup(name, functools.partial(_read_slots, value, slots), slots))
         reads = getattr(type(value), "read_by_steps", ())
         self._named.update(reads)
         if (kinds or reads) and isinstance(held, dict) and not isinstance(value, (Module, type)):
@@ -175,8 +176,8 @@ class Watch:
         self.problem = self.problem or outward(value, names)
         places = [value.__globals__]
         places += [vars(m) for m in map(value.__globals__.get, names) if _is_users_module(m)]
-        lookups = [_Lookup(name, functools.partial(_read_closure, value))]
-        lookups += [_Lookup(name, functools.partial(_read_names, place, names)) for place in places]
+        lookups = [_Lookup(name, functools.partial(_read_closure, value), value.__code__.co_freevars)]
+        lookups += [_Lookup(name, functools.partial(_read_names, place, names), names) for place in places]
         self._lookups += lookups
         found: Found = [(name, vars(value)), (name, value.__defaults__), (name, value.__kwdefaults__)]
         found += list(zip(value.__code__.co_freevars, lookups[0].saved, strict=True))
@@ -221,18 +222,25 @@ class Watch:
                     return f"{name}.{keys[0]}"
             elif len(live) != len(saved) or not all(map(_alike, live, saved)):
                 return name
-        return next((lookup.name for lookup in self._lookups if not lookup.holds()), "")
+        return next(filter(None, [lookup.changed() for lookup in self._lookups]), "")
 
 
 class _Lookup:
     """What is found under names, and was."""
 
-    def __init__(self, name: str, read: Callable[[], list[Any]]) -> None:
-        self.name, self.read, self.saved = name, read, read()
+    def __init__(self, name: str, read: Callable[[], list[Any]], keys: Sequence[str]) -> None:
+        self._name, self._keys, self.read, self.saved = name, keys, read, read()
 
     def holds(self) -> bool:
         """Tell whether it is the same."""
         return all(map(_alike, self.read(), self.saved))
+
+    def changed(self) -> str:
+        """Return the name of something that is another one, or ""."""
+        now = self.read()
+        return next(
+            (f"{self._name}.{key}" for k, key in enumerate(self._keys) if not _alike(now[k], self.saved[k])), ""
+        )
 
 
 def _alike(a: Any, b: Any) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import host
+from helpers import host, training_step
 
 import cunet
 from cunet import F, nn, optim
@@ -84,13 +84,16 @@ def test_batch_norm_may_stand_before_or_after_the_activation(order, device, dev,
     np.testing.assert_allclose(normed.std(0)[alive], 1, rtol=1e-2)
     target = dev(np.abs(host(x)[:, :1]))
     optimizer = optim.SGD(model.parameters(), lr=0.05)
-    losses = []
-    for _ in range(60):
+
+    @training_step
+    def step():
         optimizer.zero_grad()
         loss = F.mse_loss(model(x), target)
         loss.backward()
         optimizer.step()
-        losses.append(loss.item())
+        return loss
+
+    losses = [step().item() for _ in range(60)]
     assert losses[-1] < 0.3 * losses[0]
 
 

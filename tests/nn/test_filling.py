@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from helpers import host
+from helpers import host, training_step
 
 import cunet
 from cunet import F, Tensor, init, nn, optim, random
@@ -94,14 +94,17 @@ def test_an_optimiser_goes_on_with_the_new_values(dev, rng):
     layer.to(device_of(dev(np.zeros(1))))
     optimizer = optim.SGD(layer.parameters(), lr=0.5)
     x = dev(rng.standard_normal((4, 3)), np.float32)
-    for _ in range(2):
+
+    @training_step
+    def step():
         optimizer.zero_grad()
         layer(x).sum().backward()
         optimizer.step()
+
+    for _ in range(6):
+        step()
     nn.init.ones_(layer.weight)
-    optimizer.zero_grad()
-    layer(x).sum().backward()
-    optimizer.step()
+    step()
     np.testing.assert_allclose(host(layer.weight), 1 - 0.5 * np.tile(host(x).sum(axis=0), (2, 1)), rtol=1e-5)
 
 

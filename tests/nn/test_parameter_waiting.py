@@ -5,7 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
-from helpers import host
+from helpers import host, training_step
 
 import cunet
 from cunet import F, nn, optim
@@ -56,14 +56,16 @@ def test_an_optimiser_made_before_the_first_call_trains_the_same(make, rng, devi
         cunet.manual_seed(1)
         model = two_layers(first).to(device)
         optimizer = make(model.parameters())
-        losses = []
-        for _ in range(5):
+
+        @training_step
+        def step():
             optimizer.zero_grad()
             loss = F.mse_loss(model(x), t)
             loss.backward()
             optimizer.step()
-            losses.append(loss.item())
-        return losses, model.state_dict()
+            return loss
+
+        return [step().item() for _ in range(8)], model.state_dict()
 
     (waiting, state), (known, expected) = train(None), train(3)
     assert waiting == known and waiting[-1] < waiting[0]
@@ -81,16 +83,21 @@ def test_steps_before_a_layer_is_first_called(dtype, rng, device, dev):
         base, extra = nn.Linear(3, 2, dtype=dtype).to(device), nn.Linear(late, 2, dtype=dtype).to(device)
         optimizer = optim.Adam([*base.parameters(), *extra.parameters()], 0.01)
         optimizer.step()
-        for k in range(6):
+
+        @training_step
+        def step(both):
             optimizer.zero_grad()
-            F.mse_loss(base(x) + extra(x) if k >= 3 else base(x), t).backward()
+            F.mse_loss(base(x) + extra(x) if both else base(x), t).backward()
             optimizer.step()
+
+        for k in range(12):
+            step(k >= 6)
         return [host(p) for p in (*base.parameters(), *extra.parameters())], optimizer.state_dict()
 
     (waiting, state), (known, expected) = train(None), train(3)
     for a, b in zip(waiting, known, strict=True):
         np.testing.assert_array_equal(a, b)
-    assert [s["step"] for s in state["state"]] == [s["step"] for s in expected["state"]] == [6, 6, 3, 3]
+    assert [s["step"] for s in state["state"]] == [s["step"] for s in expected["state"]] == [12, 12, 6, 6]
 
 
 def test_dtype_and_device_may_change_before_the_first_call(device, dev):

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from helpers import host
+from helpers import host, training_step
 from recurrent_helpers import NORMED, build, parts
 
 import cunet
@@ -59,10 +59,15 @@ def test_a_layer_normalised_network_runs_on_longer_sequences_than_it_trained_on(
     """What the first steps give does not depend on how many follow, on the batch or on the mode."""
     layer = build(device, make, 2, 4, num_layers=2)
     optimizer = cunet.optim.SGD(layer.parameters(), lr=0.1)
-    for _ in range(3):
+
+    @training_step
+    def step(x):
         layer.zero_grad()
-        (layer(dev(rng.standard_normal((5, 8, 2))))[0] ** 2).sum().backward()
+        (layer(x)[0] ** 2).sum().backward()
         optimizer.step()
+
+    for _ in range(7):
+        step(dev(rng.standard_normal((5, 8, 2))))
     x = rng.standard_normal((60, 3, 2))
     trained = host(layer(dev(x[:5]))[0])
     layer.eval()

@@ -93,7 +93,7 @@ def test_counters(rng):
 
         return counting
 
-    assert "in a new way" in refused(rng, step)
+    assert "in a new way: the step.count" in refused(rng, step)
 
 
 def test_rates_that_the_step_changes(rng):
@@ -198,6 +198,11 @@ def test_layers_that_keep_what_they_saw(rng):
         pair.both(*batch(rng))
         assert pair.side.model.last.data.tobytes() == pair.eager.model.last.data.tobytes()
     assert pair.replays == 0 and "last" in str(pair.compiled.report())
+
+
+def test_the_environment_may_forbid_recording(rng, monkeypatch):
+    monkeypatch.setenv("CUNET_COMPILE", "0")
+    assert "8 eager: CUNET_COMPILE=0" in refused(rng, lambda side: lambda x, y: trained(side, x, y))
 
 
 def test_without_compiled_kernels_a_step_runs_as_it_is_written(rng):
