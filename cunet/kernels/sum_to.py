@@ -26,7 +26,7 @@ def _(x: Array, axes: tuple[int, ...], keepdims: bool = True) -> Array:
     """Record sums of columns, which the kernel and NumPy add up in one order; NumPy is faster where they are few."""
     if capturing.get() is not None and axes == (0,) and x.ndim == 2 and x.shape[1] > 1 and x.flags.c_contiguous:
         return sum_elements(x, axis=axes, keepdims=keepdims)
-    return np.add.reduce(x, axis=axes, keepdims=keepdims)  # what `x.sum` does, without a detour
+    return np.add.reduce(x, axis=axes, keepdims=keepdims)  # type: ignore[call-overload]  # `x.sum` without a detour
 
 
 @sum_over.cuda
