@@ -57,6 +57,18 @@ class Warps(NamedTuple):
     operation: str
 
 
+class Plainly(NamedTuple):
+    """A function for the native backend whose plain calls a builtin of the runtime does, once that is there.
+
+    Attributes:
+        builtin: its name.
+        function: with the kernel's arguments; it may return NotImplemented.
+    """
+
+    builtin: str
+    function: Callable[..., Any]
+
+
 # What dataclasses write beyond a constructor takes time when cunet is imported, and a spec is equal to itself alone.
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class KernelSpec:

@@ -12,9 +12,11 @@ from ..autograd.tensor import beside
 from ..device import Array, accumulator, array_module
 from ..kernels import primitive
 from ..kernels.backends.cuda import products
+from ..kernels.backends.native.products import bind_if_started
 from ..kernels.backends.native.products import product as native_product
 from ..kernels.backends.numpy import tuning as settings
 from ..kernels.capture import add_elements, capturing
+from ..kernels.spec import Plainly
 from ..kernels.sum_to import sum_over
 
 
@@ -30,11 +32,12 @@ def product(x: Array, y: Array, out: Array | None = None, add: bool = False) -> 
 product.cuda(products.product)
 
 
-@product.native
-def _(x: Array, y: Array, out: Array | None = None, add: bool = False) -> Array:
+def _multiply(x: Array, y: Array, out: Array | None = None, add: bool = False) -> Array:
+    """Return what the native backend does, where no builtin does it; it leaves small products to NumPy."""
     if out is not None or type(y) is not np.ndarray or x.dtype != y.dtype:
         return NotImplemented
     if x.ndim != 2 or y.ndim != 2 or (x.size * y.shape[1] <= settings.tuning.product and not _is_recorded(x, y)):
+        bind_if_started()
         return x @ y
     return native_product(x, y)
 
@@ -42,6 +45,9 @@ def _(x: Array, y: Array, out: Array | None = None, add: bool = False) -> Array:
 def _is_recorded(x: Array, y: Array) -> bool:
     """Tell whether a small product shall be recorded: one that NumPy too does by a single call of the same function."""
     return capturing.get() is not None and min(*x.shape, y.shape[1]) > 1 and not np.may_share_memory(x, y)
+
+
+product.native(Plainly("product", _multiply))
 
 
 @product.numpy

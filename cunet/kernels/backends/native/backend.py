@@ -11,7 +11,7 @@ import numpy as np
 
 from ....system.locks import ForkSafeLock
 from ....system.messages import say, warn
-from ...spec import Definition
+from ...spec import Definition, Plainly
 from ..agreement import compare
 from .text import Unit
 
@@ -58,7 +58,8 @@ class Native:
         call: Any = self.prepare(kernel, dtype.char)
         if not kernel.ours and self.launcher(kernel, dtype.char):
             compare(kernel, args, options, call, "compiled for this processor")
-        kernel.prepared[dtype] = call  # NumPy takes longer to make a dtype's character than to find the dtype
+        if dtype.char in kernel.prepared:
+            kernel.prepared[dtype] = call  # NumPy takes longer to make a dtype's character than to find it
         return call
 
     def launcher(self, kernel: Definition, char: str) -> Any:
@@ -70,6 +71,8 @@ class Native:
         with self._lock:
             if char not in kernel.prepared and char in "fd":
                 attached = kernel.attached.get("native", False)
+                if isinstance(attached, Plainly):
+                    return self._plainly(kernel, char, attached)
                 if callable(attached):
                     kernel.prepared[char] = attached if self.hopeful() else False
                 elif kernel.spec.kind == "primitive" and not kernel.attached.keys() & {"native", "numpy"}:
@@ -77,6 +80,15 @@ class Native:
                 elif attached is not None and kernel.spec.kind not in ("rowwise", "primitive"):
                     self._load(kernel, np.dtype(char))
             return kernel.prepared.setdefault(char, False)
+
+    def _plainly(self, kernel: Definition, char: str, attached: Plainly) -> Callable[..., Any] | bool:
+        """Return what does such calls; remembered only where the runtime is there, or known not to come."""
+        from . import builtin
+
+        call: Any = attached.function if self.hopeful() else False
+        if self._runtime is not _UNKNOWN:
+            call = kernel.prepared[char] = call and builtin.of(call, attached.builtin, self._runtime)
+        return call
 
     def _load(self, kernel: Definition, wide: np.dtype) -> None:
         from . import build
@@ -114,6 +126,10 @@ class Native:
         from . import compiler
 
         return self._runtime is not None and compiler.compiler() is not None
+
+    def started(self) -> bool:
+        """Tell whether the runtime is there. Compiles nothing."""
+        return self._runtime is not _UNKNOWN and self._runtime is not None
 
     def enabled(self) -> bool:
         """Tell whether compiled kernels are used: wanted, and a compiler works. Compiles nothing but a few lines."""

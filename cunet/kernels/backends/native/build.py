@@ -17,7 +17,7 @@ from .launch_reduction import ReductionLauncher
 #: The files that make the text of the runtime.
 RUNTIME = (
     "tuning.h", "threads.cpp", "arrays.cpp", "calls.h", "copies.cpp", "elementwise.cpp", "reduction.cpp", "calls.cpp",
-    "products.cpp", "recurrence.cpp", "builtin.cpp",
+    "products.cpp", "recurrence.cpp", "python.h", "builtin.cpp",
 )  # fmt: skip
 _TEXTS: dict[str, Any] = {
     "elementwise": elementwise_text.text_of,
@@ -137,7 +137,7 @@ def _bind(kernel: Definition, wide: np.dtype, source: str, native: Host) -> None
         return
     kind = kernel.spec.kind
     launcher = kernel.prepared[f"launcher {wide.char}"] = _LAUNCHERS[kind](kernel, wide, library, native)
-    kernel.prepared[wide.char] = builtin.of(launcher, kind, native.runtime())
+    kernel.prepared[wide.char] = builtin.of(launcher, kind, native.runtime(), launcher.address)
 
 
 def _report(kernel: Definition, error: Exception, native: Host) -> None:

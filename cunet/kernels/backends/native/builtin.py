@@ -1,4 +1,4 @@
-"""Calls of kernels as builtin functions of CPython that our own compiler made: see ``builtin.cpp``.
+"""Calls of kernels and products as builtin functions of CPython that our own compiler made: see ``builtin.cpp``.
 
 ctypes makes an object of each argument, and packing them in Python takes longer than a small kernel. A builtin reads
 them where they lie. It needs a CPython whose objects begin as in all its releases: a count of references, and the type;
@@ -10,11 +10,10 @@ from __future__ import annotations
 import ctypes as c
 import functools
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-
-from .launch import Launcher
 
 _OBJECTS = (np.ndarray, float, int, bool, np.float32, np.float64, tuple, None, True, False, "axis", "keepdims")
 #: Functions of CPython, and before them one of NumPy's, in the order of `Python` in the runtime.
@@ -24,8 +23,8 @@ _FUNCTIONS = (
     "PyLong_AsVoidPtr", "PyErr_Occurred", "PyErr_Clear", "PyEval_SaveThread", "PyEval_RestoreThread",
 )  # fmt: skip
 _NEW_ARRAY = 93  # PyArray_New in NumPy's table of functions
-#: The builtin functions in the runtime, by kind of kernel.
-_WHICH = {"elementwise": 0, "inplace": 1, "reduction": 2}
+#: The builtin functions in the runtime: by kind of kernel, and of products.
+_WHICH = {"elementwise": 0, "inplace": 1, "reduction": 2, "product": 3}
 
 
 @functools.cache
@@ -53,7 +52,14 @@ def start(runtime: Any, threads: c.c_int64) -> None:
         runtime.builtin = c.PYFUNCTYPE(c.py_object, c.c_int, c.py_object)(("cunet_builtin", runtime))
 
 
-def of(launcher: Launcher, kind: str, runtime: Any) -> Any:
-    """Return what is called for a launcher: a builtin function, or itself where there is none."""
+def of(launcher: Callable[..., Any], which: str, runtime: Any, address: int = 0) -> Any:
+    """Return what is called for a launcher: a builtin function, or itself where there is none.
+
+    Args:
+        launcher: what does that of which the builtin thinks that it is not plain.
+        which: the kind of kernel, or "product".
+        runtime: the library.
+        address: of the kernel's description.
+    """
     make = getattr(runtime, "builtin", None)
-    return launcher if make is None or kind not in _WHICH else make(_WHICH[kind], (launcher.address, launcher))
+    return launcher if make is None or which not in _WHICH else make(_WHICH[which], (address, launcher))

@@ -19,10 +19,17 @@ def bound() -> Any:
     library, found = native.runtime(), cpu.openblas() or {}
     if library is None or not {"sgemm", "dgemm"} <= found.keys():
         return None
-    if library.cunet_blas(*[c.cast(found[name], c.c_void_p) for name in ("sgemm", "dgemm", "get", "set")]):
+    bind = c.PYFUNCTYPE(c.c_int, *[c.c_void_p] * 4)(("cunet_blas", library))  # no builtin runs meanwhile
+    if bind(*[c.cast(found[name], c.c_void_p) for name in ("sgemm", "dgemm", "get", "set")]):
         raise OSError("pthread_atfork failed")
     library.cunet_product.argtypes = [c.c_uint64, c.c_uint64, c.c_uint64, c.c_int]
     return library.cunet_product
+
+
+def bind_if_started() -> None:
+    """Let builtins multiply from now on, if there is a runtime that has them."""
+    if native.started():
+        bound()
 
 
 def product(x: np.ndarray, y: np.ndarray) -> Any:

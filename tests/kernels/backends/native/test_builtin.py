@@ -1,5 +1,6 @@
 """Builtin functions that call kernels: they do what launchers do, faster."""
 
+import itertools
 import sys
 import threading
 import time
@@ -12,9 +13,12 @@ from helpers import run_script
 from native_helpers import TRAIN, needs_compiler, once, said
 
 from cunet.kernels import KERNELS, elementwise, inplace
-from cunet.kernels.backends.native import builtin, native
+from cunet.kernels.backends.native import backend, builtin, native, products
+from cunet.ops.linalg import product
 
 pytestmark = [pytest.mark.cpu_only, needs_compiler]
+
+blas = pytest.mark.skipif(native.runtime() is None or not products.bound(), reason="no OpenBLAS")
 
 F32, F64 = np.float32, np.float64
 
@@ -150,6 +154,57 @@ def test_an_update_with_too_few_arguments_or_into_no_array_is_refused(on):
     assert w.tolist() == [0.5] * 3
 
 
+def multiply():
+    """Return what is called for products, and what it leaves calls to."""
+    products.bind_if_started()
+    return native.prepare(product, "f"), product.attached["native"].function
+
+
+@blas
+@pytest.mark.parametrize("dtype", [F32, F64])
+def test_products_are_numpys_to_the_bit(dtype, on, rng):
+    called, known = multiply()
+    assert type(called) is type(len)
+    for n, k, m in [*itertools.product((1, 2, 3, 8, 17), repeat=3), (60, 100, 10), (33, 64, 100), (60, 784, 100)]:
+        x, y = rng.standard_normal((2 * n, 2 * k)).astype(dtype), rng.standard_normal((2 * k, 2 * m)).astype(dtype)
+        turned = rng.standard_normal((m, k)).astype(dtype).T
+        for a in (x[:n, :k], x[:n, k:], x[:n, ::2], x[::2, :k], x[n - 1 :: -1, :k], np.asfortranarray(x[:n, :k])):
+            for b in (y[:k, :m], y[::2, ::2], turned):
+                got = made(called, a, b)
+                assert got == made(known, a, b), (a.strides, b.strides)
+                if n * k * m < 1 << 18:  # larger ones are cut
+                    assert got == made(np.matmul, a, b), (a.strides, b.strides)
+
+
+@blas
+def test_products_of_odd_things_are_those_of_the_launcher(on, rng):
+    called, known = multiply()
+    x = rng.standard_normal((4, 4)).astype(F32)
+    for which, a in odd(x).items():
+        assert made(called, x, a) == made(known, x, a), which
+        if type(a) is np.ndarray:
+            assert made(called, a, x) == made(known, a, x), which
+    for more in ({"out": np.empty_like(x)}, {"add": True}, {"other": 1}):
+        assert made(called, x, x, **more) == made(known, x, x, **more)
+    assert made(called, x, x, None) == made(known, x, x, None)
+    assert made(called, x[:, :2], x[:, :2].T) == made(np.matmul, x[:, :2], x[:, :2].T)  # a square, by another function
+    assert made(called, x[:, :2], x[2:]) == made(np.matmul, x[:, :2], x[2:])  # overlaps
+    assert made(called, x) == made(known, x)
+
+
+@blas
+def test_a_product_waits_for_no_compiler(on, monkeypatch):
+    monkeypatch.setattr(product, "prepared", {})
+    with monkeypatch.context() as patch:
+        patch.setattr(native, "_runtime", backend._UNKNOWN)
+        assert native.prepare(product, "f") is product.attached["native"].function
+        product(np.ones((2, 2), F32), np.ones((2, 2), F32))
+        assert native._runtime is backend._UNKNOWN
+    assert product.prepared == {}
+    product(np.ones((2, 2), F32), np.ones((2, 2), F32))
+    assert type(product.prepared["f"]) is type(len)
+
+
 def test_nothing_is_kept_of_a_call(on, rng):
     x = rng.uniform(0.2, 0.8, (30, 40)).astype(F32)
     calls = [
@@ -158,14 +213,16 @@ def test_nothing_is_kept_of_a_call(on, rng):
         lambda: both("sgd")[0](x, 0.0, 0.0, x),
         lambda: both("elu_forward")[0](x, None),
         lambda: both("mse_forward")[0](x, x.astype(F64)),
+        lambda: product(x, x.T.copy()),
+        lambda: product(x, x),
     ]
-    for call in calls:
+    for call in calls if products.bound() else calls[:-2]:
         held = [x, None, NotImplemented, native.launcher(KERNELS["elu_forward"], "f")]
-        call()
+        made(call)
         before = [sys.getrefcount(a) for a in held]
         tracemalloc.start()
         for _ in range(50):
-            call()
+            made(call)
         size = tracemalloc.get_traced_memory()[0]
         tracemalloc.stop()
         after = [sys.getrefcount(a) for a in held]

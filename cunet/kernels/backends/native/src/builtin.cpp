@@ -1,163 +1,9 @@
-// Calls of kernels as builtin functions of CPython: see builtin.py.
+// Calls of kernels and products as builtin functions of CPython: see builtin.py.
 //
-// A builtin takes what lies plainly: NumPy's own arrays, and exact floats, ints and bools. It makes the outputs and
-// runs the kernel. Whatever else comes, or goes wrong, is left to the launcher in Python, which does the same and more.
-// No header of Python's is read: what is used of objects is that their type follows their count of references.
+// A builtin takes what lies plainly: NumPy's own arrays, and exact numbers. It makes the outputs and runs the kernel.
+// Whatever else comes, or goes wrong, is left to the launcher in Python, which does the same and more.
 
 namespace {
-
-struct Object {
-  int64_t references;
-  const void* type;
-};
-struct Method {  // PyMethodDef
-  const char* name;
-  Object* (*function)(Object* self, Object* const* args, int64_t count, Object* names);
-  int flags;
-  const char* doc;
-};
-const int kFastWithKeywords = 0x80 | 0x02;  // METH_FASTCALL | METH_KEYWORDS
-const int kWriteable = 0x400;
-
-// Objects and functions of CPython and of NumPy, in the order of builtin.py.
-struct Python {
-  const void *array, *number, *integer, *boolean, *float32, *float64, *tuple;  // types
-  Object *none, *yes, *no, *axis, *keepdims;
-  const int64_t* threads;
-  Object* (*make_array)(const void* type, int ndim, const int64_t* shape, int dtype, const int64_t* strides, void* data,
-                        int size, int flags, Object* like);
-  Object* (*make_method)(Method*, Object* self, Object* module);
-  Object* (*call)(Object*, Object* const* args, size_t count, Object* names);
-  Object* (*make_tuple)(int64_t);
-  int64_t (*length)(Object* tuple);
-  Object* (*item)(Object* tuple, int64_t);
-  int (*set_item)(Object* tuple, int64_t, Object*);
-  void (*keep)(Object*);
-  void (*drop)(Object*);
-  double (*float_of)(Object*);
-  double (*float_of_integer)(Object*);
-  long long (*signed_of)(Object*);
-  unsigned long long (*unsigned_of)(Object*);
-  void* (*pointer_of)(Object*);
-  Object* (*problem)();
-  void (*forget_problem)();
-  void* (*release)();
-  void (*acquire)(void*);
-} python;
-
-struct Shape {
-  int ndim = 0;
-  int64_t lengths[kAxes];
-};
-
-inline bool is_array(const Object* o) { return o->type == python.array; }
-inline const Array& array_of(const Object* o) { return array_at(uint64_t(o)); }
-
-// Fits a shape to that of one more array; tells whether they broadcast.
-bool broadcast(Shape& to, const Array& a) {
-  if (a.ndim > kAxes) return false;
-  const int more = a.ndim - to.ndim;
-  if (more > 0) {
-    memmove(to.lengths + more, to.lengths, to.ndim * sizeof(int64_t));
-    for (int axis = 0; axis < more; axis++) to.lengths[axis] = 1;
-    to.ndim = a.ndim;
-  }
-  for (int axis = 0; axis < a.ndim; axis++) {
-    int64_t& length = to.lengths[to.ndim - a.ndim + axis];
-    if (length == 1) length = a.shape[axis];
-    else if (a.shape[axis] != length && a.shape[axis] != 1) return false;
-  }
-  return true;
-}
-
-// Puts a number as a parameter of type `letter` wants it; tells whether it is a plain one that fits: one of Python's, or
-// NumPy's own of that very type.
-bool put_plain(Object* o, char letter, uint64_t& to) {
-  const bool whole = o->type == python.integer || o->type == python.boolean;
-  if (letter == 'f' || letter == 'd') {
-    if (!whole && o->type != python.number && o->type != (letter == 'f' ? python.float32 : python.float64)) return false;
-    const double x = whole ? python.float_of_integer(o) : python.float_of(o);
-    memcpy(&to, &x, sizeof x);
-  } else if (!whole) {
-    return false;
-  } else {
-    to = letter == 'L' || letter == '?' ? python.unsigned_of(o) : uint64_t(python.signed_of(o));
-  }
-  if (!python.problem()) return true;
-  python.forget_problem();
-  return false;
-}
-
-// Puts the inputs of a kernel into a call; tells whether all of them are plain.
-bool put_inputs(Object* const* args, int count, const char* letters, Call& call) {
-  for (int k = 0; k < count; k++) {
-    if (is_array(args[k])) call.slots[k] = uint64_t(args[k]), call.arrays |= uint64_t(1) << k;
-    else if (!put_plain(args[k], letters[k], call.slots[k])) return false;
-  }
-  return true;
-}
-
-int number_of_dtype(char letter) {  // NPY_TYPES
-  switch (letter) {
-    case 'f': return 11;
-    case 'd': return 12;
-    case 'i': return 5;
-    case 'I': return 6;
-    case 'l': return 7;
-    case 'L': return 8;
-    default: return 0;
-  }
-}
-
-// Results that are being made.
-class Outputs {
- public:
-  // Makes arrays of these types behind the `inputs` of a call; tells whether there was memory.
-  bool make(const char* letters, int inputs, int count, const Shape& shape, Call& call) {
-    for (; count_ < count; count_++) {
-      const int k = inputs + count_, dtype = number_of_dtype(letters[k]);
-      Object* o = python.make_array(python.array, shape.ndim, shape.lengths, dtype, nullptr, nullptr, 0, 0, nullptr);
-      if (!o) return python.forget_problem(), false;
-      made_[count_] = o, call.slots[k] = uint64_t(o), call.arrays |= uint64_t(1) << k;
-    }
-    return true;
-  }
-  // Hands them over: one, or a tuple of them.
-  Object* take() {
-    const int count = count_;
-    if (count == 1) return count_ = 0, made_[0];
-    Object* all = python.make_tuple(count);
-    if (!all) return nullptr;
-    count_ = 0;
-    for (int k = 0; k < count; k++) python.set_item(all, k, made_[k]);
-    return all;
-  }
-  ~Outputs() {
-    for (int k = 0; k < count_; k++) python.drop(made_[k]);
-  }
-
- private:
-  Object* made_[kOperands];
-  int count_ = 0;
-};
-
-// Does work of this cost, without the interpreter's lock where others could use it meanwhile.
-template <class Work> int unlocked(double cost, const Work& work) {
-  if (cost < tuning::kWorthUnlocking) return work();
-  void* state = python.release();
-  const int code = work();
-  python.acquire(state);
-  return code;
-}
-
-template <class Described> const Described& kernel_of(Object* self) {
-  return *(const Described*)python.pointer_of(python.item(self, 0));
-}
-
-// What a builtin leaves to its launcher.
-Object* launcher(Object* self, Object* const* args, int64_t count, Object* names) {
-  return python.call(python.item(self, 1), args, count, names);
-}
 
 Object* elementwise(Object* self, Object* const* args, int64_t count, Object* names) {
   const Kernel& kernel = kernel_of<Kernel>(self);
@@ -257,10 +103,35 @@ Object* reduction(Object* self, Object* const* args, int64_t count, Object* name
   return code ? launcher(self, args, count, names) : outputs.take();
 }
 
+// Tells whether NumPy too gives these to one function of BLAS: it has others for vectors, and for a matrix by itself.
+bool multiply_alike(const Array& x, const Array& y) {
+  const char letter = letter_of(x);
+  if ((letter != 'f' && letter != 'd') || letter_of(y) != letter || x.ndim != 2 || y.ndim != 2) return false;
+  return x.shape[1] == y.shape[0] && x.shape[0] > 1 && x.shape[1] > 1 && y.shape[1] > 1 && x.data != y.data;
+}
+
+Object* product(Object* self, Object* const* args, int64_t count, Object* names) {
+  const bool plain = held && !names && count == 2 && is_array(args[0]) && is_array(args[1]) &&
+                     multiply_alike(array_of(args[0]), array_of(args[1]));
+  if (!plain) return launcher(self, args, count, names);
+  const Array &x = array_of(args[0]), &y = array_of(args[1]);
+  const char letter = letter_of(x);
+  const Shape shape = {2, {x.shape[0], y.shape[1]}};
+  Call call = {};
+  Outputs outputs;
+  if (!outputs.make(&letter, 0, 1, shape, call)) return launcher(self, args, count, names);
+  const double flops = 2.0 * x.shape[0] * x.shape[1] * y.shape[1];
+  const uint64_t of_x = uint64_t(args[0]), of_y = uint64_t(args[1]);
+  const int code = unlocked(flops * tuning::kFlopCost,
+                            [&] { return cunet_product(of_x, of_y, call.slots[0], int(*python.threads)); });
+  return code ? launcher(self, args, count, names) : outputs.take();
+}
+
 Method methods[] = {
     {"elementwise", elementwise, kFastWithKeywords, nullptr},
     {"inplace", inplace, kFastWithKeywords, nullptr},
     {"reduction", reduction, kFastWithKeywords, nullptr},
+    {"product", product, kFastWithKeywords, nullptr},
 };
 
 }  // namespace

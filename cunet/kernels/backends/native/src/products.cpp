@@ -123,8 +123,9 @@ int multiply(uint64_t x, uint64_t y, uint64_t z, int threads) {
     return kOtherLayout;
   if (p.x.columns != p.y.rows || p.z.rows != p.x.rows || p.z.columns != p.y.columns) return kOtherShape;
   if (!p.x.rows || !p.x.columns || !p.y.columns) return kOtherShape;
-  const OneBlasThread alone;
   const double flops = 2.0 * p.x.rows * p.x.columns * p.y.columns;
+  if (flops <= 2 * tuning::kProductAlone) return gemm(p.letter, p.x, p.y, p.z), kDone;
+  const OneBlasThread alone;
   const int64_t length = p.z.rows >= p.z.columns ? p.z.rows : p.z.columns;
   const int64_t parts = parts_of(flops, length);
   if (parts == 1) {

@@ -49,6 +49,12 @@ const int kProductParts = 8;
 // Rows or columns of a part at least, and what they are a multiple of. Reckoned: a few register tiles of BLAS.
 const int64_t kProductLeast = 32, kProductGrain = 4;
 
+// Multiplications up to which BLAS itself takes one thread. Given by OpenBLAS; elsewhere a small product costs as much
+// as one of NumPy's.
+const double kProductAlone = 1 << 18;
+// Tenths of nanoseconds that a FLOP takes. Reckoned: 50 in a nanosecond.
+const double kFlopCost = 0.2;
+
 // ---- recurrence
 
 // Sequences of a thread, and at least. Measured: with fewer rows products fall to a fraction of BLAS's rate.
