@@ -1,12 +1,16 @@
 """Gumbel softmax: it draws by the probabilities, softly or hard, with a gradient."""
 
+import math
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from helpers import host
 
 import cunet
 from cunet import F, Tensor
-from cunet.random import Generator
+from cunet.ops.sampling import _add_gumbel_noise
+from cunet.random import Draw, Generator
 
 
 def test_classes_come_as_often_as_their_probabilities_say(dev):
@@ -15,6 +19,15 @@ def test_classes_come_as_often_as_their_probabilities_say(dev):
     y = host(F.gumbel_softmax(logits, tau=0.1))
     counts = np.bincount(y.argmax(axis=1), minlength=3)
     np.testing.assert_allclose(counts / 20_000, p, atol=0.012)  # more than three standard deviations
+
+
+def test_noise_is_made_of_numpys_generator_to_the_last_places(dev):
+    """Of a length that no whole number of blocks has; u are the middles of 2**52 parts of [0, 1]."""
+    seed, stream, call, count = 2**63 + 5, 3, 7, 4099
+    words = np.random.Philox(key=seed | stream << 64, counter=call << 64).random_raw(count)
+    expected = [-math.log(-math.log(float(Fraction(2 * (int(word) >> 12) + 1, 2**53)))) for word in words]
+    noise = _add_gumbel_noise(dev(np.full(count, 0.5)), draw=Draw(seed, stream, call))
+    np.testing.assert_allclose(host(noise) - 0.5, expected, rtol=2e-15, atol=2e-15)
 
 
 def test_a_hard_sample_is_one_hot_with_the_gradient_of_the_soft_one(dev, rng):
