@@ -88,11 +88,11 @@ def _brief(error: BaseException) -> str:
 
 def is_gpu_array(x: object) -> bool:
     """Tell whether `x` is an array on the GPU."""
-    if type(x) is np.ndarray:
+    module = _gpu
+    if type(x) is np.ndarray or module is None:
         return False
-    if _gpu is _UNKNOWN and "cupy" not in sys.modules:
-        return False  # nobody imported CuPy, so nobody made a CuPy array
-    module = gpu()
+    if module is _UNKNOWN:
+        module = gpu() if "cupy" in sys.modules else None  # nobody imported CuPy, so nobody made a CuPy array
     return module is not None and isinstance(x, module.ndarray)
 
 
@@ -129,7 +129,8 @@ def not_numbers(x: Array) -> str:
 
 def array_module(*xs: object) -> Any:
     """Return the namespace of the arrays among `xs`: CuPy if any is on the GPU, else NumPy."""
-    if _gpu is None or (_gpu is _UNKNOWN and "cupy" not in sys.modules):
+    module = _gpu
+    if module is None or (module is _UNKNOWN and "cupy" not in sys.modules):
         return np
     for x in xs:
         if type(x) is not np.ndarray and is_gpu_array(x):

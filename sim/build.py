@@ -23,8 +23,10 @@ from cupy.cuda.compiler import CompileException
 from .state import options, stats
 
 HERE = Path(__file__).parent
-FLAGS = ("-std=c++17", "-O1", "-w", "-fPIC", "-ffp-contract=off", "-U_FORTIFY_SOURCE")
-GEOMETRY = 9  # numbers that describe a launch, see `sim::run`
+FLAGS = ("-std=c++17", "-O1", "-w", "-fPIC", "-U_FORTIFY_SOURCE")
+#: At -O1 g++ fuses only with the third option.
+ROUNDING = {False: ("-ffp-contract=off",), True: ("-ffp-contract=fast", "-mfma", "-fexpensive-optimizations")}
+GEOMETRY = 10  # numbers that describe a launch, see `sim::run`
 
 _ENTRY = """
 extern "C" char __start_sim_shared[] __attribute__((weak, visibility("hidden")));
@@ -37,6 +39,7 @@ extern "C" int sim_sizes(int* sizes) { return sim::sizes(%(name)s, sizes); }
 """
 _INCLUDE = re.compile(r'#\s*include\s*[<"](cupy/|cuda|cub/|cooperative_groups|math_constants).*')
 _DYNAMIC_SHARED = re.compile(r"extern\s+__shared__\s+(?:__align__\(\d+\)\s+)?([\w ]+?)\s+(\w+)\s*\[\s*\]\s*;")
+_DOUBLE = re.compile(r"(?<!__shared__ )\bdouble\b")  # of which CuPy's options flush nothing
 _BARRIER = re.compile(r"__sync|__shfl|__ballot|__any_sync|__all_sync")
 
 
@@ -58,9 +61,9 @@ class Program:
         sizes: the size in bytes of each of its parameters.
     """
 
-    def __init__(self, name: str, library: Path, needs_fibers: bool) -> None:
+    def __init__(self, name: str, library: Path, needs_fibers: bool, flushes: bool) -> None:
         self.name = name
-        self._needs_fibers = needs_fibers
+        self._needs_fibers, self._flushes = needs_fibers, flushes
         loaded = self._library = ctypes.CDLL(str(library))
         self._launch = loaded.sim_launch
         self._launch.restype = ctypes.c_long
@@ -82,7 +85,8 @@ class Program:
                 f"kernel {self.name} takes parameters of {self.sizes} bytes, but got arguments of {got} bytes"
             )
         pointers = _pointers(len(arguments))(*arguments)
-        full = [*grid, 1, 1][:3] + [*block, 1, 1][:3] + [shared, int(reverse), int(self._needs_fibers)]
+        switches = int(reverse), int(self._needs_fibers), int(self._flushes)
+        full = [*grid, 1, 1][:3] + [*block, 1, 1][:3] + [shared, *switches]
         problem = ctypes.c_char_p()
         errors = self._launch(pointers, _Geometry(*full), ctypes.byref(problem))
         stats.launches += 1
@@ -103,7 +107,13 @@ def load(source: str, name: str) -> Program:
     library = base / (hashlib.sha256(body.encode()).hexdigest()[:32] + ".so")
     if not library.exists():
         _compile(body, name, library)
-    return Program(name, library, bool(_BARRIER.search(source)))
+    flushes = options.gpu_floats and not _DOUBLE.search(source)
+    return Program(name, library, bool(_BARRIER.search(source)), flushes)
+
+
+def _flags() -> list[str]:
+    """Return the options of g++ that all compilations share."""
+    return [*FLAGS, *ROUNDING[options.gpu_floats], *options.flags]
 
 
 def _compile(body: str, name: str, library: Path) -> None:
@@ -113,8 +123,7 @@ def _compile(body: str, name: str, library: Path) -> None:
     text.write_text(body)
     command = [
         "g++",
-        *FLAGS,
-        *options.flags,
+        *_flags(),
         "-shared",
         "-Wl,-Bsymbolic-functions",  # a kernel may be called as a function of the C library is, such as ``step``
         "-include",
@@ -136,7 +145,7 @@ def _compile(body: str, name: str, library: Path) -> None:
 def _prepare() -> Path:
     """Return the folder that holds the precompiled header and the runtime, made if needed; load the runtime."""
     version = subprocess.run(["g++", "--version"], capture_output=True, text=True, check=True).stdout
-    digest = hashlib.sha256((version + " ".join(FLAGS + options.flags)).encode())
+    digest = hashlib.sha256((version + " ".join(_flags())).encode())
     files = sorted([*(HERE / "include").iterdir(), HERE / "runtime.cpp"])
     for file in files:
         digest.update(file.read_bytes())
@@ -153,7 +162,7 @@ def _make_base(base: Path, files: Sequence[Path]) -> None:
     own.mkdir(parents=True, exist_ok=True)
     for file in files:
         shutil.copy(file, own)
-    common: list[str] = [*FLAGS, *options.flags]
+    common = _flags()
     for arguments in (
         ["-x", "c++-header", "sim.h", "-o", "sim.h.gch"],
         ["-O2", "-shared", "runtime.cpp", "-o", "libruntime.so"],

@@ -138,6 +138,21 @@ static void run_fibers(bool reversed) {
   }
 }
 
+// While it lives, and if asked to, subnormal numbers are 0, read and written. That is a state of the processor.
+struct FlushedSubnormals {
+#ifdef __x86_64__
+  unsigned before;
+  FlushedSubnormals(bool wanted) : before(__builtin_ia32_stmxcsr()) {
+    if (wanted) __builtin_ia32_ldmxcsr(before | 0x8040);
+  }
+  ~FlushedSubnormals() { __builtin_ia32_ldmxcsr(before); }
+#else
+  FlushedSubnormals(bool wanted) {
+    if (wanted) report("CUNET_SIM_FLOATS=gpu needs an x86-64 processor");
+  }
+#endif
+};
+
 static void run_block(bool reversed) {
   if (use_fibers) return run_fibers(reversed);
   for (int k = 0; k < thread_count; k++) {
@@ -156,6 +171,7 @@ long run(Kernel entry, void** arguments, const unsigned* g, char* shared, char* 
   errors = 0;
   thread_count = int(blockDim.x * blockDim.y * blockDim.z);
   use_fibers = g[8] && thread_count > 1;
+  FlushedSubnormals flushed(g[9]);
   long blocks = long(gridDim.x) * gridDim.y * gridDim.z;
   for (long k = 0; k < blocks; k++) {
     long b = reversed ? blocks - 1 - k : k;

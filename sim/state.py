@@ -18,6 +18,8 @@ class Options:
             reverse, so that a kernel that is right in one order only is found out.
         nvrtc: architectures for which NVRTC compiles every source too (``CUNET_SIM_NVRTC``, such as ``80,90``).
         sources: a file in which all sources are noted that CuPy would compile (``CUNET_SIM_SOURCES``).
+        gpu_floats: round as a GPU does (``CUNET_SIM_FLOATS=gpu``): products and sums are contracted to fused ones
+            wherever g++ sees that it can, and float32 kernels flush subnormal numbers to 0, as CuPy's options have it.
         flags: further flags for g++ (``CUNET_SIM_FLAGS``), such as ``-g -fsanitize=address``.
         cache: the folder of compiled kernels (``CUNET_SIM_CACHE``), private to the user.
     """
@@ -27,8 +29,15 @@ class Options:
         self.block = int(env("CUNET_SIM_BLOCK", "1"))
         self.nvrtc = tuple(a for a in env("CUNET_SIM_NVRTC", "").split(",") if a)
         self.sources = env("CUNET_SIM_SOURCES", "")
+        self.gpu_floats = _one_of("CUNET_SIM_FLOATS", env("CUNET_SIM_FLOATS", "cpu"), "cpu", "gpu") == "gpu"
         self.flags = tuple(env("CUNET_SIM_FLAGS", "").split())
         self.cache = Path(env("CUNET_SIM_CACHE") or _default_cache())
+
+
+def _one_of(name: str, value: str, *allowed: str) -> str:
+    if value not in allowed:
+        raise ValueError(f"{name} must be {' or '.join(allowed)}, got {value}")
+    return value
 
 
 def _default_cache() -> str:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..device import Array, array_module
+from ..device import Array, array_module, is_gpu_array
 from .kinds import elementwise
 
 
@@ -116,9 +116,11 @@ def total(x: Any, y: Any) -> Any:
 
 
 def count_up(holder: Any) -> None:
-    """Add 1 to the 0-d integers in ``holder.data``, a new array."""
+    """Add 1 to the 0-d integers in ``holder.data``: on a GPU where they lie, else a new array."""
     capture = capturing.get()
-    if capture is None:
+    if capture is None and is_gpu_array(holder.data):
+        holder.data += 1
+    elif capture is None:
         holder.data = holder.data + 1
     else:
         capture.counter(holder)

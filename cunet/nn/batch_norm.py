@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..autograd.tape import is_recording
 from ..autograd.tensor import Tensor
-from ..device import Array, accumulator, array_module
+from ..device import Array, accumulator, array_module, is_gpu_array
 from ..kernels import Kernel
 from ..kernels.capture import count_up
 from ..ops.norm.batch_norm import batch_norm_inference, batch_norm_training
@@ -32,7 +33,8 @@ class Statistics(NamedTuple):
 class RunningStatistics(Module):
     """Base of the layers that keep running statistics: scale, shift, buffers, and how these move.
 
-    Buffers get new arrays at each update, so that what a recorded graph or a copy of the state holds stays.
+    On a CPU buffers get new arrays at each update. On a GPU they are written in place, so that a captured graph finds
+    them where it left them, and what still needs the old values has a copy.
     """
 
     ndims: tuple[int, ...] = (2, 3, 4, 5)
@@ -84,7 +86,7 @@ class RunningStatistics(Module):
             self.num_batches_tracked.data = xp.zeros_like(self.num_batches_tracked.data)
 
     def statistics(self) -> Statistics:
-        """Return the running statistics as they are; updates put new arrays in their place."""
+        """Return the running statistics as they are; `reset_running_stats` puts new arrays in their place."""
         return Statistics(self._count, self.running_mean.data, self.running_var.data)
 
     def restore(self, statistics: Statistics) -> None:
@@ -101,8 +103,11 @@ class RunningStatistics(Module):
         return x
 
     def _by_running_statistics(self, x: Any) -> Tensor:
+        mean = self.running_mean
+        if is_recording() and is_gpu_array(mean.data):
+            mean = Tensor(mean.data.copy())  # for the way back; it keeps no variance
         return batch_norm_inference(
-            x, self.running_mean, self.running_var, self.weight, self.bias,
+            x, mean, self.running_var, self.weight, self.bias,
             axis=self.axis, eps=self.eps, activation=self.activation,
         )  # fmt: skip
 
@@ -116,16 +121,12 @@ class RunningStatistics(Module):
 
     def _blend(self, mean: Array, var: Array, weight: Any, keep: Any, scale: Any, cross: float) -> None:
         wide = accumulator(self.running_mean.dtype)
-        self.running_mean.data, self.running_var.data = blend_statistics(
-            self.running_mean.data,
-            self.running_var.data,
-            mean.astype(wide, copy=False),
-            var.astype(wide, copy=False),
-            weight,
-            keep,
-            scale,
-            cross,
-        )
+        running = self.running_mean.data, self.running_var.data
+        new = mean.astype(wide, copy=False), var.astype(wide, copy=False)
+        if is_gpu_array(running[0]):
+            blend_statistics(*running, *new, weight, keep, scale, cross, *running)
+        else:
+            self.running_mean.data, self.running_var.data = blend_statistics(*running, *new, weight, keep, scale, cross)
 
     def extra_repr(self) -> str:
         """Show what differs from the plainest layer."""

@@ -24,7 +24,7 @@ char* lane_slot(int lane);             // 16 bytes per lane of this warp, for sh
 int lane();
 
 // Runs all blocks, one after the other. geometry: grid x y z, block x y z, bytes of dynamic shared
-// memory, reversed order, fibers. [shared, shared_end) holds the static __shared__ variables.
+// memory, reversed order, fibers, subnormal numbers are 0. [shared, shared_end) holds the static __shared__ variables.
 long run(Kernel kernel, void** arguments, const unsigned* geometry, char* shared, char* shared_end,
          const char** problem);
 

@@ -51,6 +51,20 @@ def test_the_number_of_launches_is_the_one_that_is_told():
     assert f"{KERNELS} kernels of cunet and {ARRAY_OPS} of CuPy" in " ".join(told.split())
 
 
+@pytest.mark.parametrize(("layer", "kernels", "array_ops"), [(nn.RNN, 1, 1), (nn.LSTM, 1, 1), (nn.GRU, 1, 2)])
+def test_a_step_of_a_recurrent_layer_is_a_product_and_a_kernel(layer, kernels, array_ops, rng):
+    """That of a GRU adds a bias, which its reset gate takes part of."""
+    net, counts = layer(5, 7).to("gpu"), []
+    for steps in (4, 9):
+        x = cunet.Tensor(xp.asarray(rng.standard_normal((steps, 3, 5)).astype(np.float32)))
+        net(x)
+        with cunet.no_grad(), stats.counting() as counted:
+            net(x)
+        counts.append((counted["launches"], counted["ops"]))
+    (few, other_few), (many, other_many) = counts
+    assert (many - few, other_many - other_few) == (5 * kernels, 5 * array_ops)
+
+
 def test_few_long_rows_are_cut_in_parts(rng):
     x = cunet.Tensor(xp.asarray(rng.standard_normal((2, 20000)).astype(np.float32)), requires_grad=True)
     target = xp.asarray(np.array([5, 19999]))

@@ -17,9 +17,12 @@ from .types import prelude
 
 
 def run(kernel: Definition, xp: Any, args: tuple[Any, ...]) -> Any:
-    """Return the outputs: row by row where that is faster, else by CuPy's own kernel."""
+    """Return the outputs: row by row where that is faster, else by CuPy's own kernel.
+
+    Arrays for the outputs may follow the inputs, and be some of them.
+    """
     lead = args[kernel.lead]
-    if getattr(lead, "size", 0) < settings.tuning.broadcast:
+    if getattr(lead, "size", 0) < settings.tuning.broadcast or len(args) > len(kernel.spec.ins):
         made = kernel.prepared.get((xp, getattr(lead, "dtype", None)))
         return (made or program_of(kernel, xp, kernel.spec.dtype(args)))(*args)
     return known(kernel, xp, args, None, lambda: _recipe(kernel, xp, args))(xp, args)
