@@ -29,6 +29,9 @@ const int64_t kBlockElements = 32768;
 // Tenths of nanoseconds; less work is not shared. Measured: to wake a thread takes some 50 us, so 150 us in two threads
 // gain a little.
 const int64_t kWorthSharing = 1500000;
+// The same, where other threads look for work: they wait for the next task of a step. Reckoned: ten times what handing
+// it over takes.
+const int64_t kWorthHelp = 100000;
 // Shares for each thread, so that one that is late does not hold up the rest. Reckoned.
 const int64_t kSharesPerThread = 8;
 // Microseconds that a thread looks for more work before it sleeps. Measured: a step of a small net took 5.4 ms at 200,
