@@ -67,7 +67,10 @@ class CompiledStep:
         plans = [entry.plan for entry in self._entries if entry.plan is not None]
         eager = sum(self._reasons.values())
         memory = sum(plan.bytes for plan in plans)
-        return Report(len(plans), self._replays, self._recorded, eager, dict(self._reasons), memory)
+        peak, least = max([(plan.peak, plan.least) for plan in plans], default=(0, 0))
+        times = plans[0].times() if plans else {}
+        counts = (len(plans), self._replays, self._recorded, eager, dict(self._reasons))
+        return Report(*counts, memory, peak, least, times)
 
     def _problem(self) -> str:
         """Return why nothing can be recorded or replayed here and now, or ""."""

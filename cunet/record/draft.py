@@ -52,6 +52,7 @@ class Draft:
         updates, draws: what moves on.
         blocks: memory that the step asked for, as far as it uses it.
         kept: arrays whose memory operands lie in, beside what the watch holds.
+        names: of the kernel that each record belongs to.
     """
 
     def __init__(self, recording: Recording, watch: Watch, leaves: list[Array]) -> None:
@@ -84,6 +85,7 @@ class Draft:
         self.updates: list[Update] = updates_of(recording, watch)
         self.draws: list[Ahead] = draws_of(recording, watch)
         hosts = recording.session.hosts
+        self.names = [self._name_of(k) for k in range(len(recording.plan.records))]
         self.by_python = [[draw_ahead(d, recording, watch) for d in host.tree.draws] for host in hosts]
 
     def _check(self, watch: Watch) -> None:
@@ -199,6 +201,10 @@ class Draft:
             if item.block not in written:
                 raise NotRecordable(f"an array of shape {item.shape} is left behind that nobody was seen to write")
 
+    def forget(self) -> None:
+        """Let go of the arrays from before the step."""
+        self._moving = []
+
     def differs(self, other: Draft) -> str:
         """Return what differs from another recording of the step, or ""."""
         mine, its = self.recording, other.recording
@@ -216,7 +222,7 @@ class Draft:
         known = {k for u in self.updates for k in u.numbers} | {d.number for d in self.draws}
         for k, (a, b) in enumerate(zip(mine.plan.numbers, its.plan.numbers, strict=True)):
             if a != b and k not in known:
-                return f"a number that {self._kernel_of(a.record)} takes is another one each time"
+                return f"a number that kernel {self.names[a.record]!r} takes is another one each time"
         checks = [
             [
                 (c.test, c.array.shape, c.rest, c.answer, k)
@@ -227,9 +233,9 @@ class Draft:
         hosts = [[h.key for h in r.session.hosts] for r in (mine, its)]
         return "" if (checks[0], hosts[0]) == (checks[1], hosts[1]) else "it does not ask the same of NumPy each time"
 
-    def _kernel_of(self, record: int) -> str:
+    def _name_of(self, record: int) -> str:
         names = [c.kernel.name for c in self.recording.session.calls if c.first <= record < c.last]
-        return f"kernel {names[-1]!r}" if names else "a kernel"
+        return names[-1] if names else "Python"
 
 
 class _Roots:

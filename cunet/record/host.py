@@ -34,7 +34,7 @@ class View:
         if self._fixed is not None:
             return self._fixed
         a, o = moving[self._moving or 0], self._operand
-        if not self._place and a.shape == o.shape and a.strides == o.strides:
+        if not self._place and a.dtype.char == chr(o.letter) and a.shape == o.shape and a.strides == o.strides:
             return a
         return np.asarray(_Memory(a.__array_interface__["data"][0] + self._place, o))
 

@@ -12,14 +12,20 @@ import numpy as np
 
 from ..autograd.tape import clock
 from ..device import Array
+from ..kernels.backends.native import native
 from ..kernels.backends.native.plans import extent
 from ..kernels.backends.native.status import result
 from .draft import Draft, Left
 from .host import HostCall, View
+from .layout import LINE, Blocks
 from .moves import _buffer, scalars_now
 from .notes import Check, counted
+from .order import Access, ancestors, schedule, waits_of, with_those_far_before
 
-_LINE = 64  # bytes; blocks begin at multiples of it
+# Records: a block may take the place of one whose last use is farther back, though nothing else says that this one
+# comes later. Tried from the first on, until there is room.
+_FAR = (1 << 20, 16, 4, 0)
+_TIMED = 3  # replays by which it is known how long each call takes
 
 
 class Program:
@@ -31,6 +37,9 @@ class Program:
 
     Attributes:
         bytes: memory that is kept for what the step makes on its way.
+        peak: the same with what is left behind.
+        least: what the step needs at a time where its calls follow each other and memory is given back at once.
+        written: arrays that were there before the step, into which it writes.
     """
 
     def __init__(self, draft: Draft, build: Callable[[Sequence[Array]], Any]) -> None:
@@ -67,8 +76,11 @@ class Program:
         self._vary()
         self._stretches = self._cut()
         self.written = _written(draft)
+        self._plan.keep(self.written)
+        self._untimed = _TIMED
         self._drawn = [b - a for a, b in zip(recording.before.calls, recording.after.calls, strict=True)]
         recording.forget()
+        draft.forget()
 
     def _bind(self) -> list[tuple[str, int]]:
         """Tell the plan where all elements are; return which arrays, in order, each replay brings."""
@@ -88,14 +100,16 @@ class Program:
             moving["left", k] = len(moving)
             plan.expect(make())
         starts, self.bytes = self._layout()
-        self._arena = np.empty(self.bytes + _LINE, np.uint8)
-        base = -(-self._arena.ctypes.data // _LINE) * _LINE
+        self._arena = np.empty(self.bytes + LINE, np.uint8)
+        base = -(-self._arena.ctypes.data // LINE) * LINE
         self._bases: list[tuple[int | None, int]] = []  # of each operand: its moving array, if it has one; its place
         for k, target in enumerate(draft.targets):
             if target.kind == "root":
                 self._bases.append((None, target.which))
             elif target.kind == "block" and target.which not in self._places:
-                self._bases.append((None, base + starts[target.which] + target.offset))
+                room, start = starts[target.which]
+                array = None if room is None else moving["left", self._places[room]]
+                self._bases.append((array, (base if room is None else 0) + start + target.offset))
             else:
                 key = ("left", self._places[target.which]) if target.kind == "block" else (target.kind, target.which)
                 self._bases.append((moving[key], target.offset))
@@ -103,27 +117,51 @@ class Program:
             plan.place(k, place) if array is None else plan.move(k, array, place)
         return brought
 
-    def _layout(self) -> tuple[dict[int, int], int]:
-        """Return where in one stretch of memory each block lies while it is needed, and how long that is."""
-        spans: dict[int, list[int]] = {}
-        last = len(self._plan.records)
-        kept = {
-            host.record for host in self._draft.recording.session.hosts
-        }  # an op keeps what it needs on its way back
-        for o, target in zip(self._plan.operands, self._draft.targets, strict=True):
-            if target.kind == "block" and target.which not in self._places:
-                spans.setdefault(target.which, [o.record, o.record])[1] = last if o.record in kept else o.record
-        sizes = {k: -(-self._draft.blocks[k].size // _LINE) * _LINE for k in spans}
-        starts: dict[int, int] = {}
-        for k in sorted(spans, key=lambda k: -sizes[k]):
-            at = 0
-            others = [j for j in starts if spans[j][0] <= spans[k][1] and spans[k][0] <= spans[j][1]]
-            for j in sorted(others, key=starts.__getitem__):
-                if at + sizes[k] <= starts[j]:
-                    break
-                at = max(at, starts[j] + sizes[j])
-            starts[k] = at
-        return starts, max([starts[k] + sizes[k] for k in starts], default=0)
+    def _layout(self) -> tuple[dict[int, tuple[int | None, int]], int]:
+        """Return where each block lies while it is needed: in what array that is left behind, or in a stretch of
+        memory of the plan, and how long that is.
+        """
+        draft, last = self._draft, len(self._plan.records)
+        hosts = [host.record for host in draft.recording.session.hosts]
+        users: dict[int, list[int]] = {}
+        accesses = []
+        for o, target in zip(self._plan.operands, draft.targets, strict=True):
+            if target.kind == "block":
+                kept = o.record in hosts or target.which in self._places  # an op keeps what it needs on its way back
+                users.setdefault(target.which, []).extend([o.record, last] if kept else [o.record])
+            space = target.which if target.kind in ("block", "input") else None
+            accesses.append(Access(o.record, (target.kind, space), o.low, o.high, o.written))
+        blocks = Blocks({k: draft.blocks[k].size for k in users}, users, self._places)
+        self.least = blocks.fullest()
+        before = ancestors(waits_of(accesses, hosts, last))
+        own = blocks.own()
+        starts, length = tight = blocks.place(with_those_far_before(before, 0))
+        for far in _FAR if native.threads > 1 else ():
+            starts, length = blocks.place(with_those_far_before(before, far))
+            if own + length <= max(self.least, own + tight[1]):
+                break
+        self.peak = own + length
+        return starts, length
+
+    def times(self) -> dict[str, float]:
+        """Return the seconds that the calls of each kernel take in a replay in one thread, the longest first."""
+        found: dict[str, float] = {}
+        for name, spent in zip(self._draft.names, self._plan.times, strict=True):
+            found[name] = found.get(name, 0.0) + 1e-9 * spent
+        return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+    def _order(self) -> None:
+        """Tell the plan what it may do side by side."""
+        accesses = []
+        for o, (array, place) in zip(self._plan.operands, self._bases, strict=True):
+            low = place + o.low - o.address
+            accesses.append(Access(o.record, array, low, low + o.high - o.low, o.written))
+        hosts = [end for _, end, host in self._stretches if host is not None]
+        waits = waits_of(accesses, hosts, len(self._plan.records))
+        for first, end, _ in self._stretches:
+            found = schedule(waits, first, end, self._plan.times)
+            if found is not None:
+                self._plan.order(first, *found)
 
     def _find(self, check: Check, k: int | None) -> Callable[[Sequence[Array]], Array]:
         """Return a function that finds the array that an op asked about."""
@@ -187,14 +225,19 @@ class Program:
 
     def _calls(self, moving: list[Array], calls: list[int]) -> None:
         """Make all calls, with these moving arrays, and streams that are at these calls."""
+        run = self._plan.time if self._untimed else self._plan.run
         for first, end, host in self._stretches:
-            if first < end and result(self._plan.run(first, end)):
+            if first < end and result(run(first, end)):
                 raise RuntimeError("cunet.compile: a recorded call failed")
             if host is not None:
                 host.run(moving, self._watch.generators, calls)
         for _, _, host in self._stretches:
             if host is not None:
                 host.forget()
+        if self._untimed:
+            self._untimed -= 1
+            if not self._untimed and native.threads > 1:
+                self._order()
 
     def _brought(self, kind: str, k: int, arrays: Sequence[Array]) -> Any:
         if kind == "input":

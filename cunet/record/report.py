@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+_SHOWN = 6  # kernels
+
 
 class Report(NamedTuple):
     """How the calls of a compiled step were run.
@@ -15,6 +17,10 @@ class Report(NamedTuple):
         eager: calls that ran as written for other reasons.
         refusals: why, and how often; a reason stands here also where a first look was all that was missing.
         bytes: memory that plans keep for what a step makes on its way.
+        peak: memory that the largest plan holds, gradients and results included.
+        peak_eager: the least that this step needs at a time as it is written.
+        times: seconds that the calls of each kernel take in a replay, as the plan used last was measured in its first
+            replays, in one thread; the longest first.
     """
 
     plans: int
@@ -23,6 +29,9 @@ class Report(NamedTuple):
     eager: int
     refusals: dict[str, int]
     bytes: int
+    peak: int
+    peak_eager: int
+    times: dict[str, float]
 
     def __str__(self) -> str:
         """Show it in a few lines."""
@@ -30,4 +39,8 @@ class Report(NamedTuple):
             f"{self.replays} replayed, {self.recorded} recorded, {self.eager} eager; "
             f"{self.plans} plan(s), {self.bytes / 1e6:.1f} MB"
         ]
+        if self.times:
+            lines.append(f"  at most {self.peak / 1e6:.1f} MB at a time, as written {self.peak_eager / 1e6:.1f} MB")
+            most = [f"{name} {1e6 * spent:.0f}" for name, spent in list(self.times.items())[:_SHOWN]]
+            lines.append(f"  {1e6 * sum(self.times.values()):.0f} us in kernels: {', '.join(most)}")
         return "\n".join(lines + [f"  {count} eager: {why}" for why, count in self.refusals.items()])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import ctypes as c
 import functools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from ....system.locks import ForkSafeLock
 from . import products
 from .backend import native
 
-SOURCES = ("region.cpp", "arrays.cpp", "calls.h", "plan.h", "plan.cpp")
+SOURCES = ("region.cpp", "tasks.h", "arrays.cpp", "calls.h", "plan.h", "plan.cpp")
 _AXES = 16  # `kAxes` in arrays.cpp
 _lock = ForkSafeLock()
 
@@ -87,7 +88,7 @@ def library() -> Any:
             native.report("recording of steps", problem)
             return None
         _declare(found)
-        names = ("listen", "run", "reduce", "together", "product")
+        names = ("listen", "run", "reduce", "together", "product", "tasks")
         functions = [c.cast(getattr(runtime, f"cunet_{name}"), c.c_void_p).value for name in names]
         found.cunet_plan_start(object.__basicsize__, (c.c_void_p * len(names))(*functions))
         products.bound()
@@ -117,7 +118,10 @@ def _declare(found: Any) -> None:
     found.cunet_plan_expect.argtypes = [c.c_void_p, c.c_uint64]
     found.cunet_plan_vary.argtypes = [c.c_void_p, c.c_int64]
     found.cunet_plan_set.argtypes = [c.c_void_p, c.c_char_p, c.c_char_p]
-    found.cunet_plan_run.argtypes = [c.c_void_p, c.c_int64, c.c_int64]
+    found.cunet_plan_run.argtypes = [c.c_void_p, c.c_int64, c.c_int64, c.c_int]
+    found.cunet_plan_keep.argtypes = [c.c_void_p, c.c_int64, c.c_int64]
+    found.cunet_plan_order.argtypes = [c.c_void_p, c.c_int64, c.c_int64, *[c.c_void_p] * 4]
+    found.cunet_plan_time.argtypes = [c.c_void_p, c.c_int64, c.c_int64, c.c_void_p]
     found.cunet_plan_host.argtypes = [c.c_int64, c.c_int64, c.c_void_p]
 
 
@@ -139,7 +143,7 @@ class Plan:
         self.operands = [self._operand(row) for row in self._rows("operands", operands, 8 + 2 * _AXES)]
         self.numbers = [Number(*row) for row in self._rows("numbers", numbers, 4)]
         self.set = functools.partial(self._library.cunet_plan_set, handle)
-        self.run = functools.partial(self._library.cunet_plan_run, handle)
+        self._times = (c.c_int64 * records)()
 
     def _rows(self, what: str, count: int, width: int) -> list[tuple[int, ...]]:
         out = np.zeros((count, width), np.int64)
@@ -167,6 +171,29 @@ class Plan:
     def vary(self, number: int) -> None:
         """Add a number to those that `set` takes."""
         self._library.cunet_plan_vary(self.handle, number)
+
+    def keep(self, arrays: Sequence[np.ndarray]) -> None:
+        """Say into which arrays the plan writes that were there before."""
+        for a in arrays:
+            self._library.cunet_plan_keep(self.handle, *extent(a))
+
+    def order(self, first: int, *lists: Sequence[int]) -> None:
+        """Say what of the calls from `first` on may be made side by side; see `cunet_plan_order`."""
+        arrays = [np.asarray(numbers, np.int32) for numbers in lists]
+        self._library.cunet_plan_order(self.handle, first, len(lists[0]), *[a.ctypes.data for a in arrays])
+
+    def run(self, first: int, end: int) -> int:
+        """Make the calls [first, end); return 0, or what one of them returned that failed."""
+        return int(self._library.cunet_plan_run(self.handle, first, end, native.threads))
+
+    def time(self, first: int, end: int) -> int:
+        """Make them one after the other, and note how long each takes."""
+        return int(self._library.cunet_plan_time(self.handle, first, end, self._times))
+
+    @property
+    def times(self) -> list[int]:
+        """The least nanoseconds that each call took while it was timed."""
+        return list(self._times)
 
     def __del__(self) -> None:
         """Free the copies."""

@@ -187,7 +187,12 @@ int cunet_start(int64_t header) {
 
 // For other libraries: work(context, k) for k = 0 ... count - 1.
 void cunet_parallel(void (*work)(void*, int64_t), void* context, int64_t count, int threads) {
-  pool->run(work, context, count, threads);
+  share(work, context, count, threads);
+}
+
+// Does the tasks of a graph, which return a `Result`; returns 0, or what one of them returned.
+int cunet_tasks(const Graph* graph, int (*task)(void*, int64_t), void* context, int threads) {
+  return guarded([=] { return Team(*graph, task, context, threads).run(); });
 }
 
 // What is read of an array, for a comparison with what NumPy says.

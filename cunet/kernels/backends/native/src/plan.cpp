@@ -20,6 +20,15 @@ int replay(const Record& r) {
   }
 }
 
+bool lies_apart(const Plan& p, const uint64_t* objects) {
+  for (size_t k = 0; k < p.expected.size(); k++) {
+    const int64_t at = int64_t(array_at(objects[k]).data), low = at + p.reaches[k].low, high = at + p.reaches[k].high;
+    for (const Span& s : p.kept)
+      if (low < s.high && s.low < high) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 extern "C" {
@@ -123,7 +132,21 @@ void cunet_plan_move(Plan* p, int64_t operand, int64_t array, int64_t offset) {
 }
 
 // Adds a moving array, which must have the layout of this one.
-void cunet_plan_expect(Plan* p, uint64_t object) { p->expected.push_back(header_of(*p, object)); }
+void cunet_plan_expect(Plan* p, uint64_t object) {
+  p->expected.push_back(header_of(*p, object));
+  p->reaches.push_back(reach_of(array_at(object)));
+}
+
+// Says that these bytes are written, and were there before.
+void cunet_plan_keep(Plan* p, int64_t low, int64_t high) { p->kept.push_back({low, high}); }
+
+// Says what of the records [first, first + count) waits for what; see `Stretch`.
+void cunet_plan_order(Plan* p, int64_t first, int64_t count, const int32_t* records, const int32_t* waits,
+                      const int32_t* begins, const int32_t* followers) {
+  const auto kept = [p](const int32_t* from, int64_t n) { return (const int32_t*)p->keep(from, n * sizeof(int32_t)); };
+  const Graph graph = {count, kept(waits, count), kept(begins, count + 1), kept(followers, begins[count])};
+  p->stretches.push_back({first, kept(records, count), graph});
+}
 
 // Adds a number to those that are given in each replay.
 void cunet_plan_vary(Plan* p, int64_t number) { p->varying.push_back(p->numbers[number].place); }
@@ -133,15 +156,36 @@ void cunet_plan_vary(Plan* p, int64_t number) { p->varying.push_back(p->numbers[
 int cunet_plan_set(Plan* p, const uint64_t* objects, const uint64_t* numbers) {
   for (size_t k = 0; k < p->expected.size(); k++)
     if (!as_expected(*p->expected[k], array_at(objects[k]))) return -1;
+  p->apart = p->stretches.empty() || lies_apart(*p, objects);
   for (const Moving& m : p->moving) *m.place = array_at(objects[m.array]).data + m.offset;
   for (size_t k = 0; k < p->varying.size(); k++) *p->varying[k] = numbers[k];
   return kDone;
 }
 
-// Runs the calls [first, end). Returns 0, or what the call returned that failed.
-int cunet_plan_run(const Plan* p, int64_t first, int64_t end) {
+// Runs the calls [first, end), in `threads` threads where `cunet_plan_order` told how. Returns 0, or what the call
+// returned that failed.
+int cunet_plan_run(const Plan* p, int64_t first, int64_t end, int threads) {
+  for (const Stretch& s : p->stretches) {
+    if (s.first != first || !p->apart) continue;
+    const std::pair<const Plan*, const Stretch*> work = {p, &s};
+    return runtime.tasks(&s.graph, [](void* context, int64_t k) {
+      const auto& [plan, stretch] = *(const std::pair<const Plan*, const Stretch*>*)context;
+      return replay(plan->records[stretch->records[k]]);
+    }, (void*)&work, threads);
+  }
   for (int64_t k = first; k < end; k++)
     if (int problem = replay(p->records[k])) return problem;
+  return kDone;
+}
+
+// Runs them one by one, and notes for each how many nanoseconds it took, if it never took less.
+int cunet_plan_time(const Plan* p, int64_t first, int64_t end, int64_t* least) {
+  for (int64_t k = first; k < end; k++) {
+    const auto began = std::chrono::steady_clock::now();
+    if (int problem = replay(p->records[k])) return problem;
+    const int64_t spent = std::chrono::nanoseconds(std::chrono::steady_clock::now() - began).count();
+    if (least[k] == 0 || spent < least[k]) least[k] = spent;
+  }
   return kDone;
 }
 

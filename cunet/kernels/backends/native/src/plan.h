@@ -12,6 +12,7 @@ struct Runtime {
   int (*reduce)(const Call*, const int64_t*, int, int);
   int (*together)(const Step*, int64_t, int64_t, int64_t);
   int (*product)(uint64_t, uint64_t, uint64_t, int);
+  int (*tasks)(const Graph*, int (*)(void*, int64_t), void*, int);
 } runtime;
 
 // An array as calls see one, without an array of Python's: `at()` is what they take for the object.
@@ -50,6 +51,18 @@ struct Moving {
   int64_t array, offset;
 };
 
+// Bytes from `low` on, before `high`: at these addresses, or so far from where an array's first element is.
+struct Span {
+  int64_t low, high;
+};
+
+// Calls that may be made side by side: those from `first` on, in the order `records`, as the tasks of a graph.
+struct Stretch {
+  int64_t first;
+  const int32_t* records;
+  Graph graph;
+};
+
 struct Plan {
   std::vector<Record> records;
   std::vector<Place> operands;
@@ -57,6 +70,10 @@ struct Plan {
   std::vector<std::unique_ptr<char[]>> memory;
   std::vector<Moving> moving;
   std::vector<const Header*> expected;  // of each moving array
+  std::vector<Span> reaches;            // the same: where its elements are
+  std::vector<Span> kept;               // written, and there before: what moves may lie in it
+  std::vector<Stretch> stretches;
+  bool apart = true;  // no moving array lies in `kept`
   std::vector<uint64_t*> varying;
   bool whole = true;  // nothing came that cannot be replayed
 
@@ -87,16 +104,20 @@ Header* header_of(Plan& p, uint64_t object) {
   return h;
 }
 
-void add_operand(Plan& p, const Header* h, char** place, bool written) {
-  const Array& a = h->array;
-  int64_t low = 0, high = size_of(letter_of(a));
+Span reach_of(const Array& a) {
+  Span s = {0, size_of(letter_of(a))};
   for (int k = 0; k < a.ndim; k++) {
     const int64_t reach = (a.shape[k] - 1) * a.strides[k];
-    if (a.shape[k] == 0) low = high = 0;
-    if (high) (reach < 0 ? low : high) += reach;
+    if (a.shape[k] == 0) s = {0, 0};
+    if (s.high) (reach < 0 ? s.low : s.high) += reach;
   }
-  const int64_t at = int64_t(a.data);
-  p.operands.push_back({int64_t(p.records.size()), place, a.data, at + low, at + high, written, h});
+  return s;
+}
+
+void add_operand(Plan& p, const Header* h, char** place, bool written) {
+  const Span s = reach_of(h->array);
+  const int64_t at = int64_t(h->array.data);
+  p.operands.push_back({int64_t(p.records.size()), place, h->array.data, at + s.low, at + s.high, written, h});
 }
 
 uint64_t array(Plan& p, uint64_t object, bool written) {

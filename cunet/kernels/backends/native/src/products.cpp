@@ -134,7 +134,7 @@ int multiply(uint64_t x, uint64_t y, uint64_t z, int threads) {
   }
   const int64_t grain = tuning::kProductGrain;
   p.each = ((length + parts - 1) / parts + grain - 1) / grain * grain;
-  pool->run(run_product, &p, (length + p.each - 1) / p.each, threads);
+  share(run_product, &p, (length + p.each - 1) / p.each, threads);
   return kDone;
 }
 

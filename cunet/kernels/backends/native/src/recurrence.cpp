@@ -84,7 +84,7 @@ int recur(const Recurrence* r) {
   const OneBlasThread alone;
   const int64_t halves = (r->batch + 1) / 2, most = tuning::kSequences;
   RowShare rows = {r, halves >= most ? most : halves >= tuning::kFewestSequences ? halves : r->batch};
-  pool->run(run_rows, &rows, (r->batch + rows.each - 1) / rows.each, r->threads);
+  share(run_rows, &rows, (r->batch + rows.each - 1) / rows.each, r->threads);
   return kDone;
 }
 

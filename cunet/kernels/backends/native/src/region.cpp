@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <new>
 #include <vector>

@@ -3,8 +3,8 @@
 // A unit may find no memory (std::bad_alloc) before it has changed anything that it reads. A thread of ours then stops,
 // and who called runs that unit again: it has what it needs beforehand, or ends with the exception.
 //
-// The texts of the runtime follow each other in one library: this one, arrays, copies, elementwise, reduction, calls,
-// products, recurrence, python, builtin; tuning.h stands before them.
+// The texts of the runtime follow each other in one library: this one, tasks, arrays, copies, elementwise, reduction,
+// calls, products, recurrence, python, builtin; tuning.h stands before them.
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -129,24 +129,5 @@ class Threads {
 Threads* pool = nullptr;  // never deleted: helpers sleep in it when the process ends
 
 void fresh_pool() { pool = new Threads; }  // in a forked child, where no helper lives on
-
-// Calls work(k) for all k in shares of neighbours, by this thread alone if `cost` is too little to wake others.
-template <class Work> void in_shares(const Work& work, int64_t count, double cost, int threads) {
-  if (threads < 2 || cost < tuning::kWorthSharing || count < 2) {
-    for (int64_t k = 0; k < count; k++) work(k);
-    return;
-  }
-  const int64_t shares = threads * tuning::kSharesPerThread;
-  struct Share {
-    const Work* work;
-    int64_t each, count;
-  } share = {&work, count / shares < 1 ? 1 : count / shares, count};
-  pool->run(
-      [](void* context, int64_t n) {
-        const Share& s = *(const Share*)context;
-        for (int64_t k = n * s.each; k < (n + 1) * s.each && k < s.count; k++) (*s.work)(k);
-      },
-      &share, (count + share.each - 1) / share.each, threads);
-}
 
 }  // namespace

@@ -29,6 +29,9 @@ const int64_t kBlockElements = 32768;
 // Tenths of nanoseconds; less work is not shared. Measured: to wake a thread takes some 50 us, so 150 us in two threads
 // gain a little.
 const int64_t kWorthSharing = 1500000;
+// The same, where other threads look for work: they wait for the next task of a step. Reckoned: ten times what handing
+// it over takes.
+const int64_t kWorthHelp = 100000;
 // Tenths of nanoseconds; less work is done without giving the interpreter's lock away. Reckoned: to give and to take it
 // costs 0.1 us, and 5 ms where another thread of Python's takes it in the meantime.
 const int64_t kWorthUnlocking = 200000;
