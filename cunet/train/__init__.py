@@ -7,6 +7,8 @@ from .callbacks import BestWeights as BestWeights
 from .callbacks import EarlyStopping as EarlyStopping
 from .callbacks import Schedule as Schedule
 from .checkpoint import Checkpoint as Checkpoint
+from .finder import RateSearch as RateSearch
+from .finder import find_lr as find_lr
 from .metrics.accuracy import TopK as TopK
 from .metrics.accuracy import accuracy as accuracy
 from .metrics.counts import F1 as F1
