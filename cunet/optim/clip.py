@@ -55,6 +55,15 @@ def clip_grad_norm_(
     return total
 
 
+def gradient_norm(parameters: Iterable[Tensor]) -> Array:
+    """Return the 2-norm of all gradients together, 0-d, not waited for; a float32 0 without gradients."""
+    params = _with_grad(parameters)
+    if not params:
+        return np.zeros((), np.float32)
+    with np.errstate(all="ignore"):
+        return _total_norm([flat for _, flat in _flat_grads(params)], 2.0)
+
+
 def _total_norm(parts: list[Array], norm_type: float) -> Array:
     norms = [_norm(part, norm_type) for part in parts]
     return norms[0] if len(norms) == 1 else _norm(_joined(norms), norm_type)

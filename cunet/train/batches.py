@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,12 +10,23 @@ import numpy as np
 from ..autograd.tensor import Tensor, as_array
 from ..data import Loader
 from ..device import Array, is_array, is_floating, to_device
+from ..system.messages import shown
+from .arguments import is_dataset
+from .metrics.scores import as_plain
+
+#: Samples per batch where nothing else is said.
+BATCH_SIZE = 128
 
 
-def as_loader(data: Any, dtype: Any, shuffle: bool = False, device: str | None = None) -> Any:
-    """Return data with its floating arrays converted once: a Loader of a tuple of arrays, or one like that given."""
+def as_loader(
+    data: Any, dtype: Any, shuffle: bool = False, device: str | None = None, batch_size: int | None = None
+) -> Any:
+    """Return data to go through, floating arrays converted once: a Loader of arrays or a dataset, or what was given."""
+    size = BATCH_SIZE if batch_size is None else batch_size
     if isinstance(data, tuple):
-        return Loader(*data, shuffle=shuffle, device=device, dtype=dtype)
+        return Loader(*data, batch_size=size, shuffle=shuffle, device=device, dtype=dtype)
+    if is_dataset(data):
+        return Loader(data, batch_size=size, shuffle=shuffle)
     return data.astype(dtype) if isinstance(data, Loader) and dtype is not None else data
 
 
@@ -54,3 +65,16 @@ def n_samples(data: Any) -> int | None:
     if isinstance(data, Loader):
         return min(data.n_samples, len(data) * data.batch_size)
     return None
+
+
+def augmented(augment: Callable[..., Any], batch: tuple[Array, ...]) -> tuple[Array, ...]:
+    """Return what an augmentation makes of a batch.
+
+    Raises:
+        TypeError: it returned no tuple (\\*inputs, target).
+    """
+    changed = augment(*batch)
+    if not isinstance(changed, (tuple, list)) or len(changed) != len(batch):
+        got = len(changed) if isinstance(changed, (tuple, list)) else shown(changed)
+        raise TypeError(f"Trainer: augment must return a tuple (*inputs, target) of {len(batch)} arrays, got {got}")
+    return tuple(as_plain(part) for part in changed)

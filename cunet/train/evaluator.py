@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,42 +14,52 @@ from ..device import Array, array_module, asnumpy, is_array
 from ..nn.inputs import dtype_of
 from .arguments import check_data
 from .batches import as_loader, batches, n_samples
-from .metrics import Means
+from .losses import Losses, named
+from .metrics.measures import Measures
 from .progress import Progress
+from .state import Running
 from .steps import Recorded, Steps
+from .weighting import Weighting
 from .weights import weight_of
 
 
 class Evaluator(Steps):
     """Apply a model to data, and measure it; the half of a `Trainer` that changes nothing."""
 
-    metrics: dict[str, Callable[..., Any]]
+    metrics: dict[str, Any]
+    epoch_state: Running | None
     device: str
     progress: bool | str
     unit: str
     _recorded: Recorded
 
-    def evaluate(self, data: Any) -> dict[str, float]:
-        """Return loss and metrics over `data` (as for `fit`) in evaluation mode; every module's mode is restored."""
+    def evaluate(self, data: Any, batch_size: int | None = None) -> dict[str, Any]:
+        """Return loss and metrics over data in evaluation mode; every module's mode is restored.
+
+        Args:
+            data: as for `fit`.
+            batch_size: samples at a time of arrays and datasets; default: 128.
+        """
+        check_data("Trainer.evaluate", data)
+        data = as_loader(data, dtype_of(self.model), batch_size=batch_size)
         return self._evaluate(data, Progress(self.progress, self.unit), "evaluate")
 
     @no_grad()
-    def _evaluate(self, data: Any, display: Progress, label: str) -> dict[str, float]:
-        check_data("Trainer.evaluate", data)
-        data = as_loader(data, dtype_of(self.model))
-        means, compute = Means(), self._recorded.method(self, "compute")
+    def _evaluate(self, data: Any, display: Progress, label: str) -> dict[str, Any]:
+        measures = Measures(self.metrics, copied=self.epoch_state is not None)
+        means, compute = measures.means, self._recorded.method(self, "compute")
         display.begin(label, n_samples(data))
         try:
             with self.model.evaluating():
                 for batch in self._batches(data):
-                    loss, prediction = compute(*batch)
-                    self._measure(means, loss, prediction, batch[-1])
+                    losses, prediction = compute(*batch)
+                    self._measure(measures, losses, prediction, batch[-1])
                     display.advance(len(batch[-1]), means.read)
         finally:
             display.end()
         if not means.count:
             raise ValueError("Trainer.evaluate: the data yields no batch")
-        return means.read()
+        return measures.read()
 
     @no_grad()
     def predict(self, *inputs: Any, batch_size: int = 1024) -> np.ndarray:
@@ -81,7 +91,11 @@ class Evaluator(Steps):
         return batches(data, dtype_of(self.model), self.device)
 
     @no_grad()
-    def _measure(self, means: Means, loss: Tensor, prediction: Tensor, target: Any) -> None:
-        values = {name: metric(prediction, target) for name, metric in self.metrics.items()}
-        weights = {name: weight_of(f, target) for name, f in {"loss": self.loss, **self.metrics}.items()}
-        means.add(len(target), {"loss": loss, **values}, weights)
+    def _measure(
+        self, measures: Measures, losses: Losses, prediction: Any, target: Any, weighting: Weighting | None = None
+    ) -> None:
+        """Add a batch to what is measured."""
+        parts = named(losses)
+        weights = {name: weight_of(metric, target) for name, metric in measures.functions.items()}
+        own = weight_of(self.loss, target) if weighting is None else weighting.total
+        measures.add(parts, prediction, target, {**weights, **dict.fromkeys(parts, own)})

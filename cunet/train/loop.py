@@ -4,30 +4,52 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from ..data import Loader
+from ..device import Array
 from ..system.messages import warn
-from .batches import n_samples
+from .average import Average
+from .batches import augmented, n_samples
 from .evaluator import Evaluator
 from .interrupt import Interrupt
-from .progress import Progress
-from .state import Running
+from .losses import Losses, total_of
+from .progress import Progress, is_number, number
+from .state import Running, go_back, weights_of
+from .steps import Steps
+from .supply import underlying
+from .updates import NotFinite, Updates
+from .weighting import Weighting
 
 Logs = dict[str, Any]
+#: What is done where a loss or a gradient is not finite, in words.
+SAID = {
+    "stop": "training stops before it",
+    "skip": "such batches are left out",
+    "restore": "back to the weights that the epoch began with, and on with the next batch",
+}
 
 
 class Loop(Evaluator):
     """Go through epochs and batches; the half of a `Trainer` that makes steps."""
 
+    optimizer: Any
     callbacks: list[Any]
     history: list[Logs]
     epoch: int
+    fit_began: int  # the epoch before the first one of the last `fit`
     global_step: int
     epoch_state: Running | None
     train_data: Any  # what the last `fit` trains on
     stop: bool
     interrupted: bool
+    augment: Callable[..., Any] | None
+    average: Average | None
+    weighting: Weighting | None  # of the last `fit`
+    weighs_samples: bool  # whether its batches end with weights
+    updates: Updates
     _nan_said: bool
 
     def _run_epochs(self, train: Any, valid: Any, last: int, display: Progress) -> None:
@@ -41,40 +63,87 @@ class Loop(Evaluator):
         """Train one epoch, validate, and append its logs."""
         if self.epoch_state is None:
             self.epoch += 1
-            self.epoch_state = Running()
+            self.epoch_state = Running(self.metrics)
+            self.updates.forget()
             self._call("on_epoch_begin")
-        means, begin = self.epoch_state.means, time.perf_counter() - self.epoch_state.seconds
+            if self.updates.policy == "restore":
+                self.epoch_state.saved = weights_of(self)
+        running = self.epoch_state
+        means, begin = running.measures.means, time.perf_counter() - running.seconds
         display.begin(f"epoch {self.epoch}/{last}", n_samples(train))
-        self._train(self.epoch_state, begin, train, display, interrupt)
+        self._train(running, begin, train, display, interrupt)
         if not means.count:
-            raise ValueError(
-                f"Trainer.fit: the training data yields no batch in epoch {self.epoch}"
-                " (a generator can be gone through only once)"
-            )
-        logs: Logs = {"epoch": self.epoch, **means.read()}  # reading waits for the device: then the time is whole
+            self._refuse_nothing(running)
+        logs: Logs = {
+            "epoch": self.epoch,
+            **running.measures.read(),
+        }  # reading waits for the device: then the time is whole
         seconds = time.perf_counter() - begin
         display.end()
         complete, self.epoch_state = not self.stop, None
         logs |= {"seconds": seconds, "samples_per_second": means.count / seconds, "complete": False}
         self.history.append(logs)  # now, so that an error in the validation does not lose it
+        if running.lost:
+            logs["skipped"] = running.lost
         if math.isnan(logs["loss"]):
-            self._warn_of_nan(means.first_nan())  # None if all labels were ignored, of which the mean is NaN
+            self._warn_of_nan(running)
         if self.interrupted:
             return logs
-        if valid is not None:
-            measured = self._evaluate(valid, display, f"valid {self.epoch}/{last}")
-            logs |= {f"valid_{name}": value for name, value in measured.items()}
-        logs["complete"] = complete
-        self._call("on_epoch_end", logs)
+        if self.average is not None:
+            self.average.after_epoch(self.model, (self.epoch - self.fit_began) / (last - self.fit_began))
+        with self._averaged(train):
+            if valid is not None:
+                logs |= self._validated(valid, display, f"valid {self.epoch}/{last}")
+            logs["complete"] = complete
+            self._call("on_epoch_end", logs)
         self._call("on_checkpoint")
         return logs
+
+    def _validated(self, valid: Any, display: Progress, label: str) -> Logs:
+        return {f"valid_{name}": value for name, value in self._evaluate(valid, display, label).items()}
+
+    def _measure_first(self, valid: Any, display: Progress) -> None:
+        """Evaluate before the first epoch, as one more entry of `history`."""
+        begin = time.perf_counter()
+        logs: Logs = {"epoch": self.epoch, **self._validated(valid, display, "before training")}
+        logs |= {"seconds": time.perf_counter() - begin, "complete": True}
+        self.history.append(logs)
+        told = {name: value for name, value in logs.items() if name.startswith("valid_")}
+        display.say("before training: " + ", ".join(f"{name} {number(v)}" for name, v in told.items() if is_number(v)))
+
+    @contextmanager
+    def _averaged(self, train: Any) -> Iterator[None]:
+        """Have the average of weights in the model, if there is one, within a ``with`` block."""
+        if self.average is None:
+            yield
+            return
+        self._show_average(train)
+        try:
+            yield
+        finally:
+            self.average.take(self.model)
+
+    def _show_average(self, train: Any) -> None:
+        """Put the average of weights into the model, if there is one."""
+        if self.average is not None:
+            self.average.completed(self.model, self._again(train), lambda _, batch: self.compute(*batch))
+            self.average.put(self.model)
+
+    def _again(self, train: Any) -> Iterator[Any]:
+        """Yield the batches of the training data, but for their weights and those of one sample, in the data's order.
+
+        No draw is made, and no epoch's position changes.
+        """
+        data = underlying(train)
+        for batch in self._batches(data.in_order() if isinstance(data, Loader) else data):
+            if len(batch[-1]) > 1:
+                yield batch[:-1] if self.weighs_samples else batch
 
     def _train(self, running: Running, begin: float, train: Any, display: Progress, interrupt: Interrupt) -> None:
         """Make the steps of an epoch that are still to be made; it began at `begin`."""
         for batch in self._batches(running.remaining(train)):
-            loss, prediction = self._recorded.method(self, "step")(*batch)
-            self._measure(running.means, loss, prediction, batch[-1])
-            display.advance(len(batch[-1]), running.means.read)
+            self._learn(running, batch)
+            display.advance(len(batch[-1]), running.measures.means.read)
             self.global_step += 1
             running.batches += 1
             running.seconds = time.perf_counter() - begin
@@ -83,12 +152,90 @@ class Loop(Evaluator):
             self.stop |= self.interrupted
             self._call("on_checkpoint")
             if self.stop:
-                break
+                return
+        with self._not_finite(running):
+            if self.updates.flush(self):
+                self._take_in()
 
-    def _warn_of_nan(self, batch: int | None) -> None:
+    def _take_in(self) -> None:
+        """Let the average of weights know of an update."""
+        if self.average is not None and not self.updates.pending:
+            self.average.after_update(self.model)
+
+    def _learn(self, running: Running, batch: tuple[Array, ...]) -> None:
+        """Make a step of a batch, and measure it."""
+        loss = self.loss
+        if self.weighting is not None:
+            if self.weighs_samples:
+                *rest, self.weighting.sample_weight = batch
+                batch = tuple(rest)
+            self.loss = self.weighting
+        try:
+            if self.augment is not None:
+                batch = augmented(self.augment, batch)
+            with self._not_finite(running):
+                losses, prediction = self._stepped(batch)
+                self.loss = loss
+                self._measure(running.measures, losses, prediction, batch[-1], self.weighting)
+                self._take_in()
+        finally:
+            self.loss = loss
+
+    def _stepped(self, batch: tuple[Array, ...]) -> tuple[Losses, Any]:
+        """Make a step; if it is not that of this class, look at what it returned."""
+        self.updates.used = False
+        plain = self.careful is None and self.weighting is None
+        step = self._recorded.method(self, "step") if plain else self.step
+        losses, prediction = step(*batch)
+        if type(self).step is not Steps.step and not self.updates.used:
+            if self.updates.changes_gradients:
+                raise ValueError(
+                    "Trainer: accumulate, clip_norm and clip_value are done by Trainer.step: call super().step(), or do"
+                    f" them in {type(self).__name__}.step"
+                )
+            self.updates.check("the loss", total_of(losses), self.loss, batch[-1])
+        return losses, prediction
+
+    @contextmanager
+    def _not_finite(self, running: Running) -> Iterator[None]:
+        """Do with a step whose loss or gradient is not finite what `on_nan` says."""
+        try:
+            yield
+        except NotFinite as problem:
+            step, epoch = self.global_step + 1, self.epoch
+            text = f"Trainer: {problem} in step {step} (batch {running.batches + 1} of epoch {epoch})"
+            policy = self.updates.policy
+            if policy == "raise":
+                raise FloatingPointError(
+                    f"{text}; nothing was learnt from it; cunet.detect_anomaly() names the op and the line"
+                ) from None
+            running.lost += 1
+            if policy == "stop":
+                self.stop = True
+            elif policy == "restore":
+                go_back(self, running.saved or {})
+            if not self._nan_said:
+                self._nan_said = True
+                warn(f"{text}; {SAID[policy or 'skip']}")
+
+    def _refuse_nothing(self, running: Running) -> None:
+        """Raise an error for an epoch without anything that was measured, unless it was to be stopped."""
+        if not running.lost:
+            raise ValueError(
+                f"Trainer.fit: the training data yields no batch in epoch {self.epoch}"
+                " (a generator can be gone through only once)"
+            )
+        if self.updates.policy != "stop":
+            raise FloatingPointError(f"Trainer: no batch of epoch {self.epoch} had a finite loss and finite gradients")
+        running.measures.means.add(0, {"loss": math.nan})
+
+    def _warn_of_nan(self, running: Running) -> None:
+        batch = running.measures.means.first_nan()  # None if all labels were ignored, of which the mean is NaN
         if batch is not None and not self._nan_said:
             self._nan_said = True
-            warn(f"Trainer: the loss is NaN from batch {batch} of epoch {self.epoch} on; training goes on")
+            step = self.global_step - running.batches + batch
+            warn(f"Trainer: the loss is NaN from batch {batch} of epoch {self.epoch} on (step {step}); training goes on"
+                 " (see on_nan)")  # fmt: skip
 
     def _call(self, hook: str, *args: Any) -> None:
         for callback in self.callbacks:

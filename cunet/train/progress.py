@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ..system.messages import somebody_looks
 
 _WIDTH = 7  # of a column of numbers: six of them, the rate and three more columns have to fit 80 columns
@@ -72,7 +74,8 @@ class Progress:
             return
         cells = {"epoch": f"{logs['epoch']}/{last}"}
         for key, value in logs.items():
-            if key not in ("epoch", "seconds", "samples_per_second", "complete") and not _is_told(key, logs):
+            shown = key not in ("epoch", "seconds", "samples_per_second", "complete", "skipped") and is_number(value)
+            if shown and not _is_told(key, logs):
                 cells[key] = number(value)
         cells["sec"] = f"{logs['seconds']:.1f}"
         cells[f"{self.unit}/s"] = f"{logs['samples_per_second']:,.0f}"
@@ -93,6 +96,11 @@ class Progress:
         """Print a line."""
         if self.rows:
             print(text, flush=True)
+
+
+def is_number(value: Any) -> bool:
+    """Tell whether an entry of the logs is one number, which a table can show."""
+    return isinstance(value, (int, float, np.number))
 
 
 def number(value: Any) -> str:

@@ -9,10 +9,12 @@ from typing import Any
 from ..autograd.tensor import Tensor
 from ..nn.module import Module
 from ..record import CompiledStep, Report
+from .losses import Losses, total_of
+from .updates import Updates
 
 #: Methods that are recorded: who calls them, and what they read.
 _METHODS = {
-    "step": ("fit", ("model", "loss", "optimizer")),
+    "step": ("fit", ("model", "loss", "optimizer", "careful")),
     "compute": ("evaluate", ("model", "loss")),
     "_apply": ("predict", ("model",)),
 }
@@ -21,16 +23,19 @@ _METHODS = {
 class Steps:
     """Apply a model to a batch, find its loss, make a training step; the part of a `Trainer` that can be recorded.
 
-    Of all that a trainer has, these methods read model, loss and optimiser alone.
+    Of all that a trainer has, these methods read model, loss, optimiser and what makes other steps of them alone.
     """
 
     model: Module
     loss: Callable[..., Tensor]
     optimizer: Any
+    careful: Updates | None  # what makes steps that are not plain ones
     read_by_steps = _METHODS["step"][1]  # see `cunet.record.watch`
 
-    def compute(self, *batch: Any) -> tuple[Tensor, Tensor]:
+    def compute(self, *batch: Any) -> tuple[Losses, Any]:
         """Return the loss of a batch and the prediction, in training and in evaluation; override it for another loss.
+
+        Several losses are returned as a dict by name, of which "loss" is the one that is learnt from.
 
         Args:
             batch: (\\*inputs, target) on the trainer's device.
@@ -41,13 +46,18 @@ class Steps:
         prediction = self.model(*inputs)
         return self.loss(prediction, target), prediction
 
-    def step(self, *batch: Any) -> tuple[Tensor, Tensor]:
-        """Make one training step; return the loss and the prediction; override it for another step."""
+    def step(self, *batch: Any) -> tuple[Losses, Any]:
+        """Make one training step; return the loss and the prediction; override it for another step.
+
+        Several losses are returned as a dict by name, of which "loss" is the one that is learnt from.
+        """
+        if self.careful is not None:
+            return self.careful.step(self, *batch)
         self.optimizer.zero_grad()
-        loss, prediction = self.compute(*batch)
-        loss.backward()
+        losses, prediction = self.compute(*batch)
+        total_of(losses).backward()
         self.optimizer.step()
-        return loss, prediction
+        return losses, prediction
 
     def _apply(self, *inputs: Any) -> Any:
         return self.model(*inputs)

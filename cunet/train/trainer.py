@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +15,25 @@ from ..nn.module import Module
 from ..record import Report
 from ..system import trees
 from .arguments import (
-    check_data,
+    check_average,
     check_epochs,
     check_model,
-    check_optimizer,
+    check_trained,
     listed_callbacks,
     loss_function,
-    warn_of_strangers,
+    optimizer_of,
 )
-from .batches import as_loader
+from .average import Average
 from .files import state_to_resume
 from .loop import Logs, Loop
-from .metrics import named_metrics
+from .metrics.named import named_metrics
 from .progress import Progress
 from .state import restore, restore_callbacks, state_of
-from .steps import Recorded
-from .weights import ignore_index_of
+from .steps import Recorded, Steps
+from .supply import Supply, underlying
+from .updates import Policy, Updates
+from .weighting import Weighting
+from .weights import ignore_index_of, threshold_of
 
 
 class Callback:
@@ -71,10 +74,21 @@ class Trainer(Loop):
         model: the model; moved to `device`.
         loss: ``loss(prediction, target) -> scalar Tensor``, the batch's mean; or its name in `cunet.functional`. One
             that is a module is moved to `device` too.
-        optimizer: one of `cunet.optim`; may be None for a trainer that only evaluates.
-        metrics: names ("accuracy", which ignores the labels that the loss ignores), functions ``metric(prediction,
-            target)`` that return the batch's mean, or a dict of functions by name.
+        optimizer: one of `cunet.optim`, or its name ("adamw") with its defaults; a dict of several for a `step` of
+            your own; None for a trainer that only evaluates.
+        metrics: names ("accuracy", "f1", ...; they ignore the labels that the loss ignores), functions
+            ``metric(prediction, target)`` that return the batch's mean, functions of ``sklearn.metrics``, objects with
+            ``update(prediction, target)``, ``compute()`` and ``reset()`` (see `Metric`), or a dict of these.
         callbacks: see `Callback`; called in this order.
+        accumulate: batches whose gradients make an update together, as one batch of all their samples would.
+        clip_norm, clip_value: largest norm of all gradients together (`optim.clip_grad_norm_`), and largest absolute
+            value of one; or None.
+        augment: ``augment(*inputs, target) -> (*inputs, target)``, called with each batch of training, on the device.
+            What it draws from cunet's streams comes again in a run that is resumed.
+        average: `EMA` or `SWA`, an average of the weights, with which is evaluated.
+        on_nan: what is done about a loss or a gradient that is not finite, before anything is learnt from it: "raise"
+            (FloatingPointError), "stop" training, "skip" the batch, "restore" the weights that the epoch began with
+            and go on. Waits for the device in each step. None: a warning at the end of the epoch, with the step.
         device: "auto" (the GPU if there is one), "cpu" or "gpu".
         progress: "auto" (a bar where somebody looks, else one row an epoch), True or False.
         unit: what a sample is called in the display.
@@ -83,8 +97,8 @@ class Trainer(Loop):
 
     Attributes:
         history: one dict per epoch: "epoch", "loss", the metrics, the same with "valid_", "seconds" and
-            "samples_per_second" of training, and "complete" (False for an epoch that was cut short). A loss
-            that became NaN is NaN there; a warning says once from which batch on, and training goes on.
+            "samples_per_second" of training, and "complete" (False for an epoch that was cut short); "skipped": how
+            many batches `on_nan` left out, if any.
         epoch: number of the current epoch, from 1; counts on over several calls of `fit`.
         global_step: training steps so far.
         epoch_state: what is known of the epoch that is under way; None between two.
@@ -106,8 +120,14 @@ class Trainer(Loop):
         loss: str | Callable[..., Tensor],
         optimizer: Any = None,
         *,
-        metrics: str | Sequence[str | Callable[..., Any]] | Mapping[str, Callable[..., Any]] = (),
+        metrics: Any = (),
         callbacks: Callback | Iterable[Callback] = (),
+        accumulate: int = 1,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        augment: Callable[..., Any] | None = None,
+        average: Average | None = None,
+        on_nan: Policy | None = None,
         device: Device = "auto",
         progress: bool | str = "auto",
         unit: str = "samples",
@@ -116,10 +136,13 @@ class Trainer(Loop):
         self.device = resolve_device(device)
         self._recorded = Recorded(compile, self.device)
         check_model(model)
-        self.model, self.loss, self.optimizer = model, loss_function(loss), optimizer
-        check_optimizer(optimizer)
-        self.metrics = named_metrics(metrics, ignore_index_of(self.loss))
+        self.model, self.loss, self.optimizer = model, loss_function(loss), optimizer_of(optimizer, model)
+        self.metrics = named_metrics(metrics, ignore_index_of(self.loss), threshold_of(self.loss))
         self.callbacks: list[Callback] = listed_callbacks(callbacks, Callback)
+        self.updates = Updates(accumulate, clip_norm, clip_value, on_nan)
+        self.careful = self.updates if self.updates.wanted else None
+        check_average(average, Average)
+        self.augment, self.average, self.weighting, self.weighs_samples = augment, average, None, False
         self.progress, self.unit = progress, unit
         Progress(progress, unit)  # so that a wrong value fails here
         self.history: list[Logs] = []
@@ -133,10 +156,21 @@ class Trainer(Loop):
 
     def __getstate__(self) -> dict[str, Any]:
         """Copy and pickle without the data."""
-        return {**vars(self), "train_data": None}
+        return {**vars(self), "train_data": None, "weighting": None}
 
     def fit(
-        self, train: Any, valid: Any = None, epochs: int = 1, resume: str | os.PathLike[str] | None = None
+        self,
+        train: Any,
+        valid: Any = None,
+        epochs: int = 1,
+        resume: str | os.PathLike[str] | None = None,
+        *,
+        batch_size: int | None = None,
+        steps_per_epoch: int | None = None,
+        validation_split: float = 0.0,
+        class_weight: Any = None,
+        sample_weight: Any = None,
+        evaluate_first: bool = False,
     ) -> list[Logs]:
         """Train for some epochs; return `history`.
 
@@ -144,42 +178,60 @@ class Trainer(Loop):
         validation that is running), with model and history whole; a second one ends it at once.
 
         Args:
-            train: a `Loader`; another iterable of batches (\\*inputs, target) that can be gone through once
-                an epoch; or a tuple of arrays (then batches of 128, shuffled, kept on the device).
+            train: a tuple of arrays, or a dataset (then batches of `batch_size`, shuffled; arrays are kept on the
+                device); a `Loader`; or another iterable of batches (\\*inputs, target) that can be gone through once an
+                epoch, with `steps_per_epoch` also a generator that does not end.
             valid: the same, to evaluate on after each epoch, or None.
             epochs: how many more epochs; of a run that is resumed: how many since its `fit` began.
             resume: a file of `save` or a folder of `Checkpoint` to go on from; "auto": the folder of the `Checkpoint`
                 among the callbacks. A folder with no checkpoint begins a run. What comes is what would have come
                 without the stop, to the bit on a CPU, if model, optimiser, callbacks and data are made as they were.
+            batch_size: samples per batch of arrays and datasets; default: 128.
+            steps_per_epoch: batches that an epoch takes of data that go on from epoch to epoch.
+            validation_split: share of the samples of `train` to validate on instead of training on them; drawn from
+                the seed of `cunet.manual_seed`, the same in every call.
+            class_weight: what a label counts in the loss of training: an array by label, or a dict (others count 1).
+            sample_weight: what each sample counts there: an array (N,) beside `train`; True: its batches end with it.
+                Both need a loss that has ``reduction="none"``; the mean is ``sum(weight * loss) / sum(weight)``.
+            evaluate_first: whether to evaluate on `valid` before the first epoch, as epoch 0 in `history`.
 
         Raises:
             TypeError: `epochs` is no whole number, `train` or `valid` nothing to go through.
-            ValueError: `train` yields no batch, or `epochs` is negative; what is to be resumed is damaged, or is the
-                state of another model, optimiser, data or other callbacks: nothing is changed then.
+            ValueError: `train` yields no batch, or a number is out of its range; what is to be resumed is damaged, or
+                is the state of another model, optimiser, data or other callbacks: nothing is changed then.
         """
-        if self.optimizer is None:
-            raise ValueError("Trainer.fit: an optimizer is required, got None")
+        check_trained(self.model, self.optimizer, type(self).step is Steps.step)
         check_epochs(epochs)
-        for data in (train,) if valid is None else (train, valid):
-            check_data("Trainer.fit", data)
-        warn_of_strangers(self.model, self.optimizer)
-        dtype = dtype_of(self.model)
-        train = as_loader(train, dtype, shuffle=True, device=self.device)
-        valid = as_loader(valid, dtype, device=self.device)
+        supply = Supply(train, valid, batch_size, steps_per_epoch, validation_split, sample_weight, evaluate_first)
+        supply.check()
+        weighting = Weighting.of(self.loss, class_weight, sample_weight is not None)
+        train, valid = supply.prepared(dtype_of(self.model), self.device)
+        if self.average is not None:
+            self.average.check_data(self.model, underlying(train))
         display = Progress(self.progress, self.unit)
-        self.train_data, self.epoch_state, self.fit_began = train, None, self.epoch
         state = None if resume is None else state_to_resume(self._folder() if resume == "auto" else resume)
+        self.weighting, self.weighs_samples = weighting, sample_weight is not None
+        self.train_data, self.epoch_state, self.fit_began = train, None, self.epoch
+        if self.average is not None:
+            self.average.take(self.model)
         if state is not None:
             restore(self, state)
-        last = self.fit_began + epochs
         self.interrupted = self._nan_said = False
         self.stop = state is not None and state["stopped"]  # by a callback: there the run was over
         self.model.train()
+        self._fit(train, valid, self.fit_began + epochs, display, state, evaluate_first and state is None)
+        return self.history
+
+    def _fit(self, train: Any, valid: Any, last: int, display: Progress, state: Any, evaluate_first: bool) -> None:
+        """Go through the epochs up to the number `last`, in a run that may go on from a state."""
         try:
             self._call("on_fit_begin")
             if state is not None:
                 restore_callbacks(self, state)
+            if evaluate_first:
+                self._measure_first(valid, display)
             self._run_epochs(train, valid, last, display)
+            self._show_average(train)
         except KeyboardInterrupt:
             self.interrupted = True
             raise
@@ -190,7 +242,6 @@ class Trainer(Loop):
             display.say(self._recorded.summary())
         if self.stop:
             display.say(f"stopped {'by Ctrl-C ' if self.interrupted else ''}in epoch {self.epoch} of {last}")
-        return self.history
 
     def save(self, path: str | os.PathLike[str], metadata: dict[str, str] | None = None) -> None:
         """Write the whole state of the run to one safetensors file, for `load` or ``fit(resume=path)``."""
@@ -205,6 +256,8 @@ class Trainer(Loop):
         state = trees.load_tree(path)
         restore(self, state)
         restore_callbacks(self, state)
+        if self.average is not None and state["average"]["shown"]:
+            self.average.put(self.model)
 
     def reports(self) -> dict[str, Report]:
         """Return how calls were recorded and replayed, and why some were not, by the method that made them."""

@@ -6,12 +6,14 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-from .. import functional
-from ..device import Array, like
-from ..nn.loss import CrossEntropyLoss, Loss, NLLLoss
-from .metrics import accuracy, as_plain
+import numpy as np
 
-IGNORED = -100  # PyTorch's, the default of all that takes labels
+from .. import functional
+from ..device import Array, array_module, like
+from ..nn.loss import BCELoss, CrossEntropyLoss, Loss, NLLLoss
+from .metrics.accuracy import accuracy
+from .metrics.scores import IGNORED, as_plain
+
 _OVER_LABELS = (
     functional.cross_entropy,
     functional.nll_loss,
@@ -38,6 +40,14 @@ def ignore_index_of(loss: Any) -> int:
     return (_options(loss) or {}).get("ignore_index", IGNORED)
 
 
+def threshold_of(loss: Any) -> float:
+    """Return above what a single score means class 1: 0.5 where a loss takes probabilities, else 0."""
+    while isinstance(loss, functools.partial):
+        loss = loss.func
+    takes_probabilities = loss is functional.binary_cross_entropy or isinstance(loss, BCELoss)
+    return 0.5 if takes_probabilities else 0.0
+
+
 def weight_of(function: Any, target: Array) -> Any:
     """Return what a batch's mean is divided by: the weights of labels that are not ignored, or the number of samples.
 
@@ -46,9 +56,22 @@ def weight_of(function: Any, target: Array) -> Any:
     options = _options(function)
     if options is None or target.dtype.kind not in "iu":
         return len(target)
+    return _kept(options, target).sum()
+
+
+def label_weights(loss: Any, target: Array, shape: tuple[int, ...]) -> Array:
+    """Return what each of the losses of a batch, of this shape, counts by itself: 0 for a label that is ignored."""
+    options = _options(loss)
+    if options is None or target.dtype.kind not in "iu":
+        return array_module(target).ones((), np.float32)
+    return _kept(options, target).reshape(shape)
+
+
+def _kept(options: Mapping[str, Any], target: Array) -> Array:
+    """Return the weights of labels, of those that are ignored 0; flags where all others count 1."""
     kept = target != options.get("ignore_index", IGNORED)
     weight = options.get("weight")
     if weight is None:
-        return kept.sum()
+        return kept
     weight = like(as_plain(weight), target)
-    return (weight[target % len(weight)] * kept).sum()
+    return weight[target % len(weight)] * kept

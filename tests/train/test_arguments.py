@@ -31,7 +31,7 @@ def trainer(**options):
         (lambda m, f, o: Trainer(m, "crossentropy", o), ValueError, "its name in cunet.functional, got 'crossentropy'"),
         (lambda m, f, o: Trainer(m, f, m), TypeError, "optimizer must be one of cunet.optim, .* got Linear"),
         (lambda m, f, o: Trainer(m, f, optim.SGD), TypeError, "got the class SGD"),
-        (lambda m, f, o: Trainer(m, f, "sgd"), TypeError, "optimizer must be one of .* got 'sgd'"),
+        (lambda m, f, o: Trainer(m, f, "sdg"), ValueError, "no optimizer is called 'sdg'; known by name: adadelta, "),
         (lambda m, f, o: Trainer(m, f, o, callbacks=[print]), TypeError, r"callbacks\[0\] must be a Callback"),
         (lambda m, f, o: Trainer(m, f, o, callbacks=[EarlyStopping]), TypeError, "got the class EarlyStopping"),
         (
@@ -64,11 +64,13 @@ def test_a_loss_by_name_a_callback_alone_and_a_numpy_number_of_epochs():
         def on_epoch_end(self, trainer, logs):
             self.epochs += 1
 
-    model, _, optimizer = parts()
+    model, _, _ = parts()
     seen = Seen()
-    by_name = Trainer(model, "cross_entropy", optimizer, progress=False, callbacks=seen)
+    by_name = Trainer(model, "cross_entropy", "sgd", progress=False, callbacks=seen)
     by_name.fit((X, T), epochs=np.int64(2))
-    assert by_name.loss is F.cross_entropy
+    assert by_name.loss is F.cross_entropy and type(by_name.optimizer) is optim.SGD
+    assert type(Trainer(model, F.cross_entropy, "AdamW").optimizer) is optim.AdamW
+    assert list(map(id, by_name.optimizer.param_groups[0]["params"])) == list(map(id, model.parameters()))
     assert seen.epochs == 2
 
 

@@ -1,0 +1,1 @@
+"""Metrics: means over samples, and what is found from all batches of an epoch."""

@@ -1,0 +1,70 @@
+"""Shares of right answers: accuracy, top-k accuracy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...device import Array, array_module
+from .metric import Metric
+from .scores import IGNORED, scored
+
+
+def accuracy(prediction: Any, target: Any, ignore_index: int = IGNORED, threshold: float = 0.0) -> Array:
+    """Return the share of samples whose largest score is at the label.
+
+    Args:
+        prediction: scores or logits, shape (N, C, ...) with at least 2 classes; or (N,) or (N, 1, ...), of class 1.
+        target: integer labels of shape (N, ...), or probabilities of the shape of `prediction`; for a single score 0
+            and 1, with or without the axis of length 1.
+        ignore_index: label whose positions are left out, as in `cunet.functional.cross_entropy`.
+        threshold: above which a single score means class 1: 0 for logits, 0.5 for probabilities.
+
+    Returns:
+        0-d float array on the device of the data: nothing is synchronised. NaN if there are no
+            labels but those that are left out.
+
+    Raises:
+        ValueError: shapes do not fit, or, on the CPU, a label is none of the classes.
+    """
+    found = scored("accuracy", prediction, target, ignore_index)
+    hits = (found.decided(threshold) == found.labels) & found.kept
+    with np.errstate(invalid="ignore"):
+        return hits.sum() / found.kept.sum()
+
+
+class TopK(Metric):
+    """Share of samples whose label is among the `k` largest scores.
+
+    Of equal scores the first ones are the larger, as for `accuracy`, which is that of ``k=1``; a score that is NaN is
+    above all others, and one of the label that is NaN never among the largest.
+
+    Args:
+        k: how many classes may be named.
+        ignore_index: label whose positions are left out.
+    """
+
+    def __init__(self, k: int = 5, ignore_index: int = IGNORED) -> None:
+        if k < 1:
+            raise ValueError(f"TopK: k must be at least 1, got {k}")
+        super().__init__()
+        self.k, self.ignore_index, self.name = k, ignore_index, f"top{k}"
+
+    def update(self, prediction: Any, target: Any) -> None:
+        """Take in a batch: scores (N, C, ...) and labels (N, ...), or probabilities shaped as the scores."""
+        found = scored("TopK", prediction, target, self.ignore_index)
+        if found.scores.ndim == 1:
+            raise ValueError(f"TopK: prediction must have shape (N, C, ...) with C >= 2, got {prediction.shape}")
+        xp = array_module(found.scores)
+        labels = xp.where(found.kept, found.labels, 0)[:, None]
+        own = xp.take_along_axis(found.scores, labels, axis=1)
+        behind = xp.arange(found.classes)[None] >= labels
+        below = (found.scores < own) | ((found.scores == own) & behind)  # itself among them
+        hits = (found.classes - below.sum(axis=1) < self.k) & found.kept
+        self.add(hits=hits.sum(), count=found.kept.sum())
+
+    def compute(self) -> float:
+        """Return the share; NaN without samples."""
+        sums = self.fetched()
+        return float(sums["hits"] / sums["count"]) if sums["count"] else float("nan")
