@@ -9,7 +9,7 @@ import numpy as np
 
 from ..autograd.tensor import as_array
 from ..device import asnumpy
-from ..system.extras import extra
+from ..system.extras import new_axes
 
 
 class Calibration(NamedTuple):
@@ -46,8 +46,7 @@ class Calibration(NamedTuple):
             ImportError: matplotlib is not installed: ``pip install "cunet[plot]"``.
         """
         if ax is None:
-            figure = extra("matplotlib.figure", "plot", "Calibration.plot").Figure(figsize=(4.2, 4.2), layout="tight")
-            ax = figure.add_subplot()
+            ax = new_axes("Calibration.plot", 4.2, 4.2)
         bins = len(self.samples)
         left, width = np.arange(bins) / bins, 1 / bins
         ax.bar(left, self.samples / self.samples.sum(), width, align="edge", color="#cccccc", label="share of samples")

@@ -22,3 +22,9 @@ def extra(module: str, name: str, who: str) -> Any:
     except ImportError as error:
         library = module.partition(".")[0]
         raise ImportError(f'{who} needs {library}, which is not installed: pip install "cunet[{name}]"') from error
+
+
+def new_axes(who: str, width: float, height: float) -> Any:
+    """Return axes of matplotlib in a figure of so many inches, which has no window and needs no closing."""
+    figure = extra("matplotlib.figure", "plot", who).Figure(figsize=(width, height), layout="constrained")
+    return figure.add_subplot()

@@ -12,6 +12,7 @@ from ..autograd.tape import no_grad
 from ..data import Loader
 from ..nn.inputs import dtype_of
 from ..nn.parameter import UninitializedParameter
+from ..system.extras import new_axes
 from .arguments import check_count, check_trained
 from .batches import as_loader, augmented
 from .losses import total_of
@@ -64,14 +65,10 @@ class RateSearch:
             ax: axes to draw into; default: new ones.
 
         Raises:
-            ImportError: matplotlib is not installed.
+            ImportError: matplotlib is not installed: ``pip install "cunet[plot]"``.
         """
         if ax is None:
-            try:
-                from matplotlib.figure import Figure
-            except ImportError as error:
-                raise ImportError('plot needs matplotlib: pip install "cunet[plot]"') from error
-            ax = Figure(figsize=(6, 4), layout="constrained").add_subplot()  # no window, and nothing to close
+            ax = new_axes("RateSearch.plot", 6, 4)
         ax.plot(self.rates, self.losses, color="0.8", label="loss")
         ax.plot(self.rates, self.smoothed, label="moving average")
         if self.suggestion is not None:
