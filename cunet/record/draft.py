@@ -22,8 +22,8 @@ class Target(NamedTuple):
 
     Attributes:
         kind: "input" (of the step), "block" (made in it), "data" or "grad" (of a tensor, as it is before the step),
-            or "root": at this address at all times.
-        which: number of the input, block or tensor; the address of a root.
+            "zeros" (never written), or "root": at this address at all times.
+        which: number of the input, block or tensor; the address of a root; how many bytes of zeros.
         offset: bytes from its beginning.
     """
 
@@ -96,6 +96,8 @@ class Draft:
             raise NotRecordable(f"it changes {watch.changed()}")
         if recording.before.foreign != recording.after.foreign:
             raise NotRecordable("it draws from Python's or NumPy's random numbers; cunet.Generator can be recorded")
+        if recording.session.incomplete:
+            raise NotRecordable("NumPy has parts in it")
         if recording.full:
             raise NotRecordable("its arrays, one after the other, take more memory than can be watched")
         if not recording.plan.whole:
@@ -185,7 +187,14 @@ class Draft:
         return self.inputs.index(block)
 
     def _check_order(self) -> None:
-        """See that blocks are written before they are read, and inputs only read."""
+        """See that blocks are written before they are read, or are zeros, and inputs only read."""
+        pairs = zip(self.recording.plan.operands, self.targets, strict=True)
+        changed = {target.which for o, target in pairs if target.kind == "block" and o.written}
+        zeros = {k for k, b in enumerate(self.blocks) if b.zeroed and not b.touched and k not in changed}
+        self.targets = [
+            Target("zeros", self.blocks[t.which].size, t.offset) if t.kind == "block" and t.which in zeros else t
+            for t in self.targets
+        ]
         written: set[int] = set()
         for o, target in zip(self.recording.plan.operands, self.targets, strict=True):
             if target.kind == "input" and o.written:

@@ -100,12 +100,16 @@ class Program:
             moving["left", k] = len(moving)
             plan.expect(make())
         starts, self.bytes = self._layout()
+        self._zeros = np.zeros(max([t.which for t in draft.targets if t.kind == "zeros"], default=0) + LINE, np.uint8)
+        zeros = -(-self._zeros.ctypes.data // LINE) * LINE
         self._arena = np.empty(self.bytes + LINE, np.uint8)
         base = -(-self._arena.ctypes.data // LINE) * LINE
         self._bases: list[tuple[int | None, int]] = []  # of each operand: its moving array, if it has one; its place
         for k, target in enumerate(draft.targets):
             if target.kind == "root":
                 self._bases.append((None, target.which))
+            elif target.kind == "zeros":
+                self._bases.append((None, zeros + target.offset))
             elif target.kind == "block" and target.which not in self._places:
                 room, start = starts[target.which]
                 array = None if room is None else moving["left", self._places[room]]

@@ -27,6 +27,7 @@ class Session:
         counters: tensors that were counted up.
         arrays: all that kernels were given.
         spoiled: what touched arrays that should not, or "".
+        incomplete: whether parts of it were found that the next recording leaves to Python.
     """
 
     # `by_python`: numbers of ops that Python does in a replay, there and back, for NumPy does a part of them.
@@ -40,7 +41,7 @@ class Session:
         self.hosts: list[Host] = []
         self.counters: list[Any] = []
         self.arrays: list[np.ndarray] = []
-        self.spoiled = ""
+        self.spoiled, self.incomplete = "", False
         self._hidden: set[int] = set()  # blocks that calls of Python's made, and did not return yet
 
     def end(self) -> None:
@@ -120,6 +121,8 @@ class Session:
             self._depth -= 1
             if not before and self._recorder.faults():
                 self._by_python.add(op.number)
+                self.incomplete = True
+                self._recorder.forgive()  # so that others like it are found in this recording too
 
     def listen(
         self, kernel: Definition, args: tuple[Any, ...], options: dict[str, Any], proceed: Callable[[], Any]

@@ -112,7 +112,8 @@ class Watch:
             return []
         self._classes.add((kind, made))
         if issubclass(kind, Module):
-            return self._mapping(name, vars(kind), ".")
+            found = self._mapping(name, vars(kind), ".")
+            return [(n, v) for n, v in found if not (made and n.rpartition(".")[2] in _MAKERS)]
         self._partly.append((name, vars(kind)))  # its special methods are called by no name
         special = {key for key, item in vars(kind).items() if key.startswith("__") and callable(item)}
         return [(f"{name}.{key}", vars(kind)[key]) for key in special - (_MAKERS if made else set())]

@@ -38,6 +38,20 @@ def test_numpy_of_the_users(rng):
     assert "reads or writes" in refused(rng, lambda side: lambda x, y: trained(side, np.tanh(x), y))
 
 
+def test_zeros_that_nobody_writes_are_none(rng):
+    def step(side):
+        return lambda x, y: trained(side, cunet.add(x, np.zeros(x.shape, x.dtype)), y)
+
+    pair = Pair(step=step)
+    for _ in range(STEPS):
+        pair.both(*batch(rng))
+    assert pair.replays
+    pair = Pair(step=lambda side: lambda x, y: trained(side, cunet.add(x, np.ones(x.shape, x.dtype)), y))
+    for _ in range(STEPS):
+        pair.both(*batch(rng))
+    assert not pair.replays
+
+
 def test_gradients_that_are_changed_by_numpy(rng):
     def step(side):
         def scaled(x, y):

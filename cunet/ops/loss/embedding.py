@@ -14,6 +14,7 @@ from ...autograd.op import Result, op
 from ...autograd.tensor import Tensor, as_array
 from ...device import Array, accumulator, array_module
 from ...kernels import elementwise
+from ...kernels.capture import done
 from ...kernels.sum_to import sum_over
 from ..distance import check_order, norm, pairwise_distance
 from ..selection import minimum
@@ -127,7 +128,7 @@ def _triplet(
         far = minimum(far, between(positive, negative))
     if near.shape != far.shape:
         raise ValueError(f"{who}: both distances must have the same shape, got {near.shape} and {far.shape}")
-    behind = array_module(near.data).full(near.shape, -1, near.dtype)
+    behind = done(array_module(near.data).full, near.shape, -1, near.dtype)
     return margin_ranking_loss(near, far, behind, margin, how)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from ...autograd.tensor import Tensor, as_array
 from ...device import Array, accumulator, array_module, clearer_error, is_array, is_floating
 from ...kernels import elementwise
+from ...kernels.capture import done
 from .batch_norm import batch_norm_inference, batch_norm_training
 from .group_norm import _instance_norm
 
@@ -129,8 +130,12 @@ def sample_statistics(x: Any, axis: int, channels: int) -> tuple[Array, Array, f
     samples, positions = x.shape[0], x[0].size // channels
     rows = array_module(x).moveaxis(x, axis, 1).reshape(samples * channels, positions)
     _, mean, var = batch_norm_training(rows, axis=0)
-    mean, var = (s.data.reshape(samples, channels).mean(axis=0) for s in (mean, var))
+    mean, var = (done(_over_samples, s.data, samples, channels) for s in (mean, var))
     return mean, var, positions / (positions - 1)
+
+
+def _over_samples(s: Array, samples: int, channels: int) -> Array:
+    return s.reshape(samples, channels).mean(axis=0)
 
 
 def _given(who: str, without: str, needed: bool, running_mean: Any, running_var: Any) -> tuple[Any, ...]:

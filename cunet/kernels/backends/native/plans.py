@@ -33,11 +33,12 @@ class Operand(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Memory that NumPy asked for: where, how much, and whether anything but recorded calls touched it."""
+    """Memory that NumPy asked for: where, how much, whether anything but recorded calls touched it, and for zeros."""
 
     address: int
     size: int
     touched: bool
+    zeroed: bool
 
 
 class Number(NamedTuple):
@@ -106,9 +107,8 @@ def _declare(found: Any) -> None:
     found.cunet_region_handler.argtypes = [c.c_void_p]
     found.cunet_region_blocks.argtypes = [c.c_void_p, c.c_void_p]
     found.cunet_region.argtypes = [c.c_int64]
-    found.cunet_region_close.argtypes = found.cunet_region_full.argtypes = found.cunet_plan_begin.argtypes = (
-        found.cunet_plan_free.argtypes
-    ) = [c.c_void_p]
+    for name in ("region_close", "region_full", "region_forgive", "plan_begin", "plan_free"):
+        getattr(found, f"cunet_{name}").argtypes = [c.c_void_p]
     found.cunet_plan_window.argtypes = [c.c_int]
     found.cunet_plan_opaque.argtypes = [c.c_void_p, c.c_char_p, c.c_int64, c.c_int64, c.c_void_p]
     for name in ("sizes", "records", "operands", "numbers"):

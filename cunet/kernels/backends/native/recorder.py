@@ -65,9 +65,9 @@ class Recorder:
         found.cunet_region_close(self._region)
 
     def _blocks_now(self) -> list[Block]:
-        rows = (c.c_int64 * (3 * self.count_blocks()))()
+        rows = (c.c_int64 * (4 * self.count_blocks()))()
         library().cunet_region_blocks(self._region, rows)
-        return [Block(rows[k], rows[k + 1], bool(rows[k + 2])) for k in range(0, len(rows), 3)]
+        return [Block(rows[k], rows[k + 1], bool(rows[k + 2]), bool(rows[k + 3])) for k in range(0, len(rows), 4)]
 
     def touched(self) -> list[Block]:
         """Return the memory that something else touched."""
@@ -80,6 +80,10 @@ class Recorder:
     def faults(self) -> int:
         """Return how often something else touched the arrays, as far as no `host` call was it."""
         return int(library().cunet_plan_faults())
+
+    def forgive(self) -> None:
+        """Count what touches the arrays anew."""
+        library().cunet_region_forgive(self._region)
 
     def count_blocks(self) -> int:
         """Return how often NumPy has asked for memory."""

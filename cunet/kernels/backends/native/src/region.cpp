@@ -35,6 +35,7 @@ struct Handler {
 
 struct Block {
   int64_t at, size;
+  bool zeroed;
 };
 
 struct Region {
@@ -66,13 +67,19 @@ void* allocate(void* context, size_t size) {
   const int64_t bytes = pages(r, colour + int64_t(size ? size : 1)) * r.page;
   if (!r.recording || bytes > r.reserved - r.used) return r.full = true, calloc(1, size ? size : 1);
   char* at = r.base + r.used + colour;
-  r.blocks.push_back({int64_t(at), int64_t(size)});
+  r.blocks.push_back({int64_t(at), int64_t(size), false});
   r.used += bytes, r.live++;
   return at;
 }
 
 // Fresh pages are 0.
-void* zeroed(void* context, size_t count, size_t size) { return allocate(context, count * size); }
+void* zeroed(void* context, size_t count, size_t size) {
+  Region& r = *(Region*)context;
+  const size_t before = r.blocks.size();
+  void* at = allocate(context, count * size);
+  if (r.blocks.size() > before) r.blocks.back().zeroed = true;
+  return at;
+}
 
 // Its addresses are not used again, so that a block is one array; its memory is.
 void release(void* context, void* at, size_t size) {
@@ -166,13 +173,17 @@ Region* cunet_region(int64_t reserved) {
 
 void* cunet_region_handler(Region* r) { return &r->handler; }
 
-// How many blocks there are; with `out`, for each where it is, its size, and whether it was touched.
+// How many blocks there are; with `out`, for each where it is, its size, whether it was touched, and if it was zeros.
 int64_t cunet_region_blocks(const Region* r, int64_t* out) {
   for (size_t k = 0; out && k < r->blocks.size(); k++) {
-    out[3 * k] = r->blocks[k].at, out[3 * k + 1] = r->blocks[k].size, out[3 * k + 2] = touched(*r, r->blocks[k]);
+    const Block& b = r->blocks[k];
+    *out++ = b.at, *out++ = b.size, *out++ = touched(*r, b), *out++ = b.zeroed;
   }
   return int64_t(r->blocks.size());
 }
+
+// What was touched so far is known, and is not told again.
+void cunet_region_forgive(Region* r) { forgive(*r); }
 
 // Whether more was asked for than there was room for.
 int cunet_region_full(const Region* r) { return r->full; }
