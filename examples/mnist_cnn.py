@@ -66,7 +66,7 @@ def main():
     cunet.manual_seed(args.seed)
     train, test = data.load_images(args.data)
     epochs, images, labels = share(args.epochs, args.batch_size, *train.arrays(flatten=False))
-    batches = data.Loader(images, labels, batch_size=args.batch_size, shuffle=True)
+    batches = data.Loader(images, labels, batch_size=args.batch_size, shuffle=True, device=args.device)
     model = build_cnn(images.shape[-1], args)
     kinds = {"sgd": optim.SGD, "adam": optim.Adam, "adamw": optim.AdamW}
     optimizer = kinds[args.optimizer](model.parameters(), lr=args.lr)
@@ -82,7 +82,7 @@ def main():
     )
     print(f"{train!r}, {test!r}; cunet {cunet.__version__} on the {trainer.device}")
     print(model)
-    valid = data.Loader(*test.arrays(flatten=False), batch_size=500)
+    valid = data.Loader(*test.arrays(flatten=False), batch_size=500, device=args.device)
     begin = time.perf_counter()
     trainer.fit(batches, valid=valid, epochs=epochs)
     print(f"trained {len(images) * epochs} images in {time.perf_counter() - begin:.1f} s")

@@ -5,10 +5,10 @@ from cunet import F, data, nn, optim
 
 cunet.manual_seed(0)
 train, test = data.load_images("auto")
-x_test, y_test = test.arrays()
-batches = data.Loader(*train.arrays(), batch_size=128, shuffle=True)
+batches = data.Loader(*train.arrays(), batch_size=128, shuffle=True, device="auto")  # on a GPU if there is one
+[(x_test, y_test)] = data.Loader(*test.arrays(), batch_size=len(test), device="auto")
 
-model = nn.Sequential(nn.Linear(x_test.shape[1], 256), F.relu, nn.Dropout(0.2), nn.Linear(256, 10))
+model = nn.Sequential(nn.Linear(x_test.shape[1], 256), F.relu, nn.Dropout(0.2), nn.Linear(256, 10)).to("auto")
 optimizer = optim.Adam(model.parameters(), lr=1e-3)
 
 for epoch in range(1, 4):

@@ -190,6 +190,11 @@ def alloc(size: int) -> MemoryPointer:
     return default_pool.malloc(size)
 
 
+def alloc_pinned_memory(size: int) -> np.ndarray:
+    """Return host memory, which here is like any other."""
+    return np.empty(size, np.uint8)
+
+
 @contextlib.contextmanager
 def using_allocator(allocator: Any = None) -> Iterator[None]:
     """Allocate by `allocator` inside the block; nothing changes here."""

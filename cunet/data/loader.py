@@ -15,6 +15,7 @@ from ..device import Array, device_of, is_array, is_floating, like, not_numbers,
 from ..random import Draw, Generator, default_generator
 from ..system.messages import foreign
 from .collation import batch_of
+from .upload import uploaded
 
 
 @dataclass
@@ -192,11 +193,13 @@ class Loader:
         if not is_array(x):
             return x
         x = self._cast(x)
-        return x if self.device is None else to_device(x, self.device)
+        return x if self.device is None else uploaded(x, self.device)
 
     def _held(self, x: Array) -> Array:
         """Return an array as it is kept: converted and moved, unless it is mapped from a file and can stay there."""
-        return x if isinstance(x, np.memmap) and self.device != "gpu" else self._move(x)
+        if isinstance(x, np.memmap) and self.device != "gpu":
+            return x
+        return self._cast(x) if self.device is None else to_device(self._cast(x), self.device)
 
     def _cast(self, x: Array) -> Array:
         if self.dtype is None or x.dtype == self.dtype or not is_floating(x.dtype):

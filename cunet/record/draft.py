@@ -5,6 +5,8 @@ Two drafts of one step, of different batches, must be equal before one of them i
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,6 +41,15 @@ class Left(NamedTuple):
     shape: tuple[int, ...]
     strides: tuple[int, ...]
     dtype: Any
+
+    def maker(self) -> Callable[[], Array]:
+        """Return what makes arrays of this layout."""
+        order = sorted(range(len(self.shape)), key=lambda k: -self.strides[k])
+        make = functools.partial(np.empty, tuple([self.shape[k] for k in order]), self.dtype)
+        if make().strides == self.strides and order == sorted(order):
+            return make
+        back = [order.index(k) for k in range(len(order))]
+        return lambda: make().transpose(back)
 
 
 class Draft:

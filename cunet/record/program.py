@@ -61,7 +61,7 @@ class Program:
         self._grads = [(watch.tensors[k], None if g is None else self._places[g.block]) for k, g in draft.grads.items()]
         self._data = [(watch.tensors[k], self._places[left.block]) for k, left in draft.data.items()]
         self._leaves = [self._places[left.block] for left in draft.leaves]
-        self._makers = [_maker(left) for left in self._lefts]
+        self._makers = [left.maker() for left in self._lefts]
         shown = {place for _, place in self._data} | {*self._leaves}
         holders = {place: t for t, place in self._grads if place not in shown}
         self._holders = [holders.get(k) for k in range(len(self._lefts))]
@@ -291,13 +291,3 @@ def _written(draft: Draft) -> list[Array]:
     ]
     kept = {id(a): a for o in written if o.low < o.high for a in draft.kept if extent(a)[0] <= o.low < extent(a)[1]}
     return list(kept.values())
-
-
-def _maker(left: Left) -> Callable[[], Array]:
-    """Return what makes arrays of a layout."""
-    order = sorted(range(len(left.shape)), key=lambda k: -left.strides[k])
-    make = functools.partial(np.empty, tuple([left.shape[k] for k in order]), left.dtype)
-    if make().strides == left.strides and order == sorted(order):
-        return make
-    back = [order.index(k) for k in range(len(order))]
-    return lambda: make().transpose(back)

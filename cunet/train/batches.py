@@ -9,7 +9,8 @@ import numpy as np
 
 from ..autograd.tensor import Tensor, as_array
 from ..data import Loader
-from ..device import Array, is_array, is_floating, to_device
+from ..data.upload import uploaded
+from ..device import Array, is_array, is_floating
 from ..system.messages import shown
 from .arguments import is_dataset
 from .metrics.scores import as_plain
@@ -57,7 +58,7 @@ def placed(part: Any, dtype: Any, device: str) -> Array:
         part = as_array(np.asarray(part) if hasattr(part, "__array__") and not is_array(part) else part)
     if dtype is not None and part.dtype != dtype and is_floating(part.dtype):
         part = part.astype(dtype)
-    return to_device(part, device)
+    return uploaded(part, device)
 
 
 def n_samples(data: Any) -> int | None:

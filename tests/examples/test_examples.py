@@ -1,6 +1,7 @@
 """The examples run as a user runs them: every choice of every option, twice the same, and without a network."""
 
 import argparse
+import ast
 import importlib.util
 import os
 import re
@@ -145,3 +146,11 @@ def test_who_asks_for_mnist_gets_nothing_else(tmp_path):
         run_script("mnist_mlp", "--data", "mnist", folder=tmp_path)
     assert "DatasetUnavailable: MNIST was not found" in caught.value.stderr
     assert "CUNET_DATA" in caught.value.stderr
+
+
+def test_examples_keep_their_data_where_they_train():
+    """A Loader that is not told its device leaves arrays on the host, and every batch is uploaded."""
+    for path in EXAMPLES.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "Loader":
+                assert "device" in {keyword.arg for keyword in node.keywords}, path.name
