@@ -56,10 +56,10 @@ class Native:
         """Prepare a kernel for its first call in a dtype, and see whether a user's text and body agree."""
         dtype = args[kernel.lead].dtype
         call: Any = self.prepare(kernel, dtype.char)
-        if not kernel.ours and self.launcher(kernel, dtype.char):
-            compare(kernel, args, options, call, "compiled for this processor")
         if dtype.char in kernel.prepared:
             kernel.prepared[dtype] = call  # NumPy takes longer to make a dtype's character than to find it
+        if not kernel.ours and self.launcher(kernel, dtype.char):
+            compare(kernel, args, options, call, "compiled for this processor")
         return call
 
     def launcher(self, kernel: Definition, char: str) -> Any:
