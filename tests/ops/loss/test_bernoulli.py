@@ -1,12 +1,14 @@
 """binary_cross_entropy of probabilities: the ends 0 and 1, PyTorch as second oracle, what is refused."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
+from helpers import host
 from loss_helpers import compare, run
 
-from cunet import F, nn
+from cunet import F, Tensor, nn
 
 bce = F.binary_cross_entropy
 
@@ -31,11 +33,28 @@ def test_ends(p, t, loss, slope, dtype, dev):
     np.testing.assert_allclose(gradient, [slope], rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("p", "slope", "target_slope"),
+    [(0.0, 0.75 - 0.25e12, 100), (1.0, 0.75e12 - 0.25, -100), (0.5, 1, 0), (math.exp(-100.5), 0.75 - 0.25e12, 100)],
+)
+def test_gradients_of_both_where_2_comes_from_above(p, slope, target_slope, dev):
+    """The logarithms are clamped in the gradient of the target too, below and beyond 100."""
+    inputs, target = (Tensor(dev([value]), requires_grad=True) for value in (p, 0.25))
+    bce(inputs, target, reduction="sum").backward(dev(2.0))
+    np.testing.assert_allclose(host(inputs.grad), [2 * slope], rtol=1e-12)
+    np.testing.assert_allclose(host(target.grad), [2 * target_slope], rtol=1e-12)
+
+
+def test_a_logarithm_is_clamped_at_100(dev):
+    p, t = np.exp([-99.5, -100.5]), np.ones(2)
+    np.testing.assert_allclose(host(bce(dev(p), dev(t), reduction="none")), [99.5, 100], rtol=1e-12)
+
+
 def test_probabilities_beside_0_and_1_keep_their_places(dev):
     """log(1 - p) of a small p, and the difference p - t of neighbours."""
-    y, gradient = run(bce, [1e-7, 0.3], [0.0, 0.3000001], dev=dev, dtype=np.float64, reduction="none")
+    y, gradient = run(bce, [1e-7, 0.3], [0.0, 0.3 + 2.0**-40], dev=dev, dtype=np.float64, reduction="none")
     np.testing.assert_allclose(y[0], 1.00000005e-7, rtol=1e-12)
-    np.testing.assert_allclose(gradient, [1.0000001, -1e-7 / 0.21], rtol=1e-8)
+    np.testing.assert_allclose(gradient, [1.0000001, -(2.0**-40) / 0.21], rtol=1e-8)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
