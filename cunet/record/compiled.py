@@ -89,7 +89,8 @@ class CompiledStep:
     def _run(self, tree: Tree, context: Any, args: Any, kwargs: Any) -> Any:
         for k, entry in enumerate(self._entries):
             if entry.fits(tree, context):
-                self._entries.insert(0, self._entries.pop(k))
+                if k:
+                    self._entries.insert(0, self._entries.pop(k))
                 return self._known(entry, tree, args, kwargs)
         changed = self._entries[0].changed() if self._entries else ""
         before = kinds_of(Watch(self._step, *tree.objects))

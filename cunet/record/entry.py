@@ -48,6 +48,8 @@ class Entry:
         self._watch = Watch(self._step, *self._objects)
         self.reason = self._watch.problem
         self._kinds = {**kinds_of(self._watch), **{k: v for k, v in kinds.items() if k in kinds_of(self._watch)}}
+        self._trained = [self._kinds[id(t)][0] for t in self._watch.tensors]
+        self._bare = [self._kinds[id(t)][1] for t in self._watch.tensors]
         self._draft: Draft | None = None
         self._candidate: Program | None = None
         self._by_python: set[int] = set()
@@ -56,7 +58,12 @@ class Entry:
 
     def fits(self, tree: Tree, context: Any) -> bool:
         """Tell whether a call is of this kind."""
-        return (tree.key, context) == self._key and kinds_of(self._watch) == self._kinds and self._watch.holds()
+        return (tree.key, context) == self._key and self._are_as_before() and self._watch.holds()
+
+    def _are_as_before(self) -> bool:
+        """Tell whether tensors require gradients, and have none, as in `kinds_of`."""
+        tensors = self._watch.tensors
+        return [t._requires_grad for t in tensors] == self._trained and [t._grad is None for t in tensors] == self._bare
 
     def is_like(self, other: Entry) -> bool:
         """Tell whether another entry is for the same calls."""

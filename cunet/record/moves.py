@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from ..autograd.tape import clock
 from ..kernels.backends.native.plans import extent
 from ..optim.flat_buffer import FlatBuffer
 from ..optim.optimizer import Optimizer
@@ -149,12 +150,36 @@ def draw_ahead(draw: Draw, recording: Recording, watch: Watch) -> Ahead:
     raise NotRecordable("it draws from a stream that it does not reach")
 
 
-def scalars_now(optimizer: Optimizer, update: Update) -> tuple[tuple[Any, ...], tuple[Any, ...]] | None:
-    """Return the numbers after the next step and its scalars; None where the step would not be the recorded one."""
-    group = optimizer.param_groups[update.group]
-    states = _buffer(optimizer, update).states[update.first : update.last]
-    numbers = [tuple([state[name] for name in optimizer.numbers]) for state in states]
-    same = (optimizer.kernel(group).name, _choices(optimizer, group)) == (update.kernel, update.choices)
-    if len({*numbers}) != 1 or not same:
-        return None
-    return optimizer.advance(group, numbers[0])
+class Scalars:
+    """The scalars of an update in each replay.
+
+    Attributes:
+        update, optimizer: whose.
+        buffer: the one that is updated.
+    """
+
+    def __init__(self, update: Update, optimizer: Optimizer) -> None:
+        self.update, self.optimizer, self.buffer = update, optimizer, _buffer(optimizer, update)
+        self._states = self.buffer.states[update.first : update.last]
+        self._params = self.buffer.params[update.first : update.last]
+        self._known: Group = {}  # settings with which a step would be the recorded one
+
+    def now(self) -> tuple[tuple[Any, ...], tuple[Any, ...]] | None:
+        """Return the numbers after the next step and its scalars; None where the step would not be the recorded one."""
+        update, optimizer = self.update, self.optimizer
+        group, names = optimizer.param_groups[update.group], optimizer.numbers
+        if group != self._known:
+            if (optimizer.kernel(group).name, _choices(optimizer, group)) != (update.kernel, update.choices):
+                return None
+            self._known = dict(group)
+        numbers = {tuple([state[name] for name in names]) for state in self._states}
+        return optimizer.advance(group, numbers.pop()) if len(numbers) == 1 else None
+
+    def move(self, numbers: tuple[Any, ...]) -> None:
+        """Note that a step was made, with these numbers after it."""
+        for name, value in zip(self.optimizer.numbers, numbers, strict=True):
+            for state in self._states:
+                state[name] = value
+        now = next(clock)
+        for p in self._params:
+            p._modified = now

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd.tape import clock
+from ..autograd.tensor import Tensor
 from ..device import Array
 from ..kernels.backends.native import native
 from ..kernels.backends.native.plans import extent
@@ -18,13 +18,14 @@ from ..kernels.backends.native.status import result
 from .draft import Draft, Left
 from .host import HostCall, View
 from .layout import LINE, Blocks
-from .moves import _buffer, scalars_now
+from .moves import Scalars
 from .notes import Check, counted
 from .order import Access, ancestors, schedule, waits_of, with_those_far_before
 
 # Records: a block may take the place of one whose last use is farther back, though nothing else says that this one
 # comes later. Tried from the first on, until there is room.
 _FAR = (1 << 20, 16, 4, 0)
+_ARRAYS = {np.ndarray}
 _TIMED = 3  # replays by which it is known how long each call takes
 
 
@@ -65,14 +66,13 @@ class Program:
         shown = {place for _, place in self._data} | {*self._leaves}
         holders = {place: t for t, place in self._grads if place not in shown}
         self._holders = [holders.get(k) for k in range(len(self._lefts))]
-        self._moving = self._bind()
-        for kind, k in self._moving:
-            if kind == "grad":  # read by the step that adds to it: it is not written before
-                self._holders = [None if t is watch.tensors[k] else t for t in self._holders]
+        self._read, self._added = self._bind()
+        for tensor in self._added:  # read by the step that adds to it: it is not written before
+            self._holders = [None if t is tensor else t for t in self._holders]
         pairs = zip(recording.session.checks, draft.asked, strict=True)
         self._checks = [(c.test, self._find(c, k), c.rest, c.answer) for c, k in pairs]
         self._counters = [watch.tensors[k] for k in draft.counters]
-        self._updates = [(u, watch.optimizers[u.optimizer]) for u in draft.updates]
+        self._updates = [Scalars(u, watch.optimizers[u.optimizer]) for u in draft.updates]
         self._vary()
         self._stretches = self._cut()
         self.written = _written(draft)
@@ -82,20 +82,24 @@ class Program:
         recording.forget()
         draft.forget()
 
-    def _bind(self) -> list[tuple[str, int]]:
-        """Tell the plan where all elements are; return which arrays, in order, each replay brings."""
+    def _bind(self) -> tuple[list[Tensor], list[Tensor]]:
+        """Tell the plan where all elements are; return of which tensors each replay brings the data, or gradients.
+
+        The arrays that it brings are the inputs, those, and what the step leaves behind, in this order.
+        """
         draft, plan = self._draft, self._plan
         before, recording = draft.recording.before, draft.recording
         moving: dict[tuple[str, int], int] = {}
         for k, a in enumerate(recording.inputs):
             moving["input", k] = k
             plan.expect(a)
-        read = [(target.kind, target.which) for target in draft.targets if target.kind in ("data", "grad")]
-        for kind, k in dict.fromkeys([*read, *[("data", k) for k in draft.free]]):
-            moving[kind, k] = len(moving)
-            held: Any = before.data if kind == "data" else before.grads
-            plan.expect(held[k])
-        brought = list(moving)
+        brought = [sorted({t.which for t in draft.targets if t.kind == kind}) for kind in ("data", "grad")]
+        brought[0] = sorted({*brought[0], *draft.free})
+        held: list[Sequence[Any]] = [before.data, before.grads]
+        for kind, numbers, arrays in zip(("data", "grad"), brought, held, strict=True):
+            for k in numbers:
+                moving[kind, k] = len(moving)
+                plan.expect(arrays[k])
         for k, make in enumerate(self._makers):
             moving["left", k] = len(moving)
             plan.expect(make())
@@ -119,7 +123,8 @@ class Program:
                 self._bases.append((moving[key], target.offset))
             array, place = self._bases[k]
             plan.place(k, place) if array is None else plan.move(k, array, place)
-        return brought
+        read, added = ([self._watch.tensors[k] for k in numbers] for numbers in brought)
+        return read, added
 
     def _layout(self) -> tuple[dict[int, tuple[int | None, int]], int]:
         """Return where each block lies while it is needed: in what array that is left behind, or in a stretch of
@@ -194,7 +199,8 @@ class Program:
             self._plan.vary(draw.number)
             letters.append("q")
         self._pack = struct.Struct("<" + "".join(letters)).pack
-        self._ids_of = struct.Struct(f"<{len(self._moving) + len(self._lefts)}Q").pack
+        count = len(self._draft.recording.inputs) + len(self._read) + len(self._added) + len(self._lefts)
+        self._ids_of = struct.Struct(f"<{count}Q").pack
 
     def fits(self) -> bool:
         """Tell whether the arrays that operands lie in are those of the recording."""
@@ -209,8 +215,8 @@ class Program:
                 return None, "an input has values that need another path"
         numbers: list[Any] = []
         after = []
-        for update, optimizer in self._updates:
-            now = scalars_now(optimizer, update)
+        for update in self._updates:
+            now = update.now()
             if now is None:
                 return None, "an optimiser takes another path"
             after.append(now[0])
@@ -218,8 +224,8 @@ class Program:
         calls = [g.call for g in self._watch.generators]
         numbers += [calls[d.generator] + d.ahead for d in self._draft.draws]
         fresh = self._fresh()
-        brought = [self._brought(kind, k, arrays) for kind, k in self._moving]
-        if any(type(a) is not np.ndarray for a in brought):
+        brought = [*arrays, *[t._data for t in self._read], *[t._grad for t in self._added]]
+        if {*map(type, brought)} - _ARRAYS:
             return None, "a gradient or a buffer is not there"
         if self._plan.set(self._ids_of(*map(id, brought), *map(id, fresh)), self._pack(*numbers)):
             return None, "an input or a buffer is laid out in another way"
@@ -242,11 +248,6 @@ class Program:
             self._untimed -= 1
             if not self._untimed and native.threads > 1:
                 self._order()
-
-    def _brought(self, kind: str, k: int, arrays: Sequence[Array]) -> Any:
-        if kind == "input":
-            return arrays[k]
-        return self._watch.tensors[k]._data if kind == "data" else self._watch.tensors[k]._grad
 
     def _fresh(self) -> list[Array]:
         """Return arrays for what the step leaves behind: those of the last gradients where nobody else has them."""
@@ -271,13 +272,8 @@ class Program:
             t._data = counted(t._data)
         for generator, call, drawn in zip(self._watch.generators, calls, self._drawn, strict=True):
             generator.call = call + drawn
-        for (update, optimizer), numbers in zip(self._updates, after, strict=True):
-            buffer, now = _buffer(optimizer, update), next(clock)
-            for name, value in zip(optimizer.numbers, numbers, strict=True):
-                for state in buffer.states[update.first : update.last]:
-                    state[name] = value
-            for p in buffer.params[update.first : update.last]:
-                p._modified = now
+        for update, numbers in zip(self._updates, after, strict=True):
+            update.move(numbers)
 
 
 def _shaped(k: int, shape: tuple[int, ...], arrays: Sequence[Array]) -> Array:
