@@ -41,7 +41,7 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--sources", type=Path, help="kernels to compile ahead (default: sources.jsonl.xz in records/)")
     parser.add_argument("--part", help=argparse.SUPPRESS)
     parser.add_argument("--share", type=int, nargs=2, help=argparse.SUPPRESS)
-    parser.add_argument("--once", help=argparse.SUPPRESS)
+    parser.add_argument("--once", nargs="+", help=argparse.SUPPRESS)
     found = parser.parse_args(arguments)
     found.sources = found.sources or ROOT / "records" / "sources.jsonl.xz"
     found.record = found.out / "record.jsonl"

@@ -1,11 +1,16 @@
 """tools/recording: that all cases run, on the simulated device, and that PyTorch is given the same to do."""
 
+import os
+
 import numpy as np
 import pytest
+from recording import rows
 from recording.cases import CASES, chosen, ways
 from recording.libraries import MODES, NETS, Cunet, Torch
-from recording.parts import kernels, training
-from recording.plan import CHIEF, FORMS
+from recording.parts import jit, kernels, sanitizer, training
+from recording.plan import CHIEF, COMPILED, FORMS
+from recording.rows import Rows
+from recording.setting import Setting
 
 import sim
 from cunet import F, Tensor
@@ -63,8 +68,9 @@ def test_pytorch_computes_the_same(case, rng):
         grads = torch.autograd.grad(y, wanted, torch.from_numpy(np.asarray(g)))
         for a, b in zip([leaf.grad for leaf in leaves if leaf.requires_grad], grads, strict=True):
             np.testing.assert_allclose(a, b.numpy(), rtol=1e-3, atol=2e-3)
-    for _, call, _ in Torch(torch, FORMS["sim"]).calls(case, 4096, "float32"):
-        call()
+    for together in (False, True):
+        for _, call, _ in Torch(torch, FORMS["sim"]).calls(case, 4096, "float32", together=together):
+            call()
 
 
 @pytest.mark.parametrize("net", NETS)
@@ -97,3 +103,35 @@ def test_images_have_one_channel_and_are_not_fetched(monkeypatch):
     training.images.cache_clear()
     name, (x, t, test, labels) = training.images(64)
     assert name == "digits" and x.shape == (64, 1, 8, 8) == test.shape and len(t) == len(labels) == 64
+
+
+@pytest.mark.parametrize("name", COMPILED)
+def test_jax_computes_the_same(name, rng):
+    jax = pytest.importorskip("jax")
+    (case,) = chosen((name,))
+    shape = case.shape(4096)
+    args = [rng.standard_normal(shape).astype(np.float32), *case.params(shape)]
+    mine = case.call(F, *[Tensor(a) for a in args]).data
+    np.testing.assert_allclose(mine, np.asarray(jit.functions(jax)[name](*args)), rtol=1e-3, atol=1e-5)
+
+
+def test_jax_is_timed_both_ways(simulated, tmp_path):
+    pytest.importorskip("jax")
+    record = tmp_path / "r.jsonl"
+    jit.run(Setting(FORMS["sim"], record, tmp_path), Rows(record, "jit"))
+    (line,) = rows.compact(record)
+    assert line["key"] == "relu 2e+04" and {"forward", "both"} <= line["value"].keys()
+
+
+@pytest.mark.parametrize("errors", [0, 3])
+def test_what_compute_sanitizer_finds_is_read(errors, tmp_path, monkeypatch):
+    """In a stand-in for it, which runs the program that it is given."""
+    tool = tmp_path / "compute-sanitizer"
+    run = '[ "$1 $2" = "--tool memcheck" ] && shift 2 && "$@"'
+    tool.write_text(f'#!/bin/sh\n{run} && echo "= ERROR SUMMARY: {errors} errors"\n')
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    record = tmp_path / "r.jsonl"
+    sanitizer.run(Setting(FORMS["sim"], record, tmp_path), Rows(record, "sanitizer"))
+    (line,) = rows.compact(record)
+    assert line["value"] == {"errors": errors}, line

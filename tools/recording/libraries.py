@@ -154,9 +154,17 @@ class Torch:
         return [t.requires_grad_() if t.is_floating_point() else t for t in found]
 
     def calls(
-        self, case: Case, n: int, dtype: str, wrap: Callable[[Any], Any] = lambda f: f
+        self, case: Case, n: int, dtype: str, wrap: Callable[[Any], Any] = lambda f: f, together: bool = False
     ) -> Iterator[tuple[str, Callable[[], Any], int]]:
-        """Yield the two ways of a case, what to call, and 0; `wrap`: makes another function of it, a compiled one."""
+        """Yield "forward" and "backward" of a case, what to call, and 0.
+
+        Args:
+            case: the case.
+            n: elements.
+            dtype: by name.
+            wrap: makes another function of the case, a compiled one.
+            together: "both" in one call takes the place of "backward": a CUDA graph's results last until its next run.
+        """
         torch, arguments = self.torch, self.tensors(case, n, dtype)
         function = wrap(lambda *tensors: case.torch(torch, *tensors))
         wanted = [t for t in arguments if t.requires_grad]
@@ -168,7 +176,11 @@ class Torch:
         yield "forward", forward, 0
         y = function(*arguments)
         gradient = torch.randn_like(y)
-        yield "backward", lambda: torch.autograd.grad(y, wanted, gradient, retain_graph=True), 0
+        if together:
+            del y
+            yield "both", lambda: torch.autograd.grad(function(*arguments), wanted, gradient), 0
+        else:
+            yield "backward", lambda: torch.autograd.grad(y, wanted, gradient, retain_graph=True), 0
 
     @contextlib.contextmanager
     def mode(self, name: str) -> Iterator[None]:

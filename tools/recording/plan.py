@@ -8,7 +8,10 @@ from types import MappingProxyType
 
 DEADLINE = 480.0  # seconds, for all
 GRACE = 2.0  # seconds between asking a part to end and ending it
-_ONE_THREAD = MappingProxyType({name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")})
+#: Of parts whose many processes compare with the CPU: a thread each, and nothing that has to be compiled for it.
+_CPU = MappingProxyType(
+    {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")} | {"CUNET_NATIVE": "0"}
+)
 
 
 @dataclass(frozen=True)
@@ -36,15 +39,15 @@ class Part:
 
 
 PARTS = (
-    Part("environment", "Machine, bandwidths, products", 15, 8),
+    Part("environment", "Machine, bandwidths, products", 20, 12),
     Part("first_step", "First steps, nothing compiled yet", 30, 22, fresh_cache=True),
     Part("prewarm", "Compilation ahead", 50, 35, share=True),
-    Part("parity", "CPU against GPU", 45, 25, share=True, environment=_ONE_THREAD),
+    Part("parity", "CPU against GPU", 45, 25, share=True, environment=_CPU),
     Part("kernels", "Kernels", 60, 45),
     Part("kernels_torch", "Kernels of PyTorch", 40, 28),
     Part("training", "Training", 70, 55),
-    Part("suite", "Tests", 70, 55, share=True, environment=_ONE_THREAD),
-    Part("compiled", "torch.compile", 40, 30),
+    Part("suite", "Tests", 67, 52, share=True, environment=_CPU),
+    Part("compiled", "torch.compile", 38, 30),
     Part("jit", "JAX", 18, 12),
     Part("sanitizer", "compute-sanitizer", 18, 13),
 )

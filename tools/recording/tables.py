@@ -114,30 +114,32 @@ def pairs(values: Values) -> Iterator[tuple[str, str, Value, Value | None]]:
 
 def kernels(values: Values) -> list[str]:
     """Tell the times of all cases, as shares of a copy, and over those of others."""
-    others = {key: row for part in ("compiled", "jit") for key, row in values.of(part).items() if "case" in row}
     rows = []
     for _, way, row, theirs in pairs(values):
         share = values.of_copy(row)
         cells = [row["case"], row["dtype"] + (" tf32" if row["mode"] == "tf32" else ""), f"{row['size']:.0e}", way]
         cells += [_us(row[way]["device"]), _us(row[way]["host"]), f"{share[way]:.0%}" if share else ""]
-        best = _best(others, row, way)
-        for other in (theirs, *best):
-            cells.append(f"{longer(other) / longer(row[way]):.2f}" if other else "")
-        rows.append(cells)
+        rows.append([*cells, f"{longer(theirs) / longer(row[way]):.2f}" if theirs else ""])
     text = "Time of one call on the device and on the host, and the bytes that it must move per second as a share of a"
-    lines = [text, "copy's. Beside it the time of others over that of cunet: above 1 cunet is faster.", ""]
+    lines = [text, "copy's. Beside it PyTorch's time over that of cunet: above 1 cunet is faster.", ""]
     header = ("case", "dtype", ">bytes", "way", ">device, µs", ">host, µs", ">of a copy", ">PyTorch")
-    return [*lines, *table((*header, ">torch.compile", ">JAX"), rows)] if rows else []
+    return [*lines, *table(header, rows)] if rows else []
 
 
-def _best(others: dict[str, Value], row: Value, way: str) -> list[Value | None]:
-    """Return the shortest times of a case by torch.compile and by JAX."""
-    same = [o for o in others.values() if all(o[k] == row[k] for k in ("case", "dtype", "size"))]
-    found: list[Value | None] = []
-    for jax in (False, True):
-        times = [o[way] for o in same if way in o and (o["mode"] == "jit") == jax]
-        found.append(min(times, key=longer) if times else None)
-    return found
+def compiled(values: Values) -> list[str]:
+    """Tell the times of compiled cases, by torch.compile and by JAX, beside those of cunet."""
+    rows = []
+    for part, by in (("compiled", "torch.compile "), ("jit", "jax.")):
+        for row in values.of(part).values():
+            if "case" not in row:
+                continue
+            own = values.of("kernels").get(f"{row['case']} {row['dtype']} ieee {row['size']:.0e}", {})
+            times = [source.get(way) for source in (row, own) for way in ("forward", "backward")]
+            both = row.get("both")
+            cells = [_us(longer(t)) if t else "" for t in (*times[:2], both, *times[2:])]
+            rows.append((row["case"], f"{row['size']:.0e}", by + row["mode"], *cells))
+    header = ("case", ">bytes", "by", ">forward, µs", ">backward", ">both", ">cunet's forward", ">backward")
+    return table(header, rows) if rows else []
 
 
 def steps(values: Values) -> dict[tuple[str, str], dict[str, Value]]:
@@ -189,7 +191,7 @@ def sanitizer(values: Values) -> list[str]:
     return table(("check", ">errors"), rows) if rows else []
 
 
-#: part: what makes its section; the other parts' values stand in `kernels` and `training`.
+#: part: what makes its section; the values of the other parts stand in these.
 SECTIONS: dict[str, Callable[[Values], list[str]]] = {
     "environment": environment,
     "first_step": first_step,
@@ -198,5 +200,6 @@ SECTIONS: dict[str, Callable[[Values], list[str]]] = {
     "kernels": kernels,
     "training": training,
     "suite": suite,
+    "compiled": compiled,
     "sanitizer": sanitizer,
 }

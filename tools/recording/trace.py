@@ -31,6 +31,7 @@ class Launch:
         job: see `sim.nvrtc.job`.
         threads: how many there are.
         arrays: the bytes of each array that it is given or returns.
+        written: for each of them whether the kernel may write into it.
         elements: of the largest of them.
     """
 
@@ -39,14 +40,34 @@ class Launch:
     job: dict[str, Any]
     threads: int
     arrays: list[int] = field(default_factory=list)
+    written: list[bool] = field(default_factory=list)
     elements: int = 0
 
-    def see(self, values: Sequence[Any]) -> None:
+    def see(self, values: Sequence[Any], written: Sequence[bool]) -> None:
         """Count arrays."""
-        for x in values:
-            if isinstance(x, ndarray):
-                self.arrays.append(x._a.size * x._a.itemsize)
-                self.elements = max(self.elements, x._a.size)
+        for x, into in zip(values, written, strict=True):
+            self.arrays.append(x._a.size * x._a.itemsize)
+            self.written.append(into)
+            self.elements = max(self.elements, x._a.size)
+
+    def complete(self, kind: str, kernel: Any, args: Sequence[Any], result: Any, size: int | None) -> None:
+        """Note what the call tells: its arrays, and on a GPU a thread for each element of CuPy's own kernels."""
+        self.kind = kind
+        if kind == "RawKernel":
+            given = [x for x in args[2] if isinstance(x, ndarray)]
+            pointers = [text for text in self.job["signature"].split(",") if "*" in text]
+            into = ["const" not in text for text in pointers]
+            self.see(given, into if len(into) == len(given) else [False] * len(given))
+            return
+        outputs = [] if result is None else list(result) if isinstance(result, tuple) else [result]
+        outputs += [x for x in args[kernel.nin :] if all(x is not y for y in outputs)]
+        given = [x for x in args[: kernel.nin] if isinstance(x, ndarray)]
+        self.see([*given, *outputs], [False] * len(given) + [True] * len(outputs))
+        if kind == "ElementwiseKernel":
+            params = [*kernel.in_params, *kernel.out_params]  # the index space is that of all but the raw ones
+            values = zip([*args[: kernel.nin], *outputs], params, strict=True)
+            sizes = [x._a.size for x, p in values if isinstance(x, ndarray) and not p.raw]
+            self.threads = size or max(sizes)
 
 
 @contextlib.contextmanager
@@ -65,12 +86,7 @@ def tracing() -> Iterator[list[Launch]]:
             count = len(seen)
             result = call(self, *args, **kwargs)
             for one in seen[count:]:
-                one.kind = kind.__name__
-                given = args[2] if one.kind == "RawKernel" else args
-                outputs = [] if result is None or any(result is a for a in given) else [result]
-                one.see([*given, *(outputs[0] if outputs and isinstance(result, tuple) else outputs)])
-                if one.kind == "ElementwiseKernel":  # on a GPU each element has a thread; here a few go round
-                    one.threads = kwargs.get("size") or one.elements
+                one.complete(kind.__name__, self, args, result, kwargs.get("size"))
             return result
 
         return traced

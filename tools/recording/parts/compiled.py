@@ -53,7 +53,9 @@ def _step(setting: Setting, library: Torch, mode: str) -> dict[str, Any]:
 def _case(setting: Setting, library: Torch, case: Any, mode: str, size: int) -> dict[str, Any]:
     found: dict[str, Any] = {"case": case.name, "dtype": "float32", "mode": mode, "size": size}
     try:
-        for way, call, _ in library.calls(case, size // 4, "float32", _compiler(library, mode)):
+        for way, call, _ in library.calls(
+            case, size // 4, "float32", _compiler(library, mode), together=mode != MODES[0]
+        ):
             found[way] = setting.timer(library.stream)(call)
     finally:
         library.free()

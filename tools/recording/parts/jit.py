@@ -67,7 +67,7 @@ def _case(setting: Setting, jax: Any, case: Case, size: int) -> dict[str, Any]:
     both = jax.jit(product)
     found: dict[str, Any] = {"case": case.name, "dtype": "float32", "mode": "jit", "size": size}
     found["forward"] = _seconds(setting, jax, functools.partial(jax.jit(function), *args))
-    found["forward and backward"] = _seconds(setting, jax, functools.partial(both, gradient, *args))
+    found["both"] = _seconds(setting, jax, functools.partial(both, gradient, *args))
     return found
 
 
