@@ -78,7 +78,10 @@ class Checkpoint(Monitor):
 
     def _value_of(self, path: Path) -> float | None:
         """Return what a file says of the monitored entry, so that less is better; None if it says nothing."""
-        kept = load_metadata(path)
+        try:
+            kept = load_metadata(path)
+        except OSError:  # it cannot be read, or another process has just removed it
+            return None
         if not self.monitor or kept.get("monitor") != self.monitor:
             return None
         return self.sign * float(kept["value"])

@@ -14,15 +14,15 @@ NAME = re.compile(r"step-(\d{9,})\.safetensors")
 
 
 def listed(folder: Path) -> list[Path]:
-    """Return the checkpoints in a folder, the newest last."""
+    """Return the checkpoints in a folder, the newest last; what is no file, or a link to none, is passed over."""
     found = [(int(match[1]), path) for path in folder.iterdir() if (match := NAME.fullmatch(path.name))]
-    return [path for _, path in sorted(found)]
+    return [path for _, path in sorted(found) if path.is_file()]
 
 
 def newest_state(folder: Path) -> Any:
     """Return the state in the newest whole checkpoint of a folder; None if there is no checkpoint.
 
-    One that is damaged is named in a warning, and the one before it taken.
+    One that is damaged, or cannot be read, is named in a warning, and the one before it taken.
 
     Raises:
         ValueError: none is whole.
@@ -31,7 +31,7 @@ def newest_state(folder: Path) -> Any:
     for k in reversed(range(len(files))):
         try:
             return trees.load_tree(files[k])
-        except ValueError as problem:
+        except (OSError, ValueError) as problem:  # OSError: another process may have removed it since
             if not k:
                 raise ValueError(f"Trainer.fit: no whole checkpoint in {folder}: {problem}") from problem
             warn(f"Trainer.fit: {problem}; trying the one before it, {files[k - 1].name}")

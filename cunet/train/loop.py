@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 from ..data import Loader
@@ -178,6 +178,12 @@ class Loop(Evaluator):
                 self.loss = loss
                 self._measure(running.measures, losses, prediction, batch[-1], self.weighting)
                 self._take_in()
+        except ValueError as error:
+            if len(batch[-1]) == 1:
+                error.add_note(
+                    "Trainer: the batch is of one sample; take another batch_size, or Loader(drop_last=True)"
+                )
+            raise
         finally:
             self.loss = loss
 
@@ -242,7 +248,14 @@ class Loop(Evaluator):
             getattr(callback, hook)(self, *args)
 
     def _call_all(self, hook: str) -> None:
-        """Call a hook of every callback, also where one fails; then raise the first error."""
-        with ExitStack() as stack:
-            for callback in reversed(self.callbacks):
-                stack.callback(getattr(callback, hook), self)
+        """Call a hook of every callback, also where one fails; then raise the first error, with notes on the others."""
+        errors = []
+        for callback in self.callbacks:
+            try:
+                getattr(callback, hook)(self)
+            except BaseException as error:  # Ctrl-C too is raised when all had their turn
+                errors.append(error)
+                if len(errors) > 1:
+                    errors[0].add_note(f"{type(callback).__name__}.{hook} failed too: {error!r}")
+        if errors:
+            raise errors[0]
