@@ -212,7 +212,11 @@ class ndarray:  # noqa: N801 (CuPy's name)
     def __getitem__(self, index: Any) -> ndarray:
         index, fancy = _index(index)
         stats.ops += fancy
-        return wrap(self._a[index], None if fancy else self)
+        if fancy:
+            return wrap(self._a[index])
+        parts = index if isinstance(index, tuple) else (index,)
+        whole = any(part is Ellipsis for part in parts)
+        return wrap(self._a[parts if whole else (*parts, ...)], self)  # of one element too a view
 
     def __setitem__(self, index: Any, value: Any) -> None:
         index, fancy = _index(index)

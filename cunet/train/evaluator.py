@@ -20,7 +20,7 @@ from .progress import Progress
 from .state import Running
 from .steps import Recorded, Steps
 from .weighting import Weighting
-from .weights import weight_of
+from .weights import measured, weight_of
 
 
 class Evaluator(Steps):
@@ -96,6 +96,7 @@ class Evaluator(Steps):
     ) -> None:
         """Add a batch to what is measured."""
         parts = named(losses)
-        weights = {name: weight_of(metric, target) for name, metric in measures.functions.items()}
-        own = weight_of(self.loss, target) if weighting is None else weighting.total
-        measures.add(parts, prediction, target, {**weights, **dict.fromkeys(parts, own)})
+        counts: dict[int, Any] = {}
+        values, weights = measured(measures.functions, prediction, target, counts)
+        own = weight_of(self.loss, target, counts) if weighting is None else weighting.total
+        measures.add(parts, prediction, target, {**weights, **dict.fromkeys(parts, own)}, values)

@@ -11,7 +11,7 @@ import numpy as np
 from .. import functional
 from ..device import Array, array_module, like
 from ..nn.loss import BCELoss, CrossEntropyLoss, Loss, NLLLoss
-from .metrics.accuracy import accuracy
+from .metrics.accuracy import accuracy, counted_accuracy
 from .metrics.scores import IGNORED, as_plain
 
 _OVER_LABELS = (
@@ -23,11 +23,17 @@ _OVER_LABELS = (
 )
 
 
-def _options(function: Any) -> Mapping[str, Any] | None:
-    """Return the options of a loss or metric that takes the mean over labels; None for any other."""
+def _unwrapped(function: Any) -> tuple[Any, dict[str, Any]]:
+    """Return what partials are of, and the options that they give."""
     options: dict[str, Any] = {}
     while isinstance(function, functools.partial):
         function, options = function.func, {**function.keywords, **options}
+    return function, options
+
+
+def _options(function: Any) -> Mapping[str, Any] | None:
+    """Return the options of a loss or metric that takes the mean over labels; None for any other."""
+    function, options = _unwrapped(function)
     if isinstance(function, Loss):
         function, options = type(function).function, function.options
     if any(function is f for f in _OVER_LABELS) and options.get("reduction", "mean") == "mean":
@@ -48,15 +54,42 @@ def threshold_of(loss: Any) -> float:
     return 0.5 if takes_probabilities else 0.0
 
 
-def weight_of(function: Any, target: Array) -> Any:
+def measured(
+    functions: Mapping[str, Any], prediction: Any, target: Array, counts: dict[int, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the metrics of a batch, and what the mean of each is divided by.
+
+    Args:
+        functions: of prediction and target, by name.
+        prediction, target: their arguments.
+        counts: see `weight_of`; an accuracy knows one.
+    """
+    values: dict[str, Any] = {}
+    for name, metric in functions.items():
+        function, options = _unwrapped(metric)
+        if function is accuracy and not getattr(metric, "args", ()):
+            values[name], count = counted_accuracy(prediction, target, **options)
+            counts[options.get("ignore_index", IGNORED)] = count
+        else:
+            values[name] = metric(prediction, target)
+    return values, {name: weight_of(metric, target, counts) for name, metric in functions.items()}
+
+
+def weight_of(function: Any, target: Array, counts: dict[int, Any] | None = None) -> Any:
     """Return what a batch's mean is divided by: the weights of labels that are not ignored, or the number of samples.
 
     A number, or a 0-d array where the labels are, so that nothing waits for a device.
+
+    Args:
+        function: the loss or metric.
+        target: the labels.
+        counts: how many labels are not ignored, by the one that is, as far as that is known.
     """
     options = _options(function)
     if options is None or target.dtype.kind not in "iu":
         return len(target)
-    return _kept(options, target).sum()
+    known = (counts or {}).get(options.get("ignore_index", IGNORED)) if options.get("weight") is None else None
+    return _kept(options, target).sum() if known is None else known
 
 
 def label_weights(loss: Any, target: Array, shape: tuple[int, ...]) -> Array:

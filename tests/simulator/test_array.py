@@ -149,7 +149,12 @@ def test_a_view_shares_memory_and_a_copy_does_not(x):
     assert not cp.may_share_memory(x, x.copy())
     assert x.astype(np.float64, copy=False) is x
     assert cp.asarray(x) is x
-    assert x[1:].base is not None
+    for view in (x[1:], x[1, 2], x.reshape(-1), x.T[1:][..., 0]):
+        assert view.base is x and not view.flags.owndata
+        view[...] = 7
+        assert (view.get() == 7).all()
+    assert x[1, 2].item() == 7
+    assert x[[1, 2]].base is None and (x + 1).flags.owndata
 
 
 def test_new_memory_is_poisoned():

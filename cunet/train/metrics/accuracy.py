@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from ...device import Array, array_module
+from ...device import Array, array_module, is_gpu_array
 from .metric import Metric
-from .scores import IGNORED, scored
+from .ondevice import hit_rate
+from .scores import IGNORED, as_plain, scored
 
 
 def accuracy(prediction: Any, target: Any, ignore_index: int = IGNORED, threshold: float = 0.0) -> Array:
@@ -28,10 +29,22 @@ def accuracy(prediction: Any, target: Any, ignore_index: int = IGNORED, threshol
     Raises:
         ValueError: shapes do not fit, or, on the CPU, a label is none of the classes.
     """
+    return counted_accuracy(prediction, target, ignore_index, threshold)[0]
+
+
+def counted_accuracy(
+    prediction: Any, target: Any, ignore_index: int = IGNORED, threshold: float = 0.0
+) -> tuple[Array, Array]:
+    """Return what `accuracy` does, and of how many samples."""
+    prediction, target = as_plain(prediction), as_plain(target)
+    shape = prediction.shape
+    of_classes = target.shape == shape[:1] + shape[2:] and len(shape) > 1 < shape[1]
+    if of_classes and target.dtype.kind in "iu" and is_gpu_array(target):
+        return hit_rate(prediction, target, ignore_index)
     found = scored("accuracy", prediction, target, ignore_index)
-    hits = (found.decided(threshold) == found.labels) & found.kept
+    hits, count = (found.decided(threshold) == found.labels) & found.kept, found.kept.sum()
     with np.errstate(invalid="ignore"):
-        return hits.sum() / found.kept.sum()
+        return hits.sum() / count, count
 
 
 class TopK(Metric):

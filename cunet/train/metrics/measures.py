@@ -32,9 +32,17 @@ class Measures:
         for metric in self.objects.values():
             metric.reset()
 
-    def add(self, losses: Mapping[str, Any], prediction: Any, target: Any, weights: Mapping[str, Any]) -> None:
-        """Add a batch; `weights` are of what counts otherwise than by samples."""
-        values = {name: metric(prediction, target) for name, metric in self.functions.items()}
+    def add(
+        self,
+        losses: Mapping[str, Any],
+        prediction: Any,
+        target: Any,
+        weights: Mapping[str, Any],
+        values: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Add a batch; `weights` are of what counts otherwise than by samples, `values` of functions, if known."""
+        if values is None:
+            values = {name: metric(prediction, target) for name, metric in self.functions.items()}
         self.means.add(len(target), {**losses, **values}, weights)
         for metric in self.objects.values():
             metric.update(*[_for(metric, x) for x in (prediction, target)])
