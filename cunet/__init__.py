@@ -21,6 +21,7 @@ from .autograd.tape import is_recording as is_recording
 from .autograd.tape import no_grad as no_grad
 from .autograd.tensor import Tensor as Tensor
 from .autograd.tensor import tensor as tensor
+from .autograd.tracing import create_graph as create_graph
 from .autograd.transforms import grad as grad
 from .autograd.transforms import value_and_grad as value_and_grad
 from .device import synchronize as synchronize

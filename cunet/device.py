@@ -9,7 +9,9 @@ from __future__ import annotations
 import functools
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import ModuleType
 from typing import Any, Literal
 
@@ -96,9 +98,27 @@ def is_gpu_array(x: object) -> bool:
     return module is not None and isinstance(x, module.ndarray)
 
 
+#: What else stands for an array here and now: Tensors, in ops that run on Tensors to have their gradients
+#: differentiated.
+standing: ContextVar[tuple[type, ...]] = ContextVar("cunet_standing", default=())
+_stood = False  # whether anything ever did: who never asks for second derivatives does not pay for the question
+
+
+@contextmanager
+def stand_for_arrays(kind: type) -> Iterator[None]:
+    """Let objects of a class stand for arrays here."""
+    global _stood
+    _stood = True
+    token = standing.set((kind,))
+    try:
+        yield
+    finally:
+        standing.reset(token)
+
+
 def is_array(x: object) -> bool:
     """Tell whether `x` is a NumPy or CuPy array (not a NumPy scalar, list or Tensor)."""
-    return isinstance(x, np.ndarray) or is_gpu_array(x)
+    return isinstance(x, np.ndarray) or is_gpu_array(x) or (_stood and isinstance(x, standing.get()))
 
 
 #: Kinds of dtypes that are numbers. That of bfloat16, whose kind is that of records, is told by its name.
@@ -132,14 +152,41 @@ def array_module(*xs: object) -> Any:
     module = _gpu
     if module is None or (module is _UNKNOWN and "cupy" not in sys.modules):
         return np
+    if _stood and any(isinstance(x, standing.get()) and is_gpu_array(x.data) for x in xs):  # type: ignore[attr-defined]
+        return _ForBoth(np, gpu())
     for x in xs:
         if type(x) is not np.ndarray and is_gpu_array(x):
             return gpu()
     return np
 
 
+class _ForBoth:
+    """The namespace of what stands for arrays on the GPU: NumPy's functions for these, CuPy's for arrays themselves."""
+
+    def __init__(self, functions: Any, arrays: Any) -> None:
+        self._functions, self._arrays = functions, arrays
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a function that looks at what it is given, or the namespace within this one."""
+        function, own = getattr(self._functions, name, None), getattr(self._arrays, name)
+        if isinstance(function, ModuleType):
+            return _ForBoth(function, own)
+        if not callable(function) or isinstance(function, type):
+            return own
+        return lambda *args, **options: (function if _stands((args, options)) else own)(*args, **options)
+
+
+def _stands(tree: Any) -> bool:
+    """Tell whether something in nested tuples, lists and dicts stands for an array."""
+    if isinstance(tree, (tuple, list)):
+        return any(map(_stands, tree))
+    return any(map(_stands, tree.values())) if isinstance(tree, dict) else isinstance(tree, standing.get())
+
+
 def device_of(x: object) -> str:
     """Return "cpu" or "gpu" for an array."""
+    if _stood and isinstance(x, standing.get()):
+        x = x.data  # type: ignore[attr-defined]
     return "gpu" if is_gpu_array(x) else "cpu"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Never
+from typing import Any, Never, cast
 
 import numpy as np
 
@@ -125,9 +125,9 @@ class ArrayMethods(Operators[TensorT]):
         """Return the values as a NumPy array: `data` itself on the CPU, a copy from the GPU."""
         return asnumpy(self._data)
 
-    def astype(self, dtype: Any) -> TensorT:
-        """Return the tensor converted to `dtype`."""
-        return ops.astype(self, dtype=dtype)
+    def astype(self, dtype: Any, *, copy: bool = True) -> TensorT:
+        """Return the tensor converted to `dtype`; itself if nothing is to be converted and no copy is wanted."""
+        return cast(TensorT, self) if not copy and self.dtype == dtype else ops.astype(self, dtype=dtype)
 
     def to(self, device: Device) -> TensorT:
         """Return the tensor on `device` ("cpu", "gpu", "auto")."""

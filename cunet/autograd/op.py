@@ -106,7 +106,7 @@ def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
             inputs = _fit(name, inputs)
         token = errors.set(IGNORED)
         try:
-            made = fn(*inputs, **static) if capturing.get() is None else captured(fn, inputs, static)
+            made = fn(*inputs, **static) if capturing.get() is None else captured(fn, inputs, static, args)
         except Exception as error:
             parameters.explain(error, inputs, static)
             raise

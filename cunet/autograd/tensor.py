@@ -9,6 +9,8 @@ import numpy as np
 
 from ..device import NUMBERS, Array, Device, array_module, is_array, is_floating, like, not_numbers, to_device
 from .methods import ArrayMethods
+from .operators import ops
+from .operators import plain as _plain
 from .tape import Leaf, Node, add, backpropagate, clock, owned
 
 
@@ -25,7 +27,8 @@ class Tensor(ArrayMethods["Tensor"]):
             backward, assign a new array to it instead. That of a result may share memory with the inputs', or be
             read-only, where nothing had to be computed (`reshape`, slices, `einsum("ij->ji", x)`, `clip` without
             limits, dropout in evaluation, `pad` by 0): write into a copy of it. No op writes into its inputs.
-        grad: gradient of the same shape, dtype and device as `data`, or None.
+        grad: gradient of the same shape, dtype and device as `data`, or None; after
+            ``backward(create_graph=True)`` a Tensor.
     """
 
     __slots__ = ("_data", "_grad", "_modified", "_node", "_requires_grad")
@@ -104,19 +107,23 @@ class Tensor(ArrayMethods["Tensor"]):
         """Say that `data` was written in place: a backward that needs the old values then raises."""
         self._modified = next(clock)
 
-    def backward(self, gradient: Any = None, retain_graph: bool = False) -> None:
+    def backward(self, gradient: Any = None, retain_graph: bool = False, create_graph: bool = False) -> None:
         """Add the gradient of this tensor to `grad` of every leaf it was computed from.
 
         Args:
             gradient: gradient of the final result with respect to this tensor, of its shape; may be
                 left out for a tensor of one element (then 1).
             retain_graph: keep what was saved, so that backward can run again over the same graph.
+            create_graph: leave Tensors in `grad`, which can be differentiated; what was saved is kept too. This
+                Tensor must have been computed within `cunet.create_graph`.
 
         Raises:
-            RuntimeError: nothing was recorded; the graph was freed by an earlier backward; or a leaf was
-                modified in place (by an optimiser step) after it was used.
+            RuntimeError: nothing was recorded; the graph was freed by an earlier backward; a leaf was modified in
+                place (by an optimiser step) after it was used; or for `create_graph` it was not recorded.
             ValueError: `gradient` is missing for more than one element, or has the wrong shape.
         """
+        if create_graph:
+            return ops.leave_gradients(self, gradient)
         seed = self._seed(gradient)
         leaves: dict[int, tuple[Leaf, Array]] = (
             {id(self): (self, seed)} if self._node is None else backpropagate(self._node, seed, retain_graph)
@@ -124,7 +131,8 @@ class Tensor(ArrayMethods["Tensor"]):
         taken = {id(gradient), id(seed)}
         with np.errstate(all="ignore"):
             for leaf, g in leaves.values():  # only now: an error above leaves every grad as it was
-                leaf._grad = owned(g, taken) if leaf._grad is None else add(leaf._grad, g)
+                known = leaf._grad
+                leaf._grad = owned(g, taken) if known is None else add(_plain(known), g)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Let leaves be copied and pickled; a result of recorded ops would drag its graph along."""

@@ -11,19 +11,26 @@ from typing import Any
 import numpy as np
 
 from ..device import Array, array_module
-from .tape import backpropagate, grad_enabled, owned
+from .pulling import place_of, pulled
+from .tape import backpropagate, grad_enabled, is_recording, owned
 from .tensor import Tensor
+from .tracing import nested, variable, within
 
 #: An argument by its position or its name.
 Argument = int | str
 
 
-def value_and_grad(f: Callable[..., Any], argnums: Argument | Sequence[Argument] = 0) -> Callable[..., tuple[Any, Any]]:
+def value_and_grad(
+    f: Callable[..., Any], argnums: Argument | Sequence[Argument] = 0, *, create_graph: bool = False
+) -> Callable[..., tuple[Any, Any]]:
     """Make of ``f(*arrays) -> scalar Tensor`` a function that returns its value and its gradient.
 
     Args:
         f: takes arrays, or nested lists, tuples and dicts of arrays; computes with cunet's ops.
         argnums: position or name of the argument to differentiate by, or several of them.
+        create_graph: return Tensors, which can be differentiated by all that `f` used: a gradient penalty's by the
+            parameters of a model. Within a function that is being differentiated, as in ``grad(grad(f))``, that is so
+            without a word.
 
     Returns:
         A function with the arguments of `f` that returns ``(value, gradient)``: plain arrays, the
@@ -40,9 +47,11 @@ def value_and_grad(f: Callable[..., Any], argnums: Argument | Sequence[Argument]
     @functools.wraps(f)
     def evaluate(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         leaves: list[Tensor] = []
+        order = max(nested.get(), int(create_graph)) if is_recording() else 0  # that of the results
 
         def lift(x: Any) -> Tensor:
-            leaves.append(Tensor(x.data if isinstance(x, Tensor) else x, requires_grad=True))
+            data = x.data if isinstance(x, Tensor) else x
+            leaves.append(variable(x) if order and isinstance(x, Tensor) else Tensor(data, requires_grad=True))
             return leaves[-1]
 
         places = [_place(f, names, argument, args, kwargs) for argument in which]
@@ -52,11 +61,12 @@ def value_and_grad(f: Callable[..., Any], argnums: Argument | Sequence[Argument]
         lifted.update(kwargs)
         for place in places:
             lifted[place] = _map_arrays(lift, lifted[place])
-        with grad_enabled():
+        with grad_enabled(), within(order + 1):
             out = f(*[lifted[k] for k in range(len(args))], **{name: lifted[name] for name in kwargs})
-        gradients = iter(_gradients(_name(f), out, leaves))
+        found = _gradients(_name(f), out, leaves) if not order else _tensors(_name(f), out, leaves, order)
+        gradients = iter(found)
         result = tuple(_map_arrays(lambda _: next(gradients), lifted[place]) for place in places)
-        return out.data, result[0] if single else result
+        return out if order else out.data, result[0] if single else result
 
     return evaluate
 
@@ -107,13 +117,7 @@ def _positional(f: Callable[..., Any]) -> list[str]:
 
 def _gradients(name: str, out: Any, leaves: Sequence[Tensor]) -> list[Array]:
     """Return the gradient of the one element of `out` by each leaf; 0 for those that it does not depend on."""
-    if not isinstance(out, Tensor):
-        raise TypeError(
-            f"grad: {name} must return a Tensor, got {type(out).__name__} "
-            "(second derivatives, grad of grad, are not supported)"
-        )
-    if out.size != 1:
-        raise ValueError(f"grad: {name} must return one element, got shape {out.shape}")
+    _check_scalar(name, out)
     found = backpropagate(out._node, out._seed(None), False) if out._node is not None else {}
     if out.requires_grad and out._node is None:
         found[id(out)] = (out, out._seed(None))
@@ -123,9 +127,30 @@ def _gradients(name: str, out: Any, leaves: Sequence[Tensor]) -> list[Array]:
     ]
 
 
-def grad(f: Callable[..., Any], argnums: Argument | Sequence[Argument] = 0) -> Callable[..., Any]:
+def _check_scalar(name: str, out: Any) -> None:
+    if not isinstance(out, Tensor):
+        raise TypeError(f"grad: {name} must return a Tensor, got {type(out).__name__}")
+    if out.size != 1:
+        raise ValueError(f"grad: {name} must return one element, got shape {out.shape}")
+
+
+def _tensors(name: str, out: Any, leaves: Sequence[Tensor], order: int) -> list[Tensor]:
+    """Return the gradients of `_gradients` as Tensors that can be differentiated `order` times."""
+    _check_scalar(name, out)
+    found = pulled([(out, out._seed(None))], leaves, order) if out.requires_grad else {}
+    gradients = []
+    for x in leaves:
+        _, g = found.get(id(place_of(x)), (None, None))
+        g = array_module(x.data).zeros_like(x.data) if g is None else g
+        gradients.append(g if isinstance(g, Tensor) else Tensor(g))
+    return gradients
+
+
+def grad(
+    f: Callable[..., Any], argnums: Argument | Sequence[Argument] = 0, *, create_graph: bool = False
+) -> Callable[..., Any]:
     """Make of ``f(*arrays) -> scalar Tensor`` a function that returns its gradient; see `value_and_grad`."""
-    both = value_and_grad(f, argnums)
+    both = value_and_grad(f, argnums, create_graph=create_graph)
 
     @functools.wraps(f)
     def evaluate(*args: Any, **kwargs: Any) -> Any:

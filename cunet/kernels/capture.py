@@ -6,7 +6,7 @@ op does such arithmetic itself, it calls one of these functions: NumPy's own, an
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -25,8 +25,12 @@ class Capture(Protocol):
     def host(self, function: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """Return ``function(*args, **options)``, arrays of its own making, here and in each replay."""
 
-    def op(self, function: Callable[..., Any], inputs: list[Any], options: dict[str, Any]) -> tuple[Any, Any]:
-        """Return ``function(*inputs, **options)``, the result of an op and its way back."""
+    def op(
+        self, function: Callable[..., Any], inputs: list[Any], options: dict[str, Any], given: Sequence[Any]
+    ) -> tuple[Any, Any]:
+        """Return ``function(*inputs, **options)``, the result of an op and its way back; `given`: before Tensors were
+        taken apart.
+        """  # noqa: D205
 
     def check(self, test: Callable[..., bool], array: Array, *rest: Any) -> bool:
         """Return ``test(array, *rest)``, which each replay asks of its own array first."""
@@ -35,10 +39,12 @@ class Capture(Protocol):
 capturing: ContextVar[Capture | None] = ContextVar("cunet_capturing", default=None)
 
 
-def captured(function: Callable[..., Any], inputs: list[Any], options: dict[str, Any]) -> tuple[Any, Any]:
+def captured(
+    function: Callable[..., Any], inputs: list[Any], options: dict[str, Any], given: Sequence[Any]
+) -> tuple[Any, Any]:
     """Return ``function(*inputs, **options)``, the result of an op and its way back, of a step that is recorded."""
     capture = capturing.get()
-    return function(*inputs, **options) if capture is None else capture.op(function, inputs, options)
+    return function(*inputs, **options) if capture is None else capture.op(function, inputs, options, given)
 
 
 def done(function: Callable[..., Any], *args: Any, **options: Any) -> Any:

@@ -134,6 +134,10 @@ class Kernel(Definition):
         """Attach a function that runs instead of the body on NumPy arrays; it may return NotImplemented."""
         return self._attach("numpy", implementation)
 
+    def tensors(self, implementation: Callable[..., Any]) -> Callable[..., Any]:
+        """Attach a function of Tensors that runs instead where a gradient that uses this kernel is differentiated."""
+        return self._attach("tensors", implementation)
+
     def _attach(self, backend: str, implementation: Any) -> Any:
         self.attached[backend] = implementation
         self.prepared.clear()

@@ -43,7 +43,9 @@ def make(spec: KernelSpec) -> Kernel:
     return kernel
 
 
-def elementwise(ins: str, outs: str, operation: str, *, preamble: str = "") -> Callable[[Body], Kernel]:
+def elementwise(
+    ins: str, outs: str, operation: str, *, preamble: str = "", smooth: str = ""
+) -> Callable[[Body], Kernel]:
     """Make a kernel of a NumPy function that works element by element.
 
     Args:
@@ -52,8 +54,10 @@ def elementwise(ins: str, outs: str, operation: str, *, preamble: str = "") -> C
         operation: the CUDA body; assigns every output. The decorated function is its specification. It may read
             ``raw`` arrays, and knows the number `i` of its element.
         preamble: CUDA text placed before the kernel; knows the type ``A``.
+        smooth: another text for the same function, from which its gradient is derived; for an operation that is
+            written with ``abs`` or comparisons to keep its digits while the function has no corner there.
     """
-    return lambda body: make(ElementwiseSpec(body, parse(ins), parse(outs), preamble, operation))
+    return lambda body: make(ElementwiseSpec(body, parse(ins), parse(outs), preamble, operation, smooth))
 
 
 def reduction(

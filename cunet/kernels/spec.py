@@ -122,9 +122,15 @@ class KernelSpec:
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class ElementwiseSpec(KernelSpec):
-    """Each element of the outputs from the same element of the inputs, which broadcast."""
+    """Each element of the outputs from the same element of the inputs, which broadcast.
+
+    Attributes:
+        operation: the text.
+        smooth: another text of the same function, which is differentiated in its place; "": there is none.
+    """
 
     operation: str = ""
+    smooth: str = ""
     kind: ClassVar[str] = "elementwise"
 
     def texts(self) -> tuple[str, ...]:

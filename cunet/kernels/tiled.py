@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from ..device import standing
 from .backends.numpy import tuning as settings
 from .dispatch import Deferred, Kernel, defer, observed, run_deferred
 from .spec import PrimitiveSpec, single
@@ -37,6 +38,7 @@ class Tiled:
     def __init__(self, lead: Any) -> None:
         self._lead = lead
         self.waits = type(lead) is np.ndarray and lead.ndim > 1 and len(lead) > 1 and lead.size >= settings.tuning.long
+        self.waits = self.waits and not standing.get()  # of Tensors in place of arrays, which only listeners see
         self._calls: list[Deferred] = []
 
     def __enter__(self) -> Tiled:

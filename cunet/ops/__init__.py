@@ -4,6 +4,7 @@ Operators and methods of Tensor run these, and no others, whatever ops of the sa
 """
 
 from ..autograd.operators import bind
+from ..autograd.pulling import leave_gradients
 from . import (
     array,
     cumulative,
@@ -18,6 +19,7 @@ from . import (
     selection,
     sorting,
 )
+from . import rules as rules
 
 bind(
     abs=selection.abs,
@@ -40,6 +42,7 @@ bind(
     exp=math.exp,
     floor_divide=rounding.floor_divide,
     getitem=array.getitem,
+    leave_gradients=leave_gradients,
     log=math.log,
     logsumexp=logsumexp.logsumexp,
     matmul=linalg.matmul,

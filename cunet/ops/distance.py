@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ..autograd.methods import Axis
 from ..autograd.op import Result, op
 from ..device import Array, accumulator, array_module
@@ -117,9 +119,10 @@ def common(who: str, x1: Any, x2: Any) -> tuple[Array, Array, Any]:
     xp = array_module(x1, x2)
     dtype = xp.result_type(x1, x2)
     try:
-        a, b = xp.broadcast_arrays(x1.astype(accumulator(dtype), copy=False), x2.astype(accumulator(dtype), copy=False))
+        shape = np.broadcast_shapes(x1.shape, x2.shape)
     except ValueError:
         raise ValueError(f"{who}: x1 and x2 must broadcast to one shape, got {x1.shape} and {x2.shape}") from None
+    a, b = (xp.broadcast_to(x.astype(accumulator(dtype), copy=False), shape) for x in (x1, x2))
     return a, b, dtype
 
 

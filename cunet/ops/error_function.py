@@ -27,6 +27,7 @@ def erfc_forward(x):
     const A t = abs(x) > 30 ? A(30) : abs(x), square = t * t, lost = fma(t, t, -square);
     gx = gy * factor * (exp(-square) * (1 - lost));
     """,
+    smooth="gx = gy * factor * gauss(x, A(-1))",
 )
 def gauss_backward(gy, x, factor):
     return gy * (factor * special.gauss(x))

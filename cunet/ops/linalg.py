@@ -102,6 +102,11 @@ def matmul(x, y) -> Result:
     return product(x, y), vjp
 
 
+@product.tensors
+def _(x, y, out=None):
+    return matmul(x, y)
+
+
 @op
 def linear(input, weight, bias=None) -> Result:
     """Apply an affine map: ``x @ weight.T + bias``.

@@ -35,6 +35,7 @@ logsumexp_forward.native(
     "T gy, T x, A top, A rest",
     "T gx",
     "gx = top == log(A(0)) || x - top == log(A(0)) ? A(0) : gy / (1 + rest) * exp(x - top)",
+    smooth="gx = gy / (1 + rest) * exp(x - top)",
 )
 def logsumexp_backward(gy, x, top, rest):
     d = x - np.where(np.isneginf(top), np.inf, top)  # -inf everywhere where all of the row is

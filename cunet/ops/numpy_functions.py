@@ -83,8 +83,8 @@ _CONSTANT_UFUNCS = (
 )
 _CONSTANT_FUNCTIONS = (
     "all allclose any argmax argmin argpartition argsort argwhere array2string array_equal array_equiv "
-    "array_repr array_str can_cast count_nonzero empty_like flatnonzero iscomplex iscomplexobj isclose isin isreal "
-    "isrealobj may_share_memory min_scalar_type ndim nonzero ones_like result_type searchsorted shape "
+    "array_repr array_str can_cast count_nonzero empty_like flatnonzero iscomplex iscomplexobj isclose isin isneginf "
+    "isposinf isreal isrealobj may_share_memory min_scalar_type ndim nonzero ones_like result_type searchsorted shape "
     "shares_memory size zeros_like"
 )
 CONSTANT = {getattr(np, name) for name in f"{_CONSTANT_UFUNCS} {_CONSTANT_FUNCTIONS}".split()}

@@ -31,6 +31,7 @@ def _parts(x, y):
     gx = gy == 0 || (x == 0 && y == 0) ? A(0) : gy * (u / sqrt(u * u + v * v));
     """,
     preamble=PART,
+    smooth="gx = damp(gy, x / hypot(x, y))",
 )
 def hypot_backward(gy, x, y):
     u, v, _ = _parts(x, y)
@@ -58,6 +59,7 @@ def hypot(x, y) -> Result:
     gx = gy == 0 || (x == 0 && y == 0) ? A(0) : abs(gy) < 1 ? gy / s * w : gy * w / s;
     """,
     preamble=PART,
+    smooth="gx = damp(gy, x / (x * x + y * y))",
 )
 def arctan2_backward(gy, x, y):
     u, v, s = _parts(x, y)
@@ -85,6 +87,7 @@ def arctan2(y, x) -> Result:
     "T gy, T x, T y",
     "T gx",
     "A d = x - y, e = exp(-abs(d)); gx = gy == 0 ? A(0) : x == y ? gy / 2 : gy * ((d > 0 ? A(1) : e) / (1 + e))",
+    smooth="gx = damp(gy, 1 / (1 + exp(y - x)))",
 )
 def logaddexp_backward(gy, x, y):
     d = x - y
@@ -112,6 +115,7 @@ def logaddexp(x, y) -> Result:
     const A d = b - a;
     y = w == 0 ? a : w == 1 || a == b ? b : isinf(d) ? (1 - w) * a + w * b : w < A(0.5) ? a + w * d : b - (1 - w) * d;
     """,
+    smooth="y = a + w * (b - a)",
 )
 def lerp_forward(a, b, w):
     d = b - a
@@ -119,7 +123,12 @@ def lerp_forward(a, b, w):
     return np.where(w == 0, a, np.where((w == 1) | (a == b), b, between))
 
 
-@elementwise("T gy, T a, T b", "T gw", "const A d = b - a; gw = gy == 0 ? A(0) : isinf(d) ? gy * b - gy * a : gy * d")
+@elementwise(
+    "T gy, T a, T b",
+    "T gw",
+    "const A d = b - a; gw = gy == 0 ? A(0) : isinf(d) ? gy * b - gy * a : gy * d",
+    smooth="gw = damp(gy, b - a)",
+)
 def lerp_backward(gy, a, b):
     d = b - a
     return np.where(gy == 0, 0, np.where(np.isinf(d), gy * b - gy * a, gy * d))

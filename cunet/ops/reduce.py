@@ -64,6 +64,11 @@ def sum(x, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -> Resu
     return y, lambda gy: (xp.broadcast_to(_expand(gy, x.shape, axis), x.shape),)
 
 
+@sum_over.tensors
+def _(x, axes, keepdims=True):
+    return sum(x, axis=axes, keepdims=keepdims)
+
+
 @op(arrays=1)
 def mean(x, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -> Result:
     """Return the mean over `axis`."""

@@ -14,18 +14,23 @@ from ..kernels import elementwise
 from .operands import like_gradient
 
 
-@elementwise("T gy, T slope", "T gx", "gx = gy == 0 ? A(0) : gy * slope")
+@elementwise("T gy, T slope", "T gx", "gx = gy == 0 ? A(0) : gy * slope", smooth="gx = damp(gy, slope)")
 def times_slope(gy, slope):
     return np.where(gy == 0, 0, gy * slope)
 
 
-@elementwise("T gy, T divisor", "T gx", "gx = gy == 0 ? A(0) : gy / divisor")
+@elementwise("T gy, T divisor", "T gx", "gx = gy == 0 ? A(0) : gy / divisor", smooth="gx = damp(gy, 1 / divisor)")
 def over_divisor(gy, divisor):
     return np.where(gy == 0, 0, gy / divisor)
 
 
 # Not gy * x / y**2: the square leaves the range first. gy / y leaves it at a small y, gy * z at a large z.
-@elementwise("T gy, T z, T y", "T gx", "gx = gy == 0 ? A(0) : abs(y) < 1 ? -(gy * z) / y : -(gy / y) * z")
+@elementwise(
+    "T gy, T z, T y",
+    "T gx",
+    "gx = gy == 0 ? A(0) : abs(y) < 1 ? -(gy * z) / y : -(gy / y) * z",
+    smooth="gx = -damp(gy, z / y)",
+)
 def divisor_backward(gy, z, y):
     return np.where(gy == 0, 0, np.where(np.abs(y) < 1, -(gy * z) / y, -(gy / y) * z))
 

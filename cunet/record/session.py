@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
@@ -72,7 +72,9 @@ class Session:
         """Return ``function(*args, **options)``, arrays of its own making, here and in each replay."""
         return self._noted(function, args, options, functools.partial(function, *args, **options))
 
-    def op(self, function: Callable[..., Any], inputs: list[Any], options: dict[str, Any]) -> tuple[Any, Any]:
+    def op(
+        self, function: Callable[..., Any], inputs: list[Any], options: dict[str, Any], given: Sequence[Any] = ()
+    ) -> tuple[Any, Any]:
         """Return ``function(*inputs, **options)``, the result of an op and its way back."""
         if self._elsewhere():
             return function(*inputs, **options)

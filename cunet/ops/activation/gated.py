@@ -21,7 +21,7 @@ from .registry import activation
 from .squashing import keep
 
 
-@elementwise("T x", "T y", "A c = x < -40 ? A(-40) : x; y = c * normcdf(c)")
+@elementwise("T x", "T y", "A c = x < -40 ? A(-40) : x; y = c * normcdf(c)", smooth="y = x * normcdf(x)")
 def gelu_forward(x):
     return special.gelu(x)
 
@@ -45,6 +45,7 @@ __device__ inline A normcdf(A x, A* gauss) {
     """A c = x < -40 ? A(-40) : x > 40 ? A(40) : x; A gauss; A below = normcdf(c, &gauss);
     gx = gy * (below + c * (A(0.3989422804014327) * gauss))""",
     preamble=_NORMAL_CUDA,
+    smooth="gx = gy * (normcdf(x) + A(0.3989422804014327) * (x * gauss(x, A(-0.5))))",
 )
 def gelu_backward(gy, x):
     return gy * special.gelu_derivative(x)

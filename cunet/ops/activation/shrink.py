@@ -76,6 +76,7 @@ def hardshrink(input, lambd: float = 0.5) -> Result:
     """A a = abs(x), c = a < 1 ? a : A(1), t = c * c;
     A q = t / (3 + t / (5 + t / (7 + t / (9 + t / (11 + t / (13 + t / (15 + t / (17 + t / 19))))))));
     y = copysign(a < 1 ? a * (q / (1 + q)) : (a - 1) + 2 / (1 + exp(2 * a)), x)""",
+    smooth="y = x - tanh(x)",
 )
 def tanhshrink_forward(x):
     a = np.abs(x)

@@ -46,7 +46,12 @@ def sigmoid_forward(x):  # exp overflows to inf only where the result is below t
     return 1 / (1 + np.exp(-x))
 
 
-@elementwise("T gy, T x", "T gx", "A e = exp(-abs(x)); gx = gy * (e / ((1 + e) * (1 + e)))")
+@elementwise(
+    "T gy, T x",
+    "T gx",
+    "A e = exp(-abs(x)); gx = gy * (e / ((1 + e) * (1 + e)))",
+    smooth="gx = gy * (1 / (1 + exp(-x))) * (1 / (1 + exp(x)))",
+)
 def sigmoid_backward(gy, x):
     e = np.exp(-np.abs(x))
     return gy * (e / ((1 + e) * (1 + e)))
@@ -63,7 +68,7 @@ def sigmoid(input) -> Result:
     return sigmoid_forward(input), lambda gy: (sigmoid_backward(gy, input),)
 
 
-@elementwise("T x", "T y", "y = (x < 0 ? x : A(0)) - log1p(exp(-abs(x)))")
+@elementwise("T x", "T y", "y = (x < 0 ? x : A(0)) - log1p(exp(-abs(x)))", smooth="y = -softplus(-x)")
 def logsigmoid_forward(x):
     return np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))
 
@@ -80,7 +85,12 @@ def logsigmoid(input) -> Result:
     return logsigmoid_forward(input), lambda gy: (logsigmoid_backward(gy, input),)
 
 
-@elementwise("T x, A beta", "T y", "y = (x < 0 ? A(0) : x) + log1p(exp(-abs(beta * x))) / beta")
+@elementwise(
+    "T x, A beta",
+    "T y",
+    "y = (x < 0 ? A(0) : x) + log1p(exp(-abs(beta * x))) / beta",
+    smooth="y = softplus(beta * x) / beta",
+)
 def softplus_forward(x, beta):
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(beta * x))) / beta
 

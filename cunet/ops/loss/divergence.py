@@ -21,6 +21,7 @@ from .regression import REDUCTIONS, as_pair, check_reduction, constant, divisor_
     " A no = t == 1 ? A(0) : (1 - t) * ((z > 0 ? z : A(0)) + tail);"
     " A yes = t == 0 ? A(0) : positive * t * ((z < 0 ? -z : A(0)) + tail);"
     " loss = weight * (no + yes)",
+    smooth="loss = weight * ((1 - t) * softplus(z) + positive * t * softplus(-z))",
 )
 def bce_forward(z, t, positive, weight):
     tail = np.log1p(np.exp(-np.abs(z)))
@@ -35,6 +36,7 @@ def bce_forward(z, t, positive, weight):
     "T gz",
     "A e = exp(-fabs(z));"
     " gz = g * weight * ((1 - t) * (z > 0 ? A(1) : e) - positive * t * (z > 0 ? e : A(1))) / (1 + e)",
+    smooth="gz = g * weight * ((1 - t) / (1 + exp(-z)) - positive * t / (1 + exp(z)))",
 )
 def bce_backward(g, z, t, positive, weight):
     e = np.exp(-np.abs(z))
@@ -47,6 +49,7 @@ def bce_backward(g, z, t, positive, weight):
     "T gt",
     "A tail = log1p(exp(-fabs(z)));"
     " gt = g * weight * (positive * ((z < 0 ? -z : A(0)) + tail) - ((z > 0 ? z : A(0)) + tail))",
+    smooth="gt = g * weight * (positive * softplus(-z) - softplus(z))",
 )
 def bce_target_backward(g, z, positive, weight):
     tail = np.log1p(np.exp(-np.abs(z)))

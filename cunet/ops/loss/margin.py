@@ -120,7 +120,12 @@ def hinge_embedding_loss(input, target, margin: float = 1.0, reduction: str = "m
     return reduce_loss(hinge_embedding_forward(x, t, margin), x.dtype, reduction, divisor), vjp
 
 
-@elementwise("T x, T t", "A loss", "A z = -t * x; loss = (z > 0 ? z : A(0)) + log1p(exp(-fabs(z)))")
+@elementwise(
+    "T x, T t",
+    "A loss",
+    "A z = -t * x; loss = (z > 0 ? z : A(0)) + log1p(exp(-fabs(z)))",
+    smooth="loss = softplus(-t * x)",
+)
 def soft_margin_forward(x, t):
     z = -t * x
     return np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))

@@ -131,7 +131,7 @@ def l1_forward(x, y):
     return np.abs(x - y)
 
 
-@elementwise("A g, T x, T y", "T gx", "A d = x - y; gx = d > 0 ? g : d < 0 ? -g : g * d")
+@elementwise("A g, T x, T y", "T gx", "A d = x - y; gx = d > 0 ? g : d < 0 ? -g : g * d", smooth="gx = g * sign(x - y)")
 def l1_backward(g, x, y):
     return g * np.sign(x - y)
 

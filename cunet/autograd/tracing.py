@@ -1,0 +1,217 @@
+"""Ops whose gradients are differentiated: an op then runs on Tensors in place of arrays, and its way back with it.
+
+To be differentiated n times an op is recorded *at order n*. At order 1 that is what it always is: a function of arrays,
+and its vjp. At order n its function is run on the Tensors themselves, at order n - 1, so that its vjp is a function
+of Tensors too: what that computes is recorded in turn. Kernels that are given Tensors are replaced by ops, which have
+gradients of their own (`lifted`); an op that cannot run on Tensors has a rule instead (`composite`, `linear`).
+
+Nothing of this is seen at first order: a `Tracer` stands where a recorder of steps would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+from ..device import Array, stand_for_arrays
+from ..kernels.capture import Capture, capturing
+from ..kernels.dispatch import listening
+from ..kernels.spec import Definition
+from .derived import lifted
+from .tape import Node, grad_enabled, no_grad, recording
+from .tensor import Tensor, wrap
+
+#: How often the results of what is recorded here and now will be differentiated by who asked for them.
+nested: ContextVar[int] = ContextVar("cunet_nested", default=0)
+
+
+class Traced:
+    """A vjp that is a function of Tensors.
+
+    Attributes:
+        tensors: that function.
+        order: how often what it stands for can be differentiated.
+        arrays: the vjp of arrays, where there is one.
+    """
+
+    def __init__(self, tensors: Callable[[Any], Any], order: float, arrays: Callable[[Any], Any] | None = None) -> None:
+        self.tensors, self.order, self.arrays = tensors, order, arrays
+
+    def __call__(self, gy: Any) -> Any:
+        """Return gradients as arrays."""
+        if self.arrays is not None:
+            return self.arrays(gy)
+        with traced_at(0):
+            found = self.tensors(gy)
+        return tuple([_later(g) if callable(g) and not isinstance(g, Tensor) else plain(g) for g in found])
+
+
+def _later(gradient: Callable[[], Any]) -> Callable[[], Any]:
+    def compute() -> Any:
+        with traced_at(0):
+            return plain(gradient())
+
+    return compute
+
+
+def plain(g: Any) -> Any:
+    """Return the array of a Tensor; anything else as it is."""
+    return g.data if isinstance(g, Tensor) else g
+
+
+def not_on_tensors(name: str, error: Exception) -> Exception | None:
+    """Return what says of which op something is written for arrays alone; None where `error` is of another kind."""
+    if not isinstance(error, (AttributeError, TypeError)) or _NOT in str(error):
+        return None
+    return TypeError(f"{name.lstrip('_')}: {_NOT}, as it does not run on Tensors ({type(error).__name__}: {error})")
+
+
+_NOT = "its gradient cannot be differentiated"
+
+
+class Rule(Protocol):
+    """How an op is differentiated again that does not run on Tensors; an attribute `rule` of its function."""
+
+    def vjp(self, y: Any, args: Sequence[Any], options: dict[str, Any]) -> Callable[[Any], Any]:
+        """Return the vjp of Tensors of a call.
+
+        Args:
+            y: its result, arrays.
+            args: its arguments; those that have gradients are Tensors.
+            options: its static arguments.
+        """
+
+
+class Tracer:
+    """What runs ops at an order above 1."""
+
+    def __init__(self, order: int, outer: Capture | None) -> None:
+        self.order, self.outer = order, outer
+
+    def op(
+        self, function: Callable[..., Any], inputs: list[Any], options: dict[str, Any], given: Sequence[Any]
+    ) -> tuple[Any, Any]:
+        """Return the result of an op, and a vjp of Tensors."""
+        tensors = [a if isinstance(a, Tensor) and a.requires_grad else x for a, x in zip(given, inputs, strict=True)]
+        if not recording.get() or not any(isinstance(a, Tensor) for a in tensors):
+            with _captured_by(self.outer):
+                return function(*inputs, **options)
+        rule: Rule | None = vars(function).get("rule")
+        if rule is not None:
+            with _captured_by(self.outer):
+                y, vjp = function(*inputs, **options)
+            return y, Traced(rule.vjp(y, tensors, options), self.order, vjp)
+        try:
+            with traced_at(self.order - 1):
+                y, vjp = function(*tensors, **options)
+        except Exception as error:
+            with _captured_by(self.outer):
+                function(*inputs, **options)  # which says it, where something is wrong with the arguments
+            raise not_on_tensors(function.__name__, error) or error from error
+        return tuple(map(plain, y)) if type(y) is tuple else plain(y), Traced(vjp, self.order)
+
+    def counter(self, holder: Any) -> None:
+        """Count up."""
+        holder.data = holder.data + 1
+
+    def host(self, function: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Return what a function makes."""
+        return function(*args, **options)
+
+    def check(self, test: Callable[..., bool], array: Array, *rest: Any) -> bool:
+        """Return what a test says."""
+        return test(plain(array), *rest)
+
+
+@contextmanager
+def _captured_by(capture: Any) -> Iterator[None]:
+    token = capturing.set(capture)
+    try:
+        yield
+    finally:
+        capturing.reset(token)
+
+
+def outermost() -> Capture | None:
+    """Return who records the step, if anybody does."""
+    capture = capturing.get()
+    return capture.outer if isinstance(capture, Tracer) else capture
+
+
+def order_here() -> int:
+    """Return the order at which ops are recorded here and now."""
+    capture = capturing.get()
+    return 0 if not recording.get() else capture.order if isinstance(capture, Tracer) else 1
+
+
+@contextmanager
+def recorded_at(order: int) -> Iterator[None]:
+    """Record ops so that they can be differentiated `order` times; 0: not at all."""
+    with ExitStack() as stack:
+        stack.enter_context(grad_enabled() if order else no_grad())
+        outer = outermost()
+        stack.enter_context(_captured_by(Tracer(order, outer) if order > 1 else outer))
+        yield
+
+
+@contextmanager
+def traced_at(order: int) -> Iterator[None]:
+    """Run functions of arrays on Tensors, of which what they compute is recorded at an order."""
+    with stand_for_arrays(Tensor), recorded_at(order), listening(_on_tensors):
+        yield
+
+
+def _on_tensors(kernel: Definition, args: tuple[Any, ...], options: dict[str, Any], proceed: Callable[[], Any]) -> Any:
+    """Run an op in place of a kernel that is given Tensors."""
+    return lifted(kernel, args, options) if any(isinstance(a, Tensor) for a in args) else proceed()
+
+
+def variable(x: Tensor) -> Tensor:
+    """Return a Tensor of the same value that gradients can be asked for, though it is computed itself."""
+    if not x.requires_grad:
+        return Tensor(x.data, requires_grad=True)
+    return wrap(x.data, Node("variable", (x._node or x,), Traced(lambda gy: (gy,), float("inf")), x.data))
+
+
+@contextmanager
+def within(order: int) -> Iterator[None]:
+    """Record what a function computes that will be differentiated `order` times from outside."""
+    token = nested.set(order)
+    try:
+        if order > 1:
+            with recorded_at(order):
+                yield
+        else:
+            yield
+    finally:
+        nested.reset(token)
+
+
+@contextmanager
+def create_graph(order: int = 1) -> Iterator[None]:
+    """Record what is computed within so that its gradients can be differentiated.
+
+    >>> import cunet
+    >>> x = cunet.tensor([1.0, 2.0], requires_grad=True)
+    >>> with cunet.create_graph():
+    ...     loss = (x**3).sum()
+    >>> loss.backward(create_graph=True)
+    >>> g, x.grad = x.grad, None
+    >>> (g**2).sum().backward()  # of 9 x**4
+    >>> x.grad
+    array([ 36., 288.], dtype=float32)
+
+    Where a loss is a function of arrays, ``grad(f, create_graph=True)`` says the same without this.
+
+    Args:
+        order: how often the gradients can be differentiated.
+
+    Raises:
+        ValueError: `order` is below 1.
+    """
+    if order < 1:
+        raise ValueError(f"create_graph: order must be at least 1, got {order!r}")
+    with within(order + 1):
+        yield

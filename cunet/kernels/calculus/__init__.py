@@ -1,0 +1,1 @@
+"""Texts of elementwise kernels as formulas: read, differentiated, written again."""

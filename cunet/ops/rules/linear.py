@@ -1,0 +1,22 @@
+"""Ops that are linear, of which no more need be said."""
+
+from __future__ import annotations
+
+from ...autograd.rules import linear
+from .. import array, cumulative, dropout, fourier, resize, sampling, sorting
+from ..array import _concatenate, _getitem, _stack
+from ..conv.convolution import _convolution, _transposed_convolution
+from ..linalg import _einsum
+from ..pool.pooling import _avg_pool
+from ..rearrange import diagonal
+from ..recurrent.layers import reorder
+
+linear(
+    array.repeat, array.to_device, array.flip, cumulative.cumsum, fourier._rfft, resize._interpolate,
+    resize._pad_border, sorting._taken, _getitem, _avg_pool, diagonal, reorder,
+)  # fmt: skip
+linear(array.pad, dropout._dropout, dropout._channel_dropout, sampling._add_gumbel_noise, affine=True)
+linear(_convolution, _transposed_convolution, terms=((0, 1), (2,)))
+linear(fourier._irfft, terms=((0,), (1,)))
+linear(_einsum, terms=())
+linear(_concatenate, _stack, each=True)

@@ -1,0 +1,65 @@
+"""Second and third derivatives of every op, made from the table in tests/cases."""
+
+import numpy as np
+import pytest
+from helpers import host
+from ops_helpers import draw, every_case, is_floating, run, which
+
+import cunet
+from cunet import device as backend
+from cunet.autograd.tensor import Tensor
+
+
+def number_of(case, arrays, rng, dev):
+    """Return a smooth function of the differentiable inputs, with curvature where the op has none."""
+    wanted = which(case, arrays)
+    outputs = run(case, [Tensor(a) if i in wanted else a for i, a in enumerate(arrays)])
+    weights = [
+        dev(rng.uniform(0.5, 2, y.shape) * rng.choice([-1, 1], y.shape)) if backend.is_floating(y.dtype) else None
+        for y in outputs
+    ]
+
+    def f(*xs):
+        full = list(arrays)
+        for i, x in zip(wanted, xs, strict=True):
+            full[i] = x
+        pairs = zip(run(case, full), weights, strict=True)
+        return sum((y * w + y * y * (w * 0.7)).sum() for y, w in pairs if w is not None and y.requires_grad)
+
+    return f, [arrays[i] for i in wanted]
+
+
+def along(f, directions):
+    """Return the derivative of a function along directions, as a function."""
+
+    def slope(*xs):
+        gradients = cunet.grad(f, tuple(range(len(xs))))(*xs)
+        return sum((g * v).sum() for g, v in zip(gradients, directions, strict=True))
+
+    return slope
+
+
+def differences(f, xs, directions, h):
+    """Return the derivative of the gradient of a function along directions, by five points."""
+
+    def at(step):
+        moved = [x + step * h * v for x, v in zip(xs, directions, strict=True)]
+        return [host(g) for g in cunet.grad(f, tuple(range(len(xs))))(*moved)]
+
+    return [(8 * (a - b) - (c - d)) / (12 * h) for a, b, c, d in zip(at(1), at(-1), at(2), at(-2), strict=True)]
+
+
+@pytest.mark.parametrize("order", [2, 3])
+@every_case
+def test_derivative_of_the_gradient(case, order, rng, dev):
+    arrays = [dev(a) if isinstance(a, np.ndarray) else a for a in draw(case, rng, np.float64)]
+    f, xs = number_of(case, arrays, rng, dev)
+    first, second = ([dev(rng.standard_normal(x.shape)) for x in xs] for _ in range(2))
+    f = along(f, first) if order == 3 else f
+    found = cunet.grad(along(f, second), tuple(range(len(xs))))(*xs)
+    expected = differences(f, xs, second, 1e-5 if order == 2 else 1e-4)
+    size = max(np.abs(e).max(initial=0) for e in expected)
+    for x, g, e in zip(xs, found, expected, strict=True):
+        assert g.shape == x.shape
+        assert is_floating(host(g))
+        np.testing.assert_allclose(host(g), e, rtol=0, atol=1e-6 * max(size, 1e-2))
