@@ -26,7 +26,18 @@ struct Recurrence {
   Place operand[kStepOperands];
 };
 
-template <class T> void product_of(const Recurrence& r, int64_t s, int64_t first, int64_t n) {
+// Rows that a thread goes through all steps with, and the weight, packed if that is worth it.
+struct RowShare {
+  const Recurrence* recurrence;
+  int64_t each;
+  const Packed<float>* packed32;
+  const Packed<double>* packed64;
+};
+const Packed<float>* packed_of(const RowShare& rows, float) { return rows.packed32; }
+const Packed<double>* packed_of(const RowShare& rows, double) { return rows.packed64; }
+
+template <class T> void product_of(const RowShare& rows, int64_t s, int64_t first, int64_t n) {
+  const Recurrence& r = *rows.recurrence;
   Place from = r.from;
   if (r.mask.data && r.product_first) {
     for (int64_t row = first; row < first + n; row++) {
@@ -36,6 +47,16 @@ template <class T> void product_of(const Recurrence& r, int64_t s, int64_t first
     }
     from = r.masked;
   }
+#ifdef CUNET_PACKS
+  if (const Packed<T>* packed = packed_of(rows, T())) {
+    const int64_t size = sizeof(T);
+    const char* mask = r.mask.data && !r.product_first ? r.mask.at(s, first) : nullptr;
+    const char* extra = r.extra.data ? r.extra.at(s, first) : nullptr;
+    const After<T> after = {(const T*)mask, (const T*)extra, r.mask.row / size, r.extra.row / size};
+    return packed->multiply((const T*)from.at(s, first), from.row / size, (T*)r.to.at(s, first), r.to.row / size, n,
+                            after);
+  }
+#endif
   const Matrix x = {from.at(s, first), n, r.inner, from.row / int64_t(sizeof(T)), kPlain};
   const Matrix y = {(char*)r.weight, r.inner, r.outer, r.outer, kPlain};
   const Matrix z = {r.to.at(s, first), n, r.outer, r.to.row / int64_t(sizeof(T)), kPlain};
@@ -62,11 +83,6 @@ void kernel_of(const Recurrence& r, int64_t s, int64_t first, int64_t n) {
   }
 }
 
-struct RowShare {
-  const Recurrence* recurrence;
-  int64_t each;
-};
-
 void run_rows(void* context, int64_t k) {
   const RowShare& rows = *(const RowShare*)context;
   const Recurrence& r = *rows.recurrence;
@@ -75,16 +91,31 @@ void run_rows(void* context, int64_t k) {
     const int64_t n = r.running[s] - first < rows.each ? r.running[s] - first : rows.each;
     if (n <= 0) continue;
     if (!r.product_first) kernel_of(r, s, first, n);
-    (r.letter == 'f' ? product_of<float> : product_of<double>)(r, s, first, n);
+    (r.letter == 'f' ? product_of<float> : product_of<double>)(rows, s, first, n);
     if (r.product_first) kernel_of(r, s, first, n);
   }
 }
 
+// Bits follow from the shape, by which it is decided who multiplies.
+template <class T> std::unique_ptr<Packed<T>> pack(const Recurrence& r) {
+#ifdef CUNET_PACKS
+  int64_t rows = 0;
+  for (int64_t s = 0; s < r.steps; s++) rows += r.running[s];
+  if (rows >= tuning::kPackedRows)
+    return std::unique_ptr<Packed<T>>(new Packed<T>((const T*)r.weight, r.inner, r.outer));
+#endif
+  return nullptr;
+}
+
 int recur(const Recurrence* r) {
   const OneBlasThread alone;
+  const bool single = r->letter == 'f';
+  const auto packed32 = single ? pack<float>(*r) : nullptr;
+  const auto packed64 = single ? nullptr : pack<double>(*r);
   const int64_t halves = (r->batch + 1) / 2, most = tuning::kSequences;
-  RowShare rows = {r, halves >= most ? most : halves >= tuning::kFewestSequences ? halves : r->batch};
-  share(run_rows, &rows, (r->batch + rows.each - 1) / rows.each, r->threads);
+  const int64_t each = halves >= most ? most : halves >= tuning::kFewestSequences ? halves : r->batch;
+  RowShare rows = {r, each, packed32.get(), packed64.get()};
+  share(run_rows, &rows, (r->batch + each - 1) / each, r->threads);
   return kDone;
 }
 

@@ -62,6 +62,9 @@ const double kFlopCost = 0.2;
 
 // Sequences of a thread, and at least. Measured: with fewer rows products fall to a fraction of BLAS's rate.
 const int64_t kSequences = 32, kFewestSequences = 8;
+// Rows of all steps for which a weight is packed. Measured with AVX-512: packing takes as long as some 16 rows, and 32
+// rows by a packed one 0.7 of BLAS's time.
+const int64_t kPackedRows = 64;
 
 // ---- convolution
 

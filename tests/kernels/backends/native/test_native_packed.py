@@ -1,0 +1,104 @@
+"""Products by a matrix that is packed once: every number of rows and columns, and what follows."""
+
+import ctypes
+import functools
+
+import numpy as np
+import pytest
+
+from cunet.kernels.backends.native import compiler
+from cunet.kernels.backends.native.text import single, source
+
+CHECK = """
+#ifdef CUNET_PACKS
+template <class T> int run(const T* x, const T* w, T* y, const T* mask, const T* extra, const int64_t* n) {
+  Packed<T>(w, n[1], n[2]).multiply(x, n[3], y, n[4], n[0], {mask, extra, n[5], n[6]});
+  return 0;
+}
+#else
+template <class T> int run(const T*, const T*, T*, const T*, const T*, const int64_t*) { return -1; }
+#endif
+extern "C" int run_f(const float* x, const float* w, float* y, const float* mask, const float* extra,
+                     const int64_t* n) {
+  return run(x, w, y, mask, extra, n);
+}
+extern "C" int run_d(const double* x, const double* w, double* y, const double* mask, const double* extra,
+                     const int64_t* n) {
+  return run(x, w, y, mask, extra, n);
+}
+"""
+HEADS = "#include <stdint.h>\n#include <string.h>\n#include <memory>\n"
+
+
+@functools.cache
+def library():
+    text = HEADS + source("packed.cpp") + CHECK
+    assert compiler.compile_all([single("packed", text)]) == [None]
+    return compiler.load(text)
+
+
+pytestmark = pytest.mark.cpu_only
+
+
+@pytest.fixture(autouse=True)
+def needs_a_processor_that_packs():
+    if compiler.compiler() is None or library().run_f(*[None] * 5, (ctypes.c_int64 * 7)()):
+        pytest.skip("no compiler, or no processor with AVX-512")
+
+
+def multiply(x, w, mask=None, extra=None, room=3):
+    """Return ``x @ w * mask + extra``, and what lies around it."""
+    rows, columns = len(x), w.shape[1]
+    out = np.full((rows + 2, columns + room), 7, x.dtype)
+    pitches = [0 if a is None or a.ndim == 1 else a.strides[0] // a.itemsize for a in (mask, extra)]
+    numbers = (ctypes.c_int64 * 7)(rows, *w.shape, x.strides[0] // x.itemsize, columns + room, *pitches)
+    pointers = [None if a is None else ctypes.c_void_p(a.ctypes.data) for a in (x, w, out[1:], mask, extra)]
+    run = library().run_f if x.dtype == np.float32 else library().run_d
+    assert run(*pointers, numbers) == 0
+    around = np.concatenate([out[0], out[-1], out[1:-1, columns:].ravel()])
+    return out[1:-1, :columns], around
+
+
+def matrices(rng, dtype, rows, inner, columns):
+    x = rng.standard_normal((rows, inner + 5)).astype(dtype)[:, 2 : inner + 2]
+    return x, rng.standard_normal((inner, columns)).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("rows", [1, 2, 3, 5, 8, 11, 12, 13, 25, 31])
+def test_products_are_right_up_to_the_edges(rng, dtype, rows):
+    for columns in (1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 76):
+        x, w = matrices(rng, dtype, rows, 19, columns)
+        y, around = multiply(x, w)
+        expected = x.astype(np.float64) @ w.astype(np.float64)
+        np.testing.assert_allclose(y, expected, atol=60 * np.finfo(dtype).eps, rtol=0)
+        assert np.all(around == 7)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_factor_and_a_term_follow(rng, dtype):
+    x, w = matrices(rng, dtype, 15, 9, 37)
+    plain, _ = multiply(x, w)
+    mask, extra = rng.standard_normal((2, 15, 37)).astype(dtype)
+    for terms in (extra, extra[3]):
+        y, around = multiply(x, w, mask, terms)
+        np.testing.assert_array_equal(y, plain * mask + terms)
+        y, _ = multiply(x, w, None, terms)
+        np.testing.assert_array_equal(y, plain + terms)
+        assert np.all(around == 7)
+
+
+def test_no_bit_depends_on_the_other_rows(rng):
+    x, w = matrices(rng, np.float32, 29, 100, 50)
+    whole, _ = multiply(x, w)
+    for first, end in ((0, 1), (3, 20), (17, 29)):
+        part, _ = multiply(x[first:end], w)
+        assert part.tobytes() == np.ascontiguousarray(whole[first:end]).tobytes()
+
+
+def test_what_is_not_finite_stays_in_its_row(rng):
+    x, w = matrices(rng, np.float32, 14, 6, 20)
+    x[4, 2], x[9, 3] = np.nan, np.inf
+    y, _ = multiply(x, w)
+    assert np.all(np.isnan(y[4])) and not np.any(np.isfinite(y[9]))
+    assert np.all(np.isfinite(np.delete(y, (4, 9), axis=0)))
