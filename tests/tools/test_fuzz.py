@@ -35,6 +35,8 @@ FAULTS = {
     "crash": ("os.abort()", "native: killed by SIGABRT"),
     "exit": ("os._exit(3)", "native: exit status 3"),
     "hang": ("time.sleep(100)", "native: no end after 8 s"),
+    "busy machine": ("for _ in range(5): sum(range(10**6)), time.sleep(2)\n    return x * 1.001", "places apart"),
+    "loop": ("while True: pass", "native: no end after 8 s"),
 }
 
 
