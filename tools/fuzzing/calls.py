@@ -19,6 +19,9 @@ from .recurrent import RECURRENT
 ROWS = [row for row in ALL_ROWS if row.op != "gumbel_softmax"]
 SIZES = (0, 1, 1, 2, 2, 3, 3, 4, 5, 6, 7, 8, 9, 13, 16, 17, 31, 33, 64, 70, 257)
 MOST = 60_000  # elements of one array
+MOST_OF_PRODUCTS = (
+    4_000  # of one whose every element meets many of another: the simulated device takes minutes for more
+)
 SPECIAL = ((np.inf,), (-np.inf,), (np.nan,), (0.0, -0.0), (np.inf, -np.inf, np.nan, 0.0, -0.0))
 PAIRS = {"add", "subtract", "multiply", "divide", "power", "maximum", "minimum", "remainder", "floor_divide"}
 PAIRS |= {"hypot", "arctan2", "logaddexp", "lerp"}
@@ -62,7 +65,8 @@ def draw(seed: int, index: int) -> Call:
         row = pick(rng, tuple(ROWS))
         arrays = list(row.inputs(rng))
         # Matrices of another size are made of equal rows: LAPACK finds them singular, or not, by a rounding.
-        sizes = _sizes(rng, arrays) if rng.random() < 0.85 and not row.op.startswith("linalg.") else {}
+        most = MOST_OF_PRODUCTS if "conv" in row.op or "attention" in row.op else MOST
+        sizes = _sizes(rng, arrays, most) if rng.random() < 0.85 and not row.op.startswith("linalg.") else {}
         arrays = [_resized(a, sizes) for a in arrays]
         static = {k: _renamed(v, sizes) for k, v in row.static.items()}
         static = {k: pick(rng, OPTIONS[k]) if k in OPTIONS and rng.random() < 0.2 else v for k, v in static.items()}
@@ -83,12 +87,15 @@ def draw(seed: int, index: int) -> Call:
     return Call(row, arrays, [_layout(rng, a) for a in arrays], static)
 
 
-def _sizes(rng: np.random.Generator, arrays: list[Any]) -> dict[int, int]:
-    """Return other lengths for the lengths of axes: equal ones stay equal, as shapes of one call go together."""
+def _sizes(rng: np.random.Generator, arrays: list[Any], most: int) -> dict[int, int]:
+    """Return other lengths for the lengths of axes: equal ones stay equal, as shapes of one call go together.
+
+    No array has more than `most` elements, nor would have if no axis were empty.
+    """
     old = sorted({n for a in arrays if isinstance(a, np.ndarray) for n in a.shape})
     while True:
         new = {n: n if rng.random() < 0.2 else int(pick(rng, SIZES)) for n in old}
-        if all(np.prod([new[n] for n in a.shape]) <= MOST for a in arrays if isinstance(a, np.ndarray)):
+        if all(np.prod([max(new[n], 1) for n in a.shape]) <= most for a in arrays if isinstance(a, np.ndarray)):
             return new
 
 

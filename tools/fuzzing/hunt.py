@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import signal
 import subprocess
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 
@@ -16,7 +18,8 @@ class Hunt:
 
     Args:
         command: of the process (see `fuzzing.worker.serve`).
-        timeout: seconds after which a call hangs.
+        timeout: seconds after which a call hangs: that it computes, or that it does nothing. On a busy machine it may
+            take longer.
     """
 
     def __init__(self, command: Sequence[str], timeout: float) -> None:
@@ -38,10 +41,15 @@ class Hunt:
         with contextlib.suppress(BrokenPipeError):
             print(number, file=process.stdin, flush=True)
         call, route, findings = "?", "the draw", []
+        began = seen = _computed(process.pid)
         while True:
             try:
                 line = self._lines.get(timeout=self.timeout)
             except queue.Empty:
+                now = _computed(process.pid)
+                if seen < now < began + self.timeout:
+                    seen = now
+                    continue
                 self._end()
                 return call, [*findings, f"{route}: no end after {self.timeout:g} s"]
             mark, _, text = line.rstrip("\n").partition(" ")
@@ -73,6 +81,15 @@ class Hunt:
         process.kill()
         process.wait()
         return "killed"
+
+
+def _computed(pid: int) -> float:
+    """Return the seconds of processor time that a process has had, with its children that ended; 0 if unknown."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:  # no Linux, or the process is gone
+        return 0.0
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def _read(process: subprocess.Popen[str], lines: queue.Queue[str]) -> None:

@@ -28,6 +28,8 @@ ROUTES = {
 REFUSALS = (ValueError, TypeError, IndexError, MemoryError)
 #: By the digits of the coarsest array of a call: how far results may be apart, in their spacing at the largest element.
 PLACES = {8: 6.0, 11: 6.0, 24: 256.0, 53: 256.0}
+#: Binary digits of float32.
+SINGLE = 24
 #: How many times farther than the same call moves when its inputs move by their last places.
 SHAKE = 8.0
 
@@ -181,39 +183,51 @@ def _rounding(call: Call, reference: Outcome, digits: int) -> list[float]:
     That is the more of two: how far it moves with the last places of the inputs, and what its own steps lose of them.
     Inputs alone do not show the second: behind a saturated tanh no input moves y, but 1 - y * y is all rounding of y.
     """
-    lost = [n if np.isfinite(n) else 0.0 for n in _lost(call, reference, digits)]
-    return [max(pair) for pair in zip(_moved(call, reference, digits), lost, strict=True)]
+    return _worst(_moved(call, reference, digits), _lost(call, reference, digits))
 
 
 def _moved(call: Call, reference: Outcome, digits: int) -> list[float]:
     """Return how far arrays are at most from those of inputs that are a few last places away, in some tries."""
     rng, worst = np.random.default_rng(3), [0.0] * len(reference.arrays)
+
+    def shaken(a: np.ndarray) -> np.ndarray:
+        places = rng.integers(-4, 5, a.shape) * 2.0 ** (1 - _digits(a))
+        return (a.astype(np.float64) * (1 + places)).astype(a.dtype)
+
     for _ in range(4):
-
-        def shaken(a: np.ndarray) -> np.ndarray:
-            places = rng.integers(-4, 5, a.shape) * 2.0 ** (1 - _digits(a))
-            return (a.astype(np.float64) * (1 + places)).astype(a.dtype)
-
-        worst = [max(pair) for pair in zip(worst, _distances(reference, _again(call, shaken), digits), strict=True)]
+        worst = _worst(worst, _distances(reference, execute(call, _changed(call, shaken)), digits))
     return worst
 
 
 def _lost(call: Call, reference: Outcome, digits: int) -> list[float]:
-    """Return how far arrays are from those of the same inputs in float64; of a call in that, how far float32's are.
+    """Return how far arrays are at most from those of the same inputs in float64; of a call in that, how far float32's.
 
-    In places these are the same: what a step loses depends on the numbers, not on how many digits they have.
+    In places these are the same: what a step loses depends on the numbers, not on how many digits they have. One call
+    may lose little by luck: some with inputs nearby are asked too.
     """
-    single = _digits(np.empty(0, np.float32))
-    wide = _again(call, lambda a: a.astype(np.float64))
-    narrow = reference if digits <= single else _again(call, lambda a: a.astype(np.float32))
-    return _distances(wide, narrow, min(digits, single))
+    rng, worst = np.random.default_rng(4), [0.0] * len(reference.arrays)
+    for near in (0.0, *[2.0**-8] * 4):
+
+        def narrow(a: np.ndarray, near: float = near) -> np.ndarray:
+            moved = a.astype(np.float64) * (1 + near * rng.uniform(-1, 1, a.shape))
+            return moved.astype(np.float32 if digits > SINGLE else a.dtype)
+
+        arrays = _changed(call, narrow)
+        wide = [a.astype(np.float64) if is_array(a) and is_floating(a.dtype) else a for a in arrays]
+        lost = _distances(execute(call, wide), execute(call, arrays), min(digits, SINGLE))
+        worst = _worst(worst, [n if np.isfinite(n) else 0.0 for n in lost])  # beyond float32's range nothing is lost
+    return worst
 
 
-def _again(call: Call, change: Callable[[np.ndarray], np.ndarray]) -> Outcome:
-    """Run a call by NumPy on plain arrays, the floating ones changed."""
+def _worst(one: list[float], other: list[float]) -> list[float]:
+    return [max(pair) for pair in itertools.zip_longest(one, other, fillvalue=0.0)]
+
+
+def _changed(call: Call, change: Callable[[np.ndarray], np.ndarray]) -> list[Any]:
+    """Return a call's arguments for NumPy, in plain layout, floating arrays changed."""
     native.disable()
     arrays = [plain(a) for a in prepared(call)]
-    return execute(call, [change(a) if is_array(a) and is_floating(a.dtype) else a for a in arrays])
+    return [change(a) if is_array(a) and is_floating(a.dtype) else a for a in arrays]
 
 
 def _distances(reference: Outcome, other: Outcome, digits: int) -> list[float]:

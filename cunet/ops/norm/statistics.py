@@ -35,11 +35,13 @@ __device__ inline pair_state pair_join(const pair_state& p, const pair_state& q)
 # Count, mean and sum of squared deviations of some values, and of two sets of values joined
 # (Chan, Golub, LeVeque 1983, "Algorithms for computing the sample variance", equation 1.5). What rounding
 # takes from the mean is kept in `low`: without it a mean of 4096 stops moving after a few hundred values.
+# Of an infinite value all is NaN, as in the NumPy bodies: otherwise it would depend on which is joined last.
 _MOMENTS_CUDA = """
 struct moment_state {
   A count, mean, low, spread;
   __device__ moment_state() : count(0), mean(0), low(0), spread(0) {}
-  __device__ moment_state(A mean_, A spread_) : count(1), mean(mean_), low(0), spread(spread_) {}
+  __device__ moment_state(A mean_, A spread_)
+      : count(1), mean(mean_ + (mean_ - mean_)), low(0), spread(spread_ + (mean_ - mean_)) {}
 };
 __device__ inline moment_state moments_join(const moment_state& p, const moment_state& q) {
   if (p.count == A(0)) return q;

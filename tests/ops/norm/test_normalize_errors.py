@@ -31,6 +31,22 @@ def test_no_channels_pass_through_group_norm(shape, dev):
     assert np.isnan(host(var)).all() and np.isnan(host(rstd)).all()
 
 
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("count", [1, 2, 3, 40])
+def test_an_infinite_value_makes_nan_of_its_statistics_wherever_it_stands(count, value, dev):
+    x = np.ones((count, count), np.float32)
+    np.fill_diagonal(x, value)
+    one = dev(np.ones_like(x))
+    for found in (
+        moments(dev(x), 1e-5, axis=(0,), keepdims=True),
+        join_moments(dev(x), one, 1e-5, axis=(0,), keepdims=True),
+    ):
+        assert all(np.isnan(host(a)).all() for a in found)
+    found = moments(one, 1e-5, axis=(0,), keepdims=True)
+    np.testing.assert_array_equal(host(found[0]), np.ones((1, count)))
+    np.testing.assert_array_equal(host(found[1]), np.zeros((1, count)))
+
+
 EMPTY = {
     "layer": (lambda act: nn.LayerNorm(3, activation=act), (0, 3)),
     "layer, 2 axes": (lambda act: nn.LayerNorm((4, 3), activation=act), (0, 4, 3)),
