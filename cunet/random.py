@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .device import Array, array_module, is_array, is_floating, like
+from .device import Array, array_module, gpu, is_array, is_floating, like, resolve_device
 
 _MASK = (1 << 64) - 1
 
@@ -35,6 +35,40 @@ class Draw(NamedTuple):
         return np.random.Generator(self.bit_generator())
 
 
+class Counter:
+    """Where a call number lies in the memory of a GPU; a graph that is replayed reads what is there then.
+
+    Attributes:
+        array: the number, shape (1,), uint64.
+        start: what it is; `Generator.commit` and `Generator.replayed` count it up.
+    """
+
+    def __init__(self, array: Array, start: int) -> None:
+        self.array, self.start = array, start
+
+    def at(self, call: int) -> Counted:
+        """Return a call number as so many calls after the one that is there."""
+        return Counted(self.array, (call - self.start) & _MASK)
+
+
+class Counted(NamedTuple):
+    """A number that is `offset` more than the one in an array of a GPU, modulo 2**64: an argument of grid kernels."""
+
+    array: Array
+    offset: int
+
+
+class _CountedDraw(Draw):
+    """A draw whose call number lies on a GPU too."""
+
+    counter: Counter
+
+
+def call_of(draw: Draw) -> Any:
+    """Return the call number of a draw as kernels on a GPU take it."""
+    return draw.counter.at(draw.call) if isinstance(draw, _CountedDraw) else np.uint64(draw.call)
+
+
 class Generator:
     """A named stream of draws.
 
@@ -51,6 +85,7 @@ class Generator:
             raise TypeError(f"Generator: seed must be an int, got {type(seed).__name__}")
         self.seed, self.stream, self.call = int(seed) & _MASK, stream, call
         self._lock = threading.Lock()
+        self._counter: Counter | None = None
 
     def __repr__(self) -> str:
         """Show the three numbers that are the state."""
@@ -65,7 +100,44 @@ class Generator:
         with self._lock:
             call = self.call
             self.call = (call + 1) & _MASK
-        return Draw(self.seed, stream_id(self.stream), call)
+        if self._counter is None:
+            return Draw(self.seed, stream_id(self.stream), call)
+        draw = _CountedDraw(self.seed, stream_id(self.stream), call)
+        draw.counter = self._counter
+        return draw
+
+    def on_device(self) -> None:
+        """Keep the call number on the GPU too, where dropout's kernels then read it: masks stay what they are.
+
+        A CUDA graph that is captured of a step draws new masks in each replay, if the step ends with `commit` and each
+        replay is told to `replayed`.
+
+        Raises:
+            RuntimeError: there is no GPU.
+        """
+        resolve_device("gpu")
+        xp: Any = gpu()
+        self._counter = Counter(xp.full(1, self.call, np.uint64), self.call)
+
+    def commit(self) -> int:
+        """Bring the call number on the GPU up to date, by one kernel there; return how many draws that were.
+
+        Raises:
+            RuntimeError: `on_device` was not called.
+        """
+        counter = self._counter
+        if counter is None:
+            raise RuntimeError("Generator: the call number is not on the GPU; on_device puts it there")
+        count = (self.call - counter.start) & _MASK
+        counter.array += np.uint64(count)
+        counter.start = self.call
+        return count
+
+    def replayed(self, count: int) -> None:
+        """Note that a graph made `count` draws, and counted them up on the GPU."""
+        self.call = (self.call + count) & _MASK
+        if self._counter is not None:
+            self._counter.start = (self._counter.start + count) & _MASK
 
     def rng(self) -> np.random.Generator:
         """Take the next draw as a NumPy generator: ``g.rng().normal(size=3)``."""

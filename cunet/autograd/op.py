@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, Protocol, overload
 
 import numpy as np
 
-from ..device import NUMBERS, Array, clearer_error, is_array, is_floating, not_numbers
+from ..device import NUMBERS, Array, clearer_error, is_array, is_floating, is_gpu_array, not_numbers
 from ..kernels.capture import captured, capturing
 from ..system.messages import shown
 from ..system.quiet import IGNORED, errors
@@ -157,6 +157,8 @@ def _made(name: str, made: Any, inputs: list[Any]) -> tuple[Any, Vjp]:
         TypeError: it is something else than a result and its vjp.
     """
     if type(made) is tuple and len(made) == 2 and callable(made[1]):
+        if is_gpu_array(made[0]):
+            return made
         if type(made[0]) is tuple and {np.ndarray}.issuperset(map(type, made[0])):
             return made
         parts: Sequence[Any] = made[0] if type(made[0]) is tuple else made[:1]

@@ -13,13 +13,14 @@ whole rows of 128 elements, 4 at once per thread.
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import numpy as np
 
 from ..device import Array, array_module
 from ..kernels import Warps, elementwise, grid
 from ..kernels.philox import PHILOX_CUDA
-from ..random import Draw
+from ..random import Draw, call_of
 
 LEVELS = 65536  # of the drop probability
 _TILE, _WARP = 512, 32  # elements, made of 128 words, and the threads that make them
@@ -123,8 +124,10 @@ def threshold_of(who: str, p: float) -> int:
 
 def draw_elements(x: Array, draw: Draw, threshold: int, factors: tuple[float, float, float]) -> Array:
     """Return `x` with the mask of `draw`; `factors` are scale, shift, and the value of what is dropped."""
-    seed, stream, call = draw if type(x) is np.ndarray else (np.uint64(k) for k in draw)
+    key: tuple[Any, ...] = draw
+    if type(x) is not np.ndarray:
+        key = np.uint64(draw.seed), np.uint64(draw.stream), call_of(draw)
     flat = array_module(x).ascontiguousarray(x.reshape(-1))
     threads = -(-x.size // _TILE) * _WARP  # whole warps share tiles
-    y = drop_elements(flat, seed, stream, call, threshold, *factors, x.size, shape=flat.shape, threads=threads)
+    y = drop_elements(flat, *key, threshold, *factors, x.size, shape=flat.shape, threads=threads)
     return y.reshape(x.shape)

@@ -11,7 +11,7 @@ from ..autograd.tensor import Tensor
 from ..device import array_module
 from ..kernels import grid
 from ..kernels.philox import PHILOX_CUDA
-from ..random import Draw, Generator, default_generator
+from ..random import Draw, Generator, call_of, default_generator
 from .dim import dim_or_axis
 from .math import add, multiply
 from .softmax import check_floating, softmax
@@ -42,8 +42,9 @@ add_gumbel_noise.native(None)  # NumPy has this very generator: nothing is gaine
 @op
 def _add_gumbel_noise(x, *, draw) -> Result:
     flat = array_module(x).ascontiguousarray(x.reshape(-1))
-    key = (np.uint64(k) for k in draw)
-    y = add_gumbel_noise(flat, *key, x.size, shape=flat.shape, threads=-(-x.size // 4))
+    key = np.uint64(draw.seed), np.uint64(draw.stream)
+    call = np.uint64(draw.call) if type(flat) is np.ndarray else call_of(draw)
+    y = add_gumbel_noise(flat, *key, call, x.size, shape=flat.shape, threads=-(-x.size // 4))
     return y.reshape(x.shape), lambda gy: (gy,)
 
 

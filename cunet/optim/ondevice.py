@@ -1,8 +1,9 @@
-"""Steps whose learning rate and step count lie on the device, so that a captured CUDA graph can replay them.
+"""Steps whose scheduled settings and step count lie on the device, so that a captured CUDA graph can replay them.
 
-An optimiser's `advance` is plain arithmetic in the rate and in the numbers of its state. Here it runs once on names
-instead of numbers, and what it would compute becomes a kernel of one thread: it reads the rate, counts the numbers up
-where they lie, and leaves the scalars of the step in an array of which the update reads them.
+An optimiser's `advance` is plain arithmetic in its settings and in the numbers of its state. Here it runs once on names
+instead of numbers, and what it would compute becomes a kernel of one thread: it reads the settings that are arrays, the
+rate and maybe momentum or betas, counts the numbers up where they lie, and leaves the scalars of the step in an array
+of which the update reads them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..device import Array, is_array, is_gpu_array
+from ..device import Array, array_module, is_array, is_gpu_array
 from ..kernels import primitive
 from .flat_buffer import FlatBuffer
 from .rule import Group, State, UpdateRule
@@ -80,9 +81,53 @@ def has_rate_on_device(group: Group, buffer: FlatBuffer) -> bool:
     return buffer.device == "gpu" and is_gpu_array(group["lr"])
 
 
+def set_setting(group: Group, name: str, value: float) -> None:
+    """Set the momentum ("momentum"), or the first of the betas ("betas"), of a group.
+
+    Where the rate lies on a GPU it does so too, from the first time on: it is written where it lies.
+    """
+    rest = () if name == "momentum" else group[name][1:]
+    old, rate = group[name] if name == "momentum" else group[name][0], group["lr"]
+    if is_gpu_array(old):
+        old[...] = value
+        return
+    new = array_module(rate).full((), value, np.float64) if is_gpu_array(rate) else value
+    group[name] = (new, *rest) if rest else new
+
+
+def put(old: Any, new: Any) -> Any:
+    """Return a setting `new`; in the arrays of a GPU in which the old one lies, be it in a tuple."""
+    if isinstance(old, tuple) and isinstance(new, tuple | list) and len(old) == len(new):
+        return tuple([put(*pair) for pair in zip(old, new, strict=True)])
+    if not is_gpu_array(old):
+        return new
+    old[...] = new
+    return old
+
+
+def _named(group: Group, constants: list[float]) -> tuple[Group, list[Array]]:
+    """Return the settings with names in place of the arrays among them, and these arrays, the rate first."""
+    arrays: list[Array] = []
+
+    def name(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple([name(part) for part in value])
+        if not is_gpu_array(value):
+            return value
+        arrays.append(value)
+        return Formula(f"setting{len(arrays) - 1}", constants)
+
+    found = {"lr": name(group["lr"])}
+    return {key: found[key] if key in found else name(value) for key, value in group.items() if key != "params"}, arrays
+
+
 def step(rule: UpdateRule, group: Group, buffer: FlatBuffer) -> None:
     """Update a flat buffer; looks at no number, and from the second step on makes no array for one."""
-    names, slots, kernel = tuple(rule.numbers), rule.slots(group), rule.kernel(group)
+    settings, _ = _named(group, [])
+    names, slots, kernel = tuple(rule.numbers), rule.slots(settings), rule.kernel(settings)
+    for slot, fill in slots.items():
+        if slot not in buffer.slots:
+            buffer.add_slot(slot, fill)
     keys = [[_identity(state.get(name)) for name in names] for state in buffer.states]
     for first, last, _ in list(buffer.runs(keys)):
         numbers = [_shared_number(buffer, first, last, name, rule.numbers[name]) for name in names]
@@ -117,10 +162,12 @@ def _advance(
     """Count the numbers up in place; return the scalars of this step: numbers, or views of an array of the buffer."""
     constants: list[float] = []
     names = tuple([Formula(f"number{k}", constants) for k in range(len(numbers))])
-    after, scalars = rule.advance({**group, "lr": Formula("rate", constants)}, names)
+    settings, arrays = _named(group, constants)
+    after, scalars = rule.advance(settings, names)
     symbolic = [k for k, scalar in enumerate(scalars) if isinstance(scalar, Formula)]
     kernel = _kernel(
         buffer.xp,
+        len(arrays),
         len(constants),
         tuple([n.text for n in after]),
         tuple([scalars[k].text for k in symbolic]),
@@ -129,22 +176,24 @@ def _advance(
     values = buffer.scalars.get(run)
     if values is None or values.size != len(symbolic):
         values = buffer.scalars[run] = buffer.xp.empty(len(symbolic), buffer.wide)
-    advance(group["lr"], constants, numbers, values, kernel)
+    advance(arrays, constants, numbers, values, kernel)
     views = iter([values[k : k + 1] for k in range(len(symbolic))])
     return tuple([next(views) if k in symbolic else scalar for k, scalar in enumerate(scalars)])
 
 
 @primitive
-def advance(rate: Array, constants: list[float], numbers: list[Array], values: Array, kernel: Any) -> None:
+def advance(settings: list[Array], constants: list[float], numbers: list[Array], values: Array, kernel: Any) -> None:
     """Count `numbers` up and fill `values`, on a GPU."""
-    kernel(rate, *constants, *numbers, values, size=1)
+    kernel(*settings, *constants, *numbers, values, size=1)
 
 
 @functools.cache
-def _kernel(xp: Any, constants: int, after: tuple[str, ...], scalars: tuple[str, ...], name: str) -> Any:
-    ins = ["raw R lr", *[f"float64 c{k}" for k in range(constants)]]
+def _kernel(xp: Any, settings: int, constants: int, after: tuple[str, ...], scalars: tuple[str, ...], name: str) -> Any:
+    types = "ABCDEFGHIJ"  # of settings, which may be of any
+    ins = [f"raw {types[k]} given{k}" for k in range(settings)] + [f"float64 c{k}" for k in range(constants)]
     outs = [*[f"raw float64 held{k}" for k in range(len(after))], "raw S scalars"]
-    lines = ["const double rate = (double)lr[0]", *[f"const double number{k} = held{k}[0]" for k in range(len(after))]]
+    lines = [f"const double setting{k} = (double)given{k}[0]" for k in range(settings)]
+    lines += [f"const double number{k} = held{k}[0]" for k in range(len(after))]
     lines += [f"scalars[{k}] = (S)({text})" for k, text in enumerate(scalars)]
     lines += [f"held{k}[0] = {text}" for k, text in enumerate(after)]
     return xp.ElementwiseKernel(", ".join(ins), ", ".join(outs), ";\n".join(lines), f"advance_{name.lower()}")

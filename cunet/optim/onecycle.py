@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .ondevice import set_setting
 from .optimizer import Optimizer
 from .rates import PerGroup
-from .rule import Group
 from .schedules import LRScheduler, between
 
 
@@ -88,7 +88,7 @@ class OneCycleLR(LRScheduler):
             place = self._at(step)[1]
             for i, group in enumerate(self.optimizer.param_groups):
                 low, high = self.base_momenta[i], self.max_momenta[i]
-                _set_momentum(group, high + (low - high) * place)
+                set_setting(group, "betas" if "betas" in group else "momentum", high + (low - high) * place)
 
 
 def _total_steps(total: int | None, epochs: int | None, per_epoch: int | None) -> int:
@@ -109,10 +109,3 @@ def _phases(top: float, end: float, low: float, final: float, three_phase: bool)
 
 def _line(start: float, end: float, part: float) -> float:
     return start + (end - start) * part
-
-
-def _set_momentum(group: Group, value: float) -> None:
-    if "betas" in group:
-        group["betas"] = (value, *group["betas"][1:])
-    else:
-        group["momentum"] = value

@@ -16,7 +16,7 @@ from ..kernels.backends.native import native
 from . import ondevice
 from .flat_buffer import FlatBuffer, by_dtype_and_device
 from .rule import Group, State
-from .saved import EXTRA, by_own_names, check_groups, check_states
+from .saved import EXTRA, by_own_names, check_groups, check_states, plain
 
 
 class Optimizer:
@@ -135,7 +135,7 @@ class Optimizer:
         """Raise ValueError for settings out of range; subclasses add their own."""
         self._within(group, 0, math.inf, "lr", "weight_decay", "eps")
         self._within(group, 0, 1, "betas")
-        if "betas" in group and np.shape(group["betas"]) != (2,):
+        if "betas" in group and not (isinstance(group["betas"], tuple | list) and len(group["betas"]) == 2):
             raise ValueError(f"{self._name}: betas must be two numbers, got {group['betas']}")
 
     def _within(self, group: Group, low: float, high: float, *names: str) -> None:
@@ -231,12 +231,12 @@ class Optimizer:
         return self.state[start : start + len(self.param_groups[index]["params"])]
 
     def _step(self, group: Group, buffer: FlatBuffer) -> None:
+        if ondevice.has_rate_on_device(group, buffer):
+            return ondevice.step(self, group, buffer)
         names, slots, kernel = tuple(self.numbers), self.slots(group), self.kernel(group)
         for name, fill in slots.items():
             if name not in buffer.slots:
                 buffer.add_slot(name, fill)
-        if ondevice.has_rate_on_device(group, buffer):
-            return ondevice.step(self, group, buffer)
         for first, last, numbers in list(buffer.runs(buffer.numbers(self.numbers))):
             after, scalars = self.advance(group, numbers)
             arrays = [buffer.weights, *[buffer.slots[name] for name in slots]]
@@ -261,8 +261,8 @@ class Optimizer:
         groups, start = [], 0
         for group in self.param_groups:
             end = start + len(group["params"])
-            plain = {k: v.item() if hasattr(v, "item") else v for k, v in group.items() if k != "params"}
-            groups.append({**plain, "params": list(range(start, end))})
+            settings = {k: plain(v) for k, v in group.items() if k != "params"}
+            groups.append({**settings, "params": list(range(start, end))})
             start = end
         return {"state": state, "param_groups": groups}
 
@@ -292,7 +292,8 @@ class Optimizer:
         allowed = [self.numbers.keys() | {"master"} | self.slots(g).keys() for g in groups for _ in g["params"]]
         check_states(self._name, params, states, allowed, self.numbers.keys())
         for i, (group, saved) in enumerate(zip(self.param_groups, groups, strict=True)):
-            group.update({k: v for k, v in saved.items() if k not in ("lr", "params", "param_names")})
+            names = saved.keys() - {"lr", "params", "param_names"}
+            group.update({name: ondevice.put(group.get(name), saved[name]) for name in names})
             self.set_rate(i, saved["lr"])
         self.state = [{k: v.copy() if is_array(v) else v for k, v in s.items()} for s in states]
         self._buffers = [[] for _ in self.param_groups]

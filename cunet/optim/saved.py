@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from typing import Any
 
 from ..autograd.tensor import Tensor
 from ..device import is_array
@@ -69,3 +70,10 @@ def by_own_names(who: str, own: Sequence[Group], saved: Sequence[Group], states:
             part = [by_name[name] for name in names]
         ordered += part
     return ordered
+
+
+def plain(value: Any) -> Any:
+    """Return a setting as plain numbers, wherever they lie, also in a tuple."""
+    if isinstance(value, tuple):
+        return tuple([plain(part) for part in value])
+    return value.item() if hasattr(value, "item") else value

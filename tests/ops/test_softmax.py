@@ -25,7 +25,7 @@ def gradient_of(f, x, gy=None):
 
 
 def test_softmax_sums_to_one_and_is_positive(rng, dev):
-    y = host(F.softmax(dev(rng.uniform(-50, 50, (64, 100)), np.float32)))
+    y = host(F.softmax(dev(rng.uniform(-40, 40, (64, 100)), np.float32)))  # further apart a GPU flushes them to 0
     assert (y > 0).all()
     np.testing.assert_allclose(y.sum(axis=1, dtype=np.float64), 1, rtol=2e-6)
 

@@ -119,6 +119,50 @@ def test_the_state_is_saved_as_plain_numbers_and_goes_on(name, rng):
         np.testing.assert_allclose(host(r), host(p), rtol=1e-13, atol=1e-15)
 
 
+CYCLED = [name for name, (_, kw) in OPTIMIZERS.items() if name != "SGD" or kw.get("momentum")]
+
+
+def momentum_of(group):
+    return group["betas"][0] if "betas" in group else group["momentum"]
+
+
+@pytest.mark.parametrize("name", CYCLED)
+def test_a_momentum_that_is_scheduled_lies_on_the_device_too(name, rng):
+    both, optimizers = made(name, rng)
+    if not ("betas" in optimizers[0].param_groups[0] or optimizers[0].param_groups[0].get("momentum")):
+        pytest.skip("no momentum")
+    schedules = [optim.OneCycleLR(optimizer, max_lr=0.125, total_steps=9) for optimizer in optimizers]
+    place = momentum_of(optimizers[1].param_groups[0]).data.ptr
+    for k in range(7):
+        grads = gradients(rng)
+        step(both[0], optimizers[0], grads)
+        schedules[0].step()
+        with stats.forbid(*(["syncs", "uploads"] if k else ["syncs"])):
+            step(both[1], optimizers[1], grads)
+            schedules[1].step()
+    assert momentum_of(optimizers[1].param_groups[0]).data.ptr == place
+    assert float(momentum_of(optimizers[1].param_groups[0])) == momentum_of(optimizers[0].param_groups[0])
+    for p, q in zip(*both, strict=True):
+        np.testing.assert_allclose(host(q), host(p), rtol=1e-12, atol=1e-15)
+
+
+def test_settings_on_the_device_are_saved_plain_and_loaded_into_their_arrays(rng):
+    both, optimizers = made("AdamW", rng)
+    optim.OneCycleLR(optimizers[1], max_lr=0.125, total_steps=9)
+    step(both[1], optimizers[1], gradients(rng))
+    group = optimizers[1].param_groups[0]
+    group["betas"] = (group["betas"][0], xp.asarray(0.75))
+    places = [beta.data.ptr for beta in group["betas"]]
+    saved = json.loads(json.dumps(optimizers[1].state_dict()["param_groups"]))
+    assert saved[0]["betas"] == [0.95, 0.75]
+    state = optimizers[1].state_dict()
+    for beta in group["betas"]:
+        beta[...] = 0.5
+    optimizers[1].load_state_dict(state)
+    assert [float(beta) for beta in group["betas"]] == [0.95, 0.75]
+    assert [beta.data.ptr for beta in group["betas"]] == places
+
+
 def test_a_parameter_without_a_gradient_keeps_its_count(rng):
     both, optimizers = made("Adam", rng)
     for skipped in (None, 1, None, 3):
