@@ -14,6 +14,7 @@ Exit status: 0 if the record is whole, all tests pass and parity holds; 1 if not
 from __future__ import annotations
 
 import argparse
+import functools
 import signal
 import subprocess
 import sys
@@ -103,7 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends what runs, and writes what there is
     start(options)
     parts = [part for part in PARTS if options.only is None or part.name in options.only]
-    runner = Runner(options.record, options.out / "record.log", lambda part: command_of(options, part), say=print)
+    log, say = options.out / "record.log", functools.partial(print, flush=True)
+    runner = Runner(options.record, log, lambda part: command_of(options, part), say=say)
     return record_of(runner, parts, options.record)
 
 

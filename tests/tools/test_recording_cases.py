@@ -101,7 +101,7 @@ def test_images_have_one_channel_and_are_not_fetched(monkeypatch):
     pytest.importorskip("sklearn")
     monkeypatch.delenv("CUNET_DATA", raising=False)
     training.images.cache_clear()
-    name, (x, t, test, labels) = training.images(64)
+    name, (x, t, test, labels) = training.images("mnist", 64)
     assert name == "digits" and x.shape == (64, 1, 8, 8) == test.shape and len(t) == len(labels) == 64
 
 
