@@ -25,7 +25,7 @@ from pathlib import Path
 from recording import rows
 from recording.page import page_of, verdict
 from recording.plan import FORMS, PARTS, Part
-from recording.runner import NO_GPU, Runner
+from recording.runner import Runner
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # cunet and the simulated device
@@ -118,7 +118,7 @@ def record_of(runner: Runner, parts: Sequence[Part], record: Path) -> int:
         page = finish(record) if found else None
     if page is None:
         record.unlink()
-        return NO_GPU
+        return 2
     print(f"written: {page} and .jsonl")
     return 0 if verdict(rows.read(page.with_suffix(".jsonl"))) else 1
 
