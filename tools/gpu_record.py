@@ -14,6 +14,7 @@ Exit status: 0 if the record is whole, all tests pass and parity holds; 1 if not
 from __future__ import annotations
 
 import argparse
+import functools
 import signal
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from pathlib import Path
 from recording import rows
 from recording.page import page_of, verdict
 from recording.plan import FORMS, PARTS, Part
-from recording.runner import NO_GPU, Runner
+from recording.runner import Runner
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # cunet and the simulated device
@@ -103,7 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends what runs, and writes what there is
     start(options)
     parts = [part for part in PARTS if options.only is None or part.name in options.only]
-    runner = Runner(options.record, options.out / "record.log", lambda part: command_of(options, part), say=print)
+    log, say = options.out / "record.log", functools.partial(print, flush=True)
+    runner = Runner(options.record, log, lambda part: command_of(options, part), say=say)
     return record_of(runner, parts, options.record)
 
 
@@ -116,7 +118,7 @@ def record_of(runner: Runner, parts: Sequence[Part], record: Path) -> int:
         page = finish(record) if found else None
     if page is None:
         record.unlink()
-        return NO_GPU
+        return 2
     print(f"written: {page} and .jsonl")
     return 0 if verdict(rows.read(page.with_suffix(".jsonl"))) else 1
 

@@ -3,6 +3,7 @@
     python tools/kernel_report.py                    every kernel that the test suite launches
     python tools/kernel_report.py tests/optim        those in one folder; anything that pytest takes
     python tools/kernel_report.py --sources FILE     write what tools/gpu_record.py compiles ahead
+    python tools/kernel_report.py --machine-code docs/machine-code.md     write the table of machine code
 
 Runs the tests on the simulated device with NVRTC switched on, and reads what it said about each source that was
 launched (kernel x dtype x layout, and the variants that CuPy builds around CUB). Writes JSON with ``--json FILE``.
@@ -25,6 +26,7 @@ from recording.plan import FORMS
 from recording.sources import gather
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # the simulated device
 
 
 def run_tests(arguments: list[str], archs: str) -> tuple[list[dict[str, str]], int]:
@@ -107,9 +109,17 @@ def main() -> int:
     parser.add_argument(
         "--sources", type=Path, help="write the sources of parity, of the record's cases and tests there"
     )
+    parser.add_argument("--machine-code", type=Path, help="write the table of machine code there; runs no tests")
     options, pytest_arguments = parser.parse_known_args()
     if options.sources:
         print(f"{gather(options.sources, commands(pytest_arguments))} sources written to {options.sources}")
+        return 0
+    if options.machine_code:
+        from machine_code import report  # it needs what the simulated device needs, and nvdisasm
+
+        options.machine_code.write_text(
+            report.page(report.rows(("float32", "float16"), options.archs.split(","), parse))
+        )
         return 0
     entries, status = run_tests(pytest_arguments, options.archs)
     rows = [parse(entry) for entry in entries]

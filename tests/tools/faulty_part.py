@@ -13,11 +13,11 @@ from pathlib import Path
 import gpu_record
 from recording.rows import Rows
 
-STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('x', flush=True); time.sleep(600)"
+STUBBORN = "import signal, time; signal.signal(signal.SIGABRT, signal.SIG_IGN); print('x', flush=True); time.sleep(600)"
 
 
 def hang(folder):
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGABRT, signal.SIG_IGN)
     child = subprocess.Popen([sys.executable, "-c", STUBBORN], stdout=subprocess.PIPE)
     child.stdout.readline()
     with open(folder / "children", "a") as file:

@@ -88,9 +88,10 @@ def ends(tmp_path):
 
 def test_a_part_is_ended_at_its_limit_by_the_real_clock(tmp_path):
     begin = time.monotonic()
-    run = runner(tmp_path, "import time; time.sleep(60)")
-    assert run.run([Part("p", "P", 0.3, 0.1)])
-    assert ends(tmp_path) == ["out of time"] * 2 and time.monotonic() - begin < 30
+    run = runner(tmp_path, "import time; print('here', flush=True); time.sleep(60)")
+    assert run.run([Part("p", "P", 2, 1)])
+    assert ends(tmp_path) == ["out of time"] * 2 and time.monotonic() - begin < 40
+    assert 'File "<string>", line 1 in <module>' in (tmp_path / "log").read_text()  # where it stood
 
 
 def test_how_a_part_failed_is_told_and_it_has_a_second_turn_after_all_others(tmp_path):
@@ -109,8 +110,12 @@ def test_how_a_part_failed_is_told_and_it_has_a_second_turn_after_all_others(tmp
 
 
 def test_without_a_gpu_nothing_else_is_begun(tmp_path):
-    assert not runner(tmp_path, f"raise SystemExit({NO_GPU})").run([Part("a", "", 20, 1), Part("b", "", 20, 1)])
+    parts = [Part("a", "", 20, 1), Part("b", "", 20, 1)]
+    assert not runner(tmp_path, f"raise SystemExit({NO_GPU})").run(parts)
     assert len(ends(tmp_path)) == 1
+    Rows(tmp_path / "r.jsonl", "a").write("x", "value", {})  # it was there, and has gone: what there is is kept
+    assert runner(tmp_path, f"raise SystemExit({NO_GPU})").run(parts)
+    assert len(ends(tmp_path)) == 5
 
 
 def test_nothing_is_begun_when_the_time_is_over(tmp_path):

@@ -9,7 +9,7 @@ from recording.cases import CASES, chosen, ways
 from recording.libraries import MODES, NETS, Cunet, Torch
 from recording.parts import jit, kernels, sanitizer, training
 from recording.plan import CHIEF, COMPILED, FORMS
-from recording.rows import Rows
+from recording.rows import Rows, Skipped
 from recording.setting import Setting
 
 import sim
@@ -55,7 +55,7 @@ def test_pytorch_computes_the_same(case, rng):
     theirs = [t.requires_grad_() if t.is_floating_point() else t for t in theirs]
     try:
         y = case.torch(torch, *theirs)
-    except NotImplementedError as reason:
+    except Skipped as reason:
         pytest.skip(str(reason))
     leaves = [Tensor(a, requires_grad=a.dtype.kind == "f") for a in (x, *params)]
     mine = case.call(F, *leaves)
@@ -101,7 +101,7 @@ def test_images_have_one_channel_and_are_not_fetched(monkeypatch):
     pytest.importorskip("sklearn")
     monkeypatch.delenv("CUNET_DATA", raising=False)
     training.images.cache_clear()
-    name, (x, t, test, labels) = training.images(64)
+    name, (x, t, test, labels) = training.images("mnist", 64)
     assert name == "digits" and x.shape == (64, 1, 8, 8) == test.shape and len(t) == len(labels) == 64
 
 

@@ -13,6 +13,7 @@ from cunet import F, Tensor, no_grad
 from cunet.ops.activation.registry import ACTIVATIONS, Activation
 
 from .plan import CHIEF
+from .rows import Skipped
 from .timing import filled
 
 WIDTH = 1024  # features of a row
@@ -82,7 +83,7 @@ def _activation(entry: Activation, options: dict[str, Any]) -> Case:
         if entry.name in _TORCH_LAYERS:
             return _TORCH_LAYERS[entry.name](torch.nn)(x)
         if not hasattr(torch.nn, str(entry.layer)):
-            raise NotImplementedError(f"PyTorch has no layer {entry.layer}")
+            raise Skipped(f"PyTorch has no layer {entry.layer}")
         return getattr(torch.nn, str(entry.layer))(**options)(x)
 
     return Case(" ".join([entry.name, *map(str, options.values())]), call, twin=twin)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 DEADLINE = 480.0  # seconds, for all
 GRACE = 2.0  # seconds between asking a part to end and ending it
-#: Of parts whose many processes compare with the CPU: a thread each, and nothing that has to be compiled for it.
-_CPU = MappingProxyType(
-    {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")} | {"CUNET_NATIVE": "0"}
-)
+#: Nothing has to be compiled for the CPU.
+_NUMPY = {"CUNET_NATIVE": "0"}
+#: Of parts whose many processes compare with the CPU: a thread each.
+_ONE_THREAD = _NUMPY | {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
 
 
 @dataclass(frozen=True)
@@ -35,18 +34,18 @@ class Part:
     expected: float
     share: bool = False
     fresh_cache: bool = False
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=lambda: _NUMPY)
 
 
 PARTS = (
     Part("environment", "Machine, bandwidths, products", 20, 12),
     Part("first_step", "First steps, nothing compiled yet", 30, 22, fresh_cache=True),
     Part("prewarm", "Compilation ahead", 50, 35, share=True),
-    Part("parity", "CPU against GPU", 45, 25, share=True, environment=_CPU),
+    Part("parity", "CPU against GPU", 45, 25, share=True, environment=_ONE_THREAD),
     Part("kernels", "Kernels", 60, 45),
     Part("kernels_torch", "Kernels of PyTorch", 40, 28),
-    Part("training", "Training", 70, 55),
-    Part("suite", "Tests", 67, 52, share=True, environment=_CPU),
+    Part("training", "Training", 70, 55, environment={}),  # recorded steps want compiled code
+    Part("suite", "Tests", 67, 52, share=True, environment=_ONE_THREAD),
     Part("compiled", "torch.compile", 38, 30),
     Part("jit", "JAX", 18, 12),
     Part("sanitizer", "compute-sanitizer", 18, 13),
@@ -78,6 +77,7 @@ class Form:
         seconds, runs: of one measurement, about.
         nets: of `recording.libraries.NETS`.
         epochs: of which net.
+        data: "mnist", where ``CUNET_DATA`` has it, or "digits".
         batch, images: of a step; of an epoch at most.
         ops: that are compared with the CPU; all if empty.
         tests: files and folders of the suite that run.
@@ -97,6 +97,7 @@ class Form:
     runs: int
     nets: tuple[str, ...]
     epochs: Mapping[str, int]
+    data: str
     batch: int
     images: int
     ops: tuple[str, ...]
@@ -119,6 +120,7 @@ FORMS = {
         runs=5,
         nets=("mlp", "batch norm net", "cnn"),
         epochs={"batch norm net": 3, "cnn": 2},
+        data="mnist",
         batch=128,
         images=60_000,
         ops=(),
@@ -139,6 +141,7 @@ FORMS = {
         runs=1,
         nets=("mlp",),
         epochs={"mlp": 1},
+        data="digits",
         batch=32,
         images=64,
         ops=("exp", "clip"),

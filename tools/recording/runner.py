@@ -16,7 +16,7 @@ from .plan import DEADLINE, GRACE, Part
 from .rows import append, read
 
 LEAST = 8.0  # seconds left, with which a part is still begun
-NO_GPU = 2  # the exit status of a part that found none
+NO_GPU = 77  # the exit status of a part that found none; nothing else has it
 
 
 class Clock(Protocol):
@@ -75,7 +75,7 @@ class Runner:
             tried, left = left, []
             for part in tried:
                 status = self._try(part)
-                if status == NO_GPU:
+                if status == NO_GPU and not any("value" in line for line in read(self.record)):
                     return False
                 if status != 0:
                     left.append(part)
@@ -130,9 +130,9 @@ class Runner:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a group of processes, kindly first."""
+    """End a group of processes; first by a signal at which Python writes where it stands."""
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
+        os.killpg(process.pid, signal.SIGABRT)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(GRACE)
     with contextlib.suppress(ProcessLookupError):  # children of it may live on, or ignore what they are told

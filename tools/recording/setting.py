@@ -12,7 +12,7 @@ from typing import Any
 
 from cunet import device as backend
 
-from .plan import FORMS, PARTS, Form
+from .plan import Form
 from .rows import Rows
 from .runner import NO_GPU
 from .timing import Timer
@@ -61,6 +61,3 @@ def run_part(name: str, setting: Setting) -> None:
     """Run a part in this process."""
     run: Callable[[Setting, Rows], None] = importlib.import_module(f"recording.parts.{name}").run
     run(setting, Rows(setting.record, name, setting.share, setting.check))
-
-
-__all__ = ["FORMS", "PARTS", "ROOT", "Setting", "run_part"]

@@ -43,7 +43,7 @@ def _compiler(library: Torch, mode: str) -> Any:
 
 
 def _step(setting: Setting, library: Torch, mode: str) -> dict[str, Any]:
-    _, (x, t, *_) = images(setting.form.images)
+    _, (x, t, *_) = images(setting.form.data, setting.form.images)
     batch, net = setting.form.batch, setting.form.nets[min(1, len(setting.form.nets) - 1)]
     model = _compiler(library, mode)(library.net(net, x.shape[-1]))
     step, args = library.step(model), (library.array(x[:batch]), library.array(t[:batch]))

@@ -22,7 +22,7 @@ def run(setting: Setting, rows: Rows) -> None:
 
 
 def _first(setting: Setting, library: Cunet, net: str) -> dict[str, Any]:
-    rng, batch, side = np.random.default_rng(0), setting.form.batch, 8 if setting.form.device == "sim" else 28
+    rng, batch, side = np.random.default_rng(0), setting.form.batch, 28 if setting.form.data == "mnist" else 8
     x = library.array(rng.standard_normal((batch, 1, side, side)).astype(np.float32))
     target = library.array(np.arange(batch) % 10)
     with compilations() as seconds:

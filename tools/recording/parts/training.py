@@ -47,13 +47,14 @@ def _steps(setting: Setting, libraries: list[Library]) -> Iterator[tuple[str, Me
 
 
 @functools.cache
-def images(limit: int, side: int = 0) -> tuple[str, tuple[np.ndarray, ...]]:
+def images(wanted: str, limit: int) -> tuple[str, tuple[np.ndarray, ...]]:
     """Return the name of the data, and training images, their labels, test images, their labels.
 
-    MNIST is read where ``CUNET_DATA`` has it; it is not fetched: a machine with a GPU may have no network.
+    MNIST is read where ``CUNET_DATA`` has it, else it is "digits"; it is not fetched: a machine with a GPU may have no
+    network.
     """
-    folder = Path(os.environ.get("CUNET_DATA", ""), "mnist")
-    name = "mnist" if os.environ.get("CUNET_DATA") and folder.is_dir() and limit > 1000 else "digits"
+    folder = os.environ.get("CUNET_DATA")
+    name = wanted if folder and Path(folder, "mnist").is_dir() else "digits"
     train, test = data.load_images(name)
     found = [a[:limit] for split in (train, test) for a in split.arrays(flatten=False)]
     if found[0].ndim == 3:
@@ -62,7 +63,7 @@ def images(limit: int, side: int = 0) -> tuple[str, tuple[np.ndarray, ...]]:
 
 
 def _step(setting: Setting, library: Library, net: str, mode: str, recorded: bool = False) -> dict[str, Any]:
-    _, (x, t, *_) = images(setting.form.images)
+    _, (x, t, *_) = images(setting.form.data, setting.form.images)
     batch = setting.form.batch
     args = library.array(x[:batch]), library.array(t[:batch])
     with library.mode(mode):
@@ -76,7 +77,7 @@ def _step(setting: Setting, library: Library, net: str, mode: str, recorded: boo
 
 
 def _epochs(setting: Setting, library: Library, net: str, mode: str, recorded: bool = False) -> dict[str, Any]:
-    name, arrays = images(setting.form.images)
+    name, arrays = images(setting.form.data, setting.form.images)
     x, t, test, labels = arrays[0], arrays[1], arrays[2], arrays[3]
     x_there, t_there = library.array(x), library.array(t)
     model = library.net(net, x.shape[-1])
