@@ -220,6 +220,7 @@ class Loop(Evaluator):
                 self.stop = True
             elif policy == "restore":
                 go_back(self, running.saved or {})
+                self.updates.forget()  # gradients of other weights
             if not self._nan_said:
                 self._nan_said = True
                 warn(f"{text}; {SAID[policy or 'skip']}")
