@@ -1,9 +1,10 @@
 """Kill a training run again and again, and see whether it ends as if nothing had happened.
 
-A child process trains a convolutional net with batch norm, dropout, augmentation and a schedule, and saves its state
-every few steps. It is killed (SIGKILL) at a random moment, started again with ``resume="auto"``, killed again, until it
-comes to its end. Weights, optimiser, history (without times) and random streams must then be, byte for byte, those of a
-run that nobody killed, and of which no step was recorded. Exit status 1: they are not, or a run does not end.
+A child process trains a convolutional net with batch norm, dropout, augmentation, a schedule, an average of the weights
+and metrics over whole epochs, and saves its state every few steps. It is killed (SIGKILL) at a random moment, started
+again with ``resume="auto"``, killed again, until it comes to its end. Weights, their average, optimiser, history
+(without times) and random streams must then be, byte for byte, those of a run that nobody killed, and of which no step
+was recorded. Exit status 1: they are not, or a run does not end.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def train(folder: Path, result: Path, options: argparse.Namespace) -> None:
 
     import cunet
     from cunet import F, data, nn, optim
-    from cunet.train import Checkpoint, Schedule, Trainer
+    from cunet.train import EMA, Checkpoint, Schedule, Trainer
 
     def augmented(samples: list[Any]) -> Any:
         x, y = data.collate(samples)
@@ -47,7 +48,7 @@ def train(folder: Path, result: Path, options: argparse.Namespace) -> None:
     optimizer = optim.AdamW(model.parameters(), lr=0.01)
     schedule = Schedule(optim.OneCycleLR(optimizer, 0.02, total_steps=7 * options.epochs), per="batch")
     trainer = Trainer(
-        model, F.cross_entropy, optimizer, metrics="accuracy", progress=False,
+        model, F.cross_entropy, optimizer, metrics=["accuracy", "f1", "auroc"], average=EMA(0.9), progress=False,
         callbacks=[schedule, Checkpoint(folder, every_steps=options.every)], compile=not options.plain,
     )  # fmt: skip
     print("training", flush=True)
@@ -70,6 +71,7 @@ def left_by(trainer: Any) -> dict[str, Any]:
         "optimizer": [{name: digest(value) for name, value in state.items()} for state in saved["state"]],
         "groups": saved["param_groups"],
         "history": rows,
+        "average": {name: digest(value) for name, value in trainer.average.arrays.items()},
         "streams": cunet.random.get_state(),
         "steps": trainer.global_step,
         "seconds": sum(row["seconds"] for row in trainer.history),

@@ -74,10 +74,8 @@ class Loop(Evaluator):
         self._train(running, begin, train, display, interrupt)
         if not means.count:
             self._refuse_nothing(running)
-        logs: Logs = {
-            "epoch": self.epoch,
-            **running.measures.read(),
-        }  # reading waits for the device: then the time is whole
+        measured = running.measures.read()  # which waits for the device: then the time is whole
+        logs: Logs = {"epoch": self.epoch, **measured}
         seconds = time.perf_counter() - begin
         display.end()
         complete, self.epoch_state = not self.stop, None
@@ -153,7 +151,7 @@ class Loop(Evaluator):
             self._call("on_checkpoint")
             if self.stop:
                 return
-        with self._not_finite(running):
+        with self._not_finite(running, batch=running.batches):
             if self.updates.flush(self):
                 self._take_in()
 
@@ -203,14 +201,14 @@ class Loop(Evaluator):
         return losses, prediction
 
     @contextmanager
-    def _not_finite(self, running: Running) -> Iterator[None]:
-        """Do with a step whose loss or gradient is not finite what `on_nan` says."""
+    def _not_finite(self, running: Running, batch: int | None = None) -> Iterator[None]:
+        """Do with a step whose loss or gradient is not finite what `on_nan` says; it is that of the next batch."""
         try:
             yield
         except NotFinite as problem:
-            step, epoch = self.global_step + 1, self.epoch
-            text = f"Trainer: {problem} in step {step} (batch {running.batches + 1} of epoch {epoch})"
-            policy = self.updates.policy
+            batch, policy = batch or running.batches + 1, self.updates.policy
+            step = self.global_step - running.batches + batch
+            text = f"Trainer: {problem} in step {step} (batch {batch} of epoch {self.epoch})"
             if policy == "raise":
                 raise FloatingPointError(
                     f"{text}; nothing was learnt from it; cunet.detect_anomaly() names the op and the line"
@@ -220,6 +218,7 @@ class Loop(Evaluator):
                 self.stop = True
             elif policy == "restore":
                 go_back(self, running.saved or {})
+                self.updates.forget()  # gradients of other weights
             if not self._nan_said:
                 self._nan_said = True
                 warn(f"{text}; {SAID[policy or 'skip']}")

@@ -80,7 +80,8 @@ class Trainer(Loop):
             ``metric(prediction, target)`` that return the batch's mean, functions of ``sklearn.metrics``, objects with
             ``update(prediction, target)``, ``compute()`` and ``reset()`` (see `Metric`), or a dict of these.
         callbacks: see `Callback`; called in this order.
-        accumulate: batches whose gradients make an update together, as one batch of all their samples would.
+        accumulate: batches whose gradients make an update together, as one batch of all their samples would; at the
+            end of an epoch those that are left. A schedule per batch steps with each batch all the same.
         clip_norm, clip_value: largest norm of all gradients together (`optim.clip_grad_norm_`), and largest absolute
             value of one; or None.
         augment: ``augment(*inputs, target) -> (*inputs, target)``, called with each batch of training, on the device.
@@ -88,7 +89,8 @@ class Trainer(Loop):
         average: `EMA` or `SWA`, an average of the weights, with which is evaluated.
         on_nan: what is done about a loss or a gradient that is not finite, before anything is learnt from it: "raise"
             (FloatingPointError), "stop" training, "skip" the batch, "restore" the weights that the epoch began with
-            and go on. Waits for the device in each step. None: a warning at the end of the epoch, with the step.
+            and go on. Waits for the device in each step. A `step` of your own that does not call ``super().step`` is
+            looked at when it is done. None: a warning at the end of the epoch, with the step.
         device: "auto" (the GPU if there is one), "cpu" or "gpu".
         progress: "auto" (a bar where somebody looks, else one row an epoch), True or False.
         unit: what a sample is called in the display.

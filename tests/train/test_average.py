@@ -1,5 +1,8 @@
 """Averages of weights: what they are, where they are shown, and that a run with them goes on to the bit."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from checkpoint_helpers import facts
@@ -191,3 +194,38 @@ def test_settings_are_checked():
     for make in (lambda: EMA(1.0), lambda: EMA(-0.1), lambda: SWA(1.0)):
         with pytest.raises(ValueError, match=r"(EMA: decay|SWA: start) must be in \[0, 1\), got"):
             make()
+
+
+@pytest.mark.cpu_only
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))], ids=["deepcopy", "pickle"])
+def test_a_copy_goes_on_from_the_weights_that_were_trained(again, rng):
+    x, y = line(rng, 32)
+    trainer = trainer_of(nn.Linear(2, 1), average=EMA(0.9))
+    trainer.fit(Loader(x, y, batch_size=8), epochs=2)
+    other = again(trainer)
+    for t in (trainer, other):
+        t.fit(Loader(x, y, batch_size=8), (x, y), epochs=2)
+    np.testing.assert_array_equal(other.model.weight.data, trainer.model.weight.data)
+    assert other.history[-1]["valid_loss"] == trainer.history[-1]["valid_loss"]
+    for t in (trainer, other):
+        assert t.average.take(t.model)
+    np.testing.assert_array_equal(other.model.weight.data, trainer.model.weight.data)
+
+
+@pytest.mark.cpu_only
+@pytest.mark.parametrize("make", [lambda: EMA(0.9), lambda: SWA(0.3)], ids=["ema", "swa"])
+def test_steps_that_are_recorded_see_the_right_weights(make, rng):
+    x, labels = classes(rng, 80)
+    found = []
+    for compiled in (False, "auto"):
+        cunet.manual_seed(3)
+        model = nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3))
+        optimizer = optim.Adam(model.parameters(), 0.01)
+        trainer = Trainer(
+            model, "cross_entropy", optimizer, average=make(), device="cpu", progress=False, compile=compiled
+        )
+        loader = Loader(x, labels, batch_size=8)
+        trainer.fit(loader, loader, epochs=5)
+        rows = [(logs["loss"], logs["valid_loss"]) for logs in trainer.history]
+        found.append((rows, [a.tobytes() for a in model.state_dict().values()], trainer.predict(x).tobytes()))
+    assert found[0] == found[1]

@@ -188,6 +188,29 @@ def test_nan_goes_back_to_the_weights_that_the_epoch_began_with(device, dev, rng
     assert state(restoring) == state(rest)
 
 
+def test_what_is_left_at_the_end_of_an_epoch_is_looked_at_too(device, dev, rng):
+    x, y = line(rng, 24)
+
+    @cunet.op
+    def steep(x):
+        return x * 0, lambda gy: (gy * float("inf"),)
+
+    trainer = trainer_of(nn.Linear(2, 1), device, lambda p, t: steep(p).sum(), accumulate=2, on_nan="raise")
+    with pytest.raises(FloatingPointError, match=r"the norm of the gradients is .* in step 1 \(batch 1 of epoch 1\)"):
+        trainer.fit(Loader(dev(x), dev(y), batch_size=24))
+
+
+@pytest.mark.cpu_only
+def test_gradients_of_the_weights_before_do_not_outlive_going_back(rng):
+    data = Poisoned(np.asarray, rng, bad=4, batches=6)
+    restoring, rest = guarded("cpu", "restore", accumulate=2), guarded("cpu", None, accumulate=2)
+    rest.model.load_state_dict(restoring.model.state_dict())
+    with pytest.warns(UserWarning, match="back to the weights"):
+        restoring.fit(data)
+    rest.fit(data.batches[4:])  # the third batch was waiting for the fourth
+    assert state(restoring) == state(rest)
+
+
 def test_a_gradient_that_is_not_finite_is_seen_too(device, dev, rng):
     x, y = line(rng, 8)
 

@@ -9,7 +9,7 @@ import numpy as np
 from ...device import Array, array_module, is_gpu_array
 from .metric import Metric
 from .ondevice import hit_rate
-from .scores import IGNORED, as_plain, scored
+from .scores import IGNORED, as_plain, read, scored
 
 
 def accuracy(prediction: Any, target: Any, ignore_index: int = IGNORED, threshold: float = 0.0) -> Array:
@@ -27,7 +27,7 @@ def accuracy(prediction: Any, target: Any, ignore_index: int = IGNORED, threshol
             labels but those that are left out.
 
     Raises:
-        ValueError: shapes do not fit, or, on the CPU, a label is none of the classes.
+        ValueError: shapes do not fit. A label that is none of the classes is a miss: losses refuse it.
     """
     return counted_accuracy(prediction, target, ignore_index, threshold)[0]
 
@@ -41,8 +41,9 @@ def counted_accuracy(
     of_classes = target.shape == shape[:1] + shape[2:] and len(shape) > 1 < shape[1]
     if of_classes and target.dtype.kind in "iu" and is_gpu_array(target):
         return hit_rate(prediction, target, ignore_index)
-    found = scored("accuracy", prediction, target, ignore_index)
-    hits, count = (found.decided(threshold) == found.labels) & found.kept, found.kept.sum()
+    found = read("accuracy", prediction, target, ignore_index)
+    hits, count = found.decided(threshold) == found.labels, found.kept.sum()
+    hits &= found.kept
     with np.errstate(invalid="ignore"):
         return hits.sum() / count, count
 

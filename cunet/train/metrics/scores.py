@@ -55,27 +55,34 @@ def scored(who: str, prediction: Any, target: Any, ignore_index: int = IGNORED) 
     Raises:
         ValueError: shapes do not fit, or, on the CPU, a label is none of the classes.
     """
+    found = read(who, prediction, target, ignore_index)
+    if type(found.labels) is np.ndarray:
+        wrong = found.kept & ((found.labels < 0) | (found.labels >= found.classes))
+        if wrong.any():
+            raise ValueError(f"{who}: target must hold labels in [0, {found.classes}), got {found.labels[wrong][0]}")
+    return found
+
+
+def read(who: str, prediction: Any, target: Any, ignore_index: int) -> Scored:
+    """Return what `scored` does without a look at the labels: those out of range are no class's."""
     prediction, target = as_plain(prediction), as_plain(target)
-    xp = array_module(prediction)
     shape = prediction.shape
-    if prediction.ndim > 1 and shape[1] > 1:
-        scores = xp.moveaxis(prediction, 1, -1).reshape(-1, shape[1])
+    if len(shape) > 1 and shape[1] > 1:
+        scores = prediction
+        if len(shape) > 2:
+            scores = array_module(prediction).moveaxis(prediction, 1, -1).reshape(-1, shape[1])
         if target.shape == shape:
             labels = target.argmax(axis=1).reshape(-1)
-            return Scored(scores, labels, xp.ones(labels.shape, bool))
+            return Scored(scores, labels, array_module(labels).ones(labels.shape, bool))
         fits = target.shape == shape[:1] + shape[2:]
     else:
         scores = prediction.reshape(-1)
-        fits = prediction.ndim > 0 and target.shape in (shape, shape[:1] + shape[2:])
-    if not fits or (target.dtype.kind == "f" and scores.ndim == 2):
+        fits = len(shape) > 0 and target.shape in (shape, shape[:1] + shape[2:])
+    if not fits or (scores.ndim == 2 and target.dtype.kind == "f"):
         raise ValueError(f"{who}: target of shape {target.shape} does not fit prediction of shape {shape}")
-    labels = target.reshape(-1).astype(np.int64)
-    found = Scored(scores, labels, labels != ignore_index)
-    if xp is np:
-        wrong = found.kept & ((labels < 0) | (labels >= found.classes))
-        if wrong.any():
-            raise ValueError(f"{who}: target must hold labels in [0, {found.classes}), got {labels[wrong][0]}")
-    return found
+    labels = target.reshape(-1) if target.ndim != 1 else target
+    labels = labels if labels.dtype == np.int64 else labels.astype(np.int64)
+    return Scored(scores, labels, labels != ignore_index)
 
 
 def probabilities(scores: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import pytest
 from helpers import host
 
 from cunet.autograd.tensor import Tensor
-from cunet.train import TopK, accuracy
+from cunet.train import F1, TopK, accuracy
 from cunet.train.metrics.means import Means
 
 
@@ -38,8 +38,9 @@ def test_accuracy_refuses_what_it_would_get_wrong():
     with pytest.raises(ValueError, match="target of shape .* does not fit"):  # numbers are no labels
         accuracy(np.ones((4, 3)), np.ones(4))
     for labels in ([0, 1, 3], [0, 1, -1]):
-        with pytest.raises(ValueError, match=r"accuracy: target must hold labels in \[0, 3\), got (3|-1)"):
-            accuracy(np.ones((3, 3)), np.array(labels))
+        assert accuracy(np.eye(3), np.array(labels)) == 2 / 3
+        with pytest.raises(ValueError, match=r"F1: target must hold labels in \[0, 3\), got (3|-1)"):
+            F1().update(np.eye(3), np.array(labels))
     assert np.isnan(accuracy(np.ones((0, 3)), np.ones(0, np.int64)))
 
 
