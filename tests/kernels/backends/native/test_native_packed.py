@@ -15,7 +15,18 @@ template <class T> int run(const T* x, const T* w, T* y, const T* mask, const T*
   Packed<T>(w, n[1], n[2]).multiply(x, n[3], y, n[4], n[0], {mask, extra, n[5], n[6]});
   return 0;
 }
+template <class T> int rows(const T* x, const T* w, T* y, const int64_t* n) {  // in pieces of the columns of x
+  std::vector<T> panel(n[1] * kPanel<T> + 1);
+  for (int64_t k = 0; k < n[1]; k += n[5])
+    for (int64_t j = 0; j < n[2]; j += kPanel<T>) {
+      const int64_t length = n[1] - k < n[5] ? n[1] - k : n[5], width = n[2] - j < kPanel<T> ? n[2] - j : kPanel<T>;
+      pack_rows(w + j * n[6] + k, n[6], length, width, panel.data());
+      multiply_panel(length, panel.data(), width, x + k, n[3], y + j, n[4], n[0], k > 0, After<T>());
+    }
+  return 0;
+}
 #else
+template <class T> int rows(const T*, const T*, T*, const int64_t*) { return -1; }
 template <class T> int run(const T*, const T*, T*, const T*, const T*, const int64_t*) { return -1; }
 #endif
 extern "C" int run_f(const float* x, const float* w, float* y, const float* mask, const float* extra,
@@ -26,8 +37,10 @@ extern "C" int run_d(const double* x, const double* w, double* y, const double* 
                      const int64_t* n) {
   return run(x, w, y, mask, extra, n);
 }
+extern "C" int rows_f(const float* x, const float* w, float* y, const int64_t* n) { return rows(x, w, y, n); }
+extern "C" int rows_d(const double* x, const double* w, double* y, const int64_t* n) { return rows(x, w, y, n); }
 """
-HEADS = "#include <stdint.h>\n#include <string.h>\n#include <memory>\n"
+HEADS = "#include <stdint.h>\n#include <string.h>\n#include <memory>\n#include <vector>\n"
 
 
 @functools.cache
@@ -102,3 +115,19 @@ def test_what_is_not_finite_stays_in_its_row(rng):
     y, _ = multiply(x, w)
     assert np.all(np.isnan(y[4])) and not np.any(np.isfinite(y[9]))
     assert np.all(np.isfinite(np.delete(y, (4, 9), axis=0)))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("inner", [1, 2, 3, 4, 7, 16, 33])
+@pytest.mark.parametrize("piece", [40, 5, 1])
+def test_rows_are_packed_as_columns(rng, dtype, inner, piece):
+    run = library().rows_f if dtype == np.float32 else library().rows_d
+    for columns in (1, 3, 8, 15, 16, 17, 33, 70):
+        x = rng.standard_normal((14, inner + 2)).astype(dtype)[:, 1 : inner + 1]
+        w = rng.standard_normal((columns, inner + 3)).astype(dtype)[:, 2 : inner + 2]
+        out = np.full((14, columns + 1), 7, dtype)
+        pitches = [a.strides[0] // a.itemsize for a in (x, out)]
+        numbers = (ctypes.c_int64 * 7)(14, inner, columns, *pitches, piece, w.strides[0] // w.itemsize)
+        assert run(*[ctypes.c_void_p(a.ctypes.data) for a in (x, w, out)], numbers) == 0
+        whole, _ = multiply(x, np.ascontiguousarray(w.T))
+        assert out[:, :columns].tobytes() == whole.tobytes() and np.all(out[:, columns] == 7)

@@ -11,6 +11,7 @@ from recurrent_helpers import parts, total
 
 from cunet import Tensor, nn
 from cunet.kernels.backends.native import native, products
+from cunet.kernels.backends.numpy import tuning
 from cunet.ops import linalg
 from cunet.ops.recurrent import loop
 from cunet.system import cpu
@@ -37,7 +38,7 @@ def loops(monkeypatch):
     return seen
 
 
-SIZES = [(1, 1, 1), (60, 784, 100), (100, 60, 784), (3, 700, 900), (1000, 300, 7), (128, 2, 512)]
+SIZES = [(1, 1, 1), (60, 784, 100), (100, 60, 784), (3, 700, 900), (1000, 300, 7), (128, 2, 512), (700, 1500, 90)]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -55,6 +56,16 @@ def test_products_are_those_of_numpy(sizes, turned, dtype, rng, monkeypatch):
         seen.add(z.tobytes())
     np.testing.assert_allclose(z, x @ y, atol=np.finfo(dtype).eps * 8 * k)
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("sizes", [(64, 64, 64), (16, 1024, 16), (100, 20, 131), (250, 16, 64)])
+def test_small_products_have_the_bits_of_numpy(sizes, dtype, rng):
+    n, k, m = sizes
+    assert n * k * m <= tuning.tuning.product  # a recorded step runs here what the step as written leaves to NumPy
+    x, y = rng.standard_normal((n, k)).astype(dtype), rng.standard_normal((m, k)).astype(dtype)
+    for a, b in ((x, y.T), (np.asfortranarray(x), y.T), (x, np.ascontiguousarray(y.T))):
+        assert products.product(a, b).tobytes() == (a @ b).tobytes()
 
 
 def test_products_of_parts_of_arrays(rng):

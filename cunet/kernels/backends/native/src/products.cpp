@@ -1,4 +1,4 @@
-// Matrix products by NumPy's own BLAS, each part of a large one in a thread of ours.
+// Matrix products by NumPy's own BLAS, or by panels of ours, each part of a large one in a thread of ours.
 //
 // BLAS threads wait for each other inside a product, and spin for long after it; ours share out what is independent.
 // How a product is cut depends on its shape alone, so its bits do not depend on the number of threads.
@@ -63,6 +63,37 @@ void gemm(char letter, const Matrix& x, const Matrix& y, const Matrix& z) {
                 y.pitch, 0, (double*)z.data, z.pitch);
 }
 
+#ifdef CUNET_PACKS
+// x @ y for a transposed y, whose rows are packed in panels: of as many columns of x as stay in a cache with many rows.
+template <class T> void by_panels(const Matrix& x, const Matrix& y, const Matrix& z) {
+  const int64_t inner = tuning::kPanelInner, rows = tuning::kPanelBytes / int64_t(inner * sizeof(T));
+  const T *xs = (const T*)x.data, *ys = (const T*)y.data;
+  T *panel = (T*)scratch(0, inner * kPanel<T> * sizeof(T)), *zs = (T*)z.data;
+  for (int64_t i = 0, m; i < z.rows; i += m) {
+    m = z.rows - i < 2 * rows ? z.rows - i : rows;
+    for (int64_t k = 0, length; k < x.columns; k += length) {
+      length = x.columns - k < inner ? x.columns - k : inner;
+      for (int64_t j = 0; j < z.columns; j += kPanel<T>) {
+        const int64_t width = z.columns - j < kPanel<T> ? z.columns - j : kPanel<T>;
+        pack_rows(ys + j * y.pitch + k, y.pitch, length, width, panel);
+        multiply_panel(length, panel, width, xs + i * x.pitch + k, x.pitch, zs + i * z.pitch + j, z.pitch, m, k > 0,
+                       After<T>());
+      }
+    }
+  }
+}
+#endif
+
+// Whether BLAS is slower than `by_panels`. Small products are always BLAS's, which NumPy does with the same bits.
+bool suits_panels(const Matrix& x, const Matrix& y, const Matrix& z, double flops, int size) {
+#ifdef CUNET_PACKS
+  return x.kind == kPlain && y.kind == kTransposed && flops > tuning::kPanelFlops && z.rows >= tuning::kPanelRows &&
+         z.columns * size >= 64;
+#else
+  return false;
+#endif
+}
+
 // Rows [from, from + count) of a matrix, or columns.
 Matrix rows_of(Matrix m, int64_t from, int64_t count, int size) {
   m.data += from * (m.kind == kPlain ? m.pitch : 1) * size;
@@ -91,7 +122,15 @@ struct Product {
   Matrix x, y, z;
   char letter;
   int64_t each;
+  bool panels;
 };
+
+void multiply(const Product& p, const Matrix& x, const Matrix& y, const Matrix& z) {
+#ifdef CUNET_PACKS
+  if (p.panels) return (p.letter == 'f' ? by_panels<float> : by_panels<double>)(x, y, z);
+#endif
+  gemm(p.letter, x, y, z);
+}
 
 // Into how many parts a product is cut whose result has `length` rows, or columns.
 int64_t parts_of(double flops, int64_t length) {
@@ -107,10 +146,10 @@ void run_product(void* context, int64_t k) {
   const int size = size_of(p.letter);
   if (p.z.rows >= p.z.columns) {
     const int64_t from = k * p.each, count = p.z.rows - from < p.each ? p.z.rows - from : p.each;
-    gemm(p.letter, rows_of(p.x, from, count, size), p.y, rows_of(p.z, from, count, size));
+    multiply(p, rows_of(p.x, from, count, size), p.y, rows_of(p.z, from, count, size));
   } else {
     const int64_t from = k * p.each, count = p.z.columns - from < p.each ? p.z.columns - from : p.each;
-    gemm(p.letter, p.x, columns_of(p.y, from, count, size), columns_of(p.z, from, count, size));
+    multiply(p, p.x, columns_of(p.y, from, count, size), columns_of(p.z, from, count, size));
   }
 }
 
@@ -128,8 +167,9 @@ int multiply(uint64_t x, uint64_t y, uint64_t z, int threads) {
   const OneBlasThread alone;
   const int64_t length = p.z.rows >= p.z.columns ? p.z.rows : p.z.columns;
   const int64_t parts = parts_of(flops, length);
+  p.panels = suits_panels(p.x, p.y, p.z, flops, size_of(p.letter));
   if (parts == 1) {
-    gemm(p.letter, p.x, p.y, p.z);
+    multiply(p, p.x, p.y, p.z);
     return kDone;
   }
   const int64_t grain = tuning::kProductGrain;

@@ -43,14 +43,22 @@ const int kSpinMicroseconds = 2000;
 
 // ---- matrix products
 
-// FLOPs that are worth a thread. Measured: some 100 us of a core, twice what waking a thread takes.
-const double kProductPart = 4e6;
+// FLOPs that are worth a thread. Measured: some 5 us of a core; the other threads are awake for most of a step, and a
+// replay of the BN net took 278 us, at 4e6 290.
+const double kProductPart = 5e5;
 // FLOPs of a part where there are more than two. Measured: BLAS runs smaller ones at a lower rate.
 const double kProductManyParts = 2.5e7;
 // Parts at most. Reckoned: BLAS packs the smaller factor again for each.
 const int kProductParts = 8;
 // Rows or columns of a part at least, and what they are a multiple of. Reckoned: a few register tiles of BLAS.
 const int64_t kProductLeast = 32, kProductGrain = 4;
+// Rows of a product with a transposed matrix for which that is packed by us, with AVX-512. Measured: 60 x 784 @ (100 x
+// 784)T takes 0.7 of BLAS's time, 16 rows as long. FLOPs: those of `Tuning.product`, up to which NumPy multiplies.
+const int64_t kPanelRows = 16;
+const double kPanelFlops = 2 << 18;
+// Columns that are packed at a time, and bytes of the rows that are multiplied by them: they are read again for each
+// panel. Reckoned: with the panel in a level-2 cache of 1 MiB.
+const int64_t kPanelInner = 1024, kPanelBytes = 1 << 19;
 
 // Multiplications up to which BLAS itself takes one thread. Given by OpenBLAS; elsewhere a small product costs as much
 // as one of NumPy's.
