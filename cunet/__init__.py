@@ -14,6 +14,14 @@ from . import optim as optim
 from . import random as random
 from . import rowwise as rowwise
 from . import train as train
+from .autograd.custom import checkpoint as checkpoint
+from .autograd.custom import custom_vjp as custom_vjp
+from .autograd.derivatives import hessian as hessian
+from .autograd.derivatives import hvp as hvp
+from .autograd.derivatives import jacobian as jacobian
+from .autograd.derivatives import jvp as jvp
+from .autograd.derivatives import vjp as vjp
+from .autograd.differentiable import differentiable as differentiable
 from .autograd.op import op as op
 from .autograd.pytorch import TOP as _TOP
 from .autograd.pytorch import refused as _refused

@@ -105,11 +105,11 @@ _stood = False  # whether anything ever did: who never asks for second derivativ
 
 
 @contextmanager
-def stand_for_arrays(kind: type) -> Iterator[None]:
-    """Let objects of a class stand for arrays here."""
+def stand_for_arrays(*kinds: type) -> Iterator[None]:
+    """Let objects of some classes stand for arrays here, and no others."""
     global _stood
     _stood = True
-    token = standing.set((kind,))
+    token = standing.set(kinds)
     try:
         yield
     finally:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .autograd.tensor import Tensor
+from .autograd.transforms import grad
 from .device import Array, Device, array_module, asnumpy, is_array, is_floating, like, to_device
 
 
@@ -19,8 +20,9 @@ def gradcheck(
     rtol: float = 1e-6,
     atol: float = 1e-8,
     differentiable: Sequence[int] | None = None,
+    order: int = 1,
 ) -> None:
-    """Compare the gradients that backward gives with central differences, in float64.
+    """Compare the gradients that backward gives with central differences, in float64; derivatives of them too.
 
     The derivative of a random weighted sum of all outputs is compared along one random direction through all inputs
     together, and along up to three coordinates of each: ``(8 (f(eps) - f(-eps)) - (f(2 eps) - f(-2 eps))) / (12 eps)``.
@@ -33,6 +35,8 @@ def gradcheck(
         eps: step of the differences.
         rtol, atol: error allowed, relative to the sum of the absolute terms of the derivative, and besides.
         differentiable: positions of the inputs to check; all floating arrays if not given.
+        order: how many derivatives to check. A second one is the gradient of ``sum(gradient * direction)`` with a
+            random direction, a third that of its own.
 
     Raises:
         AssertionError: a gradient is off, or has not the dtype and shape of its input.
@@ -50,6 +54,32 @@ def gradcheck(
         numeric = _slope(f, inputs, directions, weights, eps)
         allowed = atol + rtol * float(sum(np.abs(t).sum() for t in terms))
         _compare(where, float(sum(t.sum() for t in terms)), numeric, allowed)
+    if order > 1:
+        along, options = _along(f, inputs, which, rng), {"eps": eps, "rtol": rtol, "atol": atol}
+        gradcheck(along, *inputs, rng=rng, differentiable=which, order=order - 1, **options)
+
+
+def _along(
+    f: Callable[..., Any], inputs: Sequence[Any], which: Sequence[int], rng: np.random.Generator
+) -> Callable[..., Tensor]:
+    """Return the derivative, along a random direction, of a curved function of all outputs, as a function."""
+    directions = [like(rng.standard_normal(inputs[i].shape), inputs[i]) for i in which]
+    seed = int(rng.integers(2**32))
+
+    def total(*xs: Any) -> Any:
+        weights, parts = np.random.default_rng(seed), []
+        for y in _outputs(f(*xs)):
+            if is_floating(y.dtype):
+                w = like(np.asarray(weights.standard_normal(y.shape)), y.data)
+                parts.append((y * w + y * y * (w * 0.5)).sum())
+        return sum(parts[1:], parts[0])
+
+    def along(*xs: Any) -> Tensor:
+        gradients = grad(total, tuple(which), create_graph=True)(*xs)
+        parts = [(g * d).sum() for g, d in zip(gradients, directions, strict=True)]
+        return sum(parts[1:], parts[0])
+
+    return along
 
 
 def _slope(

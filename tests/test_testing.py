@@ -113,3 +113,22 @@ def test_ulp_distance_of_what_is_not_finite():
     for a, b in [(1.0, nan), (nan, 1.0), (inf, 1.0), (1.0, inf), (inf, -inf), (nan, inf)]:
         assert ulp_distance(np.array([a]), np.array([b])) == inf
     assert ulp_distance(np.array([]), np.array([])) == 0
+
+
+def test_gradcheck_of_three_derivatives(dev):
+    gradcheck(lambda x, y: cunet.tanh(x) @ y, dev(np.ones((2, 3)) / 3), dev(np.arange(3.0)), order=3)
+    gradcheck(lambda x: (cunet.exp(x), x * 2), dev(np.array([0.3, -1.0])), order=2)
+
+
+def test_gradcheck_finds_a_wrong_second_derivative(dev):
+    """Of a vjp that is right, but was told that a factor is a constant."""
+
+    @op
+    def cube(x):
+        kept = x.data if isinstance(x, Tensor) else x
+        return x * x * x, lambda gy: (gy * (3 * kept * kept),)
+
+    x = dev(np.array([0.3, -1.0]))
+    gradcheck(cube, x)
+    with pytest.raises(AssertionError):
+        gradcheck(cube, x, order=2)

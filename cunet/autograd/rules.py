@@ -26,7 +26,7 @@ def composite(op: Op) -> Callable[[Op], Op]:
     """
 
     def decorate(function: Op) -> Op:
-        _set_rule(op, Composite(function))
+        set_rule(op, Composite(function))
         return function
 
     return decorate
@@ -54,7 +54,8 @@ class Composite:
         return vjp
 
 
-def _set_rule(op: Op, rule: Rule) -> None:
+def set_rule(op: Op, rule: Rule) -> None:
+    """Say how an op is differentiated again."""
     op.__wrapped__.rule = rule  # type: ignore[attr-defined]
 
 
@@ -71,7 +72,7 @@ def linear(*each_op: Op, terms: Sequence[Term] = ((0,),), affine: bool = False, 
         each: each argument is a term of its own, however many there are.
     """
     for op in each_op:
-        _set_rule(op, Linear(op, terms, affine, each))
+        set_rule(op, Linear(op, terms, affine, each))
 
 
 class Linear:
@@ -167,7 +168,7 @@ class _Call:
 
         run.__name__ = f"{self.rule.op.__name__}_transposed"
         made = lift(run)
-        _set_rule(made, _Again(again))
+        set_rule(made, _Again(again))
         return made
 
     def _values(self, *args: Any, **options: Any) -> Any:

@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from typing import Any, Protocol
 
 from ..device import Array, stand_for_arrays
-from ..kernels.capture import Capture, capturing
+from ..kernels.capture import Capture, captured, capturing
 from ..kernels.dispatch import listening
 from ..kernels.spec import Definition
 from .derived import lifted
@@ -97,11 +97,11 @@ class Tracer:
         tensors = [a if isinstance(a, Tensor) and a.requires_grad else x for a, x in zip(given, inputs, strict=True)]
         if not recording.get() or not any(isinstance(a, Tensor) for a in tensors):
             with _captured_by(self.outer):
-                return function(*inputs, **options)
+                return captured(function, inputs, options, given)
         rule: Rule | None = vars(function).get("rule")
         if rule is not None:
             with _captured_by(self.outer):
-                y, vjp = function(*inputs, **options)
+                y, vjp = captured(function, inputs, options, given)
             return y, Traced(rule.vjp(y, tensors, options), self.order, vjp)
         try:
             with traced_at(self.order - 1):

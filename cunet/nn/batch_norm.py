@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..autograd.custom import recomputing
 from ..autograd.tape import is_recording
 from ..autograd.tensor import Tensor
 from ..device import Array, accumulator, array_module, is_gpu_array
@@ -220,7 +221,7 @@ class BatchNorm(RunningStatistics):
         y, mean, var = batch_norm_training(
             x, self.weight, self.bias, axis=self.axis, eps=self.eps, activation=self.activation
         )
-        if self.training and self.running_mean is not None:
+        if self.training and self.running_mean is not None and not recomputing.get():
             count = y.size // self.num_features
             if self.stats == "ema":
                 self._moving_average(mean.data, var.data, count / (count - 1) if self.unbiased else 1.0)

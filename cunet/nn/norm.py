@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autograd.custom import recomputing
 from ..autograd.tensor import Tensor
 from ..kernels import Kernel
 from ..ops.norm.epilogue import foreseen
@@ -62,7 +63,7 @@ class InstanceNorm(RunningStatistics):
             return self._by_running_statistics(x)
         options: dict[str, Any] = {"eps": self.eps, "axis": self.axis, "activation": self.activation}
         y = instance_norm(x, weight=self.weight, bias=self.bias, **options)
-        if self.training and self.running_mean is not None and y.size:
+        if self.training and self.running_mean is not None and y.size and not recomputing.get():
             self._moving_average(*sample_statistics(x, self.axis, self.num_features))
         return y
 

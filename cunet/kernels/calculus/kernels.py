@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from ...system.messages import warn
 from ..dispatch import Kernel
@@ -26,7 +29,7 @@ class Formulas:
         outputs: formulas by name.
     """
 
-    def __init__(self, spec: ElementwiseSpec) -> None:
+    def __init__(self, spec: ElementwiseSpec, constants: Mapping[str, str]) -> None:
         name = spec.name
         raw = [p.name for p in spec.params if p.raw]
         if raw:
@@ -34,7 +37,7 @@ class Formulas:
         types = {p.name: _read_as(name, p) for p in spec.ins}
         text = spec.smooth or spec.operation
         try:
-            found = read(text, types, tuple(p.name for p in spec.outs), {})
+            found = read(text, types, tuple(p.name for p in spec.outs), constants)
         except Unreadable as error:
             raise Unreadable(f"{name}: its text cannot be differentiated: {error}") from None
         kinds = {"bool": "bool", "A": "real"}
@@ -66,7 +69,7 @@ def formulas(kernel: Definition) -> Formulas:
     if found is None:
         if not isinstance(kernel.spec, ElementwiseSpec):
             raise Unreadable(f"{kernel.name}: the text of a {kernel.spec.kind} kernel is not differentiated")
-        found = kernel.prepared["formulas"] = Formulas(kernel.spec)
+        found = kernel.prepared["formulas"] = Formulas(kernel.spec, {})
         corners = found.corners()
         if corners and not kernel.ours and not kernel.spec.smooth:
             warn(
@@ -121,14 +124,28 @@ def _fresh(names: set[str]) -> str:
     return prefix
 
 
-def from_text(name: str, ins: tuple[Param, ...], outs: tuple[Param, ...], operation: str, smooth: str = "") -> Kernel:
+def from_text(
+    name: str,
+    ins: tuple[Param, ...],
+    outs: tuple[Param, ...],
+    operation: str,
+    smooth: str = "",
+    constants: Mapping[str, str] | None = None,
+) -> Kernel:
     """Return a kernel of a text alone: its NumPy body is made of the text's formulas.
+
+    Args:
+        name: of the kernel.
+        ins, outs: parameters.
+        operation: the text.
+        smooth: the one that is differentiated.
+        constants: names of types in it that stand for others.
 
     Raises:
         Unreadable: see `formulas`.
     """
     draft = ElementwiseSpec(body_of(name, [], []), ins, outs, "", operation)
-    written = Formulas(draft)
+    written = Formulas(draft, constants or {})
     body = body_of(name, [p.name for p in ins], list(written.outputs.values()))
     text, preamble = text_of(written.outputs)
     kernel = Kernel(ElementwiseSpec(body, ins, outs, preamble, text, smooth))
@@ -187,3 +204,33 @@ def _separated(text: str) -> list[str]:
         else:
             parts[-1] += c
     return parts
+
+
+def from_typed_text(name: str, ins: Sequence[Any], outs: Sequence[Any], operation: str, preamble: str = "") -> Kernel:
+    """Return a kernel of a text and of parameters as CuPy describes them: `name`, `ctype`, `dtype` and `raw`.
+
+    Data of one floating type, or of one letter, become ``T``: the kernel then is for each of them.
+
+    Raises:
+        Unreadable: there are data of several types, or see `formulas`.
+    """
+    kinds = {p.ctype if p.dtype is None else p.dtype for p in (*ins, *outs) if p.dtype is None or _is_real(p.dtype)}
+    if len(kinds) != 1:
+        got = ", ".join(sorted(str(np.dtype(k)) if isinstance(k, type) else str(k) for k in kinds))
+        raise Unreadable(f"{name}: data of one floating type are differentiated, got {got or 'none'}")
+    (data,) = kinds
+    params = [[Param("raw" * bool(p.raw), _type_for(p, data), p.name) for p in group] for group in (ins, outs)]
+    letters = {data: "T"} if isinstance(data, str) else {}
+    try:
+        return from_text(name, tuple(params[0]), tuple(params[1]), operation, constants=letters)
+    except Unreadable as error:
+        hint = "; functions of a preamble are not known" if preamble else ""
+        raise Unreadable(f"{error}{hint}") from None
+
+
+def _is_real(dtype: Any) -> bool:
+    return np.dtype(dtype).kind == "f"
+
+
+def _type_for(p: Any, data: Any) -> str:
+    return "T" if p.dtype is None or _is_real(p.dtype) else np.dtype(p.dtype).name

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ...autograd.custom import recomputing
 from ...autograd.tensor import Tensor, as_array
 from ...device import Array, accumulator, array_module, clearer_error, is_array, is_floating
 from ...kernels import elementwise
@@ -161,6 +162,8 @@ def _move(who: str, given: tuple[Any, ...], mean: Array, var: Array, correction:
     """Move running statistics towards those of a batch; no value goes to the host."""
     if isinstance(momentum, bool) or not isinstance(momentum, (int, float, np.number)) or not 0 <= momentum <= 1:
         raise ValueError(f"{who}: momentum must be within [0, 1], the weight of the new, got {momentum!r}")
+    if recomputing.get():
+        return
     old = [s.data if isinstance(s, Tensor) else s for s in given]
     for name, running, a in zip(("running_mean", "running_var"), given, old, strict=True):
         if a.shape != mean.shape:

@@ -1,0 +1,163 @@
+"""Gradients that are given by hand, `custom_vjp`, and values that are computed twice to be kept once, `checkpoint`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from ..device import stand_for_arrays
+from ..random import streams
+from .op import op
+from .pulling import Place, pulled
+from .rules import Linear, set_rule
+from .tape import Node, clock, grad_enabled, is_recording
+from .tensor import Tensor, wrap
+from .tracing import Traced, order_here, plain, recorded_at
+
+Function = Callable[..., Any]
+#: Whether what runs is computed again, and leaves no trace such as a running mean.
+recomputing: ContextVar[bool] = ContextVar("cunet_recomputing", default=False)
+
+
+def custom_vjp(forward: Function, backward: Function, *, linear: bool = False) -> Function:
+    """Return a function of Tensors with a gradient that is given: a projector and its adjoint, a solver, an FFT.
+
+    >>> import numpy as np, cunet
+    >>> shifted = cunet.custom_vjp(lambda x: np.roll(x, 1), lambda g, x: np.roll(g, -1), linear=True)
+    >>> cunet.grad(lambda x: (shifted(x) * np.arange(3.0)).sum())(np.zeros(3))
+    array([1., 2., 0.])
+
+    Args:
+        forward: ``forward(*arrays, **options) -> array``, any function of NumPy's or CuPy's arrays.
+        backward: ``backward(gy, *arrays, **options)``, the gradient of the only array, or a tuple of one for each
+            (None: it has none).
+        linear: whether `forward` is linear in its only array. Then the derivative of `backward` is `forward`, to every
+            order. Without it higher derivatives are those of `backward`, which is then given Tensors: it must be
+            written with what runs on these.
+
+    Raises:
+        TypeError: (when it is called) a function returned something else.
+    """
+
+    @functools.wraps(forward)
+    def run(*arrays: Any, **options: Any) -> tuple[Any, Function]:
+        return plain(forward(*arrays, **options)), lambda gy: _given(backward(gy, *arrays, **options))
+
+    lifted = op(run)
+    set_rule(lifted, Linear(lifted, ((0,),), False, False) if linear else _Given(backward))
+    return lifted
+
+
+def _given(gradients: Any) -> tuple[Any, ...]:
+    """Return gradients as arrays, one for each argument."""
+    return tuple(map(plain, gradients)) if isinstance(gradients, tuple) else (plain(gradients),)
+
+
+class _Given:
+    """The rule of a function whose gradient was given: that runs on Tensors."""
+
+    def __init__(self, backward: Function) -> None:
+        self.backward = backward
+
+    def vjp(self, y: Any, args: Sequence[Any], options: dict[str, Any]) -> Function:
+        """See `tracing.Rule`."""
+
+        def vjp(gy: Any) -> tuple[Any, ...]:
+            found = self.backward(gy, *args, **options)
+            return found if isinstance(found, tuple) else (found,)
+
+        return vjp
+
+
+def checkpoint(f: Function, *args: Any, **kwargs: Any) -> Any:
+    """Return ``f(*args, **kwargs)``, of which only the result is kept: backward computes the rest again.
+
+    Memory for time, as in long chains of layers. Masks of dropout are the same again where they come from the streams
+    of `cunet.manual_seed`, and running statistics of batch norms move once. Derivatives of every order.
+
+    Args:
+        f: a module or function, which returns a Tensor or a tuple of Tensors; it does the same at each call.
+        args, kwargs: its arguments. Gradients reach these, and all parameters that `f` uses.
+
+    Raises:
+        TypeError: `f` returned something else.
+
+    Source: Chen et al. 2016, "Training deep nets with sublinear memory cost", arXiv:1604.06174.
+    """
+    if not is_recording():
+        return f(*args, **kwargs)
+    order, states = order_here(), {name: g.state_dict() for name, g in streams().items()}
+    before = next(clock)
+    with recorded_at(1):
+        y = f(*args, **kwargs)
+    results = y if isinstance(y, tuple) else (y,)
+    if not all(isinstance(part, Tensor) for part in results):
+        raise TypeError(f"checkpoint: the function must return a Tensor or a tuple of them, got {type(y).__name__}")
+    places = _boundary(results, before)
+
+    def back(gy: Any) -> tuple[Any, ...]:
+        order = order_here()
+        with _again(states, order + 1 if order else 1):
+            made = f(*args, **kwargs)
+        parts = made if isinstance(made, tuple) else (made,)
+        pairs = zip(parts, gy if isinstance(made, tuple) else (gy,), strict=True)
+        found = pulled([(p, g) for p, g in pairs if g is not None and p.requires_grad], places, order)
+        return tuple(found.get(id(place), (None, None))[1] for place in places)
+
+    def arrays(gy: Any) -> tuple[Any, ...]:
+        with recorded_at(0):
+            return back(gy)
+
+    data = tuple(part.data for part in results)
+    if not places:
+        return y
+    node = Node("checkpoint", places, Traced(back, order, arrays), data if isinstance(y, tuple) else data[0])
+    return _wrapped(node, data) if isinstance(y, tuple) else wrap(data[0], node)
+
+
+def _wrapped(node: Node, data: tuple[Any, ...]) -> tuple[Tensor, ...]:
+    found = []
+    for k, part in enumerate(data):
+        leaf = Node(node.name, (node,), len(data), part)
+        leaf.index = k
+        found.append(wrap(part, leaf) if part.dtype.kind == "f" else wrap(part))
+    return tuple(found)
+
+
+def _boundary(results: Sequence[Tensor], before: int) -> list[Place]:
+    """Return what results were computed from: leaves, and nodes that were there before."""
+    places: dict[int, Place] = {}
+    seen: set[int] = set()
+    waiting: list[Any] = [y._node or y for y in results if y.requires_grad]
+    while waiting:
+        place = waiting.pop()
+        if isinstance(place, Node) and place.order > before:
+            if id(place) not in seen:
+                seen.add(id(place))
+                waiting += [parent for parent in place.parents if parent is not None]
+        else:
+            places[id(place)] = place
+    return list(places.values())
+
+
+@contextmanager
+def _again(states: dict[str, Any], order: int) -> Iterator[None]:
+    """Compute something again: with the random numbers of the first time, and no trace."""
+    now = {name: g.state_dict() for name, g in streams().items()}
+    token = recomputing.set(True)
+    try:
+        for name, generator in streams().items():
+            generator.load_state_dict(states.get(name, now[name]))
+        with ExitStack() as stack:
+            stack.enter_context(stand_for_arrays())  # code of users: Tensors are Tensors there
+            stack.enter_context(grad_enabled())
+            stack.enter_context(recorded_at(order))
+            yield
+    finally:
+        recomputing.reset(token)
+        for name, generator in streams().items():
+            if name in now:
+                generator.load_state_dict(now[name])

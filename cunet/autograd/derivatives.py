@@ -1,0 +1,235 @@
+"""Transforms on top of gradients: `vjp`, `jvp`, `hvp`, `jacobian`, `hessian`.
+
+Each returns arrays, and within a function that is being differentiated Tensors; see `transforms.value_and_grad`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..device import array_module
+from .pulling import place_of, pulled
+from .tape import grad_enabled, is_recording
+from .tensor import Tensor, as_array
+from .tracing import nested, plain, recorded_at, variable, within
+from .transforms import _map_arrays
+
+Function = Callable[..., Any]
+
+
+class _Recorded:
+    """A function at a point, recorded so that it can be differentiated.
+
+    Attributes:
+        leaves: its arguments.
+        outputs: its results, Tensors.
+        order: how often what is returned can be differentiated from outside.
+    """
+
+    def __init__(self, who: str, f: Function, primals: Sequence[Any], more: int) -> None:
+        self.who, self.leaves = who, list[Tensor]()
+        self.order = nested.get() if is_recording() else 0
+        lifted = [_map_arrays(self._lift, p) for p in primals]
+        with grad_enabled(), within(self.order + more):
+            self.result = f(*lifted)
+        self.outputs: list[Tensor] = []
+        _map_arrays(self._take, self.result)
+
+    def _lift(self, x: Any) -> Tensor:
+        leaf = variable(x) if self.order and isinstance(x, Tensor) else Tensor(plain(x), requires_grad=True)
+        self.leaves.append(leaf)
+        return leaf
+
+    def _take(self, y: Any) -> Any:
+        if not isinstance(y, Tensor):
+            raise TypeError(f"{self.who}: the function must return Tensors, got {type(y).__name__}")
+        self.outputs.append(y)
+        return y
+
+    def scalar(self) -> Tensor:
+        """Return the only output, which has one element."""
+        if len(self.outputs) != 1 or self.outputs[0].size != 1:
+            got = ", ".join(str(y.shape) for y in self.outputs)
+            raise ValueError(f"{self.who}: the function must return one element, got shape {got}")
+        return self.outputs[0]
+
+    def pull(self, roots: Sequence[tuple[Tensor, Any]], targets: Sequence[Tensor], more: int = 0) -> list[Any]:
+        """Return gradients of targets, 0 where there are none, that can be differentiated `more` times than results."""
+        found = pulled([(y, g) for y, g in roots if y.requires_grad], targets, self.order + more)
+        gradients = [found.get(id(place_of(x)), (None, None))[1] for x in targets]
+        return [
+            array_module(x.data).zeros_like(x.data) if g is None else g for x, g in zip(targets, gradients, strict=True)
+        ]
+
+    def given(self, trees: Sequence[Any], like: Sequence[Tensor], what: str) -> list[Any]:
+        """Return the arrays of nested directions or cotangents, which have the shapes of Tensors."""
+        flat: list[Any] = []
+        for tree in trees:
+            _map_arrays(flat.append, tree)
+        arrays = [a if isinstance(a, Tensor) else as_array(a) for a in flat]
+        shapes = [a.shape for a in arrays], [x.shape for x in like]
+        if shapes[0] != shapes[1]:
+            raise ValueError(f"{self.who}: {what} must have shapes {shapes[1]}, got {shapes[0]}")
+        return [
+            a if isinstance(a, Tensor) else a.astype(x.dtype, copy=False) for a, x in zip(arrays, like, strict=True)
+        ]
+
+    def put(self, tree: Any, values: Sequence[Any]) -> Any:
+        """Return results in the place of the arrays of a tree: Tensors, or arrays to who asked from outside."""
+        queue = iter(values)
+
+        def next_value(_: Any) -> Any:
+            value = next(queue)
+            return plain(value) if not self.order else value if isinstance(value, Tensor) else Tensor(value)
+
+        return _map_arrays(next_value, tree)
+
+    def value(self) -> Any:
+        """Return what the function returned."""
+        return self.put(self.result, self.outputs)
+
+
+def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
+    """Return ``f(*primals)``, and the function from a cotangent of it to the gradients of `primals`.
+
+    Args:
+        f: takes arrays, or nested tuples, lists and dicts of arrays; returns a Tensor, or such of Tensors.
+        primals: its arguments.
+
+    Returns:
+        The value, and ``pull(cotangent)``: for one primal its gradient, else a tuple of gradients. It may be called
+        often.
+
+    Raises:
+        TypeError: `f` returned no Tensors.
+        ValueError: (of pull) the cotangent has other shapes.
+    """
+    run = _Recorded("vjp", f, primals, 1)
+
+    def pull(cotangent: Any) -> Any:
+        found = run.pull(
+            list(zip(run.outputs, run.given([cotangent], run.outputs, "the cotangent"), strict=True)), run.leaves
+        )
+        gradients = run.put(tuple(primals), found)
+        return gradients[0] if len(primals) == 1 else gradients
+
+    return run.value(), pull
+
+
+def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """Return ``f(*primals)`` and its derivative in the direction `tangents`.
+
+    The gradient of `f` is linear in the cotangent: the derivative is the gradient of that, by the cotangent.
+
+    Args:
+        f: see `vjp`.
+        primals: a tuple of arguments.
+        tangents: the direction, of the same structure and shapes.
+
+    Raises:
+        TypeError: `f` returned no Tensors.
+        ValueError: `tangents` have other shapes.
+    """
+    run = _Recorded("jvp", f, primals, 2)
+    directions = run.given(tangents, run.leaves, "tangents")
+    cotangents = [Tensor(array_module(y.data).zeros_like(y.data), requires_grad=True) for y in run.outputs]
+    gradients = run.pull(list(zip(run.outputs, cotangents, strict=True)), run.leaves, 1)
+    with grad_enabled(), recorded_at(run.order + 1):
+        total = _dot(gradients, directions)
+    found = run.pull([(total, total._seed(None))] if total.requires_grad else [], cotangents)
+    return run.value(), run.put(run.result, found)
+
+
+def _dot(xs: Sequence[Any], ys: Sequence[Any]) -> Tensor:
+    """Return the sum of all products of elements."""
+    products = [(x if isinstance(x, Tensor) else Tensor(x)) * y for x, y in zip(xs, ys, strict=True)]
+    return functools.reduce(lambda a, b: a + b, [p.sum() for p in products])
+
+
+def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
+    """Return the Hessian of a scalar function times a direction, for about the price of two gradients.
+
+    Args:
+        f: takes arrays, or nested structures of them; returns a Tensor of one element.
+        primals: a tuple of arguments.
+        tangents: the direction, of the same structure and shapes.
+
+    Returns:
+        Of each primal, in a tuple if there are several.
+
+    Raises:
+        ValueError: `f` returned more than one element; `tangents` have other shapes.
+    """
+    run = _Recorded("hvp", f, primals, 2)
+    out, directions = run.scalar(), run.given(tangents, run.leaves, "tangents")
+    gradients = run.pull([(out, out._seed(None))] if out.requires_grad else [], run.leaves, 1)
+    with grad_enabled(), recorded_at(run.order + 1):
+        total = _dot(gradients, directions)
+    found = run.pull([(total, total._seed(None))] if total.requires_grad else [], run.leaves)
+    products = run.put(tuple(primals), found)
+    return products[0] if len(primals) == 1 else products
+
+
+def jacobian(f: Function) -> Function:
+    """Make of ``f(x) -> Tensor`` the function that returns its Jacobian, of shape ``(*f(x).shape, *x.shape)``.
+
+    It is found row by row by gradients, or column by column if there are fewer columns.
+
+    Args:
+        f: a function of an array, and of others that are not differentiated.
+
+    Raises:
+        TypeError: `f` returned no Tensor.
+    """
+
+    @functools.wraps(f)
+    def evaluate(x: Any, *args: Any, **kwargs: Any) -> Any:
+        run = _Recorded("jacobian", lambda x: f(x, *args, **kwargs), [x], 2)
+        (y,), (leaf,) = run.outputs, run.leaves
+        if y.size <= leaf.size:
+            return run.put(None, [_rows(run, y, leaf, (*y.shape, *leaf.shape))])
+        cotangent = Tensor(array_module(y.data).zeros_like(y.data), requires_grad=True)
+        (g,) = run.pull([(y, cotangent)], [leaf], 1)
+        columns = _rows(run, g if isinstance(g, Tensor) else Tensor(g), cotangent, (leaf.size, y.size))
+        return run.put(None, [columns.T.reshape((*y.shape, *leaf.shape))])
+
+    return evaluate
+
+
+def hessian(f: Function) -> Function:
+    """Make of ``f(x) -> Tensor`` of one element the function that returns its Hessian, ``(*x.shape, *x.shape)``.
+
+    Args:
+        f: a function of an array, and of others that are not differentiated.
+
+    Raises:
+        ValueError: `f` returned more than one element.
+    """
+
+    @functools.wraps(f)
+    def evaluate(x: Any, *args: Any, **kwargs: Any) -> Any:
+        run = _Recorded("hessian", lambda x: f(x, *args, **kwargs), [x], 2)
+        out, (leaf,) = run.scalar(), run.leaves
+        (g,) = run.pull([(out, out._seed(None))], [leaf], 1)
+        return run.put(None, [_rows(run, g if isinstance(g, Tensor) else Tensor(g), leaf, leaf.shape * 2)])
+
+    return evaluate
+
+
+def _rows(run: _Recorded, y: Tensor, x: Tensor, shape: tuple[int, ...]) -> Any:
+    """Return the gradients of all elements of `y`, one after the other, in a shape."""
+    xp, rows = array_module(y.data), []
+    for k in range(y.size):
+        unit = xp.zeros(y.size, y.dtype)
+        unit[k] = 1
+        rows += run.pull([(y, unit.reshape(y.shape))], [x])
+    if not rows:
+        return xp.zeros(shape, x.dtype)
+    if any(isinstance(row, Tensor) for row in rows):
+        tensors: Any = [row if isinstance(row, Tensor) else Tensor(row) for row in rows]
+        return np.stack(tensors).reshape(shape)
+    return xp.stack(rows).reshape(shape)

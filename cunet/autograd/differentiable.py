@@ -1,0 +1,84 @@
+"""Functions of Tensors made of kernels: `differentiable`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, overload
+
+from ..kernels.calculus.kernels import from_text, from_typed_text
+from ..kernels.dispatch import Kernel
+from ..kernels.grammar import parse
+from .derived import op_of
+from .tensor import Tensor
+
+Function = Callable[..., Any]
+
+
+@overload
+def differentiable(source: Any, /) -> Function: ...
+@overload
+def differentiable(source: str, outs: str, operation: str, /, *, name: str = ..., smooth: str = ...) -> Function: ...
+def differentiable(
+    source: Any, outs: Any = None, operation: Any = None, /, *, name: str = "kernel", smooth: str = ""
+) -> Function:
+    """Make of the text of a kernel a function of Tensors that has derivatives of every order, on every device.
+
+    >>> import numpy as np, cunet
+    >>> morse = cunet.differentiable("T r, A depth", "T energy", "A u = exp(-r); energy = depth * (1 - u) * (1 - u)")
+    >>> force = cunet.grad(lambda r: -morse(r, 2.0).sum())
+    >>> force(np.array([0.5])).round(6)
+    array([-0.954605])
+
+    The text is read, differentiated, and written again for CPUs and GPUs: it must be within the grammar of
+    ``docs/derivatives.md``.
+
+    Args:
+        source: the inputs, such as ``"T x, A alpha"``, before `outs` and `operation`; or instead of all three a kernel
+            made by `cunet.elementwise` or, if it sums, by `cunet.reduction`; or a ``cupy.ElementwiseKernel``, whose
+            data are of one floating type.
+        outs: the outputs.
+        operation: the text that assigns them.
+        name: of the kernel, in errors and profiles.
+        smooth: another text of the same function, to be differentiated in place of `operation`.
+
+    Returns:
+        A function with the parameters of the text, by position or by name. Arrays have gradients, numbers have none.
+
+    Raises:
+        TypeError: something in the text has no derivative here; the message names it and its line.
+    """
+    kernel = _kernel(source, outs, operation, name, smooth)
+    run, names = op_of(kernel), [p.name for p in kernel.spec.ins]
+    options = {"axis", "keepdims"} if kernel.spec.kind == "reduction" else set()
+
+    def apply(*args: Any, **named: Any) -> Tensor | tuple[Tensor, ...]:
+        given = {key: value for key, value in named.items() if key in options}
+        arrays = _in_order(kernel.name, names, args, {k: v for k, v in named.items() if k not in options})
+        return run(*arrays, **given)
+
+    functools.update_wrapper(apply, kernel.body)
+    return apply
+
+
+def _kernel(source: Any, outs: Any, operation: Any, name: str, smooth: str) -> Kernel:
+    if isinstance(source, str):
+        if not isinstance(outs, str) or not isinstance(operation, str):
+            raise TypeError("differentiable: a text needs inputs, outputs and an operation, three strings")
+        return from_text(name, parse(source), parse(outs), operation, smooth)
+    if outs is not None or operation is not None or smooth:
+        raise TypeError("differentiable: a kernel has its outputs and its text, and says itself what is smooth")
+    if isinstance(source, Kernel):
+        return source
+    if hasattr(source, "in_params") and hasattr(source, "operation"):  # CuPy's
+        return from_typed_text(source.name, source.in_params, source.out_params, source.operation, source.preamble)
+    raise TypeError(f"differentiable: a text or an elementwise kernel is required, got {type(source).__name__}")
+
+
+def _in_order(who: str, names: list[str], args: tuple[Any, ...], named: dict[str, Any]) -> list[Any]:
+    """Return arguments by position."""
+    rest = names[len(args) :]
+    if len(args) > len(names) or set(named) != set(rest):
+        given = [*names[: len(args)], *(["..."] if len(args) > len(names) else []), *named]
+        raise TypeError(f"{who}: takes {', '.join(names)}; got {', '.join(given) or 'nothing'}")
+    return [*args, *(named[name] for name in rest)]
