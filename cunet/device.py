@@ -147,17 +147,48 @@ def not_numbers(x: Array) -> str:
     return f"an array of {_NO_NUMBERS.get(x.dtype.kind, x.dtype)}{remedy}"
 
 
+def maybe_on_gpu() -> bool:
+    """Tell whether there can be arrays on a GPU; nobody has made one where nobody has imported CuPy."""
+    module = _gpu
+    return module is not None and (module is not _UNKNOWN or "cupy" in sys.modules)
+
+
 def array_module(*xs: object) -> Any:
     """Return the namespace of the arrays among `xs`: CuPy if any is on the GPU, else NumPy."""
     module: Any = _gpu
     if module is _UNKNOWN:
         module = gpu() if "cupy" in sys.modules and not all([type(x) is np.ndarray for x in xs]) else None
     if module is not None:
+        if _stood and any(isinstance(x, standing.get()) and is_gpu_array(x.data) for x in xs):  # type: ignore[attr-defined]
+            return _ForBoth(np, module)
         kind = module.ndarray
         for x in xs:
             if isinstance(x, kind):
                 return module
     return np
+
+
+class _ForBoth:
+    """The namespace of what stands for arrays on the GPU: NumPy's functions for these, CuPy's for arrays themselves."""
+
+    def __init__(self, functions: Any, arrays: Any) -> None:
+        self._functions, self._arrays = functions, arrays
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a function that looks at what it is given, or the namespace within this one."""
+        function, own = getattr(self._functions, name, None), getattr(self._arrays, name)
+        if isinstance(function, ModuleType):
+            return _ForBoth(function, own)
+        if not callable(function) or isinstance(function, type):
+            return own
+        return lambda *args, **options: (function if _stands((args, options)) else own)(*args, **options)
+
+
+def _stands(tree: Any) -> bool:
+    """Tell whether something in nested tuples, lists and dicts stands for an array."""
+    if isinstance(tree, (tuple, list)):
+        return any(map(_stands, tree))
+    return any(map(_stands, tree.values())) if isinstance(tree, dict) else isinstance(tree, standing.get())
 
 
 def device_of(x: object) -> str:
