@@ -54,15 +54,11 @@ class Average:
     def take(self, model: Module) -> bool:
         """Put the weights that are trained back, and tell whether that could be; others that were loaded stay."""
         tensors, own, self._own = dict(floating(model)), self._own, {}
-        if not own or any(tensors[name].data is not put for name, (put, _) in own.items()):
+        if not own or any(name not in tensors or tensors[name].data is not put for name, (put, _) in own.items()):
             return False
         for name, (_, trained) in own.items():
             tensors[name].data = trained
         return True
-
-    def drop(self) -> None:
-        """Forget the weights that are trained, as others are loaded."""
-        self._own = {}
 
     def state_dict(self) -> dict[str, Any]:
         """Return copies of the average and how many weights are in it."""
@@ -159,7 +155,7 @@ class SWA(Average):
         self.put(model)
         try:
             recompute_batch_norm(model, batches, run)
-            found = {name: b.data for name, b in model.named_buffers() if is_floating(b.dtype)}
+            found = {name: b.data.copy() for name, b in model.named_buffers() if is_floating(b.dtype)}
         finally:
             self.take(model)
             for layer, statistics in zip(layers, before, strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from typing import Any, Literal
 
 from ..system.files import check_target, load_metadata
@@ -15,7 +16,9 @@ Mode = Literal["min", "max"]
 #: How the last word of a metric's name tells which way is better.
 _BETTER: dict[str, Mode] = {
     **dict.fromkeys(("loss", "error", "entropy", "divergence", "perplexity", "mse", "mae", "rmse", "nll"), "min"),
-    **dict.fromkeys(("accuracy", "acc", "auc", "f1", "precision", "recall", "score", "r2", "iou", "dice"), "max"),
+    **dict.fromkeys(
+        ("accuracy", "acc", "auc", "auroc", "f1", "precision", "recall", "score", "r2", "iou", "dice"), "max"
+    ),
 }
 
 
@@ -31,7 +34,8 @@ class Monitor(Callback):
     def __init__(self, monitor: str, mode: str | None, min_delta: float = 0.0) -> None:
         who = type(self).__name__
         if mode is None and monitor:
-            mode = _BETTER.get(monitor.lower().rpartition("_")[2])
+            word = monitor.lower().rpartition("_")[2]
+            mode = _BETTER.get(word) or ("max" if re.fullmatch(r"top\d+", word) else None)
             if mode is None:
                 raise ValueError(
                     f'{who}: mode must be "min" or "max": the name {monitor!r} does not tell which is better'

@@ -126,6 +126,7 @@ def find_lr(
     if any(isinstance(p, UninitializedParameter) for p in trainer.model.parameters()):
         with no_grad(), trainer.model.evaluating():
             trainer.compute(*first)  # now all have a shape
+    shown = trainer.average is not None and trainer.average.take(trainer.model)
     training = [(module, module.training) for module in trainer.model.modules()]
     state = state_of(trainer)
     try:
@@ -135,6 +136,8 @@ def find_lr(
         restore(trainer, state)
         trainer.updates.forget()
         trainer.model.zero_grad()
+        if trainer.average is not None and shown:
+            trainer.average.put(trainer.model)
         for module, mode in training:
             module.training = mode
         if position is not None:

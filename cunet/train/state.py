@@ -175,6 +175,7 @@ def restore(run: Run, state: dict[str, Any]) -> None:
     """
     check(run, state)
     optimizers = by_name(run.optimizer)
+    shown = run.average is not None and run.average.take(run.model)
     before = run.model.state_dict(), {name: o.state_dict() for name, o in optimizers.items()}
     try:
         run.model.load_state_dict(state["model"])
@@ -186,9 +187,10 @@ def restore(run: Run, state: dict[str, Any]) -> None:
         run.model.load_state_dict(before[0])
         for name, optimizer in optimizers.items():
             optimizer.load_state_dict(before[1][name])
+        if run.average is not None and shown:
+            run.average.put(run.model)
         raise
     if run.average is not None:
-        run.average.drop()
         run.average.load_state_dict(state["average"]["state"])
     trained = set(state["trained"])
     for name, parameter in run.model.named_parameters():

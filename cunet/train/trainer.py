@@ -214,10 +214,10 @@ class Trainer(Loop):
         state = None if resume is None else state_to_resume(self._folder() if resume == "auto" else resume)
         self.weighting, self.weighs_samples = weighting, sample_weight is not None
         self.train_data, self.epoch_state, self.fit_began = train, None, self.epoch
-        if self.average is not None:
-            self.average.take(self.model)
         if state is not None:
             restore(self, state)
+        elif self.average is not None:
+            self.average.take(self.model)
         self.interrupted = self._nan_said = False
         self.stop = state is not None and state["stopped"]  # by a callback: there the run was over
         self.model.train()

@@ -12,7 +12,7 @@ from trainer_helpers import classes, line, trainer_of
 import cunet
 from cunet import nn, optim
 from cunet.data import Loader
-from cunet.train import EMA, SWA, BestWeights, Callback, Checkpoint, EarlyStopping, Trainer
+from cunet.train import EMA, SWA, BestWeights, Callback, Checkpoint, EarlyStopping, Trainer, find_lr
 
 
 class Note(Callback):
@@ -229,3 +229,25 @@ def test_steps_that_are_recorded_see_the_right_weights(make, rng):
         rows = [(logs["loss"], logs["valid_loss"]) for logs in trainer.history]
         found.append((rows, [a.tobytes() for a in model.state_dict().values()], trainer.predict(x).tobytes()))
     assert found[0] == found[1]
+
+
+@pytest.mark.cpu_only
+def test_a_state_that_is_refused_and_a_search_leave_the_average_where_it_is(rng, tmp_path):
+    data = line(rng, 32)
+    trainer = trainer_of(nn.Linear(2, 1), average=EMA(0.9))
+    trainer.fit(Loader(*data, batch_size=8), epochs=2)
+    shown, trained = trainer.model.weight.data.copy(), trainer.average._own["weight"][1].copy()
+    other = trainer_of(nn.Linear(2, 3), average=EMA(0.9), loss=lambda p, t: (p * p).mean())
+    other.fit(data)
+    other.save(tmp_path / "other.safetensors")
+    for act in (
+        lambda: trainer.load(tmp_path / "other.safetensors"),
+        lambda: trainer.fit(data, resume=tmp_path / "other.safetensors"),
+    ):
+        with pytest.raises(ValueError, match="does not fit"):
+            act()
+        np.testing.assert_array_equal(trainer.model.weight.data, shown)
+    find_lr(trainer, data, steps=10)
+    np.testing.assert_array_equal(trainer.model.weight.data, shown)
+    assert trainer.average.take(trainer.model)
+    np.testing.assert_array_equal(trainer.model.weight.data, trained)

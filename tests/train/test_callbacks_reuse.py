@@ -26,7 +26,16 @@ def test_a_checkpoint_begins_anew_with_another_model(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "best"),
-    [("valid_accuracy", 2), ("accuracy", 2), ("valid_f1", 2), ("top_5_acc", 2), ("valid_mse_loss", 1), ("rmse", 1)],
+    [
+        ("valid_accuracy", 2),
+        ("accuracy", 2),
+        ("valid_f1", 2),
+        ("top_5_acc", 2),
+        ("valid_top5", 2),
+        ("auroc", 2),
+        ("valid_mse_loss", 1),
+        ("rmse", 1),
+    ],
 )
 def test_which_way_is_better_is_told_by_the_name(name, best, tmp_path):
     callback = EarlyStopping(name, restore_best=True)
