@@ -91,6 +91,12 @@ def test_every_task_is_done_once_and_in_its_turn(rng, lanes):
             assert out[k, 0] < out[k, 1] and all(out[j, 1] < out[k, 0] for j in others)
 
 
+def test_who_waits_for_long_sleeps_and_comes_back():
+    waits = [set(), {0}, set(), {1, 2}]
+    code, out = run(waits, 4, micros=4000)
+    assert code == 0 and np.all(out[:, 2] == 5) and out[3, 0] > max(out[:3, 1])
+
+
 def test_one_thread_goes_by_urgency_among_those_that_wait_for_nothing():
     _, out = run([set(), set(), {0}, set()], 1)
     assert [int(k) for k in np.argsort(out[:, 0])] == [0, 2, 1, 3]  # what waited for the last one comes first

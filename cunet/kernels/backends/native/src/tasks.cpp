@@ -11,9 +11,15 @@ inline void pause() {
 #endif
 }
 
-// Calls there() until it is true; after a while it lets others have the processor, who may be waited for.
+// Calls there() until it is true. After a while it lets others have the processor, who may be waited for, and when it
+// has called as often as fills some `kSpinMicroseconds`, it sleeps in between.
 template <class Test> void until(const Test& there) {
-  for (int k = 1; !there(); k++) k % 256 ? pause() : std::this_thread::yield();
+  const int often = tuning::kSpinMicroseconds * 25;
+  for (int k = 1; !there(); k++) {
+    if (k % 256) pause();
+    else if (k < often) std::this_thread::yield();
+    else std::this_thread::sleep_for(std::chrono::microseconds(50));
+  }
 }
 
 class Team {
