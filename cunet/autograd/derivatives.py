@@ -14,7 +14,7 @@ import numpy as np
 from ..device import array_module
 from .pulling import place_of, pulled
 from .tape import grad_enabled, is_recording
-from .tensor import Tensor, as_array
+from .tensor import Tensor, beside
 from .tracing import nested, plain, recorded_at, variable, within
 from .transforms import _map_arrays
 
@@ -70,10 +70,10 @@ class _Recorded:
         flat: list[Any] = []
         for tree in trees:
             _map_arrays(flat.append, tree)
-        arrays = [a if isinstance(a, Tensor) else as_array(a) for a in flat]
-        shapes = [a.shape for a in arrays], [x.shape for x in like]
+        shapes = [np.shape(plain(a)) for a in flat], [x.shape for x in like]
         if shapes[0] != shapes[1]:
             raise ValueError(f"{self.who}: {what} must have shapes {shapes[1]}, got {shapes[0]}")
+        arrays = [beside(a, x.data) for a, x in zip(flat, like, strict=True)]
         return [
             a if isinstance(a, Tensor) else a.astype(x.dtype, copy=False) for a, x in zip(arrays, like, strict=True)
         ]

@@ -6,11 +6,15 @@ import functools
 from collections.abc import Callable
 from typing import Any, overload
 
+from ..device import is_array, is_floating
 from ..kernels.calculus.kernels import from_text, from_typed_text
 from ..kernels.dispatch import Kernel
 from ..kernels.grammar import parse
 from .derived import op_of
+from .op import op
+from .rules import Composite, set_rule
 from .tensor import Tensor
+from .tracing import plain, traced_at
 
 Function = Callable[..., Any]
 
@@ -35,8 +39,8 @@ def differentiable(
 
     Args:
         source: the inputs, such as ``"T x, A alpha"``, before `outs` and `operation`; or instead of all three a kernel
-            made by `cunet.elementwise` or, if it sums, by `cunet.reduction`; or a ``cupy.ElementwiseKernel``, whose
-            data are of one floating type.
+            made by `cunet.elementwise`, by `cunet.reduction` if it sums, or by `cunet.rowwise`, whose gradient is that
+            of its body, run on Tensors; or a ``cupy.ElementwiseKernel``, whose data are of one floating type.
         outs: the outputs.
         operation: the text that assigns them.
         name: of the kernel, in errors and profiles.
@@ -49,7 +53,8 @@ def differentiable(
         TypeError: something in the text has no derivative here; the message names it and its line.
     """
     kernel = _kernel(source, outs, operation, name, smooth)
-    run, names = op_of(kernel), [p.name for p in kernel.spec.ins]
+    run = _by_body(kernel) if kernel.spec.kind == "rowwise" else op_of(kernel)
+    names = [p.name for p in kernel.spec.ins]
     options = {"axis", "keepdims"} if kernel.spec.kind == "reduction" else set()
 
     def apply(*args: Any, **named: Any) -> Tensor | tuple[Tensor, ...]:
@@ -59,6 +64,27 @@ def differentiable(
 
     functools.update_wrapper(apply, kernel.body)
     return apply
+
+
+def _by_body(kernel: Kernel) -> Function:
+    """Return the op of a kernel whose gradient is that of its body."""
+    rule = Composite(kernel.body)
+
+    def run(*arrays: Any) -> tuple[Any, Function]:
+        y = kernel(*arrays)
+
+        def vjp(gy: Any) -> tuple[Any, ...]:
+            wanted = [is_array(a) and is_floating(a.dtype) for a in arrays]
+            leaves = [Tensor(a, requires_grad=True) if want else a for a, want in zip(arrays, wanted, strict=True)]
+            with traced_at(0):
+                return tuple(map(plain, rule.vjp(y, leaves, {})(gy)))
+
+        return y, vjp
+
+    run.__name__ = kernel.name
+    lifted = op(run)
+    set_rule(lifted, rule)
+    return lifted
 
 
 def _kernel(source: Any, outs: Any, operation: Any, name: str, smooth: str) -> Kernel:

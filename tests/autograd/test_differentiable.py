@@ -9,6 +9,7 @@ from helpers import host
 
 import cunet
 from cunet import Tensor, differentiable, elementwise, grad, reduction
+from cunet.kernels import rowwise
 from cunet.testing import gradcheck, parity
 
 
@@ -96,6 +97,23 @@ def test_a_reduction_that_sums(axis, n, rng, dev):
     for g in (lambda x: f(x, 0.5, axis=axis), lambda x: f(x, 0.5, axis=axis, keepdims=True)):
         expected = derivative(lambda x: cunet.sqrt((x * x).sum(axis=axis) + float(plain)), n)(x)
         np.testing.assert_allclose(host(derivative(g, n)(x)), host(expected), rtol=1e-12)
+
+
+SOFT = "fold(A top, log(A(0)), x, p > q ? p : q); fold(A sum, 0, exp(x - top), p + q); each(y = exp(x - top) / sum);"
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_rowwise_kernel_by_its_body(n, rng, dev):
+    @rowwise("T x", "T y", SOFT)
+    def soft(x):
+        e = cunet.device.array_module(x).exp(x - x.max(axis=-1, keepdims=True))
+        return e / e.sum(axis=-1, keepdims=True)
+
+    f, x = differentiable(soft), dev(rng.standard_normal((3, 4)))
+    np.testing.assert_allclose(host(f(x)), host(cunet.functional.softmax(x, -1)), rtol=1e-13)
+    found = derivative(lambda x: f(x) ** 3, n)(x)
+    expected = derivative(lambda x: cunet.functional.softmax(x, -1) ** 3, n)(x)
+    np.testing.assert_allclose(host(found), host(expected), rtol=1e-10, atol=1e-14)
 
 
 def parameter(text):
