@@ -25,7 +25,7 @@ from benchmarks import startup
 from benchmarks.jobs import activation_jobs, all_jobs
 from benchmarks.report import header, markdown, plot
 
-PEERS = ("torch", "torch.compile", "jax")
+PEERS = ("torch", "torch.compile", "jax", "onnxruntime")
 ROUTES = ("numpy", "compiled")
 #: Batch at this width, then width at this batch, of the scaling plot.
 SCALING = {"batch": ((1, 4, 16, 64, 256, 1024), 256), "width": ((16, 64, 256, 1024, 2048), 128)}
@@ -35,7 +35,7 @@ def options() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="Time cunet on the CPU against PyTorch, torch.compile and JAX.")
     parser.add_argument(
-        "--jobs", nargs="+", metavar="JOB", help="groups a to g, s (scaling), x (activations), or single jobs"
+        "--jobs", nargs="+", metavar="JOB", help="groups a to j, s (scaling), x (activations), or single jobs"
     )
     parser.add_argument("--rounds", type=int, help="blocks per library and job (default: 13; quick: 3)")
     parser.add_argument("--threads", type=int, default=2, help="CPUs that all may use (default: 2)")
@@ -91,7 +91,7 @@ def measure_jobs(opt: argparse.Namespace) -> dict[str, dict[str, Any]]:
         result |= {"title": job.title, "group": job.group, "aims": job.aims}
         if not opt.quick and "ms" in result:
             result["memory"] = {name: worker("memory", key, [name], opt) for name in result["ms"]}
-        if "compiled" in result.get("ms", {}) and job.group in "abcdf":
+        if "compiled" in result.get("ms", {}) and job.group in "abcdfhi":
             result["parts"] = worker("parts", key, ["compiled"], opt)
         results[key] = result
     return results
@@ -100,7 +100,7 @@ def measure_jobs(opt: argparse.Namespace) -> dict[str, dict[str, Any]]:
 def measure_startup(opt: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """Measure import, time to the first trained batch, and installed size, for each library that is installed."""
     found = {}
-    modules = {"cunet": "numpy", **{name: name for name in opt.peers if "." not in name}}
+    modules = {"cunet": "numpy", **{name: name for name in opt.peers if name in ("torch", "jax")}}
     for module, route in modules.items():
         if sizes := startup.installed_bytes(module):
             print(f"(g) {module} …", file=sys.stderr, flush=True)

@@ -14,8 +14,8 @@ import numpy as np
 from ..device import Array
 from ..kernels.backends.native.plans import Block, Blocks, Operand, extent
 from .moves import Ahead, Update, draw_ahead, draws_of, updates_of
-from .notes import Check
-from .recording import NotRecordable, Recording, is_dense, owner
+from .notes import Check, owner
+from .recording import NotRecordable, Recording, is_dense
 from .watch import Watch
 
 
@@ -265,10 +265,8 @@ class _Roots:
         self._owners: dict[int, tuple[int, int, Array]] = {}
         for a in [*recording.before.data, *watch.arrays]:
             self._add(owner(a))
-        for a in recording.session.arrays:
-            root = owner(a)
-            if not root.flags.writeable and root.flags.owndata:  # a constant of the library's: it stays as it is
-                self._add(root)
+        for a in recording.session.constants:
+            self._add(a)
 
     def _add(self, a: Array) -> None:
         if type(a) is np.ndarray and a.size:

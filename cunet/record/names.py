@@ -49,7 +49,9 @@ def outward(function: types.FunctionType, names: list[str]) -> str:
 
 
 def acts(value: object) -> bool:
-    """Tell whether an object is of a kind that acts, or answers, otherwise each time."""
+    """Tell whether an object is of a kind that acts, or answers, otherwise each time; or a function that does."""
+    if isinstance(value, (types.FunctionType, types.BuiltinFunctionType)):
+        return _origin(value) in sys.stdlib_module_names - _PURE
     return type(value).__module__.split(".")[0] in _ACTING
 
 

@@ -13,7 +13,10 @@ from .tree import Tree
 
 
 class Call(NamedTuple):
-    """A kernel's call as the dispatcher sees it, and which records it made."""
+    """A kernel's call as the dispatcher sees it, and which records it made.
+
+    Of an optimiser's kernels there are the arguments too, but for the gradient: no array of a step is held by this.
+    """
 
     kernel: Definition
     args: tuple[Any, ...]
@@ -100,6 +103,13 @@ class Op:
     def forget(self) -> None:
         """Let go of what they hold."""
         self.vjp = self.gradients = None
+
+
+def owner(a: np.ndarray) -> np.ndarray:
+    """Return the array whose memory this one looks at."""
+    while type(a.base) is np.ndarray:
+        a = a.base
+    return a
 
 
 def counted(a: np.ndarray) -> np.ndarray:

@@ -107,13 +107,6 @@ def _write_back(copies: list[np.ndarray], arrays: list[np.ndarray]) -> None:
             array[...] = copy
 
 
-def owner(a: np.ndarray) -> np.ndarray:
-    """Return the array whose memory this one looks at."""
-    while type(a.base) is np.ndarray:
-        a = a.base
-    return a
-
-
 @functools.cache
 def _dense(shape: tuple[int, ...], strides: tuple[int, ...], size: int) -> bool:
     """Tell whether elements lie one behind the other in some order of the axes."""

@@ -15,7 +15,7 @@ from ..device import Array
 from ..kernels.backends.native.recorder import Recorder
 from ..kernels.dispatch import pick
 from ..kernels.spec import Definition
-from .notes import Call, Check, Host, Op, counted
+from .notes import Call, Check, Host, Op, counted, owner
 from .tree import Tree, Unfit, leaves_of
 
 
@@ -25,7 +25,7 @@ class Session:
     Attributes:
         calls, checks, hosts: what was noted.
         counters: tensors that were counted up.
-        arrays: all that kernels were given.
+        constants: arrays that kernels were given and nobody can write.
         spoiled: what touched arrays that should not, or "".
         incomplete: whether parts of it were found that the next recording leaves to Python.
     """
@@ -40,7 +40,7 @@ class Session:
         self.checks: list[Check] = []
         self.hosts: list[Host] = []
         self.counters: list[Any] = []
-        self.arrays: list[np.ndarray] = []
+        self.constants: list[np.ndarray] = []
         self.spoiled, self.incomplete = "", False
         self._hidden: set[int] = set()  # blocks that calls of Python's made, and did not return yet
 
@@ -48,6 +48,9 @@ class Session:
         """Note nothing more: graphs and contexts may outlive a recording."""
         self.look()
         self._thread = None
+        for host in self.hosts:
+            if isinstance(host.function, Op):
+                host.function.forget()
 
     def _elsewhere(self) -> bool:
         return self._thread != threading.get_ident()
@@ -82,12 +85,13 @@ class Session:
         op = Op(number, function)
         known = number in self._by_python
         y = self._noted(op, tuple(inputs), options, functools.partial(op, *inputs, **options), known)
-        if op.vjp is None:
+        vjp, op.vjp = op.vjp, None  # what is noted of an op holds nothing that its graph has let go
+        if vjp is None:
             return y
         by_python = any(host.function is op for host in self.hosts)
         if by_python:
             self._by_python.add(number)
-        return y, functools.partial(self._way_back, op, op.vjp, by_python)
+        return y, functools.partial(self._way_back, op, vjp, by_python)
 
     def _way_back(self, op: Op, vjp: Callable[[Any], Any], by_python: bool, gy: Any) -> list[Any]:
         """Return what the way back of an op returns."""
@@ -96,7 +100,7 @@ class Session:
         if by_python:
             op.vjp = vjp
             self._noted(op.back, (gy,), {}, functools.partial(op.back, gy), True)
-            found = op.gradients
+            found, op.vjp = op.gradients, None
         else:
             found = self._watched(op, functools.partial(vjp, gy))
         if not isinstance(found, (tuple, list)):
@@ -134,8 +138,9 @@ class Session:
             return proceed()
         first = self._recorder.count()
         result = self._noted(functools.partial(_call, kernel), args, options, proceed)
-        self.arrays += [a for a in args if type(a) is np.ndarray]
-        self.calls.append(Call(kernel, args, first, self._recorder.count()))
+        self._note_constants(args)
+        kept = (None, *args[1:]) if kernel.spec.kind == "inplace" else ()
+        self.calls.append(Call(kernel, kept, first, self._recorder.count()))
         return result
 
     def _noted(
@@ -184,7 +189,13 @@ class Session:
         self.calls = [call for call in self.calls if call.last <= first]
         self.hosts = [host for host in self.hosts if host.record < first]
         self.hosts.append(Host(first, function, tree, tuple(fresh)))
-        self.arrays += tree.arrays
+        self._note_constants(tree.arrays)
+        tree.arrays.clear()
+
+    def _note_constants(self, args: Sequence[Any]) -> None:
+        """Note arrays that nobody can write: the library's own, which no step reaches otherwise."""
+        roots = [owner(a) for a in args if type(a) is np.ndarray]
+        self.constants += [a for a in roots if not a.flags.writeable and a.flags.owndata]
 
     def look(self) -> None:
         """Note where something touched arrays that only kernels may touch."""

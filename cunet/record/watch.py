@@ -82,7 +82,7 @@ class Watch:
         elif hasattr(value, "__next__"):
             self.problem = f"{name} is an iterator, of which nobody can tell whether the step moves it on"
         elif acts(value):
-            self.problem = f"{name} is of {type(value).__module__}, and may do or say something else each time"
+            self.problem = f"{name} is {type(value).__name__}, which may do or say something else each time"
         elif isinstance(value, _CALLABLES):
             return self._callable(name, value)
         elif isinstance(value, types.ModuleType):

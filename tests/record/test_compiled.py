@@ -1,5 +1,7 @@
 """Steps that are recorded: every net, every optimiser, bit for bit."""
 
+import weakref
+
 import numpy as np
 import pytest
 from optimizer_rows import ROWS, row_id
@@ -193,6 +195,25 @@ def test_evaluation_is_replayed(rng):
         x, _ = batch(rng, 1)
         assert step(x).data.tobytes() == predict(x).data.tobytes()
     assert step.report().replays >= STEPS - 5, step.report()
+
+
+@recorded
+def test_a_recording_holds_no_array_that_the_step_lets_go(rng):
+    alive, reference = [], weakref.ref
+
+    def step(x):
+        seen = []
+        for _ in range(5):
+            x = F.elu(cunet.exp(x))
+            seen.append(reference(x.data))
+        alive.append(sum([one() is not None for one in seen]))
+        return x
+
+    step = cunet.compile(step)
+    with cunet.no_grad():
+        for _ in range(4):
+            step(np.zeros((3, 4), np.float32))
+    assert alive == [1] * 4 and step.report().recorded
 
 
 @recorded

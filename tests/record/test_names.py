@@ -58,7 +58,7 @@ def test_what_python_asks_elsewhere(rng, ask, why):
     assert why in refused(rng, step)
 
 
-@pytest.mark.parametrize("held", [random.Random(0), LOG], ids=["random numbers", "log"])
+@pytest.mark.parametrize("held", [random.Random(0), LOG, time.time], ids=["random numbers", "log", "clock"])
 def test_objects_that_act(rng, held):
     def step(side):
         side.held = held

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .jobs import Function, Job, Step, Training
+from .jobs import Function, Job, Prediction, Step, Training
 from .library import Library
 
 STEPS = 10  # training steps whose losses must follow each other
@@ -40,7 +40,7 @@ def initial_state(job: Job) -> dict[str, np.ndarray]:
     import cunet
 
     cunet.manual_seed(0)
-    if isinstance(job, Training):
+    if isinstance(job, (Training, Prediction)):
         return job.build(cunet.nn, True).state_dict()
     return job.build(cunet.nn).state_dict() if isinstance(job, Function) and job.weights else {}
 
@@ -49,6 +49,8 @@ def call(library: Library, job: Job, state: Any, arrays: tuple[Any, ...], drop: 
     """Return the job's call for a library."""
     if isinstance(job, Training):
         return library.training(job, state, drop)
+    if isinstance(job, Prediction):
+        return library.prediction(job, state)
     return library.function(job, state, *arrays) if isinstance(job, Function) else library.adam(job, *arrays)
 
 
@@ -57,6 +59,8 @@ def outcome(library: Library, job: Job, state: Any, arrays: tuple[Any, ...]) -> 
     run = call(library, job, state, arrays, drop=False)
     if isinstance(job, Training):
         return [np.array([float(library.host(run())) for _ in range(STEPS)])]
+    if isinstance(job, Prediction):
+        return [library.host([run() for _ in range(STEPS)][-1]).copy()]
     if isinstance(job, Step):
         run(), run()
     return [library.host(result).copy() for result in run()]

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from .nets import bn_cnn, bn_net, char_rnn, lstm, mlp, mnist_cnn, transformer
+
 BATCHES = 8  # distinct batches that a training job goes through, again and again
 
 
@@ -43,20 +45,46 @@ class Training(Job):
         shape: of one sample.
         batch: samples in a step.
         optimizer: name and learning rate.
+        codes: how many there are, where samples are sequences of them and each is labelled by another one.
     """
 
     build: Callable[[Any, bool], Any] = field(kw_only=True)
     shape: tuple[int, ...] = field(kw_only=True)
     batch: int = field(kw_only=True)
     optimizer: tuple[str, float] = ("Adam", 1e-3)
+    codes: int = 0
 
     def data(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return samples in [0, 1) and labels that a linear teacher gives, so that there is something to learn."""
+        """Return samples in [0, 1) and labels that a linear teacher gives, so that there is something to learn.
+
+        A code is labelled by a sum of it and of the one before.
+        """
         rng = np.random.default_rng(0)
+        if self.codes:
+            x = rng.integers(0, self.codes, (BATCHES * self.batch, *self.shape))
+            return x, (x + 3 * np.roll(x, 1, axis=1)) % self.codes
         x = rng.random((BATCHES * self.batch, *self.shape), np.float32)
         teacher = rng.standard_normal((x[0].size, 10), np.float32)
         flat = x.reshape(len(x), -1) - 0.5
         return x, (flat @ teacher).argmax(axis=1)
+
+
+@dataclass(frozen=True)
+class Prediction(Job):
+    """One sample through a net, in evaluation, without gradients.
+
+    Attributes:
+        build, shape: as of `Training`.
+        batch: samples in a call.
+    """
+
+    build: Callable[[Any, bool], Any] = field(kw_only=True)
+    shape: tuple[int, ...] = field(kw_only=True)
+    batch: int = 1
+
+    def data(self) -> np.ndarray:
+        """Return samples in [0, 1)."""
+        return np.random.default_rng(0).random((self.batch, *self.shape), np.float32)
 
 
 @dataclass(frozen=True)
@@ -83,66 +111,6 @@ class Step(Job):
     """One step of Adam over `count` parameters."""
 
     count: int = field(kw_only=True)
-
-
-def mlp(sizes: tuple[int, ...]) -> Callable[[Any, bool], Any]:
-    """Return the builder of a ReLU network of these widths."""
-
-    def build(nn: Any, drop: bool) -> Any:
-        layers = []
-        for i, (n, m) in enumerate(zip(sizes, sizes[1:], strict=False)):
-            layers += [nn.ReLU()] * (i > 0) + [nn.Linear(n, m)]
-        return nn.Sequential(*layers)
-
-    return build
-
-
-def bn_net(nn: Any, drop: bool) -> Any:
-    """Build the MNIST network of Ioffe and Szegedy 2015 (arXiv:1502.03167, section 4.1)."""
-    layers = []
-    for n, m in ((784, 100), (100, 100), (100, 100)):
-        layers += [nn.Linear(n, m), nn.BatchNorm1d(m), nn.Sigmoid()]
-    return nn.Sequential(*layers, nn.Linear(100, 10))
-
-
-def mnist_cnn(nn: Any, drop: bool) -> Any:
-    """Build the network of PyTorch's MNIST example."""
-    first, second = (0.25, 0.5) if drop else (0.0, 0.0)
-    convolutions = [nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2)]
-    head = [nn.Linear(9216, 128), nn.ReLU(), nn.Dropout(second), nn.Linear(128, 10)]
-    return nn.Sequential(*convolutions, nn.Dropout(first), nn.Flatten(), *head)
-
-
-def bn_cnn(nn: Any, drop: bool) -> Any:
-    """Build conv 5x5, batch norm, ReLU, pooling, twice, and a linear layer.
-
-    cunet's batch norm has the ReLU in it; an Identity keeps the numbering of the layers.
-    """
-
-    def normed(m: int) -> list[Any]:
-        if nn.__name__ == "cunet.nn":
-            return [nn.BatchNorm2d(m, activation="relu"), nn.Identity()]
-        return [nn.BatchNorm2d(m), nn.ReLU()]
-
-    layers = []
-    for n, m in ((1, 16), (16, 32)):
-        layers += [nn.Conv2d(n, m, 5, padding=2), *normed(m), nn.MaxPool2d(2)]
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(32 * 7 * 7, 10))
-
-
-def lstm(nn: Any, drop: bool) -> Any:
-    """Build an LSTM that reads an image row by row, and a linear layer on its last output."""
-
-    class RowReader(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.lstm = nn.LSTM(28, 128, batch_first=True)
-            self.fc = nn.Linear(128, 10)
-
-        def forward(self, x: Any) -> Any:
-            return self.fc(self.lstm(x)[0][:, -1])
-
-    return RowReader()
 
 
 def mlp_flops(batch: int, sizes: tuple[int, ...]) -> int:
@@ -173,7 +141,7 @@ def wide_mlp(batch: int, width: int) -> Training:
 
 
 def training_jobs(tiny: bool) -> list[Training]:
-    """Return jobs (a) to (d) and (f)."""
+    """Return jobs (a) to (d), (f), (h) and (i)."""
     sizes = (784, 512, 256, 10)
     b = (lambda n: 4) if tiny else (lambda n: n)
     cnn = ("Conv2d", "MaxPool2d")
@@ -181,6 +149,9 @@ def training_jobs(tiny: bool) -> list[Training]:
     bn_flops = conv_flops(b(128), (1, 16, 5, 28), (16, 32, 5, 14)) + 6 * b(128) * 15680
     lstm_flops = 6 * b(64) * (28 * (28 + 128) * 512 + 1280) - 2 * b(64) * 28 * 28 * 512
     image = (1, 28, 28)
+    depth, width, length = (1, 16, 8) if tiny else (4, 128, 64)
+    token = depth * (12 * width**2 + 2 * length * width) * 2  # of four products of width, two of 4 * width, attention
+    char_flops = 6 * b(64) * length * ((64 + 128) * 512 + 128 * 97)
     return [
         training("mlp", "(a) MLP 784-512-256-10", mlp(sizes), (784,), b(128), mlp_flops(b(128), sizes), group="a",
                  aims=(0.95, 0.65)),
@@ -191,7 +162,19 @@ def training_jobs(tiny: bool) -> list[Training]:
                  layers=cnn),
         training("lstm", "(f) LSTM 128, 28 rows", lstm, (28, 28), b(64), lstm_flops, group="f", aims=(1.0, 0.7),
                  layers=("LSTM",)),
+        training("transformer", f"(h) transformer encoder {depth} x {width}, length {length}",
+                 transformer(depth, width), (length, width), b(32), 3 * b(32) * length * token, group="h",
+                 layers=("TransformerEncoderLayer",)),
+        training("char-rnn", f"(i) char-RNN, LSTM 128, length {length}", char_rnn, (length,), b(64), char_flops,
+                 group="i", layers=("Embedding", "LSTM"), codes=97),
     ]  # fmt: skip
+
+
+def prediction() -> Prediction:
+    """Return job (j)."""
+    flops = conv_flops(1, (1, 16, 5, 28), (16, 32, 5, 14)) / 3 + 2 * 15680
+    return Prediction("predict", "(j) predict, CNN of (d), b1", "j", build=bn_cnn, shape=(1, 28, 28), flops=flops,
+                      layers=("Conv2d", "MaxPool2d"))  # fmt: skip
 
 
 def function_jobs(tiny: bool) -> list[Job]:
@@ -258,4 +241,4 @@ def activation_jobs(tiny: bool = False) -> dict[str, Job]:
 def all_jobs(tiny: bool = False) -> dict[str, Job]:
     """Return every job but (x) by key; `tiny`: at sizes that only show that they run."""
     jobs = training_jobs(tiny)
-    return {job.key: job for job in [*jobs[:4], *function_jobs(tiny), jobs[4]]}
+    return {job.key: job for job in [*jobs[:4], *function_jobs(tiny), *jobs[4:], prediction()]}

@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 
-from .jobs import Job, Training
+from .jobs import Job, Prediction, Training
 from .library import Call, Library, Missing, State, TrainingStep
 from .measure import cpus
 
@@ -32,6 +33,12 @@ class Cunet(Library):
         """Give a model these weights."""
         model.load_state_dict(state)
 
+    def without_gradients(self) -> AbstractContextManager[Any]:
+        """Return ``no_grad()``."""
+        import cunet
+
+        return cunet.no_grad()
+
     def use(self, call: Call) -> Call:
         """Switch the compiled bodies on or off around the call."""
         native = compiled_route()
@@ -46,7 +53,7 @@ class Cunet(Library):
 
 
 class Recorded(Cunet):
-    """cunet with training steps that are recorded and replayed."""
+    """cunet with steps that are recorded and replayed."""
 
     def __init__(self) -> None:
         super().__init__(compiled=True)
@@ -59,9 +66,9 @@ class Recorded(Cunet):
         return cunet.compile(step)
 
     def require(self, job: Job) -> None:
-        """Raise `Missing` for all but training: a single layer is no step."""
-        if not isinstance(job, Training):
-            raise Missing("recorded steps are training steps")
+        """Raise `Missing` for a single layer, which is no step."""
+        if not isinstance(job, (Training, Prediction)):
+            raise Missing("recorded steps are training steps, and predictions")
         super().require(job)
 
 
@@ -83,6 +90,10 @@ class Torch(Library):
     def host(self, x: Any) -> np.ndarray:
         """Return a result as a NumPy array."""
         return x.detach().numpy()
+
+    def without_gradients(self) -> AbstractContextManager[Any]:
+        """Return ``inference_mode()``."""
+        return self.torch.inference_mode()
 
     def load(self, model: Any, state: State) -> None:
         """Give a model these weights; cunet's batch norm counts no batches."""
@@ -134,4 +145,8 @@ def library(name: str) -> Library:
         from .jax_library import Jax
 
         return Jax()
+    if name == "onnxruntime":
+        from .onnx_library import OnnxRuntime
+
+        return OnnxRuntime()
     return CompiledTorch() if name == "torch.compile" else Torch()

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 
-from .jobs import Function, Job, Step, Training
+from .jobs import Function, Job, Prediction, Step, Training
 
 State = dict[str, np.ndarray]
 Call = Callable[[], Any]
-TrainingStep = Callable[[Any, Any], Any]
+TrainingStep = Callable[..., Any]
 ADAM_RATE = 1e-3
 
 
@@ -100,9 +101,29 @@ class Library:
         def step() -> Any:
             first = next(starts)
             batch = slice(first, first + job.batch)
-            return train(x[batch], y[batch])
+            return train(x[batch], y[batch].reshape(-1) if job.codes else y[batch])
 
         return self.use(step)
+
+    def prediction(self, job: Prediction, state: State | None) -> Call:
+        """Return a call that returns the outputs of a net in evaluation."""
+        self.require(job)
+        model = job.build(self.nn, True)
+        if state is not None:
+            self.load(model, state)
+        model.eval()
+        model, x = self.prepared(model), self.array(job.data())
+        predict = self.prepared_step(lambda x: model(x))
+
+        def run() -> Any:
+            with self.without_gradients():
+                return predict(x)
+
+        return self.use(run)
+
+    def without_gradients(self) -> AbstractContextManager[Any]:
+        """Return a context in which nothing is noted for gradients."""
+        raise NotImplementedError
 
     def function(
         self, job: Function, state: State, x: np.ndarray, gy: np.ndarray | None, labels: np.ndarray | None

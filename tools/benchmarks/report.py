@@ -17,15 +17,15 @@ import numpy as np
 
 from .measure import PAUSE, SLOW, WARM, cpus
 
-COLUMNS = {"torch": "PyTorch", "numpy": "NumPy", "compiled": "compiled",
-           "recorded": "recorded", "torch.compile": "t.compile", "jax": "JAX"}  # fmt: skip
+COLUMNS = {"torch": "PyTorch", "numpy": "NumPy", "compiled": "compiled", "recorded": "recorded",
+           "torch.compile": "t.compile", "jax": "JAX", "onnxruntime": "ONNX Runtime"}  # fmt: skip
 INTRODUCTION = f"""\
 Written by `tools/bench.py`. PyTorch runs eagerly with its defaults; `t.compile` is torch.compile with a fused
 optimiser; cunet has two routes on a CPU, NumPy bodies and compiled ones, and *recorded* is `cunet.compile` on the
-compiled one. All in float32, on the same CPUs, from the
-same weights and data; losses, or results and gradients, agreed before anything was timed. (a) to (d) and (f) are whole
-training steps, with Adam but for (b), which has SGD; in (d) cunet's batch norm has the ReLU in it, as the examples do;
-(e) is forward and backward of one layer. The libraries take turns in one process per job, in blocks of calls,
+compiled one. All in float32, on the same CPUs, from the same weights and data; losses, or results and gradients, agreed
+before anything was timed. (a) to (d), (f), (h) and (i) are whole training steps, with Adam but for (b), which has SGD;
+in (d) cunet's batch norm has the ReLU in it, as the examples do; (e) is forward and backward of one layer; (j) is one
+sample through a net, without gradients. The libraries take turns in one process per job, in blocks of calls,
 {1e3 * PAUSE:.0f} ms apart and {1e3 * WARM:.0f} ms warm, in alternating order. A ratio is the
 median over rounds of block / PyTorch's block in the same round, ± half the distance between its quartiles, over the
 rounds in which PyTorch was within {SLOW:g} times its own best. Trust the ratios rather than the
@@ -40,7 +40,7 @@ def header(rounds: int) -> dict[str, str]:
     """Return machine, versions and date."""
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]  # type: ignore[call-overload,index]
     versions = [f"NumPy {np.__version__} ({blas['name']} {blas['version']})"]
-    for name, package in (("PyTorch", "torch"), ("JAX", "jax")):
+    for name, package in (("PyTorch", "torch"), ("JAX", "jax"), ("ONNX Runtime", "onnxruntime")):
         if found := version(package):
             versions.append(f"{name} {found}")
     return {
