@@ -47,6 +47,12 @@ def test_an_infinite_value_makes_nan_of_its_statistics_wherever_it_stands(count,
     np.testing.assert_array_equal(host(found[1]), np.zeros((1, count)))
 
 
+@pytest.mark.parametrize("values", [(0, 0, 6), (6, 0, 0), (0, 6, 0)], ids=str)
+def test_zeros_count(values, dev):
+    mean, var, _ = moments(dev(values, np.float32)[:, None], 0.0, axis=(0,), keepdims=True)
+    assert (host(mean).item(), host(var).item()) == (2, 8)
+
+
 EMPTY = {
     "layer": (lambda act: nn.LayerNorm(3, activation=act), (0, 3)),
     "layer, 2 axes": (lambda act: nn.LayerNorm((4, 3), activation=act), (0, 4, 3)),
