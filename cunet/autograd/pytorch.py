@@ -188,6 +188,7 @@ TOP: dict[str, str] = {
     "norm": "cunet.linalg.norm(x)",
     "pow": "x**y",
     "save": "model.save(path)",
+    "set_float32_matmul_precision": 'with cunet.precision("tf32"):',
     "set_grad_enabled": "cunet.no_grad()",
     "unsqueeze": "cunet.expand_dims(x, axis)",
     "utils": "cunet.data.Loader, or optim.clip_grad_norm_",
