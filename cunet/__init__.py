@@ -37,6 +37,7 @@ from .doctor.machine import device_info as device_info
 from .kernels import elementwise as elementwise
 from .kernels import reduction as reduction
 from .kernels.backends.cuda.precision import precision as precision
+from .kernels.calculus.helpers import derivative_of as derivative_of
 from .nn.anomaly import Anomaly as Anomaly
 from .nn.anomaly import detect_anomaly as detect_anomaly
 from .ops.array import astype as astype

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, overload
 
 from ..device import is_array, is_floating
+from ..kernels.calculus.helpers import Helper
 from ..kernels.calculus.kernels import from_text, from_typed_text
 from ..kernels.dispatch import Kernel
 from ..kernels.grammar import parse
@@ -22,9 +23,18 @@ Function = Callable[..., Any]
 @overload
 def differentiable(source: Any, /) -> Function: ...
 @overload
-def differentiable(source: str, outs: str, operation: str, /, *, name: str = ..., smooth: str = ...) -> Function: ...
 def differentiable(
-    source: Any, outs: Any = None, operation: Any = None, /, *, name: str = "kernel", smooth: str = ""
+    source: str, outs: str, operation: str, /, *, name: str = ..., smooth: str = ..., helpers: Sequence[Helper] = ...
+) -> Function: ...
+def differentiable(
+    source: Any,
+    outs: Any = None,
+    operation: Any = None,
+    /,
+    *,
+    name: str = "kernel",
+    smooth: str = "",
+    helpers: Sequence[Helper] = (),
 ) -> Function:
     """Make of the text of a kernel a function of Tensors that has derivatives of every order, on every device.
 
@@ -45,6 +55,7 @@ def differentiable(
         operation: the text that assigns them.
         name: of the kernel, in errors and profiles.
         smooth: another text of the same function, to be differentiated in place of `operation`.
+        helpers: functions that the text calls, made by `derivative_of`.
 
     Returns:
         A function with the parameters of the text, by position or by name. Arrays have gradients, numbers have none.
@@ -52,7 +63,7 @@ def differentiable(
     Raises:
         TypeError: something in the text has no derivative here; the message names it and its line.
     """
-    kernel = _kernel(source, outs, operation, name, smooth)
+    kernel = _kernel(source, outs, operation, name, smooth, helpers)
     run = _by_body(kernel) if kernel.spec.kind == "rowwise" else op_of(kernel)
     names = [p.name for p in kernel.spec.ins]
     options = {"axis", "keepdims"} if kernel.spec.kind == "reduction" else set()
@@ -87,12 +98,12 @@ def _by_body(kernel: Kernel) -> Function:
     return lifted
 
 
-def _kernel(source: Any, outs: Any, operation: Any, name: str, smooth: str) -> Kernel:
+def _kernel(source: Any, outs: Any, operation: Any, name: str, smooth: str, helpers: Sequence[Helper]) -> Kernel:
     if isinstance(source, str):
         if not isinstance(outs, str) or not isinstance(operation, str):
             raise TypeError("differentiable: a text needs inputs, outputs and an operation, three strings")
-        return from_text(name, parse(source), parse(outs), operation, smooth)
-    if outs is not None or operation is not None or smooth:
+        return from_text(name, parse(source), parse(outs), operation, smooth, helpers=helpers)
+    if outs is not None or operation is not None or smooth or helpers:
         raise TypeError("differentiable: a kernel has its outputs and its text, and says itself what is smooth")
     if isinstance(source, Kernel):
         return source

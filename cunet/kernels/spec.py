@@ -19,7 +19,7 @@ Literals are written ``A(0.5)``: a bare ``0.5`` would drag float32 kernels into 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -127,10 +127,12 @@ class ElementwiseSpec(KernelSpec):
     Attributes:
         operation: the text.
         smooth: another text of the same function, which is differentiated in its place; "": there is none.
+        helpers: functions that these texts call, by name: where their derivatives are found.
     """
 
     operation: str = ""
     smooth: str = ""
+    helpers: Mapping[str, str] = dataclasses.field(default_factory=dict)
     kind: ClassVar[str] = "elementwise"
 
     def texts(self) -> tuple[str, ...]:

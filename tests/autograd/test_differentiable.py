@@ -8,7 +8,7 @@ import pytest
 from helpers import host
 
 import cunet
-from cunet import Tensor, differentiable, elementwise, grad, reduction
+from cunet import Tensor, derivative_of, differentiable, elementwise, grad, reduction
 from cunet.kernels import rowwise
 from cunet.testing import gradcheck, parity
 
@@ -167,3 +167,46 @@ def test_cupys_own_class(dev):
 def test_what_cannot_be_is_refused_by_name(arguments, message):
     with pytest.raises(TypeError, match=message):
         differentiable(*arguments)
+
+
+BUMP = "__device__ inline A bump(A u, A k) { return exp(-k * u * u); }"
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3])
+def test_a_function_of_a_preamble_with_its_derivatives(n, dev):
+    @derivative_of(BUMP, "-2 * k * u * bump(u, k)", "-u * u * bump(u, k)")
+    def bump(u, k):
+        return np.exp(-k * u * u)
+
+    f = differentiable("T x, A k", "T y", "y = x * bump(sin(x), k)", name="wave", helpers=[bump])
+    x = dev(np.array([0.0, 0.7, -2.0]))
+    expected = derivative(lambda x: x * cunet.exp(-2.0 * cunet.sin(x) ** 2), n)(x)
+    np.testing.assert_allclose(host(derivative(lambda x: f(x, 2.0), n)(x)), host(expected), rtol=1e-11, atol=1e-13)
+    by_k = grad(lambda k: f(x, k).sum())(dev(np.array(2.0)))
+    s = np.sin(host(x)) ** 2
+    np.testing.assert_allclose(host(by_k), (-s * host(x) * np.exp(-2 * s)).sum(), rtol=1e-12)
+    assert bump(0.0, 1.0) == 1
+
+
+@pytest.mark.cpu_only
+def test_the_example_of_derivative_of():
+    (example,) = doctest.DocTestFinder().find(derivative_of, module=False, globs={})
+    assert example.examples and doctest.DocTestRunner().run(example).failed == 0
+
+
+@pytest.mark.cpu_only
+def test_helpers_that_do_not_fit_are_refused():
+    with pytest.raises(TypeError, match=r"derivative_of: f needs one expression for each of \['u', 'k'\], got 1"):
+
+        def f(u, k):
+            return u
+
+        derivative_of(BUMP, "u")(f)
+
+    def g(u):
+        return u
+
+    with pytest.raises(TypeError, match="'h': a function whose derivative is not known"):
+        derivative_of("...", "h(u)")(g)
+    with pytest.raises(TypeError, match="'g': a function whose derivative is not known"):
+        differentiable("T x", "T y", "y = g(x)")

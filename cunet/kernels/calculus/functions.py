@@ -30,6 +30,7 @@ class Function(NamedTuple):
         says: whether it says yes or no.
         same: the name under which it is known, where this is another one.
         helper: CUDA text that defines it.
+        written: its name in texts, where that is not its place in `FUNCTIONS`.
     """
 
     partials: Partials
@@ -38,6 +39,7 @@ class Function(NamedTuple):
     says: bool = False
     same: str = ""
     helper: str = ""
+    written: str = ""
 
 
 def decays(a: Term) -> bool:

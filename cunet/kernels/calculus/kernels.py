@@ -13,6 +13,7 @@ from ..dispatch import Kernel
 from ..grammar import Param, parse
 from ..spec import Definition, ElementwiseSpec, ReductionSpec
 from .functions import CORNERS
+from .helpers import Helper
 from .reading import Unreadable, read
 from .rules import gradient
 from .terms import COMPARISONS, Term, in_order, var
@@ -37,7 +38,7 @@ class Formulas:
         types = {p.name: _read_as(name, p) for p in spec.ins}
         text = spec.smooth or spec.operation
         try:
-            found = read(text, types, tuple(p.name for p in spec.outs), constants)
+            found = read(text, types, tuple(p.name for p in spec.outs), constants, spec.helpers)
         except Unreadable as error:
             raise Unreadable(f"{name}: its text cannot be differentiated: {error}") from None
         kinds = {"bool": "bool", "A": "real"}
@@ -112,7 +113,7 @@ def _gradient_kernel(kernel: Definition, place: int) -> Kernel | None:
     names = [p.name for p in ins]
     body = body_of(f"{spec.name}_by_{wrt.name}", names, [formula])
     outs = (Param("", wrt.type, fresh + wrt.name),)
-    derived: dict[str, Any] = {"operation": operation, "preamble": preamble}
+    derived: dict[str, Any] = {"operation": operation, "preamble": preamble, "helpers": getattr(spec, "helpers", {})}
     return Kernel(ElementwiseSpec(body, ins, outs, **derived))
 
 
@@ -131,6 +132,7 @@ def from_text(
     operation: str,
     smooth: str = "",
     constants: Mapping[str, str] | None = None,
+    helpers: Sequence[Helper] = (),
 ) -> Kernel:
     """Return a kernel of a text alone: its NumPy body is made of the text's formulas.
 
@@ -140,15 +142,17 @@ def from_text(
         operation: the text.
         smooth: the one that is differentiated.
         constants: names of types in it that stand for others.
+        helpers: functions that it calls.
 
     Raises:
         Unreadable: see `formulas`.
     """
-    draft = ElementwiseSpec(body_of(name, [], []), ins, outs, "", operation)
+    places = {helper.name: helper.place for helper in helpers}
+    draft = ElementwiseSpec(body_of(name, [], []), ins, outs, "", operation, "", places)
     written = Formulas(draft, constants or {})
     body = body_of(name, [p.name for p in ins], list(written.outputs.values()))
     text, preamble = text_of(written.outputs)
-    kernel = Kernel(ElementwiseSpec(body, ins, outs, preamble, text, smooth))
+    kernel = Kernel(ElementwiseSpec(body, ins, outs, preamble, text, smooth, places))
     kernel.ours = False
     return kernel
 

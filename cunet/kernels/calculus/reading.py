@@ -45,7 +45,14 @@ def _tokens(text: str) -> list[_Token]:
     return [*found, _Token("end", "the end", line)]
 
 
-def read(text: str, inputs: Mapping[str, str], outputs: tuple[str, ...], constants: Mapping[str, str]) -> list[Term]:
+def read(
+    text: str,
+    inputs: Mapping[str, str],
+    outputs: tuple[str, ...],
+    constants: Mapping[str, str],
+    helpers: Mapping[str, str] | None = None,
+    known: Mapping[str, Term] | None = None,
+) -> list[Term]:
     """Return the formula of each output.
 
     Args:
@@ -53,13 +60,16 @@ def read(text: str, inputs: Mapping[str, str], outputs: tuple[str, ...], constan
         inputs: the type of each input, by name.
         outputs: the names of the outputs.
         constants: names that stand for others, such as a user's type for ``T``.
+        helpers: functions beside those that all texts know, by name: their place in `FUNCTIONS`.
+        known: formulas that stand in the place of inputs.
 
     Raises:
         Unreadable: the text is outside of the grammar, or leaves an output unassigned.
     """
-    reader = _Reader(text, constants)
+    reader = _Reader(text, constants, helpers or {})
     for name, kind in inputs.items():
         reader.known[name] = var(name, "bool" if kind == "bool" else "real" if kind in _REAL else "whole")
+    reader.known.update(known or {})
     reader.outputs = set(outputs)
     while reader.token.kind != "end":
         reader.statement()
@@ -72,8 +82,8 @@ def read(text: str, inputs: Mapping[str, str], outputs: tuple[str, ...], constan
 class _Reader:
     """The parser: statements into `known`, expressions by the precedence of their operators."""
 
-    def __init__(self, text: str, constants: Mapping[str, str]) -> None:
-        self.tokens, self.at, self.constants = _tokens(text), 0, constants
+    def __init__(self, text: str, constants: Mapping[str, str], helpers: Mapping[str, str]) -> None:
+        self.tokens, self.at, self.constants, self.helpers = _tokens(text), 0, constants, helpers
         self.known: dict[str, Term] = {}
         self.declared: dict[str, str] = {}
         self.outputs: set[str] = set()
@@ -275,10 +285,11 @@ class _Reader:
             arguments.append(self.expression())
             if self.token.text != ")":
                 self.need(",")
-        function = FUNCTIONS.get(token.text)
+        name = self.helpers.get(token.text, token.text)
+        function = FUNCTIONS.get(name)
         if function is None:
             self.fail("a function whose derivative is not known", token)
         if len(arguments) != function.arity:
             self.fail(f"takes {function.arity} arguments, got {len(arguments)}", token)
         maker: Callable[..., Term] = truth if function.says else call
-        return maker(function.same or token.text, *arguments)
+        return maker(function.same or name, *arguments)

@@ -42,7 +42,9 @@ def _written(term: Term, written: Mapping[Term, str]) -> str:
         return args[0]
     parts = [written[a] for a in term.terms]
     if op == "call":
-        return f"{'cunet_' if FUNCTIONS[args[0]].helper else ''}{args[0]}({', '.join(parts)})"
+        function = FUNCTIONS[args[0]]
+        name = function.written or ("cunet_" * bool(function.helper)) + args[0]
+        return f"{name}({', '.join(parts)})"
     if op in ("real", "whole"):
         return f"({_C_TYPES[op]})({parts[0]})"
     if op == "?":
