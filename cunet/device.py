@@ -147,10 +147,15 @@ def not_numbers(x: Array) -> str:
     return f"an array of {_NO_NUMBERS.get(x.dtype.kind, x.dtype)}{remedy}"
 
 
+def maybe_on_gpu() -> bool:
+    """Tell whether there can be arrays on a GPU; nobody has made one where nobody has imported CuPy."""
+    module = _gpu
+    return module is not None and (module is not _UNKNOWN or "cupy" in sys.modules)
+
+
 def array_module(*xs: object) -> Any:
     """Return the namespace of the arrays among `xs`: CuPy if any is on the GPU, else NumPy."""
-    module = _gpu
-    if module is None or (module is _UNKNOWN and "cupy" not in sys.modules):
+    if not maybe_on_gpu():
         return np
     if _stood and any(isinstance(x, standing.get()) and is_gpu_array(x.data) for x in xs):  # type: ignore[attr-defined]
         return _ForBoth(np, gpu())

@@ -22,6 +22,7 @@ import numpy as np
 from ..device import Array, clearer_error, is_array
 from ..kernels.capture import copied, total
 from ..kernels.sum_to import sum_over
+from ..system.quiet import quiet
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -169,7 +170,7 @@ def backpropagate(root: Node, seed: Array, retain_graph: bool) -> dict[int, tupl
     kept: list[tuple[Node, Array]] = []
     leaves: dict[int, tuple[Leaf, Array]] = {}
     heap = [(-root.order, root)]
-    with np.errstate(all="ignore"):  # inf and nan are results here, on the GPU as on the CPU
+    with quiet():  # inf and nan are results here, on the GPU as on the CPU
         while heap:
             node = heapq.heappop(heap)[1]
             gy = grads.pop(node)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..device import NUMBERS, Array, Device, array_module, is_array, is_floating, like, not_numbers, to_device
+from ..system.quiet import quiet
 from .methods import ArrayMethods
 from .operators import ops
 from .operators import plain as _plain
@@ -129,7 +130,7 @@ class Tensor(ArrayMethods["Tensor"]):
             {id(self): (self, seed)} if self._node is None else backpropagate(self._node, seed, retain_graph)
         )
         taken = {id(gradient), id(seed)}
-        with np.errstate(all="ignore"):
+        with quiet():
             for leaf, g in leaves.values():  # only now: an error above leaves every grad as it was
                 known = leaf._grad
                 leaf._grad = owned(g, taken) if known is None else add(_plain(known), g)

@@ -127,7 +127,7 @@ def count_up(holder: Any) -> None:
     if capture is None and is_gpu_array(holder.data):
         holder.data += 1
     elif capture is None:
-        holder.data = holder.data + 1
+        holder.data = np.asarray(holder.data + 1)  # of 0-d integers NumPy makes a scalar
     else:
         capture.counter(holder)
 

@@ -22,15 +22,17 @@ def sum_elements(x, axis, keepdims):
 @primitive
 def sum_over(x: Array, axes: tuple[int, ...], keepdims: bool = True) -> Array:
     """Return the sums over `axes` (counted from 0), kept in float32 for half types."""
-    return x.sum(axis=axes, keepdims=keepdims, dtype=accumulator(x.dtype))
+    wide = accumulator(x.dtype)
+    if type(x) is np.ndarray:
+        return _sum(x, axis=axes, dtype=wide, keepdims=keepdims)
+    return x.sum(axis=axes, dtype=wide, keepdims=keepdims)
 
 
 @sum_over.native
 def _(x: Array, axes: tuple[int, ...], keepdims: bool = True) -> Array:
     """Record sums of columns, which the kernel and NumPy add up in one order; NumPy is faster where they are few."""
-    if capturing.get() is not None and axes == (0,) and x.ndim == 2 and x.shape[1] > 1 and x.flags.c_contiguous:
-        return sum_elements(x, axis=axes, keepdims=keepdims)
-    return _sum(x, axis=axes, keepdims=keepdims)
+    alike = capturing.get() is not None and axes == (0,) and x.ndim == 2 and x.shape[1] > 1 and x.flags.c_contiguous
+    return sum_elements(x, axis=axes, keepdims=keepdims) if alike else sum_over.body(x, axes, keepdims)
 
 
 @sum_over.cuda

@@ -221,7 +221,7 @@ class BatchNorm(RunningStatistics):
             x, self.weight, self.bias, axis=self.axis, eps=self.eps, activation=self.activation
         )
         if self.training and self.running_mean is not None:
-            count = y.size // self.num_features
+            count = y.data.size // self.num_features
             if self.stats == "ema":
                 self._moving_average(mean.data, var.data, count / (count - 1) if self.unbiased else 1.0)
             else:

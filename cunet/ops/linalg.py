@@ -53,10 +53,10 @@ product.native(Plainly("product", _multiply))
 @product.numpy
 def _(x: Array, y: Array, out: Array | None = None, add: bool = False) -> Array:
     """Go through one dtype, for half types float32: NumPy has no fast product of two dtypes or of halves."""
+    if add or x.dtype == y.dtype == accumulator(x.dtype):
+        return NotImplemented if add or out is not None else x @ y
     dtype = np.result_type(x.dtype, y.dtype)
     wide = accumulator(dtype)
-    if x.dtype == y.dtype == wide or add:
-        return NotImplemented
     z = (x.astype(wide, copy=False) @ y.astype(wide, copy=False)).astype(dtype, copy=False)
     if out is None:
         return z

@@ -10,6 +10,7 @@ import numpy as np
 from ..autograd.tensor import Tensor
 from ..device import Array, accumulator, array_module, like
 from ..kernels.capture import done, owned
+from ..system.quiet import quiet
 from .flat_buffer import by_dtype_and_device, gather
 
 
@@ -45,7 +46,7 @@ def clip_grad_norm_(
     params = _with_grad(parameters)
     if not params:
         return np.zeros((), np.float32)
-    with np.errstate(all="ignore"):
+    with quiet():
         gradients = _flat_grads(params)
         total = done(_total_norm, [flat for _, flat in gradients], norm_type)
         if error_if_nonfinite and not math.isfinite(float(total)):

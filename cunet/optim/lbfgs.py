@@ -11,6 +11,7 @@ import numpy as np
 from ..autograd.tape import grad_enabled
 from ..device import Array
 from ..kernels import Kernel
+from ..system.quiet import quiet
 from .flat_buffer import FlatBuffer, gather
 from .line_search import Trial, strong_wolfe
 from .optimizer import Optimizer
@@ -210,7 +211,7 @@ class _Descent:
         if not first:
             self._remember(g)
         self.numbers["step"] += 1
-        with np.errstate(all="ignore"):
+        with quiet():
             self.d[...] = self._downhill(g)
             self.numbers["t"] = self.rate * (min(1.0, 1.0 / float(abs(g).sum())) if first else 1.0)
         self.before[...] = g

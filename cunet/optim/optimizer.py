@@ -13,6 +13,7 @@ from ..autograd.tensor import Tensor
 from ..device import Array, is_array, is_floating, is_gpu_array
 from ..kernels import Kernel
 from ..kernels.backends.native import native
+from ..system.quiet import quiet
 from . import ondevice
 from .flat_buffer import FlatBuffer, by_dtype_and_device
 from .rule import Group, State
@@ -207,7 +208,7 @@ class Optimizer:
         if closure is not None:
             with grad_enabled():
                 loss = closure()
-        with np.errstate(all="ignore"):
+        with quiet():
             for i, group in enumerate(self.param_groups):
                 for buffer in self._bound(i):
                     self._step(group, buffer)

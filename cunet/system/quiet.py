@@ -45,3 +45,17 @@ def _found() -> tuple[Errors, Any]:
 
 #: ``token = errors.set(IGNORED)``, and afterwards ``errors.reset(token)``.
 errors, IGNORED = _found()
+
+
+class quiet:  # noqa: N801 (lower case, as `np.errstate`)
+    """``with quiet():`` NumPy says nothing, in this thread or async task."""
+
+    __slots__ = ("_token",)
+
+    def __enter__(self) -> None:
+        """Begin."""
+        self._token = errors.set(IGNORED)
+
+    def __exit__(self, *error: object) -> None:
+        """Go back to what was."""
+        errors.reset(self._token)

@@ -33,6 +33,18 @@ def test_what_is_set_counts_until_it_is_reset(errors):
     assert np.geterr() == before
 
 
+def test_a_block_is_quiet_and_what_was_before_comes_back_also_after_an_error():
+    with np.errstate(all="raise"):
+        before = np.geterr()
+        with pytest.raises(KeyError), quiet.quiet():
+            assert np.isnan(ZERO / ZERO).all()
+            with quiet.quiet():
+                assert np.isnan(ZERO / ZERO).all()
+            assert np.isnan(ZERO / ZERO).all()
+            raise KeyError
+        assert np.geterr() == before
+
+
 def test_an_op_of_a_user_is_silent_both_ways_and_leaves_no_trace():
     @op
     def reciprocal_root(x):

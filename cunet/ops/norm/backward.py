@@ -80,8 +80,10 @@ def _sums(
     """Return the sums of ``g * factor`` and of ``g * factor * (x - mean) * rstd`` over `axes`, kept."""
     arrays = (g, normed.x, normed.mean, normed.rstd, factor, *((normed.weight, *more) if more else ()))
     found = kernels.sums(*[stages.split(a) for a in arrays], axis=stages.first, keepdims=True)
+    if stages.parts == 1 and not stages.second:
+        return found
     kept = reduced_shape(normed.x.shape, axes, True)
-    total, dot = ((sum_over(a, stages.second) if stages.second else a).reshape(kept) for a in found)
+    total, dot = [(sum_over(a, stages.second) if stages.second else a).reshape(kept) for a in found]
     return total, dot
 
 
@@ -129,10 +131,10 @@ class Backward:
         g, kernels, more = self.gradient
         n, groups = self.normed, self.groups
         if groups.common:
-            total, dot = (
+            total, dot = [
                 _rest(s if type(n.weight) is float else scaled(s, n.weight), groups.folded, groups.common)
                 for s in self.shared_sums()
-            )
+            ]
         else:
             total, dot = self.sums(n.weight, groups.folded)
         total, scale = total if self.centred else 0.0, 1 / max(1, groups.per_mean)
@@ -177,6 +179,7 @@ input_gradient.numpy(_on_cpu)
 
 
 def _rest(a: Array, axes: Axes, done: Axes) -> Array:
-    """Sum an array over those of `axes` that are not `done` yet; all are where `done` is empty."""
-    rest = tuple(k for k in axes if k not in (done or axes))
-    return sum_over(a, rest) if rest else a
+    """Sum an array over those of `axes` that are not in `done`, some of them; all are done where that is empty."""
+    if not done or done == axes:
+        return a
+    return sum_over(a, tuple([k for k in axes if k not in done]))

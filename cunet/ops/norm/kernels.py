@@ -22,19 +22,19 @@ Z = "(x - mean) * rstd * weight + bias"
 
 def _cut(a: Any, part: slice) -> Any:
     """Return the block of an argument that may be a number, or of length 1 along the first axis."""
-    return a if np.ndim(a) == 0 or a.shape[0] == 1 else a[part]
+    return a if getattr(a, "ndim", 0) == 0 or a.shape[0] == 1 else a[part]
 
 
 @elementwise("T x, row A mean, row A rstd, col A weight, col A bias", "T y", f"y = epilogue({Z})")
 def normalize(x, mean, rstd, weight, bias):
     y = np.empty(x.shape, x.dtype)
-    merged = np.shape(weight) in ((), rstd.shape)
+    merged = getattr(weight, "shape", ()) in ((), rstd.shape)
     for part in blocks(x.shape, ()):
         out = np.subtract(x[part], _cut(mean, part), out=y[part])
         out *= _cut(rstd, part) * _cut(weight, part) if merged else _cut(rstd, part)
         if not merged:
             out *= _cut(weight, part)
-        if np.ndim(bias):
+        if getattr(bias, "ndim", 0):
             out += _cut(bias, part)
     return y
 
@@ -55,7 +55,7 @@ def normalize_sums(gy, x, mean, rstd, factor, *, axis, keepdims):
     for part in blocks(gy.shape, axis):
         xhat = x[part] - _cut(mean, part)
         xhat *= _cut(rstd, part)
-        g = gy[part] if np.ndim(factor) == 0 and factor == 1 else gy[part] * _cut(factor, part)
+        g = gy[part] if type(factor) is float and factor == 1 else gy[part] * _cut(factor, part)
         total[part] = _total(g, axis)
         dot[part] = _dot(g, xhat, axis)
     return total, dot

@@ -214,6 +214,8 @@ def _statistics(x: Array, axes: Axes, eps: float, stages: Stages) -> tuple[Array
     found = moments(stages.split(x), eps, axis=stages.first, keepdims=True)
     if stages.second:
         found = join_moments(found[0], found[1], eps, axis=stages.second, keepdims=True)
+    elif stages.parts == 1:
+        return found
     kept = reduced_shape(x.shape, axes, True)
-    mean, var, rstd = (a.reshape(kept) for a in found)
+    mean, var, rstd = [a.reshape(kept) for a in found]
     return mean, var, rstd

@@ -9,13 +9,14 @@ import numpy as np
 
 from ....device import is_array, is_half
 from ....system.cpu import keep_memory
-from ....system.quiet import IGNORED, errors
+from ....system.quiet import IGNORED, errors, quiet
 from ...axes import reduced_shape
 from ...spec import Definition, InplaceSpec, KernelSpec, single
 from . import blocks
 from . import tuning as settings
 
 keep_memory()
+_WIDE = frozenset({np.dtype(np.float32), np.dtype(np.float64)})  # what is computed as it is
 
 
 def run(kernel: Definition, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
@@ -32,12 +33,14 @@ def run(kernel: Definition, args: tuple[Any, ...], options: dict[str, Any]) -> A
     return NotImplemented if by_kind is None else by_kind(kernel, args, options)
 
 
-def body(spec: KernelSpec, args: Sequence[Any], options: dict[str, Any]) -> Any:
+def body(kernel: Definition, args: Sequence[Any], options: dict[str, Any]) -> Any:
     """Run the NumPy body: silently, and in float32 for half types."""
-    dtype = spec.dtype(args)
+    spec, lead = kernel.spec, args[kernel.lead]
+    wide = type(lead) is np.ndarray and lead.dtype in _WIDE
+    dtype = lead.dtype if wide else spec.dtype(args)
     token = errors.set(IGNORED)
     try:
-        if not is_half(dtype):
+        if wide or not is_half(dtype):
             return spec.body(*args, **options)
         args = [
             a.astype(np.float32) if param.type == "T" and hasattr(a, "dtype") else a
@@ -57,7 +60,7 @@ def _elementwise(kernel: Definition, args: tuple[Any, ...], options: dict[str, A
         result = blocks.cut(spec.body, args, lead, [lead.dtype] * len(spec.outs))
         if result is not NotImplemented:
             return result
-    return body(spec, args, options)
+    return body(kernel, args, options)
 
 
 def cuttable(spec: KernelSpec) -> bool:
@@ -72,7 +75,7 @@ def _reduction(kernel: Definition, args: tuple[Any, ...], options: dict[str, Any
         outs = outputs(kernel, args, axes)
         if outs is not None and blocks.rows([blocks.Call(kernel.spec.body, args, axes, outs)], lead):
             return single(outs)
-    return body(kernel.spec, args, axes)
+    return body(kernel, args, axes)
 
 
 def _rowwise(kernel: Definition, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
@@ -83,8 +86,8 @@ def _rowwise(kernel: Definition, args: tuple[Any, ...], options: dict[str, Any])
 
 def _grid(kernel: Definition, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """Run the body; it is told the shape of what it returns, or writes into arrays that are given."""
-    spec, given = kernel.spec, args[len(kernel.spec.ins) :]
-    result = body(spec, args, {"shape": options["shape"]} if "shape" in options else {})
+    given = args[len(kernel.spec.ins) :]
+    result = body(kernel, args, {"shape": options["shape"]} if "shape" in options else {})
     if given and is_half(given[0].dtype):  # computed in float32, returned as new arrays
         blocks.fill(given, result)
         return single(given)
@@ -98,7 +101,7 @@ def _inplace(kernel: Definition, args: tuple[Any, ...], options: dict[str, Any])
     arrays = [p.type == "T" for p in spec.params]
     values: list[Any] = [a if array else float(a) for a, array in zip(args, arrays, strict=True)]
     scratch = [np.empty(min(size, step), dtype) for _ in range(spec.scratch)]
-    with np.errstate(all="ignore"):
+    with quiet():
         for start in range(0, size, step):
             part = slice(start, min(start + step, size))
             parts = [a[part] if array else a for a, array in zip(values, arrays, strict=True)]
