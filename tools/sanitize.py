@@ -26,8 +26,8 @@ NATIVE = "tests/kernels/backends/native"
 TESTS = [
     *("test_native.py", "test_native_math.py", "test_elementwise.py", "test_reduction.py", "test_functions_empty.py"),
     *("test_convolution.py", "test_convolution_layouts.py", "test_convolution_memory.py"),
-    *("test_pooling.py", "test_pooling_kernels.py", "test_recurrence.py", "test_native_tasks.py"),
-    *("test_native_packed.py", "test_builtin.py"),
+    *("test_pooling.py", "test_pooling_kernels.py", "test_recurrence.py", "test_builtin.py"),
+    *("test_native_tasks.py", "test_native_packed.py"),
 ]
 #: Measures memory, of which a sanitizer's notes take a multiple.
 MEASURED = f"{NATIVE}/test_convolution_memory.py::test_memory_does_not_grow_with_the_batch"
