@@ -187,11 +187,13 @@ class Loop(Evaluator):
 
     def _stepped(self, batch: tuple[Array, ...]) -> tuple[Losses, Any]:
         """Make a step; if it is not that of this class, look at what it returned."""
-        self.updates.used = False
-        plain = self.careful is None and self.weighting is None
-        step = self._recorded.method(self, "step") if plain else self.step
+        other = type(self).step is not Steps.step
+        if other:
+            self.updates.used = False
+        plain = self.careful is None or (self.updates.recordable and not other)
+        step = self._recorded.method(self, "step") if plain and self.weighting is None else self.step
         losses, prediction = step(*batch)
-        if type(self).step is not Steps.step and not self.updates.used:
+        if other and not self.updates.used:
             if self.updates.changes_gradients:
                 raise ValueError(
                     "Trainer: accumulate, clip_norm and clip_value are done by Trainer.step: call super().step(), or do"

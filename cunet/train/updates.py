@@ -69,6 +69,11 @@ class Updates:
         """Whether plain steps will not do."""
         return self.changes_gradients or self.policy is not None
 
+    @property
+    def recordable(self) -> bool:
+        """Whether a step may be recorded: it counts no batches, and looks at no value."""
+        return self.every == 1 and self.policy is None
+
     def step(self, steps: Steps, *batch: Any) -> tuple[Any, Any]:
         """Make a step, whose gradients may have to wait for others; return the loss and the prediction.
 

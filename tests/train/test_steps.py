@@ -102,6 +102,22 @@ def test_a_recorded_run_leaves_the_bits_of_one_that_is_not(rng, kind):
 
 @recorded
 @pytest.mark.cpu_only
+@pytest.mark.parametrize(
+    "options, replayed",
+    [({"clip_norm": 0.1}, True), ({"clip_value": 0.01}, True), ({"accumulate": 3}, False), ({"on_nan": "skip"}, False)],
+    ids=["norm", "value", "accumulation", "NaN"],
+)
+def test_steps_that_are_not_plain_leave_the_same_bits(rng, options, replayed):
+    data = classes(rng, 92)
+    expected, found = (fitted(data, mode, **options) for mode in (False, "auto"))
+    assert facts(found) == facts(expected)
+    assert (facts(found) == facts(fitted(data, False))) == ("on_nan" in options)
+    reports = found.reports()
+    assert ("fit" in reports and reports["fit"].replays > 20) == replayed
+
+
+@recorded
+@pytest.mark.cpu_only
 def test_evaluation_and_prediction_are_replayed_while_weights_and_statistics_change(rng):
     data = classes(rng)
     trainer = fitted(data, "auto")
