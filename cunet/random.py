@@ -117,7 +117,7 @@ class Generator:
         """
         resolve_device("gpu")
         xp: Any = gpu()
-        self._counter = Counter(xp.full(1, self.call, np.uint64), self.call)
+        self._counter = Counter(xp.full(1, np.uint64(self.call), np.uint64), self.call)
 
     def commit(self) -> int:
         """Bring the call number on the GPU up to date, by one kernel there; return how many draws that were.
