@@ -248,7 +248,8 @@ class _Parameters:
 
 def _recorded(y: Any, node: Node, mode: bool | Watcher = True, inputs: Sequence[Any] = ()) -> Any:
     if not isinstance(mode, bool):
-        node.vjp = mode.watched(node.name, inputs, y, node.vjp)
+        watched = mode.watched(node.name, inputs, y, node.vjp)
+        node.vjp = node.vjp.seen_by(watched) if hasattr(node.vjp, "seen_by") else watched
     if type(y) is tuple:
         parts = []
         for i, part in enumerate(y):

@@ -96,3 +96,14 @@ def test_no_grad_stays_what_it_is_and_value_and_grad_is_watched(t):
             assert not cunet.is_recording()
         with pytest.raises(cunet.Anomaly, match="sqrt made NaN"):
             cunet.value_and_grad(lambda v: cunet.sqrt(v).sum())(host(x.data))
+
+
+def test_second_derivatives_are_watched(dev):
+    def slope(f):
+        return lambda x: cunet.grad(lambda x: f(x).sum())(x)
+
+    with cunet.detect_anomaly():
+        found = slope(slope(lambda x: x**3))(dev(np.array([1.0, 2.0])))
+        np.testing.assert_allclose(host(found), [6, 12])
+        with pytest.raises(cunet.Anomaly, match="detect_anomaly"):
+            slope(slope(lambda x: cunet.sqrt(x) * x))(dev(np.array([0.0])))
