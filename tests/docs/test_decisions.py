@@ -10,7 +10,7 @@ pytestmark = pytest.mark.cpu_only
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "decisions"
 RECORDS = {path.name: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("0*.md"))}
-NAMED = re.compile(r"(?<![\w.~/-])(?:cunet|tests|sim|tools|docs|records)/[\w./]*\w")
+NAMED = re.compile(r"(?<![\w.~/-])(?:cunet|tests|sim|tools|docs|records)/[\w./-]*\w")
 
 
 def test_the_index_has_every_record_with_its_title_and_date():

@@ -44,6 +44,6 @@ def test_each_kind_of_kernel_and_each_attachment_is_shown():
 
 
 def test_every_file_that_is_named_is_there():
-    named = set(re.findall(r"(?<![\w.~/])(?:cunet|tests|sim|tools|docs)/[\w./]*\w", GUIDE))
+    named = set(re.findall(r"(?<![\w.~/])(?:cunet|tests|sim|tools|docs)/[\w./-]*\w", GUIDE))
     assert {name for name in named if not (ROOT / name).exists()} == set()
     assert len(named) >= 10
