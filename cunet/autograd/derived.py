@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from ..device import Array, array_module, is_array
+from ..kernels import Kernel
 from ..kernels.axes import folded_axes, reduced_shape
 from ..kernels.calculus.kernels import differentiable_inputs, formulas, gradient_kernel, summed
 from ..kernels.spec import Definition, ReductionSpec
@@ -42,11 +43,11 @@ def op_of(kernel: Definition) -> Callable[..., Any]:
     found = kernel.prepared.get("op")
     if found is None:
         make = _reduced if isinstance(kernel.spec, ReductionSpec) else _elementwise
-        found = kernel.prepared["op"] = make(kernel)
+        found = kernel.prepared["op"] = make(cast(Kernel, kernel))
     return found
 
 
-def _elementwise(kernel: Any) -> Callable[..., Any]:
+def _elementwise(kernel: Kernel) -> Callable[..., Any]:
     formulas(kernel)
     places = differentiable_inputs(kernel)
 
@@ -77,7 +78,7 @@ def _gradient(kernel: Definition, place: int, arrays: Sequence[Any], arriving: S
     return array_module(arrays[place]).zeros_like(arrays[place]) if derived is None else derived(*arrays, *arriving)
 
 
-def _reduced(kernel: Any) -> Callable[..., Any]:
+def _reduced(kernel: Kernel) -> Callable[..., Any]:
     parts = summed(kernel)
     within = [k for k in range(len(kernel.spec.ins)) if k not in parts.after]
     places = differentiable_inputs(parts.map)

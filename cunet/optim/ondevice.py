@@ -182,9 +182,9 @@ def _advance(
 
 
 @primitive
-def advance(settings: list[Array], constants: list[float], numbers: list[Array], values: Array, kernel: Any) -> None:
+def advance(settings: list[Array], constants: list[float], numbers: list[Array], values: Array, program: Any) -> None:
     """Count `numbers` up and fill `values`, on a GPU."""
-    kernel(*settings, *constants, *numbers, values, size=1)
+    program(*settings, *constants, *numbers, values, size=1)
 
 
 @functools.cache

@@ -102,14 +102,17 @@ void multiply_panel(int64_t inner, const T* panel, int64_t width, const T* x, in
 inline __m512 pieces(const void* a, const void* b, const void* c, const void* d) {
   const __m512 first = _mm512_castps128_ps512(_mm_loadu_ps((const float*)a));
   const __m512 two = _mm512_insertf32x4(first, _mm_loadu_ps((const float*)b), 1);
-  return _mm512_insertf32x4(_mm512_insertf32x4(two, _mm_loadu_ps((const float*)c), 2), _mm_loadu_ps((const float*)d), 3);
+  const __m512 three = _mm512_insertf32x4(two, _mm_loadu_ps((const float*)c), 2);
+  return _mm512_insertf32x4(three, _mm_loadu_ps((const float*)d), 3);
 }
 // Writes columns of 16 bytes of rows that are in `row` as rows of a panel.
 inline void turn(const float* const* row, int64_t k, float* to) {
   __m512 v[4];
   for (int r = 0; r < 4; r++) v[r] = pieces(row[r] + k, row[4 + r] + k, row[8 + r] + k, row[12 + r] + k);
-  const __m512d a = _mm512_castps_pd(_mm512_unpacklo_ps(v[0], v[1])), b = _mm512_castps_pd(_mm512_unpackhi_ps(v[0], v[1]));
-  const __m512d c = _mm512_castps_pd(_mm512_unpacklo_ps(v[2], v[3])), d = _mm512_castps_pd(_mm512_unpackhi_ps(v[2], v[3]));
+  const __m512d a = _mm512_castps_pd(_mm512_unpacklo_ps(v[0], v[1]));
+  const __m512d b = _mm512_castps_pd(_mm512_unpackhi_ps(v[0], v[1]));
+  const __m512d c = _mm512_castps_pd(_mm512_unpacklo_ps(v[2], v[3]));
+  const __m512d d = _mm512_castps_pd(_mm512_unpackhi_ps(v[2], v[3]));
   _mm512_storeu_pd(to, _mm512_unpacklo_pd(a, c));
   _mm512_storeu_pd(to + kPanel<float>, _mm512_unpackhi_pd(a, c));
   _mm512_storeu_pd(to + 2 * kPanel<float>, _mm512_unpacklo_pd(b, d));
