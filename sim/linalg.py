@@ -86,6 +86,7 @@ INSTEAD: dict[Callable[..., Any], Callable[..., Any]] = {
     np.linalg.eigh: _of_finite(np.linalg.eigh),
     np.linalg.eigvalsh: _of_finite(np.linalg.eigvalsh),
     np.linalg.inv: _silent(np.linalg.inv),
+    np.linalg.pinv: _of_finite(np.linalg.pinv),
     np.linalg.solve: solve,
     np.linalg.svd: _of_finite(np.linalg.svd),
 }
