@@ -25,7 +25,7 @@ from ..windows import (
 from . import kernels as kernels
 
 Axes = int | tuple[int, ...]
-Plan = Callable[[tuple[int, ...]], Windows]  # what windows there are over spatial axes of these lengths
+WindowsOf = Callable[[tuple[int, ...]], Windows]  # what windows there are over spatial axes of these lengths
 
 
 def _sliding(

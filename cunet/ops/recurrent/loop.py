@@ -4,7 +4,7 @@ The projection of all inputs is one product before the loop, the gradients of bo
 the loop back; a step is one product and one kernel. Batches of sequences of different lengths are sorted
 by falling length, so that the sequences which still run at a step are the first rows.
 
-What a step takes and writes is described once, as arrays over all steps (`Step`). The loop runs in Python, or,
+What a step takes and writes is described once, as arrays over all steps (`TimeStep`). The loop runs in Python, or,
 where kernels are compiled for the CPU, in C++ (`cunet.kernels.backends.native.recurrence`).
 """
 
@@ -34,7 +34,7 @@ from .kernels import (
 Sizes = tuple[int, ...]
 
 
-class Step(NamedTuple):
+class TimeStep(NamedTuple):
     """A kernel with its inputs and outputs over all steps.
 
     An array of shape (T, N, ...) lies in the order of the loop; one of shape (N, ...) or a number is the same in
@@ -45,10 +45,10 @@ class Step(NamedTuple):
     ins: tuple[Any, ...]
     outs: tuple[Array, ...]
 
-    def backwards(self) -> Step:
+    def backwards(self) -> TimeStep:
         """Return the same in the opposite order."""
         ins, outs = (tuple(a[::-1] if getattr(a, "ndim", 0) == 3 else a for a in part) for part in self[1:])
-        return Step(self.kernel, ins, outs)
+        return TimeStep(self.kernel, ins, outs)
 
     def run(self, s: int, n: int) -> None:
         """Run the kernel on the first `n` rows of step `s`; it writes its outputs where they belong."""
@@ -63,7 +63,7 @@ def rows_at(a: Any, s: int, n: int) -> Any:
 
 
 class StepLike(Protocol):
-    """What the loop needs of a step: a `Step`, or one with something beside its kernel."""
+    """What the loop needs of a step: a `TimeStep`, or one with something beside its kernel."""
 
     def run(self, s: int, n: int) -> None:
         """Do step `s`, for the first `n` rows."""
@@ -83,9 +83,9 @@ def recur(
     """Go through the steps of a recurrence: ``y = x @ w + extra`` before the kernel, or `back`, after it.
 
     Args:
-        x, y: shape (T, N, ...) or (N, ...) as in `Step`; y is written.
+        x, y: shape (T, N, ...) or (N, ...) as in `TimeStep`; y is written.
         w: the matrix that is the same in every step.
-        step: the kernel: a `Step`, or one with a product beside it.
+        step: the kernel: a `TimeStep`, or one with a product beside it.
         sizes: how many rows run in each step.
         mask: shape (N, ...) or None: what x is multiplied by, or `back`, the product.
         extra: what is added to y, or None.
@@ -108,7 +108,7 @@ def recur(
 
 @recur.native
 def _(x: Array, w: Array, y: Array, step: StepLike, sizes: Sizes, mask: Array | None, extra: Any, back: bool) -> Any:
-    if not isinstance(step, Step):
+    if not isinstance(step, TimeStep):
         return NotImplemented
     ways: dict[str, Any] = {"running": sizes, "mask": mask, "extra": extra, "product_first": not back}
     return None if native_loop(step.kernel, (*step.ins, *step.outs), (x, w, y), **ways) else NotImplemented
@@ -241,12 +241,12 @@ class RNN(Layer):
 
     forward_kernel, backward_kernel = rnn_tanh_forward, rnn_tanh_backward
 
-    def _step(self, p: Array) -> Step:
-        return Step(type(self).forward_kernel, (self.gx, p), (self.states[0][1:],))
+    def _step(self, p: Array) -> TimeStep:
+        return TimeStep(type(self).forward_kernel, (self.gx, p), (self.states[0][1:],))
 
-    def _step_back(self, gy: Array, grads: Gradients) -> tuple[Step, None]:
+    def _step_back(self, gy: Array, grads: Gradients) -> tuple[TimeStep, None]:
         ins = (gy, grads.states[0], self.states[0][1:])
-        return Step(type(self).backward_kernel, ins, (grads.gx[self.time],)), None
+        return TimeStep(type(self).backward_kernel, ins, (grads.gx[self.time],)), None
 
 
 class ReluRNN(RNN):
@@ -261,12 +261,12 @@ class LSTM(Layer):
     def _step(self, p: Array) -> StepLike:
         h, cells = self.states
         # The projection of the input is not needed again: the gates take its place.
-        return Step(lstm_forward, (self.gx, p, cells[:-1]), (h[1:], cells[1:], self.gx))
+        return TimeStep(lstm_forward, (self.gx, p, cells[:-1]), (h[1:], cells[1:], self.gx))
 
     def _step_back(self, gy: Array, grads: Gradients) -> tuple[StepBack, None]:
         cells, (gh, gc) = self.states[1], grads.states
         ins = (self.gx, gy, gh, gc, cells[:-1], cells[1:])
-        return Step(lstm_backward, ins, (gc, grads.gx[self.time])), None
+        return TimeStep(lstm_backward, ins, (gc, grads.gx[self.time])), None
 
 
 class GRU(Layer):
@@ -278,12 +278,12 @@ class GRU(Layer):
         super().__init__(*args)
         self.q = self.xp.empty((self.steps, self.batch, self.width), self.gx.dtype)
 
-    def _step(self, p: Array) -> Step:
+    def _step(self, p: Array) -> TimeStep:
         h = self.states[0]
-        return Step(gru_forward, (self.gx, p, h[:-1]), (h[1:], self.q, self.gx))
+        return TimeStep(gru_forward, (self.gx, p, h[:-1]), (h[1:], self.q, self.gx))
 
-    def _step_back(self, gy: Array, grads: Gradients) -> tuple[Step, Array]:
+    def _step_back(self, gy: Array, grads: Gradients) -> tuple[TimeStep, Array]:
         direct = self.xp.empty((self.batch, self.width), self.gx.dtype)
         ins = (self.gx, gy, grads.states[0], self.states[0][:-1], self.q)
         outs = (direct, grads.gx[self.time], grads.gp[self.time])
-        return Step(gru_backward, ins, outs), direct
+        return TimeStep(gru_backward, ins, outs), direct

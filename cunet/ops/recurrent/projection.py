@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 from ...device import Array
 from ..linalg import as_matrix, product
 from .kernels import lstm_backward, lstm_forward
-from .loop import LSTM, Gradients, Step, rows_at
+from .loop import LSTM, Gradients, TimeStep, rows_at
 
 
 class Projecting(NamedTuple):
     """A step whose kernel writes `inner`, of which the state is a product: ``state = inner @ w``."""
 
-    step: Step
+    step: TimeStep
     inner: Array
     w: Array
     state: Array
@@ -31,7 +31,7 @@ class Projecting(NamedTuple):
 class ProjectingBack(NamedTuple):
     """The way back of such a step: ``total = gy + gh``, then ``inner = total @ w``, which the kernel reads."""
 
-    step: Step
+    step: TimeStep
     gy: Array
     gh: Array
     total: Array
@@ -65,7 +65,7 @@ class ProjectedLSTM(LSTM):
 
     def _step(self, p: Array) -> Projecting:
         h, cells = self.states
-        step = Step(lstm_forward, (self.gx, p, cells[:-1]), (self.inner, cells[1:], self.gx))
+        step = TimeStep(lstm_forward, (self.gx, p, cells[:-1]), (self.inner, cells[1:], self.gx))
         return Projecting(step, self.inner, self.xp.ascontiguousarray(self.w_hr.T), h[1:])
 
     def _step_back(self, gy: Array, grads: Gradients) -> tuple[ProjectingBack, None]:
@@ -73,7 +73,7 @@ class ProjectedLSTM(LSTM):
         self.total = (xp.zeros if self.padded else xp.empty)((self.steps, *gh.shape), dtype)
         inner, nothing = xp.empty(gc.shape, dtype), xp.zeros(gc.shape, dtype)
         ins = (self.gx, nothing, inner, gc, cells[:-1], cells[1:])
-        step = Step(lstm_backward, ins, (gc, grads.gx[self.time]))
+        step = TimeStep(lstm_backward, ins, (gc, grads.gx[self.time]))
         return ProjectingBack(step, gy, gh, self.total, self.w_hr, inner), None
 
     def _thunks(self, grads: Callable[[], Gradients]) -> tuple[Any, ...]:

@@ -16,10 +16,10 @@ from ..linalg import linear
 from ..recurrent.layers import gru_layer, lstm_layer, rnn_layer
 
 #: ``step(x, states) -> states`` of one time step.
-Step = Callable[[Any, list[Any]], list[Any]]
+TimeStep = Callable[[Any, list[Any]], list[Any]]
 
 
-def _loop(x: Any, states: list[Any], sizes: Any, reverse: bool, step: Step) -> tuple[Any, ...]:
+def _loop(x: Any, states: list[Any], sizes: Any, reverse: bool, step: TimeStep) -> tuple[Any, ...]:
     """Return the first state after each step, 0 where a sequence does not run, and the last states."""
     steps, batch = x.shape[:2]
     sizes = sizes or (batch,) * steps

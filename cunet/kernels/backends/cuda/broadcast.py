@@ -23,7 +23,7 @@ from .rowwise import Shape, Text, launch, taking
 from .types import c_type, placeholders
 
 
-class Plan(NamedTuple):
+class InRows(NamedTuple):
     """An elementwise kernel as one over rows: the text, the shapes of rows and of values for them."""
 
     text: Text
@@ -31,7 +31,7 @@ class Plan(NamedTuple):
     kept: tuple[int, ...]
 
 
-def recipe(kernel: Definition, xp: Any, dtype: np.dtype, plan: Plan, args: Sequence[Any]) -> Recipe:
+def recipe(kernel: Definition, xp: Any, dtype: np.dtype, plan: InRows, args: Sequence[Any]) -> Recipe:
     """Return what runs an elementwise kernel that works in rows, for arguments like these."""
     types = placeholders(dtype)
     takes = [taking(xp, p, a, types, plan.kept) for p, a in zip(plan.text.ins, args, strict=True)]
@@ -53,7 +53,7 @@ def _axes(a: Any, full: tuple[int, ...]) -> list[int]:
     return [k + len(full) - a.ndim for k, n in enumerate(a.shape) if n > 1]
 
 
-def plan(kernel: Definition, args: Sequence[Any]) -> Plan | None:
+def plan(kernel: Definition, args: Sequence[Any]) -> InRows | None:
     """Return how to cut arguments into rows, or None where CuPy's own kernel does."""
     if getattr(args[kernel.lead], "size", 0) < settings.tuning.broadcast or not fits(kernel.spec):
         return None
@@ -68,7 +68,7 @@ def plan(kernel: Definition, args: Sequence[Any]) -> Plan | None:
     return _in_rows(kernel, args, full, parts) if parts else _flat(kernel, args, full)
 
 
-def _in_rows(kernel: Definition, args: Sequence[Any], full: tuple[int, ...], parts: Sequence[Any]) -> Plan | None:
+def _in_rows(kernel: Definition, args: Sequence[Any], full: tuple[int, ...], parts: Sequence[Any]) -> InRows | None:
     """Return how to cut arguments of which `parts` are broadcast.
 
     Rows are as long as may be, where the arrays that are no values for rows have one value for each place in a row.
@@ -85,7 +85,7 @@ def _in_rows(kernel: Definition, args: Sequence[Any], full: tuple[int, ...], par
     return _cut_at(kernel, args, full, cut, Shape(rows, length, rows * length))
 
 
-def _flat(kernel: Definition, args: Sequence[Any], full: tuple[int, ...]) -> Plan | None:
+def _flat(kernel: Definition, args: Sequence[Any], full: tuple[int, ...]) -> InRows | None:
     """Return how to cut arrays of one shape into rows that a block loads at once."""
     lead, limits = args[kernel.lead], settings.tuning
     if lead.size < limits.flat:
@@ -94,7 +94,7 @@ def _flat(kernel: Definition, args: Sequence[Any], full: tuple[int, ...]) -> Pla
     return _cut_at(kernel, args, full, 0, Shape(-(-lead.size // length), length, lead.size))
 
 
-def _cut_at(kernel: Definition, args: Sequence[Any], full: tuple[int, ...], cut: int, shape: Shape) -> Plan | None:
+def _cut_at(kernel: Definition, args: Sequence[Any], full: tuple[int, ...], cut: int, shape: Shape) -> InRows | None:
     """Return the plan where the axes from `cut` on make a row; None for arrays of integers, one value an element."""
     ins, spec = [], kernel.spec
     for p, a in zip(spec.ins, args, strict=True):
@@ -110,4 +110,4 @@ def _cut_at(kernel: Definition, args: Sequence[Any], full: tuple[int, ...], cut:
             return None
     outs = tuple([Param("", p.type, p.name) for p in spec.outs])
     text = Text(spec.name, tuple(ins), outs, f"each({spec.texts()[0].strip().rstrip(';')})", spec.preamble)
-    return Plan(text, shape, full[:cut] + (1,) * (len(full) - cut))
+    return InRows(text, shape, full[:cut] + (1,) * (len(full) - cut))

@@ -39,7 +39,7 @@ def product(x: Any, y: Any, out: Any = None, add: bool = False) -> Any:
     return z
 
 
-class Plan(NamedTuple):
+class Product(NamedTuple):
     """What is known of a product before its arrays are: the result's shape and dtype, and what cuBLAS is given."""
 
     shape: tuple[int, ...]
@@ -55,7 +55,7 @@ def _plan(
     of_y: tuple[int, ...],
     y_strides: tuple[int, ...],
     y_dtype: np.dtype,
-) -> Plan | None:
+) -> Product | None:
     """Return the plan of a product whose operands are read as they lie; None for others."""
     if dtype != y_dtype or not has(dtype) or min(len(of_x), len(of_y)) < 2 or of_x[-1] != of_y[-2]:
         return None
@@ -69,10 +69,10 @@ def _plan(
         rows, many = rows * many, 1  # one matrix y for all rows of all of the batch
     if max(rows, columns, length, many, x.leading, y.leading) > _LONGEST:
         return None
-    return Plan(full, dtype, call_of(dtype, x, y, (rows, columns, length), many))
+    return Product(full, dtype, call_of(dtype, x, y, (rows, columns, length), many))
 
 
-def _fits(out: Any, plan: Plan) -> bool:
+def _fits(out: Any, plan: Product) -> bool:
     """Tell whether cuBLAS can write a result into an array."""
     wide = out.dtype == plan.dtype or (out.dtype.char == "f" and is_half(plan.dtype))
     return wide and out.shape == plan.shape and out.flags.c_contiguous

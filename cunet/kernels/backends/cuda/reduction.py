@@ -83,7 +83,7 @@ def needs_cupy(spec: ReductionSpec) -> bool:
     return any(re.search(r"\b_(in|out)_ind\b|\b_[jJi]\b", text) for text in (spec.map, spec.post))
 
 
-class Plan(NamedTuple):
+class Partition(NamedTuple):
     """How a reduction is cut.
 
     Attributes:
@@ -103,7 +103,9 @@ class Plan(NamedTuple):
     args: list[Any]
 
 
-def plan(kernel: Definition, xp: Any, args: Sequence[Any], dtypes: dict[str, Any], axes: Sequence[int]) -> Plan | None:
+def plan(
+    kernel: Definition, xp: Any, args: Sequence[Any], dtypes: dict[str, Any], axes: Sequence[int]
+) -> Partition | None:
     """Return how to fold `args` over `axes`, or None where CuPy shall do it.
 
     Args:
@@ -128,7 +130,7 @@ def plan(kernel: Definition, xp: Any, args: Sequence[Any], dtypes: dict[str, Any
     count, results = (math.prod(shape[k] for k in some) for some in (folded, kept))
     kinds, takes = zip(*found, strict=True)
     given = [a if take is None else take(a) for take, a in zip(takes, args, strict=True)]
-    return Plan(not last, count, results, kinds, list(takes), given)
+    return Partition(not last, count, results, kinds, list(takes), given)
 
 
 def _placed(
@@ -163,7 +165,7 @@ def _stretching(xp: Any, dtype: np.dtype, full: tuple[int, ...], part: tuple[int
     return lambda a: xp.ascontiguousarray(xp.broadcast_to(a.astype(dtype, copy=False).reshape(full), part))
 
 
-def fold(kernel: Definition, xp: Any, dtypes: dict[str, Any], plan: Plan) -> tuple[list[int], list[Launch]]:
+def fold(kernel: Definition, xp: Any, dtypes: dict[str, Any], plan: Partition) -> tuple[list[int], list[Launch]]:
     """Return how a reduction is launched, once, or twice where its results are folded in parts, and bytes for parts."""
     limits, dtype = settings.tuning, dtypes["T"]
     blocks = -(-plan.results // LANES) if plan.columns else plan.results

@@ -21,7 +21,7 @@ class Variant(NamedTuple):
     Attributes:
         dtype: of the data.
         columns: the first axes are folded, else the last.
-        kinds: of each argument, see `reduction.Plan`.
+        kinds: of each argument, see `reduction.Partition`.
         source: reads the arguments; else, as the second of two launches, the running values of parts.
         last: writes the outputs; else running values.
         vector: elements of one load.

@@ -18,7 +18,7 @@ _functions: dict[tuple[str, str], Any] = {}
 
 #: The functions, and the files that make the text of each.
 SOURCES = {
-    "cunet_convolve": ("tuning.h", "conv.h", "conv_image.h", "conv_plan.h", "conv.cpp", "conv_weight.cpp"),
+    "cunet_convolve": ("tuning.h", "conv.h", "conv_image.h", "conv_blocking.h", "conv.cpp", "conv_weight.cpp"),
     "cunet_pool": ("tuning.h", "pool.cpp"),
 }
 

@@ -112,7 +112,7 @@ def planned(kernel, cp, x, axes):
     types = {"T": np.dtype(np.float32), "A": np.dtype(np.float32)}
     rest = [1e-5] * (len(kernel.spec.ins) - 1)
     lead = tuple(k for k in range(2) if k not in axes)
-    how = reduction.Plan(
+    how = reduction.Partition(
         axes == (0,),
         math.prod(x.shape[k] for k in axes),
         math.prod(x.shape[k] for k in lead),

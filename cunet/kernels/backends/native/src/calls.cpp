@@ -78,7 +78,7 @@ int read_job(const Call* call, const int64_t* shape, ReductionJob& r) {
   return kDone;
 }
 
-int read_step(const Step& step, int64_t length, Job& job, ReductionJob& fold) {
+int read_step(const TiledCall& step, int64_t length, Job& job, ReductionJob& fold) {
   if (!step.shape) {
     const int problem = read_job(step.call, job);
     return problem ? problem : job.ndim < 2 || job.shape[0] != length ? kOtherShape : kDone;
@@ -90,7 +90,7 @@ int read_step(const Step& step, int64_t length, Job& job, ReductionJob& fold) {
 }
 
 // Leaves of a call the part [from, end) of the first axis, and runs it.
-void run_part(const Step& step, const Job& whole, const ReductionJob& all, int64_t from, int64_t end) {
+void run_part(const TiledCall& step, const Job& whole, const ReductionJob& all, int64_t from, int64_t end) {
   if (!step.shape) {
     Job job = whole;
     const int64_t each = job.total / job.shape[0];
@@ -155,7 +155,7 @@ int reduce(const Call* call, const int64_t* shape, int first, int end) {
   return kDone;
 }
 
-int together(const Step* steps, int64_t count, int64_t length, int64_t size) {
+int together(const TiledCall* steps, int64_t count, int64_t length, int64_t size) {
   if (length < 1 || size < 1) return kOtherShape;
   std::vector<Job> jobs(count);
   std::vector<ReductionJob> folds(count);
@@ -215,7 +215,7 @@ int cunet_reduce(const Call* call, const int64_t* shape, int first, int end) {
 
 // Runs calls over the same first axis, of `length`: all of them on a block of it, then on the next. Blocks depend on
 // the shape alone. Nothing is run if one of them has a problem, or if there are no elements.
-int cunet_together(const Step* steps, int64_t count, int64_t length, int64_t size) {
+int cunet_together(const TiledCall* steps, int64_t count, int64_t length, int64_t size) {
   return told(kTogether, {int64_t(steps), count, length, size}, [=] { return together(steps, count, length, size); });
 }
 }

@@ -52,7 +52,7 @@ struct Call {
 };
 
 // One of several calls that follow each other.
-struct Step {
+struct TiledCall {
   const Call* call;
   const int64_t* shape;  // of a reduction, with the axes that it folds; null: elementwise
   int64_t first, end;

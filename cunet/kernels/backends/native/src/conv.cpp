@@ -3,7 +3,8 @@
 // the input (a convolution of the output's gradient for each remainder of the stride), and that of the weight
 // (conv_weight.cpp).
 //
-// What stands before this text: the type T, tuning.h, conv.h, conv_image.h and conv_plan.h. Threads are the runtime's.
+// What stands before this text: the type T, tuning.h, conv.h, conv_image.h and conv_blocking.h. Threads are those of
+// the runtime.
 namespace {
 
 const int64_t kBig = tuning::kTileVectors / 3;  // channels of a full tile
@@ -30,7 +31,7 @@ int64_t block_of(int64_t left) { return left >= kBig ? kBig : left >= 4 ? 4 : le
 
 // weight (outputs of all groups, channels, taps) as the tiles read it; for a gradient outputs and channels change
 // places.
-void pack(const Convolution& c, const Plan& plan, Pass& pass, bool gradient) {
+void pack(const Convolution& c, const Blocking& plan, Pass& pass, bool gradient) {
   const int64_t taps = c.kernel[0] * c.kernel[1] * c.kernel[2];
   const int64_t inner = plan.source.channels, per_output = gradient ? taps : c.channels * taps;
   const int64_t per_inner = gradient ? c.channels * taps : taps;
@@ -98,7 +99,7 @@ template <int N> void column(const Area& a, int64_t first, int64_t end, int64_t 
   }
 }
 
-void unit(const Convolution& c, const Plan& plan, int64_t sample, int64_t group, int64_t strip, int64_t first,
+void unit(const Convolution& c, const Blocking& plan, int64_t sample, int64_t group, int64_t strip, int64_t first,
           int64_t end) {
   const Source& s = plan.source;
   const T* image = image_of(s, sample, group, strip);
@@ -123,7 +124,7 @@ void unit(const Convolution& c, const Plan& plan, int64_t sample, int64_t group,
 }
 
 void convolve(const Convolution& c, bool gradient) {
-  Plan plan(c, gradient);
+  Blocking plan(c, gradient);
   for (Pass& pass : plan.passes) pack(c, plan, pass, gradient);
   const int64_t units = c.samples * c.groups * plan.source.strips;
   const int64_t blocks = (plan.outputs + kBig - 1) / kBig;

@@ -10,7 +10,7 @@ const int64_t kTapsInLanes = std::min(9, tuning::kTileVectors / kWide);  // at a
 // Sums of a share of the samples for a part of the channels of a group.
 struct Sums {
   const Convolution* call;
-  const Plan* plan;
+  const Blocking* plan;
   bool by_lanes;   // few channels: windows lie in the lanes of a vector, not channels
   int64_t shares, parts, taps, width;  // width: channels with padding, or lanes for each channel
   int64_t rows;  // of sums: one for each tap, then one for the bias
@@ -126,7 +126,7 @@ void finish(Sums& s, int64_t group, int64_t block) {
 
 void weight_gradient(const Convolution& c) {
   const bool by_lanes = c.outputs <= kFewOutputs;
-  const Plan plan(c, false, by_lanes ? kWideLanes : kLanes);
+  const Blocking plan(c, false, by_lanes ? kWideLanes : kLanes);
   Sums s = {&c, &plan, by_lanes};
   s.taps = int64_t(plan.passes[0].offsets.size());
   s.rows = s.taps + 1;

@@ -10,7 +10,7 @@ struct Runtime {
   void (*listen)(void (*)(int, const int64_t*, int));
   int (*run)(const Call*);
   int (*reduce)(const Call*, const int64_t*, int, int);
-  int (*together)(const Step*, int64_t, int64_t, int64_t);
+  int (*together)(const TiledCall*, int64_t, int64_t, int64_t);
   int (*product)(uint64_t, uint64_t, uint64_t, int);
   int (*tasks)(const Graph*, int (*)(void*, int64_t), void*, int);
 } runtime;
@@ -151,7 +151,7 @@ Call* copy_of(Plan& p, const Call* call, bool folds, int64_t nth = 0) {
 
 void add_together(Plan& p, const int64_t* call) {
   const int64_t count = call[1];
-  Step* steps = (Step*)p.keep((const Step*)call[0], count * sizeof(Step));
+  TiledCall* steps = (TiledCall*)p.keep((const TiledCall*)call[0], count * sizeof(TiledCall));
   Record r = {kTogether, steps[0].call->kernel, {int64_t(steps), count, call[2], call[3]}, hash_of(call + 1, 24)};
   for (int64_t k = 0; k < count; k++) {
     const bool folds = steps[k].shape;

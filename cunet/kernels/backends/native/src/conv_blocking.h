@@ -35,13 +35,13 @@ std::vector<Axis> gradient_axis(const Convolution& c, int axis, Source& source) 
   return axes;
 }
 
-struct Plan {
+struct Blocking {
   Source source;
   std::vector<Pass> passes;
   int64_t outputs;  // channels of the results, of a group
   int64_t plane;    // elements of one
 
-  Plan(const Convolution& c, bool gradient, int64_t lanes = kLanes) {
+  Blocking(const Convolution& c, bool gradient, int64_t lanes = kLanes) {
     source.lanes = lanes;
     source.data = c.read, source.strides = c.strides;
     source.channels = gradient ? c.outputs : c.channels;
