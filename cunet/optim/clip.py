@@ -66,8 +66,8 @@ def gradient_norm(parameters: Iterable[Tensor]) -> Array:
 
 
 def _total_norm(parts: list[Array], norm_type: float) -> Array:
-    norms = [_norm(part, norm_type) for part in parts]
-    return norms[0] if len(norms) == 1 else _norm(_joined(norms), norm_type)
+    norms = [vector_norm(part, norm_type) for part in parts]
+    return norms[0] if len(norms) == 1 else vector_norm(_joined(norms), norm_type)
 
 
 def _clipped(flat: Array, max_norm: float, norm: Array) -> Array:
@@ -121,7 +121,7 @@ def _assign(params: list[Tensor], flat: Array) -> None:
         start = end
 
 
-def _norm(x: Array, p: float) -> Array:
+def vector_norm(x: Array, p: float) -> Array:
     """Return the p-norm of a 1-D array, scaled by its largest element so that powers stay in range."""
     xp = array_module(x)
     if x.size == 0:
