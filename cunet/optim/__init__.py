@@ -29,5 +29,7 @@ from .schedules import MultiStepLR as MultiStepLR
 from .schedules import StepLR as StepLR
 from .sequence import SequentialLR as SequentialLR
 from .sgd import SGD as SGD
+from .wrappers import SAM as SAM
+from .wrappers import Lookahead as Lookahead
 
 __all__, __dir__ = _publish(__name__, "lr_scheduler")
