@@ -1,6 +1,9 @@
 """What the tests of optimisers share: parameters, gradients, steps, and the oracle as a loop over numbers."""
 
+import json
+
 import numpy as np
+from helpers import host
 
 from cunet.autograd.tensor import Tensor
 from cunet.nn.module import Module, Parameter
@@ -41,3 +44,16 @@ def looped(oracle, weights, grads, **kw):
             new[at] = oracle(float(w[at]), [float(step[i][at]) for step in grads], **kw)
         out.append(new)
     return out
+
+
+def through_files(state):
+    """Return a state as it comes back from JSON, with its arrays (as safetensors keeps them) on the side."""
+    arrays = {
+        f"{i}.{k}": host(v).copy() for i, s in enumerate(state["state"]) for k, v in s.items() if hasattr(v, "dtype")
+    }
+    numbers = [{k: v for k, v in s.items() if not hasattr(v, "dtype")} for s in state["state"]]
+    back = json.loads(json.dumps({"state": numbers, "param_groups": state["param_groups"]}, allow_nan=False))
+    for key, array in arrays.items():
+        i, _, name = key.partition(".")
+        back["state"][int(i)][name] = array
+    return back

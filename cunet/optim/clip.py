@@ -48,7 +48,7 @@ def clip_grad_norm_(
         return np.zeros((), np.float32)
     with quiet():
         gradients = _flat_grads(params)
-        total = done(_total_norm, [flat for _, flat in gradients], norm_type)
+        total = done(total_norm, [flat for _, flat in gradients], norm_type)
         if error_if_nonfinite and not math.isfinite(float(total)):
             raise RuntimeError(f"clip_grad_norm_: the norm of the gradients is {float(total)}; they were not changed")
         for positions, flat in gradients:
@@ -62,12 +62,13 @@ def gradient_norm(parameters: Iterable[Tensor]) -> Array:
     if not params:
         return np.zeros((), np.float32)
     with np.errstate(all="ignore"):
-        return _total_norm([flat for _, flat in _flat_grads(params)], 2.0)
+        return total_norm([flat for _, flat in _flat_grads(params)], 2.0)
 
 
-def _total_norm(parts: list[Array], norm_type: float) -> Array:
-    norms = [_norm(part, norm_type) for part in parts]
-    return norms[0] if len(norms) == 1 else _norm(_joined(norms), norm_type)
+def total_norm(parts: list[Array], norm_type: float) -> Array:
+    """Return the norm of arrays of one axis together."""
+    norms = [vector_norm(part, norm_type) for part in parts]
+    return norms[0] if len(norms) == 1 else vector_norm(_joined(norms), norm_type)
 
 
 def _clipped(flat: Array, max_norm: float, norm: Array) -> Array:
@@ -121,7 +122,7 @@ def _assign(params: list[Tensor], flat: Array) -> None:
         start = end
 
 
-def _norm(x: Array, p: float) -> Array:
+def vector_norm(x: Array, p: float) -> Array:
     """Return the p-norm of a 1-D array, scaled by its largest element so that powers stay in range."""
     xp = array_module(x)
     if x.size == 0:

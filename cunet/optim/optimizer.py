@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -23,11 +24,11 @@ from .saved import EXTRA, by_own_names, check_groups, check_states, plain
 class Optimizer:
     """Base of the optimisers: what all of them do around their own formula.
 
-    The parameters of a group lie side by side in one flat buffer (one per dtype and device) from the first
-    step on: ``p.data`` becomes a view of it. Arrays assigned to ``p.data`` later, by loading a state or
-    moving a model, are copied in at the next step. A step is one kernel call per buffer; parameters without
-    a gradient are left alone entirely, and those whose step counts differ are updated in separate calls.
-    float16 and bfloat16 parameters are trained through a float32 copy, kept in the state as "master".
+    The parameters of a group lie side by side in one flat buffer (one per dtype and device) from the first step on:
+    ``p.data`` becomes a view of it. Arrays assigned to ``p.data`` later, by loading a state or moving a model, are
+    copied in at the next step. A step is one kernel call per buffer; parameters without a gradient are left alone
+    entirely, and those whose step counts differ are updated in separate calls. float16 and bfloat16 parameters are
+    trained through a float32 copy, kept in the state as "master".
 
     A subclass names its settings (`defaults`), its state (`slots`, `numbers`), its kernel and the scalars the kernel
     takes (`advance`): plain arithmetic in ``lr`` and the numbers. Where ``lr`` is a 0-d array on the GPU the numbers
@@ -175,6 +176,10 @@ class Optimizer:
         """Return the names of the state arrays, in the order of the kernel's outputs, and their first values."""
         return {}
 
+    def state_shapes(self, group: Group, p: Tensor) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of all arrays that the state of a parameter may hold, by name."""
+        return dict.fromkeys(("master", *self.slots(group)), p.data.shape)
+
     def foreseen(self, group: Group) -> list[Kernel]:
         """Return the kernels that steps will call, to be compiled ahead; a user's class may not know its own yet."""
         return [self.kernel(group)] if type(self).__module__.startswith("cunet.") else []
@@ -218,8 +223,7 @@ class Optimizer:
         """Return the flat buffers of a group, with all parameters in place."""
         buffers = self._buffers[index]
         if not buffers or not all([buffer.bind() for buffer in buffers]):
-            params = self.param_groups[index]["params"]
-            states = self._states(index)
+            params, states = self.param_groups[index]["params"], self._states(index)
             buffers = [
                 FlatBuffer([params[i] for i in alike], [states[i] for i in alike])
                 for alike in by_dtype_and_device(params)
@@ -259,12 +263,10 @@ class Optimizer:
             its first step), and the settings of each group with the positions of its parameters.
         """
         state = [{k: self._saved(k, v) for k, v in s.items()} if "step" in s else {} for s in self.state]
-        groups, start = [], 0
+        groups, positions = [], itertools.count()
         for group in self.param_groups:
-            end = start + len(group["params"])
             settings = {k: plain(v) for k, v in group.items() if k != "params"}
-            groups.append({**settings, "params": list(range(start, end))})
-            start = end
+            groups.append({**settings, "params": [next(positions) for _ in group["params"]]})
         return {"state": state, "param_groups": groups}
 
     def _saved(self, name: str, value: Any) -> Any:
@@ -287,11 +289,9 @@ class Optimizer:
         check_groups(self._name, self.param_groups, groups, self.defaults.keys())
         for own, saved in zip(self.param_groups, groups, strict=True):
             self._check({**own, **saved})
-        if len(states) == len(self.state):
-            states = by_own_names(self._name, self.param_groups, groups, states)
-        params = [p for group in self.param_groups for p in group["params"]]
-        allowed = [self.numbers.keys() | {"master"} | self.slots(g).keys() for g in groups for _ in g["params"]]
-        check_states(self._name, params, states, allowed, self.numbers.keys())
+        states = by_own_names(self._name, self.param_groups, groups, states)
+        pairs = [(saved, p) for saved, own in zip(groups, self.param_groups, strict=True) for p in own["params"]]
+        check_states(self._name, [self.state_shapes(*pair) for pair in pairs], states, self.numbers.keys())
         for i, (group, saved) in enumerate(zip(self.param_groups, groups, strict=True)):
             names = saved.keys() - {"lr", "params", "param_names"}
             group.update({name: ondevice.put(group.get(name), saved[name]) for name in names})

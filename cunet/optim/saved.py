@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from ..autograd.tensor import Tensor
 from ..device import is_array
 from .rule import Group, State
 
@@ -34,28 +33,39 @@ def check_groups(who: str, own: Sequence[Group], saved: Sequence[Group], setting
 
 def check_states(
     who: str,
-    params: Sequence[Tensor],
+    shapes: Sequence[dict[str, tuple[int, ...]]],
     states: Sequence[State],
-    allowed: Sequence[AbstractSet[str]],
     numbers: AbstractSet[str],
 ) -> None:
-    """Raise ValueError if saved states differ in number, names or shapes from what `params` have."""
-    if len(states) != len(params):
-        raise ValueError(f"{who}: the state is of {len(states)} parameters, the optimiser has {len(params)}")
-    for i, (state, p, names) in enumerate(zip(states, params, allowed, strict=True)):
+    """Raise ValueError if saved states differ in number, names or shapes from what parameters have.
+
+    Args:
+        who: the optimiser.
+        shapes: of the arrays that the state of each parameter may hold, by name.
+        states, numbers: what was saved, and the names of the numbers in it.
+    """
+    if len(states) != len(shapes):
+        raise ValueError(f"{who}: the state is of {len(states)} parameters, the optimiser has {len(shapes)}")
+    for i, (state, expected) in enumerate(zip(states, shapes, strict=True)):
+        names = numbers | expected.keys()
         if state and (state.keys() - names or numbers - state.keys()):
             raise ValueError(f"{who}: state {i} must hold {sorted(names)}, got {sorted(state)}")
         for name, value in state.items():
-            if is_array(value) and value.ndim and value.shape != p.data.shape:
-                raise ValueError(f"{who}: state {i}: {name} must have shape {p.data.shape}, got {value.shape}")
+            shape = expected.get(name, ())
+            if is_array(value) and value.ndim and value.shape != shape:
+                raise ValueError(f"{who}: state {i}: {name} must have shape {shape}, got {value.shape}")
 
 
 def by_own_names(who: str, own: Sequence[Group], saved: Sequence[Group], states: Sequence[State]) -> list[State]:
     """Return saved states in the order of an optimiser's own parameters: by names where both sides have them.
 
+    States of another number of parameters are returned as they are.
+
     Raises:
         ValueError: a group has other names.
     """
+    if len(states) != sum(len(group["params"]) for group in own):
+        return list(states)
     ordered: list[State] = []
     for i, (mine, other) in enumerate(zip(own, saved, strict=True)):
         names, found = mine.get("param_names"), other.get("param_names")

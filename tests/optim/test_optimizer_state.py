@@ -1,11 +1,9 @@
 """State of optimisers: saved, loaded, refused where it does not fit; half types."""
 
-import json
-
 import numpy as np
 import pytest
 from helpers import host
-from optimizer_helpers import draw, leaves, train
+from optimizer_helpers import draw, leaves, through_files, train
 from optimizer_rows import FULL_ROWS
 
 from cunet import optim
@@ -50,19 +48,6 @@ def test_half_types_resume_exactly(dev, rng):
     train(other, copies, dev, grads[3:])
     np.testing.assert_array_equal(host(params[0]), host(copies[0]))
     np.testing.assert_array_equal(host(opt.state[0]["master"]), host(other.state[0]["master"]))
-
-
-def through_files(state):
-    """Return a state as it comes back from JSON, with its arrays (as safetensors keeps them) on the side."""
-    arrays = {
-        f"{i}.{k}": host(v).copy() for i, s in enumerate(state["state"]) for k, v in s.items() if hasattr(v, "dtype")
-    }
-    numbers = [{k: v for k, v in s.items() if not hasattr(v, "dtype")} for s in state["state"]]
-    back = json.loads(json.dumps({"state": numbers, "param_groups": state["param_groups"]}, allow_nan=False))
-    for key, array in arrays.items():
-        i, _, name = key.partition(".")
-        back["state"][int(i)][name] = array
-    return back
 
 
 @every_optimizer

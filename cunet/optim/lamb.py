@@ -1,0 +1,77 @@
+"""LAMB: Adam's direction, with a step of each parameter as long as a part of the parameter itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from ..device import Array, array_module
+from ..kernels import Kernel
+from . import layerwise
+from .adam import adam
+from .clip import vector_norm
+from .flat_buffer import FlatBuffer
+from .optimizer import Optimizer
+from .rule import Group, State
+
+
+class LAMB(Optimizer):
+    """Scale Adam's step for each parameter array by the norm of that array; for large batches.
+
+    ``m = beta1 * m + (1 - beta1) * g``, ``v = beta2 * v + (1 - beta2) * g**2``,
+    ``u = (m / (1 - beta1**step)) / (sqrt(v / (1 - beta2**step)) + eps) + weight_decay * w``,
+    ``w -= lr * norm(w) / norm(u) * u``; where one of the norms is 0 their quotient counts as 1. Scaling a gradient
+    changes nothing, and a step moves a parameter by ``lr`` of its norm, whatever its layer.
+
+    A step of recorded training is done by Python. `lr` is a number: it cannot lie on the GPU.
+
+    Args:
+        params, maximize: see `Optimizer`.
+        lr, eps, weight_decay: as in the formula, >= 0.
+        betas: (beta1, beta2), each in [0, 1).
+
+    Source: You et al. 2020, arXiv:1904.00962, algorithm 2, with the identity for its function of the norm.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-6,
+        weight_decay: float = 0.01,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        settings = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}
+        super().__init__(params, settings)
+
+    def slots(self, group: Group) -> dict[str, float]:
+        """Return the running means of the gradient and of its square."""
+        return {"exp_avg": 0.0, "exp_avg_sq": 0.0}
+
+    def foreseen(self, group: Group) -> list[Kernel]:
+        """Return Adam's kernel, which computes the direction."""
+        return [adam]
+
+    def _step(self, group: Group, buffer: FlatBuffer) -> None:
+        layerwise.step(self, group, buffer)
+
+    def update(self, group: Group, state: State, g: Array, w: Array) -> None:
+        """Make a step of one parameter."""
+        xp, (beta1, beta2) = array_module(w), group["betas"]
+        root = math.sqrt(1 - beta2 ** state["step"])
+        u = xp.zeros(w.size, w.dtype)
+        means = [state[name].reshape(-1) for name in ("exp_avg", "exp_avg_sq")]
+        scalars = (0.0, 1.0, beta1, 1 - beta1, beta2, 1 - beta2, -root / (1 - beta1 ** state["step"]))
+        adam(g.reshape(-1), *scalars, group["eps"] * root, u, *means)  # from 0, by a rate of -1: the direction itself
+        flat = w.reshape(-1)
+        if group["weight_decay"]:
+            u += group["weight_decay"] * flat
+        size, length = vector_norm(flat, 2.0), vector_norm(u, 2.0)
+        # First to length 1: norm(w) / norm(u) may be too large for a float.
+        u /= xp.where(length > 0, length, 1)
+        u *= xp.where(size > 0, size, length)
+        u *= group["lr"]
+        flat -= u

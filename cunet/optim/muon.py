@@ -1,0 +1,139 @@
+"""Muon: the momentum of a matrix, made orthogonal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..device import Array, array_module
+from ..kernels import Kernel
+from . import layerwise
+from .clip import vector_norm
+from .flat_buffer import FlatBuffer
+from .optimizer import Optimizer
+from .rule import Group, State
+
+
+class Muon(Optimizer):
+    """Step by a matrix with nearly all singular values 1 in place of the momentum's own; for hidden layers' weights.
+
+    ``m = momentum * m + (1 - momentum) * g``, ``u = momentum * m + (1 - momentum) * g`` (without `nesterov` ``m``),
+    ``x = u / max(norm(u), eps)``, then `ns_steps` times ``x = a * x + (b * s + c * s @ s) @ x`` with ``s = x @ x.T``,
+    and ``w = w * (1 - lr * weight_decay) - lr * scale * x``. With the coefficients (a, b, c) given, singular values
+    end between some 0.7 and 1.2. It is done in the weights' own precision.
+
+    Other parameters, and usually the first and the last layer's, go to another optimiser. A step of recorded training
+    is done by Python. `lr` is a number: it cannot lie on the GPU.
+
+    Args:
+        params, maximize: see `Optimizer`; each of two axes.
+        lr, weight_decay, eps: as in the formula, >= 0.
+        momentum: in [0, 1).
+        nesterov: mix the gradient in once more.
+        ns_coefficients, ns_steps: (a, b, c), and how often, below 100.
+        adjust_lr_fn: what ``scale`` is, for a weight of n rows and m columns: "original", the same as None,
+            ``sqrt(max(1, n / m))``; "match_rms_adamw" ``0.2 * sqrt(max(n, m))``, for rates as those of AdamW.
+
+    Source: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"; Liu et al. 2025,
+    arXiv:2502.16982, equations 2 to 4.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        weight_decay: float = 0.1,
+        momentum: float = 0.95,
+        nesterov: bool = True,
+        ns_coefficients: tuple[float, float, float] = (3.4445, -4.775, 2.0315),
+        eps: float = 1e-7,
+        ns_steps: int = 5,
+        adjust_lr_fn: str | None = None,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "weight_decay": weight_decay,
+                "momentum": momentum,
+                "nesterov": nesterov,
+                "ns_coefficients": ns_coefficients,
+                "eps": eps,
+                "ns_steps": ns_steps,
+                "adjust_lr_fn": adjust_lr_fn,
+                "maximize": maximize,
+            },
+        )
+
+    def _check_params(self, named: Sequence[tuple[str | None, Any]]) -> None:
+        super()._check_params(named)
+        for i, (name, p) in enumerate(named):
+            if p.data.ndim != 2:
+                raise ValueError(
+                    f"Muon: parameter {i if name is None else repr(name)} must have two axes, got shape {p.data.shape};"
+                    " another optimizer trains it"
+                )
+
+    def _check(self, group: Group) -> None:
+        super()._check(group)
+        self._within(group, 0, 1, "momentum")
+        self._within(group, 0, 100, "ns_steps")
+        self._within(group, -math.inf, math.inf, "ns_coefficients")
+        if not isinstance(group["ns_steps"], (int, np.integer)):
+            raise ValueError(f"Muon: ns_steps must be a whole number, got {group['ns_steps']!r}")
+        if not isinstance(group["ns_coefficients"], tuple | list) or len(group["ns_coefficients"]) != 3:
+            raise ValueError(f"Muon: ns_coefficients must be three numbers, got {group['ns_coefficients']!r}")
+        if group["adjust_lr_fn"] not in (None, "original", "match_rms_adamw"):
+            raise ValueError(
+                f'Muon: adjust_lr_fn must be None, "original" or "match_rms_adamw", got {group["adjust_lr_fn"]!r}'
+            )
+
+    def foreseen(self, group: Group) -> list[Kernel]:
+        """Return nothing: steps are products of matrices."""
+        return []
+
+    def slots(self, group: Group) -> dict[str, float]:
+        """Return the running mean of the gradient."""
+        return {"momentum_buffer": 0.0}
+
+    def _step(self, group: Group, buffer: FlatBuffer) -> None:
+        layerwise.step(self, group, buffer)
+
+    def update(self, group: Group, state: State, g: Array, w: Array) -> None:
+        """Make a step of one parameter."""
+        lr, momentum, m = group["lr"], group["momentum"], state["momentum_buffer"]
+        m += (1 - momentum) * (g - m)
+        u = g + momentum * (m - g) if group["nesterov"] else m
+        x = orthogonalized(u, tuple(group["ns_coefficients"]), group["ns_steps"], group["eps"])
+        rows, columns = w.shape
+        if group["adjust_lr_fn"] == "match_rms_adamw":
+            scale = 0.2 * math.sqrt(max(rows, columns))
+        else:
+            scale = math.sqrt(max(1, rows / columns))
+        if group["weight_decay"]:
+            w *= 1 - lr * group["weight_decay"]
+        w -= (lr * scale) * x
+
+
+def orthogonalized(u: Array, coefficients: tuple[float, ...], steps: int, eps: float) -> Array:
+    """Return about ``U @ V.T`` of a matrix ``u = U @ S @ V.T``, by steps of Newton and Schulz of fifth order.
+
+    Args:
+        u: (n, m).
+        coefficients: (a, b, c): a step makes of a singular value s ``a * s + b * s**3 + c * s**5``.
+        steps: how often.
+        eps: the smallest norm of `u` that it is divided by.
+    """
+    a, b, c = coefficients
+    x = u / array_module(u).maximum(vector_norm(u.reshape(-1), 2.0), eps)
+    if u.shape[0] > u.shape[1]:  # so that the square is the smaller one
+        x = x.T
+    for _ in range(steps):
+        square = x @ x.T
+        x = a * x + (b * square + c * (square @ square)) @ x
+    return x.T if u.shape[0] > u.shape[1] else x
