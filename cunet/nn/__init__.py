@@ -56,6 +56,7 @@ from .dropout import Dropout2d as Dropout2d
 from .dropout import Dropout3d as Dropout3d
 from .dropout import FeatureAlphaDropout as FeatureAlphaDropout
 from .dropout import StochasticDepth as StochasticDepth
+from .filter_response import FilterResponseNorm as FilterResponseNorm
 from .fold import fold_batch_norm as fold_batch_norm
 from .linear import Bilinear as Bilinear
 from .linear import Embedding as Embedding
