@@ -48,6 +48,7 @@ from .ops.dropout import dropout2d as dropout2d
 from .ops.dropout import dropout3d as dropout3d
 from .ops.dropout import dropout_channel as dropout_channel
 from .ops.dropout import feature_alpha_dropout as feature_alpha_dropout
+from .ops.dropout import stochastic_depth as stochastic_depth
 from .ops.embedding import embedding as embedding
 from .ops.embedding import one_hot as one_hot
 from .ops.linalg import linear as linear

@@ -25,6 +25,7 @@ from .gains import calculate_gain as calculate_gain
 from .gains import fans as fans
 from .initializer import Initializer as Initializer
 from .lookup import get as get
+from .matrices import delta_orthogonal as delta_orthogonal
 from .matrices import dirac as dirac
 from .matrices import eye as eye
 from .matrices import orthogonal as orthogonal

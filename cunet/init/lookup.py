@@ -9,7 +9,7 @@ import numpy as np
 
 from .distributions import constant, normal, ones, truncated_normal, uniform, zeros
 from .initializer import Initializer
-from .matrices import dirac, eye, orthogonal
+from .matrices import delta_orthogonal, dirac, eye, orthogonal
 from .variance_scaling import (
     kaiming_normal,
     kaiming_uniform,
@@ -21,7 +21,7 @@ from .variance_scaling import (
 
 _DISTRIBUTIONS = (zeros, ones, uniform, normal, truncated_normal)
 _SCHEMES = (xavier_uniform, xavier_normal, kaiming_uniform, kaiming_normal, lecun_uniform, lecun_normal)
-_MATRICES = (orthogonal, eye, dirac)
+_MATRICES = (orthogonal, delta_orthogonal, eye, dirac)
 _BY_NAME: dict[str, Callable[[], Initializer]] = {f.__name__: f for f in (*_DISTRIBUTIONS, *_SCHEMES, *_MATRICES)}
 
 

@@ -1,4 +1,4 @@
-"""Matrices: orthogonal ones, the identity and its form for convolutions, which keep what passes; and sparse ones."""
+"""Matrices: orthogonal ones and the identity, their forms for convolutions, which keep what passes; and sparse ones."""
 
 from __future__ import annotations
 
@@ -27,6 +27,31 @@ def orthogonal(gain: float = 1.0) -> Initializer:
         return (q.T if rows < columns else q).reshape(r.shape)
 
     return Initializer("orthogonal", fill, gain=gain)
+
+
+@factory
+def delta_orthogonal(gain: float = 1.0) -> Initializer:
+    """Fill a convolution's weight with ``gain * Q`` in the kernel's centre, Q as of `orthogonal`, and 0 elsewhere.
+
+    Such a layer keeps norms, whatever its depth in a net without residuals; plain orthogonal kernels do not.
+    It needs at least as many channels out as in. The centre is ``k // 2``, right for odd kernels with "same" padding.
+
+    Source: Xiao et al. 2018, arXiv:1806.05393, algorithm 1.
+    """
+
+    def fill(r: Request) -> np.ndarray:
+        r.need_axes(3, 5)
+        out, channels, *kernel = r.shape
+        if out < channels:
+            raise ValueError(f"delta_orthogonal: weight must have out >= in, got shape {r.shape}")
+        weight = np.zeros(r.shape)
+        q, triangle = np.linalg.qr(r.rng().standard_normal((out, channels)))
+        if 0 not in kernel:
+            centre: tuple[Any, ...] = (..., *[k // 2 for k in kernel])
+            weight[centre] = gain * q * np.copysign(1.0, np.diagonal(triangle))
+        return weight
+
+    return Initializer("delta_orthogonal", fill, gain=gain)
 
 
 @factory

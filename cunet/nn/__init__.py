@@ -49,12 +49,15 @@ from .conv import ConvTranspose2d as ConvTranspose2d
 from .conv import ConvTranspose3d as ConvTranspose3d
 from .distance import CosineSimilarity as CosineSimilarity
 from .distance import PairwiseDistance as PairwiseDistance
+from .drop_block import DropBlock2d as DropBlock2d
 from .dropout import AlphaDropout as AlphaDropout
 from .dropout import Dropout as Dropout
 from .dropout import Dropout1d as Dropout1d
 from .dropout import Dropout2d as Dropout2d
 from .dropout import Dropout3d as Dropout3d
 from .dropout import FeatureAlphaDropout as FeatureAlphaDropout
+from .dropout import StochasticDepth as StochasticDepth
+from .filter_response import FilterResponseNorm as FilterResponseNorm
 from .fold import fold_batch_norm as fold_batch_norm
 from .linear import Bilinear as Bilinear
 from .linear import Embedding as Embedding

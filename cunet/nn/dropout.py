@@ -78,3 +78,28 @@ class FeatureAlphaDropout(DropoutBase):
     """
 
     function = staticmethod(ops.feature_alpha_dropout)
+
+
+class StochasticDepth(Module):
+    """Drop what a residual branch adds, of whole samples; see `cunet.functional.stochastic_depth`.
+
+    Args:
+        p: probability to drop, 0 to 1, in steps of 1/65536.
+        mode: "row" draws for each sample by itself, "batch" once for all.
+        generator: as in `Dropout`.
+    """
+
+    def __init__(self, p: float = 0.5, mode: str = "row", *, generator: Generator | None = None) -> None:
+        threshold_of("StochasticDepth", p)
+        if mode not in ("row", "batch"):
+            raise ValueError(f'StochasticDepth: mode must be "row" or "batch", got {mode!r}')
+        self.p, self.mode, self.generator = p, mode, generator
+
+    def forward(self, x: Any) -> Any:
+        """Return `x` with samples dropped in training, `x` itself in evaluation."""
+        x = as_input(self, x, None)
+        return ops.stochastic_depth(x, self.p, self.mode, self.training, generator=self.generator)
+
+    def extra_repr(self) -> str:
+        """Show probability and mode."""
+        return f"p={self.p}, mode={self.mode}"

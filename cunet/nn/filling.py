@@ -92,6 +92,11 @@ def eye_(tensor: Weight) -> Weight:
     return _fill(tensor, initialisers.eye())
 
 
+def delta_orthogonal_(tensor: Weight, gain: float = 1.0, generator: Generator | None = None) -> Weight:
+    """Fill a convolution's weight so that it keeps norms; return `tensor`. See `cunet.init.delta_orthogonal`."""
+    return _fill(tensor, initialisers.delta_orthogonal(gain), generator)
+
+
 def dirac_(tensor: Weight, groups: int = 1) -> Weight:
     """Fill a convolution's weight so that channels pass unchanged; return `tensor`. See `cunet.init.dirac`."""
     return _fill(tensor, initialisers.dirac(groups))

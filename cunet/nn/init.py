@@ -6,6 +6,7 @@
 from ..init import calculate_gain as calculate_gain
 from ..system.public import publish as _publish
 from .filling import constant_ as constant_
+from .filling import delta_orthogonal_ as delta_orthogonal_
 from .filling import dirac_ as dirac_
 from .filling import eye_ as eye_
 from .filling import kaiming_normal_ as kaiming_normal_

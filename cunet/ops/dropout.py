@@ -43,7 +43,7 @@ def _dropout(x, *, draw, threshold, factors) -> Result:
 @op
 def _channel_dropout(x, *, draw, threshold, factors, axis) -> Result:
     xp = array_module(x)
-    shape = [n if k in (0, axis) else 1 for k, n in enumerate(x.shape)]
+    shape = [n if axis is not None and k in (0, axis) else 1 for k, n in enumerate(x.shape)]
 
     def kept():
         wide = np.float64 if x.dtype == np.float64 else np.float32
@@ -207,3 +207,31 @@ def feature_alpha_dropout(
     """Alpha dropout of whole channels of samples; see `alpha_dropout` and `dropout_channel`."""
     channel = _channels("feature_alpha_dropout", input, None, axis)
     return _apply("feature_alpha_dropout", input, p, training, inplace, generator, _self_normalizing, axis=channel)
+
+
+def stochastic_depth(
+    input: Any, p: float = 0.5, mode: str = "row", training: bool = True, *, generator: Generator | None = None
+) -> Tensor:
+    """Drop what a residual branch adds, of whole samples, with probability `p`: ``x + stochastic_depth(branch(x), p)``.
+
+    ``y = input / (1 - p)`` where kept, else 0. In a net of L blocks p often grows with depth: of block l ``l / L * p``.
+
+    Args:
+        input: floating, shape (N, ...).
+        p, training, generator: see `dropout`.
+        mode: "row" draws for each sample by itself, "batch" once for all.
+
+    Returns:
+        Tensor like x.
+
+    Raises:
+        ValueError: another mode, or an input without axes.
+
+    Source: Huang et al. 2016, arXiv:1603.09382, equations 2 and 5, with the scaling in training.
+    """
+    if mode not in ("row", "batch"):
+        raise ValueError(f'stochastic_depth: mode must be "row" or "batch", got {mode!r}')
+    if not _shape(input):
+        raise ValueError("stochastic_depth: input must be (N, ...), got shape ()")
+    axis = 0 if mode == "row" else None
+    return _apply("stochastic_depth", input, p, training, False, generator, inverted, axis=axis)

@@ -46,6 +46,11 @@ def dropout_channel(x, p, axis=1):
     return np.where(channel_mask(x, p, axis), x / (1 - p), 0.0)
 
 
+def stochastic_depth(x, p, mode="row"):
+    drawn = kept((x.shape[0] if mode == "row" else 1,), p)
+    return np.stack([sample / (1 - p) if drawn[i % len(drawn)] else 0 * sample for i, sample in enumerate(x)])
+
+
 def alpha(x, keep, p):
     """Set dropped elements to alpha', then standardise for an x of mean 0 and variance 1."""
     low = -1.0507009873554804934 * 1.6732632423543772848
@@ -81,6 +86,10 @@ CASES = [
             (ops.dropout2d, (4, 5, 2, 3), {}),
             (ops.dropout3d, (2, 5, 2, 1, 3), {}),
         ]
+    ],
+    *[
+        Case(ops.stochastic_depth, kw, reference=stochastic_depth, inputs=normal(*s), elementwise=True, label=str(s))
+        for s, kw in [((40,), {"p": 0.5}), ((9, 3, 2), {"p": 0.25}), ((5, 4), {"p": 0.75, "mode": "batch"})]
     ],
     *[
         Case(ops.alpha_dropout, {"p": p, "training": True}, reference=alpha_dropout, inputs=normal(7, 90))

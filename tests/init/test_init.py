@@ -207,3 +207,21 @@ def test_dirac_in_two_and_three_dimensions():
 
 def make(name):
     return init.constant(0.1) if name == "constant" else init.get(name)
+
+
+@pytest.mark.parametrize(("shape", "gain"), [((5, 3, 3), 1.0), ((4, 4, 3, 5), 2.0), ((2, 1, 1, 3, 3), 0.5)])
+def test_delta_orthogonal_keeps_norms(shape, gain, generator):
+    w = init.delta_orthogonal(gain)(shape, generator, np.float64)
+    centre = w[(..., *[k // 2 for k in shape[2:]])]
+    np.testing.assert_allclose(centre.T @ centre, gain**2 * np.eye(shape[1]), atol=1e-12)
+    assert np.count_nonzero(w) == centre.size  # 0 elsewhere
+    x = np.asarray(cunet.random.Generator(3).rng().standard_normal((1, shape[1], *[7] * len(shape[2:]))))
+    conv = {1: cunet.F.conv1d, 2: cunet.F.conv2d, 3: cunet.F.conv3d}[len(shape) - 2]
+    y = conv(x, w, padding=tuple(k // 2 for k in shape[2:])).data
+    assert np.linalg.norm(y) == pytest.approx(gain * np.linalg.norm(x))
+    assert init.delta_orthogonal()((3, 2, 0)).shape == (3, 2, 0)
+
+
+def test_delta_orthogonal_draws_from_all_rotations(generator):
+    first = [init.delta_orthogonal()((2, 2, 1), generator, np.float64)[0, 0, 0] for _ in range(400)]
+    assert abs(np.mean(first)) < 0.15  # the sign of the factors is drawn too

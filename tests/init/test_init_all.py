@@ -18,6 +18,7 @@ def generator(rng):
 
 ALL = ["constant", "dirac", "eye", "kaiming_normal", "kaiming_uniform", "lecun_normal", "lecun_uniform", "normal"]
 ALL += ["ones", "orthogonal", "truncated_normal", "uniform", "xavier_normal", "xavier_uniform", "zeros"]
+ALL += ["delta_orthogonal"]
 
 
 def make(name):
@@ -114,7 +115,7 @@ def test_repr_shows_the_call():
     assert repr(init.zeros()) == "zeros()"
 
 
-@pytest.mark.parametrize("name", [n for n in ALL if n not in ("eye", "dirac")])
+@pytest.mark.parametrize("name", [n for n in ALL if n not in ("eye", "dirac", "delta_orthogonal")])
 def test_empty_weights(name):
     assert make(name)((0, 5)).shape == (0, 5)
     assert make(name)((5, 0)).shape == (5, 0)
@@ -136,6 +137,8 @@ def test_a_vector_has_no_fans(name):
         (lambda: init.eye()((2, 2, 2)), ValueError, r"eye: weight must have 2 axes \(out, in\), got shape \(2, 2, 2\)"),
         (lambda: init.dirac()((2, 2)), ValueError, r"dirac: weight must have 3 to 5 axes .*\(2, 2\)"),
         (lambda: init.dirac(2)((3, 2, 3)), ValueError, "dirac: groups must be .* 3, got 2"),
+        (lambda: init.delta_orthogonal()((2, 2)), ValueError, "delta_orthogonal: weight must have 3 to 5 axes"),
+        (lambda: init.delta_orthogonal()((2, 3, 3)), ValueError, r"must have out >= in, got shape \(2, 3, 3\)"),
         (lambda: init.get("he_normal"), ValueError, "unknown name 'he_normal'; known: .*kaiming_normal"),
         (lambda: init.get(None), TypeError, "got NoneType"),
         (lambda: init.get(True), TypeError, "got bool"),

@@ -52,8 +52,14 @@ def test_dirac_fills_a_convolution(dev, rng):
     np.testing.assert_array_equal(host(F.conv1d(dev(x), weight, padding=1, groups=2)), x)
 
 
+def test_delta_orthogonal_fills_a_convolution(dev):
+    weight = nn.Parameter(dev(np.ones((4, 2, 3), np.float32)))
+    assert nn.init.delta_orthogonal_(weight, 2, random.Generator(3)) is weight
+    np.testing.assert_array_equal(host(weight), init.delta_orthogonal(2)((4, 2, 3), random.Generator(3)))
+
+
 def test_names_are_those_of_the_public_place():
-    assert {f"{name}" for name in SAME} | {"calculate_gain", "dirac_"} == {*nn.init.__all__}
+    assert {f"{name}" for name in SAME} | {"calculate_gain", "delta_orthogonal_", "dirac_"} == {*nn.init.__all__}
     assert nn.init.calculate_gain is init.calculate_gain
 
 

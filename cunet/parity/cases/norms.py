@@ -67,6 +67,7 @@ ROWS: list[Row] = [
     *moves("dropout1d", between(-3, 3, (6, 20, 7)), {"p": 0.5}),
     *moves("dropout2d", IMAGES, {"p": 0.5}),
     *moves("dropout3d", between(-3, 3, (4, 6, 3, 2, 5)), {"p": 0.5}),
+    *moves("stochastic_depth", IMAGES, {"p": 0.5}, {"p": 0.5, "mode": "batch"}),
     *moves("drop_connect", between(-3, 3, PLAIN), {"p": 0.5}),
     *moves("variational_dropout", between(-3, 3, (7, 5, 33)), {"p": 0.5}),
 ]
