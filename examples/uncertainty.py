@@ -40,7 +40,7 @@ def trained(seed, x, labels, args):
         nn.Linear(width, width), nn.ReLU(), nn.Dropout(0.5), nn.Linear(width, 10),
     )  # fmt: skip
     trainer = Trainer(model, F.cross_entropy, optim.Adam(model.parameters()), progress=False)
-    trainer.fit(data.Loader(x, labels, shuffle=True), epochs=args.epochs)
+    trainer.fit(data.Loader(x, labels, shuffle=True, device="auto"), epochs=args.epochs)
     return model
 
 

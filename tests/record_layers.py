@@ -22,8 +22,8 @@ def shares(rng, n):
     return rng.uniform(0.1, 0.9, (n, 4)).astype(np.float32)
 
 
-def shares_of_a_unit(rng, n):
-    return shares(rng, n)
+def probabilities(rng, n):
+    return rng.uniform(0.05, 0.25, (n, 4)).astype(np.float32)  # still some behind a factor that has been trained
 
 
 SEQUENCE, ROW, IMAGES = (3, 4), (4,), {1: (2, 8), 2: (2, 6, 6), 3: (2, 4, 4, 4)}
@@ -44,12 +44,15 @@ LAYERS = {
     "AlphaDropout": ((0.3,), [ROW]),
     "FeatureAlphaDropout": ((0.3,), [IMAGES[2]]),
     "Dropout": ((0.3,), [ROW]),
+    "StochasticDepth": ((0.3,), [ROW]),
+    "DropBlock2d": ((0.2, 3), [IMAGES[2]]),
     "VariationalDropout": ((0.3,), [SEQUENCE]),
     "BatchNorm": ((4,), [ROW]),
     "InstanceNorm": ((2, 1e-5, 0.1, True, True), [IMAGES[2]]),
     "GroupNorm": ((2, 4), [(4, 5)]),
     "LayerNorm": ((4,), [ROW]),
     "RMSNorm": ((4,), [ROW]),
+    "FilterResponseNorm": ((2,), [IMAGES[2]]),
     "MultiheadAttention": ((4, 2), [SEQUENCE, SEQUENCE, SEQUENCE]),
     "TransformerEncoderLayer": ((4, 2, 6, 0.2), [SEQUENCE]),
     "PositionalEncoding": ((4,), [SEQUENCE]),
@@ -84,7 +87,7 @@ LOSSES = {
     "PoissonNLLLoss": ((), [ROW, shares]),
     "KLDivLoss": ((), [ROW, shares]),
     "BCEWithLogitsLoss": ((), [ROW, shares]),
-    "BCELoss": ((), [shares, shares_of_a_unit]),
+    "BCELoss": ((), [probabilities, shares]),
     "GaussianNLLLoss": ((), [ROW, ROW, shares]),
     "SoftMarginLoss": ((), [(), signs]),
     "HingeEmbeddingLoss": ((), [(), signs]),

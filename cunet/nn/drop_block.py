@@ -7,6 +7,7 @@ from typing import Any
 from ..autograd.tape import no_grad
 from ..autograd.tensor import Tensor
 from ..device import accumulator, array_module
+from ..kernels.capture import done
 from ..ops.array import pad
 from ..ops.dropout import dropout
 from ..ops.dropout_mask import threshold_of
@@ -57,7 +58,7 @@ class DropBlock2d(Module):
         b, (n, c, height, width) = self.block_size, x.shape
         rows, columns = height - b + 1, width - b + 1
         p = min(1.0, self.p / b**2 * height * width / (rows * columns))
-        ones = array_module(x.data).ones((n, c, rows, columns), accumulator(x.data.dtype))
+        ones = done(array_module(x.data).ones, (n, c, rows, columns), accumulator(x.data.dtype))
         with no_grad():
             corners = -dropout(ones, p, generator=self.generator)  # 0 where a square begins, else below
             border = ((0, 0), (0, 0), (b - 1, b - 1), (b - 1, b - 1))

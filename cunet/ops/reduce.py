@@ -66,7 +66,7 @@ def sum(x, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -> Resu
 
 @sum_over.tensors
 def _(x, axes, keepdims=True):
-    return sum(x, axis=axes, keepdims=keepdims)
+    return x.sum(axis=axes, keepdims=keepdims)
 
 
 @op(arrays=1)

@@ -60,7 +60,9 @@ OURS = sorted(
 
 
 def test_every_op_has_a_case(exercised):
-    missing = set(library_ops()) - exercised[0]
+    # Those of `ops.rules` run where gradients are differentiated: `tests/ops/rules` does that with all of the table.
+    own = {name for name, op in library_ops().items() if not op.__module__.startswith("cunet.ops.rules.")}
+    missing = own - exercised[0]
     assert not missing, f"no case in tests/cases runs {sorted(missing)}"
 
 
@@ -83,4 +85,4 @@ def test_no_module_uses_a_builtin_that_it_redefines(name):
     tree = ast.parse(inspect.getsource(module))
     shadowed = {f.name for f in tree.body if isinstance(f, ast.FunctionDef)} & set(vars(builtins))
     used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-    assert not shadowed & used
+    assert not shadowed & used - {"_"}  # which doctest puts among the builtins

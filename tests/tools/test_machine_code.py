@@ -2,23 +2,25 @@
 
 from pathlib import Path
 
-import kernel_report
 import numpy as np
 import pytest
-from machine_code import compiling, report
-from machine_code.listing import Listing, Loop
-from machine_code.model import CHIPS, Work, fraction, instructions
-from machine_code.report import Row
-from recording.cases import chosen
-from recording.trace import tracing
 
 import sim
 from cunet.kernels import KERNELS
-from sim import nvrtc
-
-ROOT = Path(__file__).parents[2]
 
 sim.namespace_or_skip()
+
+import kernel_report  # noqa: E402
+from machine_code import compiling, report  # noqa: E402
+from machine_code.listing import Listing, Loop  # noqa: E402
+from machine_code.model import CHIPS, Work, fraction, instructions  # noqa: E402
+from machine_code.report import Row  # noqa: E402
+from recording.cases import chosen  # noqa: E402
+from recording.trace import tracing  # noqa: E402
+
+from sim import nvrtc  # noqa: E402
+
+ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.cpu_only
 

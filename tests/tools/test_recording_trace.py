@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
-from recording.cases import chosen, ways
-from recording.trace import tracing
 
 import sim
-from sim import launch, nvrtc
 
 xp = sim.namespace_or_skip()
+
+from recording.cases import chosen, ways  # noqa: E402
+from recording.trace import tracing  # noqa: E402
+
+from sim import launch, nvrtc  # noqa: E402
 
 pytestmark = [pytest.mark.cpu_only, pytest.mark.usefixtures("simulated")]
 
