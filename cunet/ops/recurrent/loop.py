@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from ...device import Array, array_module
+from ...device import Array, array_module, is_half
 from ...kernels import Kernel, primitive
 from ...kernels.backends.native.recurrence import run as native_loop
 from ..linalg import as_matrix, column_sums, product
@@ -139,7 +139,8 @@ class Layer:
         self.bias = self.b_hh  # of the projection of the state: a step adds it while that is in the cache
         if self.b_ih is not None and self.biases_add_up:
             self.bias = self.b_ih + self.b_hh
-            if self.xp is not np:  # where a step would add it by a launch
+            # Where a step would add it by a launch; half types would be rounded once more.
+            if self.xp is not np and not is_half(gx.dtype):
                 gx += self.bias
                 self.bias = None
         elif self.b_ih is not None:
