@@ -8,6 +8,7 @@ take silently, and read or write the wrong memory, raises.
 from __future__ import annotations
 
 import ctypes as c
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -184,7 +185,7 @@ def _seen(x: Matrix, shape: tuple[int, int], batch: int) -> np.ndarray:
     if 0 in shape or not batch:
         return np.empty((batch, *shape), dtype)
     count = (batch - 1) * x.step + (columns - 1) * x.leading + rows
-    memory = np.frombuffer((c.c_char * (count * size)).from_address(x.address), dtype)
+    memory = np.frombuffer(_bytes(count * size).from_address(x.address), dtype)
     strides = (x.step * size, size, x.leading * size)
     return np.lib.stride_tricks.as_strided(memory, (batch, rows, columns), strides, writeable=True)
 
@@ -198,3 +199,9 @@ def _rounded(x: np.ndarray, compute: int) -> np.ndarray:
 
 
 library = Library()
+
+
+@functools.cache
+def _bytes(count: int) -> Any:
+    """Return the type of so many bytes: each type is a reference cycle, so there is one."""
+    return c.c_char * count
