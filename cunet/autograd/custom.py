@@ -11,7 +11,7 @@ from typing import Any
 from ..device import stand_for_arrays
 from ..random import streams
 from .op import op
-from .pulling import Place, pulled
+from .pulling import Place, gradients_at
 from .rules import Linear, set_rule
 from .tape import Node, clock, grad_enabled, is_recording
 from .tensor import Tensor, wrap
@@ -104,8 +104,7 @@ def checkpoint(f: Function, *args: Any, **kwargs: Any) -> Any:
             made = f(*args, **kwargs)
         parts = made if isinstance(made, tuple) else (made,)
         pairs = zip(parts, gy if isinstance(made, tuple) else (gy,), strict=True)
-        found = pulled([(p, g) for p, g in pairs if g is not None and p.requires_grad], places, order)
-        return tuple(found.get(id(place), (None, None))[1] for place in places)
+        return tuple(gradients_at([(p, g) for p, g in pairs if g is not None and p.requires_grad], places, order))
 
     def arrays(gy: Any) -> tuple[Any, ...]:
         with recorded_at(0):

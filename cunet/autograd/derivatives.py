@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..device import array_module
-from .pulling import place_of, pulled
+from .pulling import gradients_at
 from .tape import grad_enabled, is_recording
 from .tensor import Tensor, beside
 from .tracing import nested, plain, recorded_at, variable, within
@@ -59,8 +59,7 @@ class _Recorded:
 
     def pull(self, roots: Sequence[tuple[Tensor, Any]], targets: Sequence[Tensor], more: int = 0) -> list[Any]:
         """Return gradients of targets, 0 where there are none, that can be differentiated `more` times than results."""
-        found = pulled([(y, g) for y, g in roots if y.requires_grad], targets, self.order + more)
-        gradients = [found.get(id(place_of(x)), (None, None))[1] for x in targets]
+        gradients = gradients_at([(y, g) for y, g in roots if y.requires_grad], targets, self.order + more)
         return [
             array_module(x.data).zeros_like(x.data) if g is None else g for x, g in zip(targets, gradients, strict=True)
         ]

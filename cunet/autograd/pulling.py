@@ -42,13 +42,23 @@ def pulled(
     Raises:
         RuntimeError: something was recorded at a lower order, or its graph has been freed.
     """
-    wanted = None if targets is None else {id(place_of(t) if isinstance(t, Tensor) else t) for t in targets}
+    wanted = None if targets is None else {id(_place(t)) for t in targets}
     walk = _Walk(wanted, _reaching([place_of(root) for root, _ in roots], wanted), order)
     with traced_at(order):
         for root, g in roots:
             walk.arrive(place_of(root), g)
         walk.run()
     return walk.found
+
+
+def gradients_at(roots: Sequence[tuple[Tensor, Any]], places: Sequence[Place], order: int) -> list[Any]:
+    """Return the gradients at places, or of Tensors, as `pulled` finds them; None where there is none."""
+    found = pulled(roots, places, order)
+    return [found.get(id(_place(place)), (None, None))[1] for place in places]
+
+
+def _place(target: Place) -> Place:
+    return place_of(target) if isinstance(target, Tensor) else target
 
 
 def _reaching(roots: Sequence[Place], wanted: set[int] | None) -> set[int]:

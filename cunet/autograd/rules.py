@@ -9,10 +9,10 @@ from typing import Any
 from ..device import Array, array_module, is_array
 from .op import op as lift
 from .operators import ops
-from .pulling import place_of, pulled
+from .pulling import gradients_at
 from .tape import _fit
 from .tensor import Tensor
-from .tracing import Rule, order_here, recorded_at, variable
+from .tracing import Rule, order_here, plain, recorded_at, variable
 
 Op = Callable[..., Any]
 #: Places of arguments in each of which a term of a result is linear.
@@ -48,8 +48,8 @@ class Composite:
                 made = self.function(*leaves, **options)
             pairs = zip(_several(made), gy if isinstance(made, tuple) else (gy,), strict=True)
             roots = [(p, g) for p, g in pairs if g is not None and isinstance(p, Tensor) and p.requires_grad]
-            found = pulled(roots, [a for a in leaves if isinstance(a, Tensor)], order)
-            return tuple(found.get(id(place_of(a)), (None, None))[1] if isinstance(a, Tensor) else None for a in leaves)
+            found = iter(gradients_at(roots, [a for a in leaves if isinstance(a, Tensor)], order))
+            return tuple([next(found) if isinstance(a, Tensor) else None for a in leaves])
 
         return vjp
 
@@ -103,9 +103,9 @@ class _Call:
         self.rule, self.options = rule, options
         every = range(len(args))
         terms = [(k,) for k in every] if rule.each else rule.terms or [tuple(every)]
-        self.terms = [[k for k in t if k < len(args) and is_array(_array(args[k]))] for t in terms]
+        self.terms = [[k for k in t if k < len(args) and is_array(plain(args[k]))] for t in terms]
         held = {k for t in self.terms for k in t}
-        self.still = [_nothing_like(_array(a)) if k in held else _array(a) for k, a in enumerate(args)]
+        self.still = [_nothing_like(plain(a)) if k in held else plain(a) for k, a in enumerate(args)]
 
     def term(self, k: int) -> list[int]:
         """Return the arguments of the term that an argument is in."""
@@ -198,10 +198,6 @@ class _Again:
 
 def _several(y: Any) -> list[Any]:
     return list(y) if isinstance(y, tuple) else [y]
-
-
-def _array(a: Any) -> Any:
-    return a.data if isinstance(a, Tensor) else a
 
 
 def _nothing_like(a: Array) -> Array:

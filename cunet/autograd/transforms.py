@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..device import Array, array_module
-from .pulling import place_of, pulled
+from .pulling import gradients_at
 from .tape import backpropagate, grad_enabled, is_recording, owned
 from .tensor import Tensor
 from .tracing import nested, variable, within
@@ -137,10 +137,9 @@ def _check_scalar(name: str, out: Any) -> None:
 def _tensors(name: str, out: Any, leaves: Sequence[Tensor], order: int) -> list[Tensor]:
     """Return the gradients of `_gradients` as Tensors that can be differentiated `order` times."""
     _check_scalar(name, out)
-    found = pulled([(out, out._seed(None))], leaves, order) if out.requires_grad else {}
+    found = gradients_at([(out, out._seed(None))], leaves, order) if out.requires_grad else [None] * len(leaves)
     gradients = []
-    for x in leaves:
-        _, g = found.get(id(place_of(x)), (None, None))
+    for x, g in zip(leaves, found, strict=True):
         g = array_module(x.data).zeros_like(x.data) if g is None else g
         gradients.append(g if isinstance(g, Tensor) else Tensor(g))
     return gradients

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -114,14 +114,10 @@ def ensemble_predict(
 
     @contextmanager
     def ready() -> Iterator[None]:
-        modes = [(module, module.training) for net in nets for module in net.modules()]
-        try:
+        with ExitStack() as stack:
             for net in nets:
-                net.eval()
+                stack.enter_context(net.evaluating())
             yield
-        finally:
-            for module, mode in modes:
-                module.training = mode
 
     return _predict("ensemble_predict", nets, x, outputs, batch_size, ready)
 

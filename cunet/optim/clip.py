@@ -61,7 +61,7 @@ def gradient_norm(parameters: Iterable[Tensor]) -> Array:
     params = _with_grad(parameters)
     if not params:
         return np.zeros((), np.float32)
-    with np.errstate(all="ignore"):
+    with quiet():
         return total_norm([flat for _, flat in _flat_grads(params)], 2.0)
 
 

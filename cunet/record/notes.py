@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..kernels.spec import Definition
+from ..system.quiet import quiet
 from .tree import Tree
 
 
@@ -80,7 +81,7 @@ class Op:
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """Return the op's result."""
-        with np.errstate(all="ignore"):
+        with quiet():
             made = self._function(*inputs, **options)
         if type(made) is not tuple or len(made) != 2:
             return made  # of a user's op, which is told that it is wrong
@@ -89,14 +90,14 @@ class Op:
 
     def back(self, gy: Any) -> tuple[Any, ...]:
         """Begin the way back; return the gradients that are there at once."""
-        with np.errstate(all="ignore"):
+        with quiet():
             self.gradients = self.vjp(gy) if self.vjp is not None else ()
             self.gradients = [np.asarray(g) if isinstance(g, np.generic) else g for g in self.gradients]
         return tuple([g for g in self.gradients if g is not None and not callable(g)])
 
     def gradient(self, k: int) -> Any:
         """Return the gradient of an input."""
-        with np.errstate(all="ignore"):
+        with quiet():
             g = self.gradients[k]()
         return np.asarray(g) if isinstance(g, np.generic) else g
 

@@ -31,7 +31,10 @@ def placed(model, dev):
 def test_an_ensemble_is_the_mean_over_its_models(dev):
     models = [placed(net(), dev) for _ in range(3)]
     x = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    models[1].eval()
     found = ensemble_predict(models, dev(x), batch_size=2)
+    assert [m.training for m in models] == [True, False, True]
+    assert all(layer.training for layer in models[0])
     p = np.stack([softmax(host(m.eval()(dev(x)))) for m in models])
     np.testing.assert_allclose(found.mean, p.mean(axis=0), rtol=1e-5)
     np.testing.assert_allclose(found.spread, p.std(axis=0), atol=1e-6)

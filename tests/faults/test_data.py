@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 from fault_helpers import STEPS, fitted, goes_on, parameters, samples, trainer_in, weights
+from loader_helpers import Pairs
 
 from cunet.data import Loader
 
@@ -17,17 +18,6 @@ def changed(array, index, value):
     array = array.copy()
     array[index] = value
     return array
-
-
-class Pairs:
-    def __init__(self, *columns):
-        self.columns = columns
-
-    def __len__(self):
-        return len(self.columns[0])
-
-    def __getitem__(self, i):
-        return tuple(column[i] for column in self.columns)
 
 
 @pytest.mark.parametrize(

@@ -223,3 +223,16 @@ def test_batches_of_other_sizes_have_plans_of_their_own(rng):
         for n in (8, 5, 7):
             pair.both(*batch(rng, n))
     assert pair.compiled.report().plans == 3 and pair.replays >= 9
+
+
+@recorded
+def test_infinities_in_a_replay_are_results_and_no_warnings():
+    @cunet.compile
+    def step(x):
+        return cunet.log(x)
+
+    with cunet.no_grad():
+        for k in range(1, 7):
+            step(np.full((4, 3), k, np.float32))
+        assert step.report().replays
+        assert (step(np.zeros((4, 3), np.float32)).data == -np.inf).all()

@@ -21,6 +21,15 @@ xp = sim.namespace_or_skip()
 pytestmark = pytest.mark.cpu_only
 
 
+def test_why_something_is_skipped_is_noted_and_errors_are_not_hidden(tmp_path):
+    own = Rows(tmp_path / "r.jsonl", "p")
+    with own.skipping("all"):
+        raise Skipped("none here")
+    assert [(line["key"], line["skipped"]) for line in rows.read(own.path)] == [("all", "none here")]
+    with pytest.raises(ZeroDivisionError), own.skipping("all"):
+        _ = 1 / 0
+
+
 def test_what_has_no_value_yet_is_measured_and_what_failed_comes_last(tmp_path):
     record, order = tmp_path / "r.jsonl", []
 

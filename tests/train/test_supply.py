@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from checkpoint_helpers import Cut, StopAt, facts, images, net
 from helpers import host
+from loader_helpers import Pairs
 from trainer_helpers import line, regression
 
 import cunet
@@ -13,19 +14,6 @@ from cunet import nn, optim
 from cunet.data import Digits, Loader
 from cunet.train import Callback, Checkpoint, Trainer
 from cunet.train.supply import split
-
-
-class Pairs:
-    """A dataset, which goes through nothing by itself."""
-
-    def __init__(self, *columns):
-        self.columns = columns
-
-    def __len__(self):
-        return len(self.columns[0])
-
-    def __getitem__(self, i):
-        return tuple(column[i] for column in self.columns)
 
 
 class Seen(Callback):

@@ -14,6 +14,12 @@ from cunet.data import Loader
 from cunet.train import EMA, Callback, Checkpoint, Schedule, Trainer
 
 
+@cunet.op
+def steep(x):
+    """Return 0, with a gradient that is not finite."""
+    return x * 0, lambda gy: (gy * float("inf"),)
+
+
 def labelled(rng, n=30):
     """Samples of three classes, some of whose labels are ignored, so that batches weigh differently."""
     x = rng.normal(size=(n, 3)).astype(np.float32)
@@ -190,11 +196,6 @@ def test_nan_goes_back_to_the_weights_that_the_epoch_began_with(device, dev, rng
 
 def test_what_is_left_at_the_end_of_an_epoch_is_looked_at_too(device, dev, rng):
     x, y = line(rng, 24)
-
-    @cunet.op
-    def steep(x):
-        return x * 0, lambda gy: (gy * float("inf"),)
-
     trainer = trainer_of(nn.Linear(2, 1), device, lambda p, t: steep(p).sum(), accumulate=2, on_nan="raise")
     with pytest.raises(FloatingPointError, match=r"the norm of the gradients is .* in step 1 \(batch 1 of epoch 1\)"):
         trainer.fit(Loader(dev(x), dev(y), batch_size=24))
@@ -213,11 +214,6 @@ def test_gradients_of_the_weights_before_do_not_outlive_going_back(rng):
 
 def test_a_gradient_that_is_not_finite_is_seen_too(device, dev, rng):
     x, y = line(rng, 8)
-
-    @cunet.op
-    def steep(x):
-        return x * 0, lambda gy: (gy * float("inf"),)
-
     trainer = trainer_of(nn.Linear(2, 1), device, lambda p, t: steep(p).sum(), on_nan="raise")
     with pytest.raises(FloatingPointError, match="the norm of the gradients is (inf|nan) in step 1"):
         trainer.fit([(dev(x), dev(y))])

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,14 @@ class Rows:
     def write(self, key: str, kind: str, what: Any) -> None:
         """Append a line for a key: "begun", "value", "skipped" or "error"."""
         append(self.path, {"part": self.part, "key": key, kind: what})
+
+    @contextmanager
+    def skipping(self, key: str) -> Iterator[None]:
+        """Note why something is skipped, within a ``with`` block that ends there."""
+        try:
+            yield
+        except Skipped as reason:
+            self.write(key, "skipped", str(reason))
 
     def measure(self, measures: Iterable[tuple[str, Measure]]) -> None:
         """Measure what is not there yet; what fails is noted, and the rest measured."""

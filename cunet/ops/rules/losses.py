@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...autograd.rules import composite
-from ...autograd.tensor import Tensor
+from ...autograd.tracing import plain
 from ...device import Array, array_module, is_floating
 from .. import math, reduce, selection
 from ..array import reshape
@@ -14,10 +14,6 @@ from ..loss.margin import multi_margin_loss
 from ..loss.nll import class_axis, class_numbers, class_weight, labels, nll_loss, weight_of
 from ..softmax import log_softmax
 from ..sorting import take_along_axis
-
-
-def _array(a: Any) -> Any:
-    return a.data if isinstance(a, Tensor) else a
 
 
 def _reduced(loss: Any, reduction: str, divisor: Any) -> Any:
@@ -29,9 +25,9 @@ def _reduced(loss: Any, reduction: str, divisor: Any) -> Any:
 
 def _labelled(x: Any, target: Any, weight: Any, ignored: int, axis: int) -> tuple[Any, Array, Any]:
     """Return the score of each label's class, 0 where it counts nothing, the weight of each, and those of classes."""
-    t = labels("cross_entropy", _array(x), _array(target), axis, ignored)
+    t = labels("cross_entropy", plain(x), plain(target), axis, ignored)
     xp, classes = array_module(t), x.shape[axis]
-    weights = class_weight("cross_entropy", weight, _array(x), axis)
+    weights = class_weight("cross_entropy", weight, plain(x), axis)
     inside = (t >= 0) & (t < classes)
     kept = xp.where(t == ignored, 0, xp.where(inside, weight_of(weights, t, classes), xp.nan)).astype(x.dtype)
     own = take_along_axis(x, xp.where(inside, t, 0), axis)
@@ -42,15 +38,15 @@ def _labelled(x: Any, target: Any, weight: Any, ignored: int, axis: int) -> tupl
 def _(input, target, weight=None, ignore_index=-100, reduction="mean", axis=1):
     axis = class_axis("nll_loss", input, axis)
     own, kept, _ = _labelled(input, target, weight, ignore_index, axis)
-    return _reduced(reshape(math.multiply(own, -kept), _array(target).shape), reduction, kept.sum())
+    return _reduced(reshape(math.multiply(own, -kept), plain(target).shape), reduction, kept.sum())
 
 
 @composite(cross_entropy)
 def _(input, target, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0, axis=1):
     axis = class_axis("cross_entropy", input, axis)
     log_p, keep, classes = log_softmax(input, axis), 1 - label_smoothing, input.shape[axis]
-    if is_floating(_array(target).dtype):
-        weights = class_weight("cross_entropy", weight, _array(input), axis)
+    if is_floating(plain(target).dtype):
+        weights = class_weight("cross_entropy", weight, plain(input), axis)
         share = math.add(math.multiply(target, keep), label_smoothing / classes)
         loss = reduce.sum(_counted(math.multiply(share, weights), math.negative(log_p)), axis=axis)
         return _reduced(loss, reduction, max(1, loss.size))
@@ -60,17 +56,17 @@ def _(input, target, weight=None, ignore_index=-100, reduction="mean", label_smo
         counts = (_labels_of(target, axis) != ignore_index) * array_module(kept).ones_like(kept)
         spread = reduce.sum(math.multiply(math.negative(log_p), weights), axis=axis, keepdims=True)
         loss = math.add(loss, math.multiply(spread, counts * (label_smoothing / classes)))
-    return _reduced(reshape(loss, _array(target).shape), reduction, kept.sum())
+    return _reduced(reshape(loss, plain(target).shape), reduction, kept.sum())
 
 
 def _labels_of(target: Any, axis: int) -> Array:
-    t = _array(target)
+    t = plain(target)
     return t.reshape(*t.shape[:axis], 1, *t.shape[axis:])
 
 
 def _counted(share: Any, x: Any) -> Any:
     """Return ``share * x``, 0 where the share is, be x infinite."""
-    return math.multiply(share, selection.where(_array(share) == 0, 0, x))
+    return math.multiply(share, selection.where(plain(share) == 0, 0, x))
 
 
 @composite(multi_margin_loss)
@@ -78,9 +74,9 @@ def _(input, target, p=1, margin=1.0, weight=None, reduction="mean"):
     axis, classes = input.ndim - 1, input.shape[-1]
     t = _labels_of(target, axis)
     xp = array_module(t)
-    weights = weight_of(class_weight("multi_margin_loss", weight, _array(input), axis), t, classes)
+    weights = weight_of(class_weight("multi_margin_loss", weight, plain(input), axis), t, classes)
     z = math.add(math.subtract(input, take_along_axis(input, t, axis)), margin)
-    counts = (t != class_numbers(_array(input), axis)) & (z.data > 0)
+    counts = (t != class_numbers(plain(input), axis)) & (z.data > 0)
     z = selection.where(counts, math.square(z) if p == 2 else z, 0)
     loss = math.multiply(reduce.sum(z, axis=axis, keepdims=True), xp.asarray(weights / classes))
-    return _reduced(reshape(loss, _array(target).shape), reduction, max(1, t.size))
+    return _reduced(reshape(loss, plain(target).shape), reduction, max(1, t.size))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...autograd.rules import composite
-from ...autograd.tensor import Tensor
+from ...autograd.tracing import plain
 from .. import math, reduce
 from ..activation import registry
 from ..array import reshape
@@ -55,7 +55,7 @@ def _(x, weight=None, bias=None, *, axis=1, eps=1e-5, activation=None):
 @composite(batch_norm_inference)
 def _(x, mean, var, weight=None, bias=None, *, axis=1, eps=1e-5, activation=None):
     _, shape = _channels(x, axis)
-    mean, var = (reshape(a.data if isinstance(a, Tensor) else a, shape) for a in (mean, var))  # without a gradient
+    mean, var = (reshape(plain(a), shape) for a in (mean, var))  # without a gradient
     y = math.multiply(math.subtract(x, mean), math.rsqrt(math.add(var, eps)))
     return _scaled(y, weight, bias, shape, activation)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...autograd.rules import composite
-from ...autograd.tensor import Tensor
+from ...autograd.tracing import plain
 from ...device import array_module
 from .. import math, selection
 from ..activation.rectifier import relu
@@ -23,7 +23,7 @@ def _loop(x: Any, states: list[Any], sizes: Any, reverse: bool, step: TimeStep) 
     """Return the first state after each step, 0 where a sequence does not run, and the last states."""
     steps, batch = x.shape[:2]
     sizes = sizes or (batch,) * steps
-    xp = array_module(x.data if isinstance(x, Tensor) else x)
+    xp = array_module(plain(x))
     outputs: list[Any] = [None] * steps
     for t in reversed(range(steps)) if reverse else range(steps):
         after = step(getitem(x, t), states)
@@ -42,7 +42,7 @@ def _start(x: Any, first: Any, width: int) -> Any:
 
 
 def _masked(h: Any, mask: Any) -> Any:
-    return h if mask is None else math.multiply(h, mask.data if isinstance(mask, Tensor) else mask)
+    return h if mask is None else math.multiply(h, plain(mask))
 
 
 def _parts(a: Any, count: int) -> list[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...autograd.rules import composite
-from ...autograd.tensor import Tensor
+from ...autograd.tracing import plain
 from ...device import array_module
 from .. import embedding, selection
 from ..array import getitem, reshape, transpose
@@ -27,7 +27,7 @@ def _(x, *, who, ndim, plan, channels_last, return_indices):
 
 @composite(embedding.embedding)
 def _(input, weight, padding_idx=None):
-    places = input.data if isinstance(input, Tensor) else input
+    places = plain(input)
     if padding_idx is not None:
         rows = array_module(places).arange(weight.shape[0])[:, None]
         weight = selection.where(rows == padding_idx % weight.shape[0], weight.data, weight)

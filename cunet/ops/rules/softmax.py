@@ -7,6 +7,7 @@ from typing import Any
 from ...autograd.op import Result, op
 from ...autograd.rules import composite
 from ...autograd.tensor import Tensor
+from ...autograd.tracing import plain
 from ...device import Array, array_module
 from ...kernels.axes import reduced_shape
 from .. import math, reduce, selection
@@ -44,7 +45,7 @@ def _(x: Tensor, axis: Any, keepdims: bool = False) -> tuple[Tensor, Array, Tens
 
 @composite(_attention)
 def _(query, key, value, attn_mask=None, *, is_causal, scale, draw, threshold):
-    mask = attn_mask.data if isinstance(attn_mask, Tensor) else attn_mask
+    mask = plain(attn_mask)
     allowed = mask if mask is not None and mask.dtype.kind == "b" else None
     bias = attn_mask if allowed is None else None
     hidden = None if bias is None else mask
@@ -61,7 +62,7 @@ def _(query, key, value, attn_mask=None, *, is_causal, scale, draw, threshold):
 
 def _shown(a: Any, allowed: Array | None, hidden: Array | None) -> Any:
     """Return keys or values with 0 for what no query sees."""
-    data = a.data if isinstance(a, Tensor) else a
+    data = plain(a)
     clear = _cleared(data, allowed, hidden)
     return a if clear is data else selection.where(clear == data, a, 0)
 

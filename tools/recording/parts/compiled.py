@@ -9,7 +9,7 @@ from typing import Any
 
 from ..cases import chosen
 from ..libraries import Torch, pytorch
-from ..rows import Measure, Rows, Skipped
+from ..rows import Measure, Rows
 from ..setting import Setting
 from .training import images
 
@@ -18,14 +18,11 @@ MODES = ("default", "reduce-overhead")
 
 def run(setting: Setting, rows: Rows) -> None:
     """Measure all."""
-    try:
+    with rows.skipping("all"):
         library = pytorch(setting.form)
-    except Skipped as reason:
-        rows.write("all", "skipped", str(reason))
-        return
-    # The same backward runs many times.
-    importlib.import_module("torch._functorch.config").donated_buffer = False
-    rows.measure(_measures(setting, library))
+        # The same backward runs many times.
+        importlib.import_module("torch._functorch.config").donated_buffer = False
+        rows.measure(_measures(setting, library))
 
 
 def _measures(setting: Setting, library: Torch) -> Iterator[tuple[str, Measure]]:

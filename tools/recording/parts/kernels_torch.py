@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from ..libraries import pytorch
-from ..rows import Rows, Skipped
+from ..rows import Rows
 from ..setting import Setting
 from .kernels import measures
 
 
 def run(setting: Setting, rows: Rows) -> None:
     """Measure all cases."""
-    try:
-        library = pytorch(setting.form)
-    except Skipped as reason:
-        rows.write("all", "skipped", str(reason))
-        return
-    rows.measure(measures(setting, library))
+    with rows.skipping("all"):
+        rows.measure(measures(setting, pytorch(setting.form)))

@@ -15,7 +15,7 @@ import cunet
 from cunet import data
 
 from ..libraries import MODES, Cunet, Torch, pytorch
-from ..rows import Measure, Rows, Skipped
+from ..rows import Measure, Rows
 from ..setting import Setting
 
 Library = Cunet | Torch
@@ -24,10 +24,8 @@ Library = Cunet | Torch
 def run(setting: Setting, rows: Rows) -> None:
     """Measure epochs, then single steps."""
     libraries: list[Library] = [Cunet(setting.xp, setting.form)]
-    try:
+    with rows.skipping("PyTorch"):
         libraries.append(pytorch(setting.form))
-    except Skipped as reason:
-        rows.write("PyTorch", "skipped", str(reason))
     rows.measure([*_measures(setting, libraries, _epochs, setting.form.epochs), *_steps(setting, libraries)])
 
 
