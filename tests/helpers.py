@@ -1,5 +1,6 @@
 """What tests of every kind share: back to NumPy, and errors in units of the last place."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -16,6 +17,16 @@ from cunet.autograd.tensor import Tensor
 def training_step(step):
     """Return a step; one that is recorded and replayed where the environment says ``CUNET_COMPILE=1``."""
     return cunet.compile(step) if os.environ.get("CUNET_COMPILE") == "1" else step
+
+
+@contextlib.contextmanager
+def turn(*what):
+    """Say of a failure in which turn of a test's loop it came; a loop is cheaper than as many tests."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"in the turn {', '.join(map(str, what))}")
+        raise
 
 
 def host(x):

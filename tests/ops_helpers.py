@@ -22,17 +22,19 @@ TABLE = [
 every_case = pytest.mark.parametrize("case", TABLE, ids=lambda case: case.id)
 every_elementwise_case = pytest.mark.parametrize("case", [c for c in TABLE if c.scalar], ids=lambda case: case.id)
 FLOATS = [np.float16, ml_dtypes.bfloat16, np.float32, np.float64]
-every_float = pytest.mark.parametrize("dtype", FLOATS, ids=lambda d: np.dtype(d).name)
-wide_floats = pytest.mark.parametrize("dtype", FLOATS[2:], ids=lambda d: np.dtype(d).name)
 
 
 def is_floating(a):
     return isinstance(a, np.ndarray) and backend.is_floating(a.dtype)
 
 
-def skip_half(case, dtype):
-    if np.dtype(dtype).itemsize == 2 and not (case.half and (case.bfloat16 or dtype == np.float16)):
-        pytest.skip(f"the row is not for {np.dtype(dtype).name}")
+def floats_of(case):
+    """Return the dtypes that a row is for."""
+    return [
+        d
+        for d in FLOATS
+        if np.dtype(d).itemsize > 2 or (case.half and (case.bfloat16 or np.dtype(d).name == "float16"))
+    ]
 
 
 def draw(case, rng, dtype, shape=(4, 7)):
@@ -126,8 +128,7 @@ def assert_close(actual, expected, dtype, ulp, elementwise):
     assert (np.isfinite(actual.astype(np.float64)) == np.isfinite(expected)).all()
     finite = np.where(np.isfinite(expected), expected, 0)
     top = np.abs(finite).max()
-    unit = float(np.finfo(dtype).eps if dtype != ml_dtypes.bfloat16 else 2**-7) * 2.0 ** math.floor(
-        math.log2(top) if top else 0
-    )
+    info = ml_dtypes.finfo(dtype)
+    unit = max(float(info.eps) * 2.0 ** math.floor(math.log2(top) if top else 0), float(info.smallest_subnormal))
     off = np.abs(np.where(np.isfinite(expected), actual.astype(np.float64), 0) - finite) / unit
     assert off.max() <= ulp, f"{off.max():.3g} ulp of the largest element, {ulp} allowed"

@@ -1,10 +1,12 @@
 """Compiled reductions, and factors along a row, agree with the NumPy bodies."""
 
+import itertools
 import math
 
 import numpy as np
 import pytest
 from compiled_helpers import SHAPES, close, launcher, ours, values
+from helpers import turn
 from native_helpers import needs_compiler, wide_floats
 
 from cunet.kernels import KERNELS
@@ -14,21 +16,17 @@ pytestmark = pytest.mark.cpu_only
 REDUCTIONS = ours("reduction")
 
 
-@needs_compiler
-@wide_floats
-@pytest.mark.parametrize(
-    ("shape", "axes"),
-    [
-        ((1,), (0,)), ((7,), (0,)), ((1000,), (0,)), ((5, 3), (1,)), ((5, 3), (0,)), ((5, 3), (0, 1)),
-        ((3, 1000), (1,)), ((1000, 3), (0,)), ((4, 600), (0,)), ((2, 3, 5), (1,)), ((2, 3, 5), (0, 1)),
-        ((2, 3, 5), (1, 2)), ((3, 200, 7), (1,)), ((2, 3, 129), (2,)), ((300, 4, 2), (2,)),
-    ],
-    ids=str,
-)  # fmt: skip
-@pytest.mark.parametrize("name", REDUCTIONS)
-def test_reductions_agree_with_numpy(name, shape, axes, dtype, on, rng):
-    kernel = KERNELS[name]
-    if name in ("softmax_stats", "logsumexp_forward") and len(axes) > 1:
+DTYPES = (np.float32, np.float64)
+#: Shapes of the data, and the axes that are summed.
+FOLDS = [
+    ((1,), (0,)), ((7,), (0,)), ((1000,), (0,)), ((5, 3), (1,)), ((5, 3), (0,)), ((5, 3), (0, 1)),
+    ((3, 1000), (1,)), ((1000, 3), (0,)), ((4, 600), (0,)), ((2, 3, 5), (1,)), ((2, 3, 5), (0, 1)),
+    ((2, 3, 5), (1, 2)), ((3, 200, 7), (1,)), ((2, 3, 129), (2,)), ((300, 4, 2), (2,)),
+]  # fmt: skip
+
+
+def agrees(kernel, shape, axes, dtype, rng):
+    if kernel.name in ("softmax_stats", "logsumexp_forward") and len(axes) > 1:
         axes = axes[:1]
     kept = tuple(1 if k in axes else n for k, n in enumerate(shape))
     args = []
@@ -45,19 +43,19 @@ def test_reductions_agree_with_numpy(name, shape, axes, dtype, on, rng):
         assert a.tobytes() == b.tobytes()
 
 
+@needs_compiler
+@pytest.mark.parametrize("name", REDUCTIONS)
+def test_reductions_agree_with_numpy(name, on, rng):
+    for dtype, (shape, axes) in itertools.product(DTYPES, FOLDS):
+        with turn(dtype, shape, axes):
+            agrees(KERNELS[name], shape, axes, dtype, rng)
+
+
 COLUMNS = [n for n in (*ours("elementwise"), *REDUCTIONS) if any(p.place == "col" for p in KERNELS[n].spec.ins)]
 NUMBERS = {"in_keep", "in_spread", "scale", "keep", "spread", "total", "g"}
 
 
-@needs_compiler
-@wide_floats
-@pytest.mark.parametrize("shape", [(5, 7), (3, 40), (2, 3, 300), (4, 9000)], ids=str)
-@pytest.mark.parametrize("other", ["column", "row"])
-@pytest.mark.parametrize("name", COLUMNS)
-def test_factors_along_a_row_beside_numbers(name, other, shape, dtype, on, rng):
-    kernel = KERNELS[name]
-    if other == "row" and "norm" not in kernel.__module__:
-        pytest.skip("it is about rows")
+def agrees_along_rows(kernel, other, shape, dtype, rng):
     special = {
         "t": rng.integers(0, shape[-1], SHAPES["column"](shape)), "c": np.arange(shape[-1]), "ignored": 1, "p": 2,
         **{name: 0.5 for name in NUMBERS},
@@ -75,6 +73,16 @@ def test_factors_along_a_row_beside_numbers(name, other, shape, dtype, on, rng):
     with np.errstate(all="ignore"):
         expected = kernel.body(*args, **axes)
     close(got, expected, dtype, 32 + shape[-1] / 50)
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", COLUMNS)
+def test_factors_along_a_row_beside_numbers(name, on, rng):
+    kernel = KERNELS[name]
+    others = ("column", "row") if "norm" in kernel.__module__ else ("column",)  # the rest are about rows
+    for dtype, shape, other in itertools.product(DTYPES, [(5, 7), (3, 40), (2, 3, 300), (4, 9000)], others):
+        with turn(dtype, shape, other):
+            agrees_along_rows(kernel, other, shape, dtype, rng)
 
 
 @needs_compiler
