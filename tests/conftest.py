@@ -57,9 +57,12 @@ def pytest_report_header(config):
     return f"device under test: {config.getoption('device')}"
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(config, items):
     device, reason = config.getoption("device"), config.stash[skip_all]
     for item in items:
+        if "simulated" in item.fixturenames:  # it brings its device, whatever is under test
+            item.add_marker(pytest.mark.cpu_only)
         if " at 0x" in item.nodeid or "\\x" in item.nodeid:  # another name in every process, and with it another seed
             raise pytest.UsageError(f"{item.nodeid}: a test's name may hold neither an address nor bytes; give ids=")
         if reason:
