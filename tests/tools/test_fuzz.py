@@ -112,3 +112,9 @@ def test_what_a_step_loses_by_itself_is_no_finding_but_more_than_that_is(rng, dt
     assert difference(call, "native", reference, rounded(1)) == ""
     assert "places apart" in difference(call, "native", reference, rounded(100))
     assert difference(call, "native", reference, execute(call, arrays)) == ""
+
+
+def test_what_an_outer_product_makes_fits_into_memory():
+    calls = [call for call in (draw(8013, number) for number in range(2000)) if call.row.op in ("outer", "tensordot")]
+    assert len(calls) > 5
+    assert max(np.prod([float(a.size) for a in call.arrays]) for call in calls) < 2e7
