@@ -4,6 +4,7 @@ A `Trainer` for several models and losses is one with a `step` of its own.
 """
 
 import argparse
+import math
 
 import numpy as np
 
@@ -55,9 +56,15 @@ class Adversaries(Trainer):
         self.optimizer[name].step()
 
 
+def share(epochs, batch_size, *arrays):
+    """Return whole epochs, and the batches of the arrays that a part of one epoch goes over."""
+    count = max(1, math.ceil(min(epochs, 1) * len(arrays[0]) / batch_size)) * batch_size
+    return math.ceil(epochs), *(a[:count] for a in arrays)
+
+
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--epochs", type=int, default=60, help="passes over the images")
+    parser.add_argument("--epochs", type=float, default=60, help="passes over the images; 0.5 is one over half of them")
     parser.add_argument("--batch-size", type=int, default=64, help="images per step")
     parser.add_argument("--noise", type=int, default=16, help="numbers that a drawn image is made of")
     parser.add_argument("--hidden", type=int, default=128, help="units of each hidden layer")
@@ -83,7 +90,8 @@ def main():
         "critic": optim.Adam(gan.critic.parameters(), lr=args.lr, betas=(0.5, 0.999)),
     }
     trainer = Adversaries(gan, F.binary_cross_entropy_with_logits, optimizers, device=args.device, unit="images")
-    trainer.fit((real,), epochs=args.epochs, batch_size=args.batch_size)
+    epochs, used = share(args.epochs, args.batch_size, real)
+    trainer.fit((used,), epochs=epochs, batch_size=args.batch_size)
     with gan.evaluating(), cunet.no_grad():
         images = cunet.tensor(gan.draw(500), device="cpu").data
     print(shown(images[:6]))

@@ -52,12 +52,16 @@ def steps_made(x, y, rate, limit):
     return None
 
 
-def main():
+def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--houses", type=int, default=1000, help="how many (default: 1000)")
     parser.add_argument("--seed", type=int, default=0, help="of the houses (default: 0)")
     parser.add_argument("--limit", type=int, default=1000, help="steps that are made at most (default: 1000)")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main():
+    options = parse_arguments()
     x, y = houses(options.houses, np.random.default_rng(options.seed))
     print(f"{'features':<14} {'condition':>10} {'best rate':>10} {'steps needed':>13} {'steps made':>11}")
     scalers = [nn.Identity(), data.MinMaxScaler(), data.StandardScaler(), data.ZCAWhitening()]

@@ -38,7 +38,13 @@ def parse_arguments():
     parser.add_argument("--epochs", type=float, default=10, help="passes over the images; 0.5 is one over half of them")
     parser.add_argument("--batch-size", type=int, default=128, help="images per step")
     parser.add_argument("--hidden", type=int, nargs="*", default=[512, 256], help="sizes of the hidden layers")
-    parser.add_argument("--activation", choices=ACTIVATIONS, default="relu", help="of the hidden layers")
+    parser.add_argument(
+        "--activation",
+        choices=ACTIVATIONS,
+        default="relu",
+        metavar="NAME",
+        help=f"of the hidden layers: {', '.join(ACTIVATIONS)}",
+    )
     parser.add_argument("--norm", choices=NORMS, default="batch", help="before each activation")
     parser.add_argument("--dropout", type=float, default=0.2, help="probability to drop a unit")
     parser.add_argument("--init", default="kaiming_normal", help="initialiser of the weights, by name")

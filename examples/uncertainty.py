@@ -6,6 +6,7 @@ turned, the less sure a good prediction should be; of noise it should know nothi
 """
 
 import argparse
+import math
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,12 @@ def rotated(images, degrees):
     return (top * (1 - dr) + bottom * dr).reshape(len(images), -1).astype(images.dtype)
 
 
+def share(epochs, batch_size, *arrays):
+    """Return whole epochs, and the batches of the arrays that a part of one epoch goes over."""
+    count = max(1, math.ceil(min(epochs, 1) * len(arrays[0]) / batch_size)) * batch_size
+    return math.ceil(epochs), *(a[:count] for a in arrays)
+
+
 def trained(seed, x, labels, args):
     """Return a network with dropout, and its trainer."""
     cunet.manual_seed(seed)
@@ -40,13 +47,16 @@ def trained(seed, x, labels, args):
         nn.Linear(width, width), nn.ReLU(), nn.Dropout(0.5), nn.Linear(width, 10),
     )  # fmt: skip
     trainer = Trainer(model, F.cross_entropy, optim.Adam(model.parameters()), progress=False)
-    trainer.fit(data.Loader(x, labels, shuffle=True, device="auto"), epochs=args.epochs)
+    epochs, *arrays = share(args.epochs, 128, x, labels)
+    trainer.fit(data.Loader(*arrays, batch_size=128, shuffle=True, device="auto"), epochs=epochs)
     return model
 
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=10, help="passes over the images (default: 10)")
+    parser.add_argument(
+        "--epochs", type=float, default=10, help="passes over the images; 0.5 is one over half of them (default: 10)"
+    )
     parser.add_argument("--train", type=int, default=10000, help="images to train on (default: 10000)")
     parser.add_argument("--hidden", type=int, default=256, help="units of the two hidden layers (default: 256)")
     parser.add_argument("--networks", type=int, default=5, help="of the ensemble (default: 5)")

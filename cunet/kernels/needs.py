@@ -32,16 +32,23 @@ def needs(roots: Iterable[Any]) -> list[Need]:
     Args:
         roots: functions, classes whose methods count, and kernels.
     """
+    soon, later = _soon_and_later(roots)
+    return [*soon, *later]
+
+
+def _soon_and_later(roots: Iterable[Any]) -> tuple[list[Need], list[Need]]:
+    """Return what `needs` does: what is run forward, and what ways back run besides."""
     found = [_known.get(root) or _known.setdefault(root, _needs_of(root)) for root in dict.fromkeys(roots)]
-    return list(dict.fromkeys(need for later in (False, True) for pair in found for need in pair[later]))
+    soon, later = (dict.fromkeys(need for pair in found for need in pair[back]) for back in (False, True))
+    return list(soon), [need for need in later if need not in soon]
 
 
 def compile_ahead(roots: Iterable[Any], char: str, at_once: bool = False) -> None:
     """Compile in the background what `needs` finds, for float32 ("f") or float64 ("d"); see `Native.expect`."""
-    found = needs(roots)
-    names = [need for need in found if isinstance(need, str)] if char in "fd" else []
-    kernels = [need for need in found if not isinstance(need, str)]
-    native.expect(kernels, char, at_once, [functions.unit(name, char) for name in names])
+    for later, found in enumerate(_soon_and_later(roots)):
+        names = [need for need in found if isinstance(need, str)] if char in "fd" else []
+        kernels = [need for need in found if not isinstance(need, str)]
+        native.expect(kernels, char, at_once, [functions.unit(name, char) for name in names], bool(later))
 
 
 def _needs_of(root: Any) -> tuple[list[Need], list[Need]]:

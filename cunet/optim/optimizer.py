@@ -106,7 +106,7 @@ class Optimizer:
         self._check_params(named)
         self._check(full)
         for char in {p.data.dtype.char for p in params if type(p.data) is np.ndarray}:
-            native.expect(self.foreseen(full), char)
+            native.expect(self.foreseen(full), char, later=True)
         self.param_groups.append(full)
         self.state += [{} for _ in params]
         self._buffers.append([])

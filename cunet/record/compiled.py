@@ -13,7 +13,7 @@ from typing import Any
 from ..autograd import tape
 from ..kernels import dispatch
 from ..kernels.backends.native import native
-from ..kernels.backends.native.plans import library
+from ..kernels.backends.native.plans import expect, library
 from ..kernels.backends.numpy import tuning
 from ..kernels.capture import capturing
 from ..nn import observe
@@ -27,6 +27,8 @@ from .watch import Watch
 _MOST = 8  # plans of a step
 _REFUSAL = 8  # what a recording that is refused counts, where one that is not, or a call in a new way, counts 1
 _WASTE = 64  # how much of that, less the replays, until it is no use to look further
+
+_ON_NUMPY = "kernels run on NumPy: only compiled ones are recorded"
 
 _turn = ForkSafeLock()  # recording watches a region for the whole process
 
@@ -76,8 +78,8 @@ class CompiledStep:
         """Return why nothing can be recorded or replayed here and now, or ""."""
         if self._hopeless:
             return self._hopeless
-        if not native.active or library() is None:
-            return "kernels run on NumPy: only compiled ones are recorded"
+        if not native.active or not native.hopeful():
+            return _ON_NUMPY
         if capturing.get() is not None:
             return "another step is recorded, of which this one is a part"
         if dispatch.is_listened() or observe.is_observed():
@@ -105,11 +107,14 @@ class CompiledStep:
             entry = Entry(self._step, tree, context, kinds)
             if not any(other.is_like(entry) for other in self._entries):
                 self._entries = [entry, *self._entries[: _MOST - 1]]
+        expect()
 
     def _known(self, entry: Entry, tree: Tree, args: Any, kwargs: Any) -> Any:
         if entry.reason:
             return self._eagerly(entry.reason, args, kwargs)
         if entry.plan is None:
+            if library() is None:
+                return self._eagerly(_ON_NUMPY, args, kwargs)
             self._recorded += 1
             with _turn:
                 found = entry.record(tree)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..kernels import KERNELS
-from ..kernels.backends.native import ahead, build, compiler, functions, native
+from ..kernels.backends.native import ahead, build, compiler, functions, native, plans
 from ..kernels.backends.native.text import Unit
 from ..kernels.needs import Need, needs
 from ..nn.ahead import roots
@@ -48,13 +48,18 @@ def of_model(model: Module) -> list[Need]:
 
 
 def warm(wanted: Iterable[Need], dtype: Any = np.float32) -> Warmed:
-    """Compile what is wanted for a dtype and is not in the cache, and load all of it once."""
+    """Compile what is wanted for a dtype and is not in the cache, and load it once; and what records steps."""
     wide = np.dtype(dtype)
     names = [need for need in wanted if isinstance(need, str)]
     kernels = [need for need in wanted if not isinstance(need, str) and build.compilable(need, wide)]
     units = [*(build.unit([k], wide) for k in kernels), *(functions.unit(name, wide.char) for name in names)]
     todo = [unit for unit in units if compiler.missing(unit).parts]
-    large = [build.runtime_unit(), *(unit for unit in todo if not unit.head), *_large([u for u in todo if u.head])]
+    large = [
+        build.runtime_unit(),
+        plans.unit(),
+        *(unit for unit in todo if not unit.head),
+        *_large([u for u in todo if u.head]),
+    ]
     ahead.compile_now(sorted(large, key=lambda unit: -len(unit.text())))  # so that cores do not wait for the last one
     failed = [k.name for k in kernels if not native.prepare(k, wide.char)]
     failed += [name for name in names if functions.function(name, wide.char) is None]

@@ -26,7 +26,7 @@ def load(name):
 
 
 mnist_mlp, mnist_cnn = load("mnist_mlp"), load("mnist_cnn")
-WITH_OPTIONS = ["mnist_mlp", "mnist_cnn", "mnist_torch_style", "char_rnn"]
+WITH_OPTIONS = sorted(path.stem for path in EXAMPLES.glob("*.py") if "import argparse" in path.read_text("utf-8"))
 
 
 def parsed(name, *options):
@@ -94,21 +94,28 @@ def test_every_option_says_what_it_is(name):
 
 
 @pytest.mark.parametrize("name", WITH_OPTIONS)
+def test_help_fits_80_columns(name, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    parser, _ = parsed(name)
+    assert [text for text in parser.format_help().splitlines() if len(text) > 80] == []
+
+
+@pytest.mark.parametrize("name", [name for name in WITH_OPTIONS if name != "feature_scaling"])
 def test_a_part_of_an_epoch_may_be_asked_for(name):
     _, given = parsed(name, "--epochs", "0.5")
     assert given.epochs == 0.5
 
 
-@pytest.mark.parametrize("module", [mnist_mlp, mnist_cnn, load("mnist_torch_style")])
-def test_a_part_of_an_epoch_is_whole_batches(module):
-    a = range(1442)
+@pytest.mark.parametrize("name", ["mnist_mlp", "mnist_cnn", "mnist_torch_style", "digits_gan", "uncertainty"])
+def test_a_part_of_an_epoch_is_whole_batches(name):
+    a, module = range(1442), load(name)
     for epochs, expected in [(0.5, (1, 768)), (1, (1, 1442)), (2, (2, 1442)), (0, (0, 128)), (0.0001, (1, 128))]:
         whole, part, same = module.share(epochs, 128, a, a)
         assert (whole, len(part)) == expected
         assert part == same
 
 
-@pytest.mark.parametrize("name", [name for name in WITH_OPTIONS if name != "char_rnn"])
+@pytest.mark.parametrize("name", ["mnist_mlp", "mnist_cnn", "mnist_torch_style"])
 def test_where_weights_cannot_be_written_is_said_before_training(name, tmp_path, capsys, monkeypatch):
     with pytest.raises(SystemExit):
         parsed(name, "--save", str(tmp_path / "nowhere" / "w.safetensors"))

@@ -198,6 +198,17 @@ def test_evaluation_is_replayed(rng):
 
 
 @recorded
+def test_a_stride_that_no_element_has_does_not_matter(rng):
+    """As of ``x[:, None]``, whose last stride is 0."""
+    model = nn.Linear(1, 3)
+    step = cunet.compile(lambda x: F.elu(model(x)).detach())
+    for _ in range(STEPS):
+        x = rng.standard_normal(9).astype(np.float32)[:, None]
+        assert step(x).data.tobytes() == F.elu(model(x)).data.tobytes()
+    assert step.report().replays >= STEPS - 5, step.report()
+
+
+@recorded
 def test_a_recording_holds_no_array_that_the_step_lets_go(rng):
     alive, reference = [], weakref.ref
 

@@ -10,8 +10,10 @@ import pytest
 from fuzzing.calls import Call, draw
 from fuzzing.layouts import LAYOUTS
 from fuzzing.routes import difference, execute, plain, run
+from fuzzing.worker import findings
 from native_helpers import needs_compiler, once
 
+from cunet import F
 from cunet.parity.row import Row, function_of
 
 pytestmark = [pytest.mark.cpu_only, pytest.mark.slow, once]
@@ -118,3 +120,29 @@ def test_what_a_step_loses_by_itself_is_no_finding_but_more_than_that_is(rng, dt
     assert difference(call, "native", reference, rounded(1)) == ""
     assert "places apart" in difference(call, "native", reference, rounded(100))
     assert difference(call, "native", reference, execute(call, arrays)) == ""
+
+
+def test_what_an_outer_product_makes_fits_into_memory():
+    calls = [call for call in (draw(8013, number) for number in range(2000)) if call.row.op in ("outer", "tensordot")]
+    assert len(calls) > 5
+    assert max(np.prod([float(a.size) for a in call.arrays]) for call in calls) < 2e7
+
+
+@pytest.mark.parametrize(("wrong", "expected"), [(1.0, 0), (1.001, 1)])
+def test_what_one_thread_loses_in_a_long_sum_is_no_finding_but_a_wrong_sum_is(monkeypatch, wrong, expected):
+    """One number many times, whose roundings all go one way."""
+    sim = pytest.importorskip("sim")
+    if sim.unavailable_reason():
+        pytest.skip(sim.unavailable_reason())
+    sim.install()
+    try:
+        row = Row("softmax", lambda _: (), {}, "sum", lambda x, **_: wrong_on("gpu", F.softmax(x, axis=1), wrong))
+        call = Call(row, [np.where(np.arange(36000) % 18000, -0.3, 0.0).reshape(2, 18000)], ["transposed"], {})
+        assert "places apart" in difference(call, "sim", run(call, "numpy, plain"), run(call, "sim"))
+        assert len(findings(call, ["numpy, plain", "sim"])) == expected
+    finally:
+        sim.uninstall()
+
+
+def wrong_on(device, y, factor):
+    return y * factor if y.device == device else y

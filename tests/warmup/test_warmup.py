@@ -57,8 +57,9 @@ def test_a_model_that_is_warm_compiles_nothing(home, tmp_path):
     use = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n" + (
         "import warnings; warnings.simplefilter('error')\n"
         "import numpy as np, nets\n"
-        "from cunet.kernels.backends.native import compiler\n"
+        "from cunet.kernels.backends.native import compiler, plans\n"
         "compiler._compile = None\n"
+        "assert plans.library() is not None\n"
         "nets.model(np.ones((2, 4), np.float32)).sum().backward()\n"
     )
     run_script(use, home)

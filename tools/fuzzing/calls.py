@@ -19,9 +19,10 @@ from .recurrent import RECURRENT
 ROWS = [row for row in ALL_ROWS if row.op != "gumbel_softmax"]
 SIZES = (0, 1, 1, 2, 2, 3, 3, 4, 5, 6, 7, 8, 9, 13, 16, 17, 31, 33, 64, 70, 257)
 MOST = 60_000  # elements of one array
-MOST_OF_PRODUCTS = (
-    4_000  # of one whose every element meets many of another: the simulated device takes minutes for more
-)
+#: Of one whose every element meets many, or all, of another: the simulated device takes minutes for more, or the result
+#: all memory.
+MOST_OF_PRODUCTS = 4_000
+PRODUCTS = ("conv", "attention", "outer", "tensordot")
 SPECIAL = ((np.inf,), (-np.inf,), (np.nan,), (0.0, -0.0), (np.inf, -np.inf, np.nan, 0.0, -0.0))
 PAIRS = {"add", "subtract", "multiply", "divide", "power", "maximum", "minimum", "remainder", "floor_divide"}
 PAIRS |= {"hypot", "arctan2", "logaddexp", "lerp"}
@@ -65,7 +66,7 @@ def draw(seed: int, index: int) -> Call:
         row = pick(rng, tuple(ROWS))
         arrays = list(row.inputs(rng))
         # Matrices of another size are made of equal rows: LAPACK finds them singular, or not, by a rounding.
-        most = MOST_OF_PRODUCTS if "conv" in row.op or "attention" in row.op else MOST
+        most = MOST_OF_PRODUCTS if any(word in row.op for word in PRODUCTS) else MOST
         sizes = _sizes(rng, arrays, most) if rng.random() < 0.85 and not row.op.startswith("linalg.") else {}
         arrays = [_resized(a, sizes) for a in arrays]
         static = {k: _renamed(v, sizes) for k, v in row.static.items()}

@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ....system.cpu import cores
 from . import cache, compiler
@@ -17,6 +17,14 @@ from .compiler import CompileError
 from .text import Part, Unit
 
 _LARGE = 8  # texts in a library: each one more costs 0.13 s, and who needs one text waits for all of its library
+
+
+class _Text(NamedTuple):
+    """A text that is yet to be compiled: what stands before it, and whether others are needed first."""
+
+    head: str
+    part: Part
+    later: bool
 
 
 class Queue:
@@ -28,7 +36,7 @@ class Queue:
 
     def __init__(self) -> None:
         self._changed = threading.Condition(threading.Lock())
-        self._waiting: dict[str, tuple[str, Part]] = {}  # by key: what stands before the text, and the text
+        self._waiting: dict[str, _Text] = {}  # by key
         self._flying: dict[str, threading.Event] = {}
         self._share = 1  # texts in a library
         self._at_work = 0  # compilers
@@ -36,15 +44,19 @@ class Queue:
         self._compilers: list[list[Any]] = []  # of each thread
         self._ended = False
 
-    def add(self, units: Iterable[Unit]) -> None:
-        """Compile in the background what of these is neither in the cache nor on its way into it."""
+    def add(self, units: Iterable[Unit], later: bool = False) -> None:
+        """Compile in the background what of these is neither in the cache nor on its way into it.
+
+        What is needed `later`, such as ways back, waits until nothing else does, and shares no library with it.
+        """
         with contextlib.suppress(OSError):  # no place for libraries: who needs one says so
             known = cache.kept()
             texts = [(unit, *pair) for unit in units for pair in zip(compiler.keys(unit), unit.parts, strict=True)]
             with self._changed:
                 for unit, key, part in texts:
                     if key not in known and key not in self._flying:
-                        self._waiting[key] = unit.head, part
+                        before = self._waiting.get(key)
+                        self._waiting[key] = _Text(unit.head, part, later and (before is None or before.later))
                 self._share = min(_LARGE, -(-len(self._waiting) // cores()))  # so that all cores have something to do
                 self._hire()
 
@@ -117,11 +129,11 @@ class Queue:
             if self._ended or compiler.progress.problem is not None or not self._waiting:
                 self._waiting.clear()
                 return None
-            head = next(iter(self._waiting.values()))[0]
-            same = [key for key, (other, _) in self._waiting.items() if other == head]
-            keys = same[: self._share if head else 1]
+            first = min(self._waiting.values(), key=lambda text: text.later)
+            same = [key for key, text in self._waiting.items() if (text.head, text.later) == (first.head, first.later)]
+            keys = same[: self._share if first.head else 1]
             done = threading.Event()
-            unit = Unit(head, tuple(self._waiting.pop(key)[1] for key in keys))
+            unit = Unit(first.head, tuple(self._waiting.pop(key).part for key in keys))
             self._flying |= dict.fromkeys(keys, done)
             self._at_work += 1
             return unit, keys, done

@@ -99,7 +99,12 @@ class Native:
             self.runtime()  # which says why there is none
 
     def expect(
-        self, kernels: Iterable[Definition], char: str, at_once: bool = False, besides: Iterable[Unit] = ()
+        self,
+        kernels: Iterable[Definition],
+        char: str,
+        at_once: bool = False,
+        besides: Iterable[Unit] = (),
+        later: bool = False,
     ) -> None:
         """Compile in the background what will be needed soon.
 
@@ -108,6 +113,7 @@ class Native:
             char: "f" or "d", of the dtype.
             at_once: whether a call follows, which then compiles the runtime itself.
             besides: what else will be needed.
+            later: whether other things are needed before: ways back, optimisers.
         """
         if not self.active or char not in "fd":
             return
@@ -118,8 +124,8 @@ class Native:
 
             self._expected |= {*units, *((kernel, char) for kernel in new)}
             runtime = [build.runtime_unit()] if self._runtime is _UNKNOWN and not at_once else []
-            ahead.queue.add([*runtime, *units])
-            build.expect(new, np.dtype(char))
+            ahead.queue.add(runtime)
+            ahead.queue.add([*units, *build.expected(new, np.dtype(char))], later)
 
     def hopeful(self) -> bool:
         """Tell whether there is a compiler, of which nothing bad is known yet. Compiles nothing."""

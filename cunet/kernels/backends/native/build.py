@@ -124,9 +124,9 @@ def load(kernel: Definition, wide: np.dtype, native: Host) -> None:
         _report(kernel, error, native) if error is not None else _bind(kernel, wide, own.text(), native)
 
 
-def expect(kernels: Iterable[Definition], wide: np.dtype) -> None:
-    """Compile in the background those of the library's kernels that have not been used yet."""
-    ahead.queue.add(unit([k], wide) for k in kernels if wide.char not in k.prepared and k.ours and compilable(k, wide))
+def expected(kernels: Iterable[Definition], wide: np.dtype) -> list[text.Unit]:
+    """Return what compiles those of the library's kernels that have not been used yet, each by itself."""
+    return [unit([k], wide) for k in kernels if wide.char not in k.prepared and k.ours and compilable(k, wide)]
 
 
 def _bind(kernel: Definition, wide: np.dtype, source: str, native: Host) -> None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ....system.locks import ForkSafeLock
-from . import products
+from . import products, text
 from .backend import native
 
 SOURCES = ("region.cpp", "tasks.h", "arrays.cpp", "calls.h", "plan.h", "plan.cpp")
@@ -71,20 +71,33 @@ def extent(a: np.ndarray) -> tuple[int, int]:
 
 
 @functools.cache
+def unit() -> text.Unit:
+    """Return what compiles the library that records and replays."""
+    return text.single("plans", text.source(*SOURCES))
+
+
+def expect() -> None:
+    """Compile that library in the background."""
+    if not library.cache_info().currsize and native.active and native.hopeful():
+        from . import ahead
+
+        ahead.queue.add([unit()], later=True)
+
+
+@functools.cache
 def library() -> Any:
     """Return the library that records and replays, or None where there is no compiler."""
-    from . import compiler, text
+    from . import ahead, compiler
 
     with _lock:
         runtime = native.runtime() if native.active else None
         if runtime is None:
             return None
-        source = text.source(*SOURCES)
-        (error,) = compiler.compile_all([text.single("plans", source)])
+        (error,) = ahead.compile_now([unit()])
         try:
             if error is not None:
                 raise error
-            found = compiler.load(source)
+            found = compiler.load(unit().text())
         except (compiler.CompileError, OSError) as problem:
             native.report("recording of steps", problem)
             return None

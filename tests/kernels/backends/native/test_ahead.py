@@ -9,7 +9,7 @@ from helpers import run_script
 from native_helpers import gone, needs_compiler, once, wrapper
 
 from cunet.kernels import KERNELS
-from cunet.kernels.backends.native import build, cache, compiler
+from cunet.kernels.backends.native import ahead, build, cache, compiler, text
 
 pytestmark = [pytest.mark.cpu_only, pytest.mark.slow, once, needs_compiler]
 
@@ -91,6 +91,23 @@ def test_what_is_there_ahead_of_its_need_is_not_compiled_again(tmp_path, counted
     assert calls(tmp_path) == before
 
 
+def test_what_is_needed_later_waits_and_shares_no_library(monkeypatch):
+    queue = ahead.Queue()
+    monkeypatch.setattr(queue, "_hire", lambda: None)
+    monkeypatch.setattr(cache, "kept", set)
+    unit = {name: text.Unit("head\n", (text.Part(name, f"// {name}\n"),)) for name in ("back", "both", "one", "two")}
+    queue.add([unit["back"], unit["both"]], later=True)
+    queue.add([unit["one"], unit["both"], unit["two"]])
+    queue.add([unit["both"]], later=True)
+    monkeypatch.setattr(queue, "_share", 8)
+    monkeypatch.setattr(ahead, "cores", lambda: 3)
+    taken = [queue._take() for _ in range(3)]
+    assert [sorted(part.name for part in found[0].parts) for found in taken if found] == [
+        ["both", "one", "two"],
+        ["back"],
+    ]
+
+
 def test_who_needs_what_is_being_compiled_waits_for_it(tmp_path, counted):
     wait = f"import os\nwhile not os.path.exists({str(tmp_path / 'began')!r}): time.sleep(0.01)\n"
     done = run_script(BEGIN + "expect()\n" + wait + "F.elu(x)\nidle()\nprint(F.elu(x).data[0])", counted)
@@ -147,6 +164,7 @@ def test_a_model_is_compiled_when_it_is_there(tmp_path, home):
     run_script(code, home)
     names = " ".join(line.partition(":")[2] for line in log_of(tmp_path)).split()
     assert {"runtime", "elu_forward_f", "elu_backward_f", "normalize_f", "mse_backward_f", "adam_f"} <= set(names)
+    assert not any("elu_forward_f" in line and "elu_backward_f" in line for line in log_of(tmp_path))
     assert len(names) == len(set(names))
 
 
@@ -160,3 +178,19 @@ def test_a_long_log_begins_anew(tmp_path, monkeypatch):
     monkeypatch.setattr(cache.place, "temporary", True)
     cache.note("of a folder that ends with the process")
     assert (tmp_path / "native.log").read_text() == text
+
+
+def test_a_first_prediction_waits_for_nothing_that_replays_later_ones(tmp_path, home):
+    answered, late = tmp_path / "answered", tmp_path / "late"
+    wait = f"for k in $(seq 300); do [ -e {answered} ] && break; sleep 0.1; done; [ -e {answered} ] || touch {late}"
+    patient = wrapper(tmp_path / "g++", f'if grep -q cunet_plan_start "$src"; then {wait}; fi')
+    code = BEGIN + (
+        "trainer = cunet.Trainer(nn.Sequential(nn.Linear(1, 3), nn.ELU()), F.mse_loss, None, device='cpu')\n"
+        "first = trainer.predict(x[:, None])\n"
+        f"open({str(answered)!r}, 'w').close()\n"
+        "assert all((trainer.predict(x[:, None]) == first).all() for _ in range(8))\n"
+        "print(trainer.reports()['predict'].replays)\n"
+    )
+    done = run_script(code, {**home, "CXX": patient})
+    assert int(done.stdout) > 0
+    assert not late.exists()
