@@ -29,6 +29,8 @@ ROOMS = [
     ["testing"],
     ["doctor", "warmup"],
     ["parity"],
+    ["cli"],
+    ["__main__"],
 ]
 FLOOR = {f"cunet.{room}": floor for floor, rooms in enumerate(ROOMS) for room in rooms}
 
