@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 
 import cunet
-from cunet import F, Trainer, data, nn, optim
+from cunet import F, Trainer, data, optim
+from cunet.cli.nets import cnn
 
 
 def writable(text):
@@ -45,29 +46,14 @@ def parse_arguments():
     return parser.parse_args()
 
 
-def build_cnn(side, args):
-    first, second = args.channels
-
-    def stage(c_in, c_out):  # no bias before a batch norm: its gradient would be 0
-        return [
-            nn.Conv2d(c_in, c_out, 5, padding="same", bias=False, init=args.init),
-            nn.BatchNorm2d(c_out, activation=args.activation),
-            nn.MaxPool2d(2),
-        ]
-
-    dense = nn.Linear(second * (side // 4) ** 2, args.hidden, bias=False, init=args.init)
-    norm = nn.BatchNorm1d(args.hidden, activation=args.activation)
-    head = [norm, nn.Dropout(args.dropout), nn.Linear(args.hidden, 10)]
-    return nn.Sequential(*stage(1, first), *stage(first, second), nn.Flatten(), dense, *head)
-
-
 def main():
     args = parse_arguments()
     cunet.manual_seed(args.seed)
     train, test = data.load_images(args.data)
     epochs, images, labels = share(args.epochs, args.batch_size, *train.arrays(flatten=False))
     batches = data.Loader(images, labels, batch_size=args.batch_size, shuffle=True, device=args.device)
-    model = build_cnn(images.shape[-1], args)
+    net = {name: getattr(args, name) for name in ("channels", "hidden", "activation", "dropout", "init")}
+    model = cnn(images.shape[-1], **net)
     kinds = {"sgd": optim.SGD, "adam": optim.Adam, "adamw": optim.AdamW}
     optimizer = kinds[args.optimizer](model.parameters(), lr=args.lr)
     schedule = optim.OneCycleLR(optimizer, max_lr=args.lr, total_steps=max(1, epochs * len(batches)))

@@ -3,21 +3,11 @@
 import argparse
 import math
 import time
-from functools import partial
 from pathlib import Path
 
 import cunet
-from cunet import F, Trainer, data, nn, optim
-
-NORMS = {"none": None, "batch": nn.BatchNorm1d, "layer": nn.LayerNorm, "rms": nn.RMSNorm}
-OPTIMISERS = {
-    "sgd": partial(optim.SGD, momentum=0.9),  # the schedule moves the momentum, so there has to be one
-    "rmsprop": partial(optim.RMSprop, momentum=0.9),
-    "adam": optim.Adam,
-    "adamw": optim.AdamW,
-    "lion": optim.Lion,
-}
-ACTIVATIONS = ["relu", "elu", "gelu", "selu", "silu", "mish", "tanh", "sigmoid", "leaky_relu", "softplus", "softsign"]
+from cunet import F, Trainer, data, optim
+from cunet.cli.nets import ACTIVATIONS, NORMS, OPTIMISERS, mlp
 
 
 def writable(text):
@@ -57,23 +47,14 @@ def parse_arguments():
     return parser.parse_args()
 
 
-def build_mlp(sizes, args):
-    layers = []
-    for fan_in, fan_out in zip(sizes, sizes[1:-1], strict=False):
-        layers.append(nn.Linear(fan_in, fan_out, init=args.init))
-        if NORMS[args.norm]:
-            layers.append(NORMS[args.norm](fan_out))
-        layers += [getattr(F, args.activation), nn.Dropout(args.dropout)]
-    return nn.Sequential(*layers, nn.Linear(sizes[-2], sizes[-1]))
-
-
 def main():
     args = parse_arguments()
     cunet.manual_seed(args.seed)
     train, test = data.load_images(args.data)
     epochs, x, labels = share(args.epochs, args.batch_size, *train.arrays())
     batches = data.Loader(x, labels, batch_size=args.batch_size, shuffle=True, device=args.device)
-    model = build_mlp([x.shape[1], *args.hidden, 10], args)
+    sizes = [x.shape[1], *args.hidden, 10]
+    model = mlp(sizes, activation=args.activation, norm=args.norm, dropout=args.dropout, init=args.init)
     optimizer = OPTIMISERS[args.optimizer](model.parameters(), lr=args.lr)
     schedule = optim.OneCycleLR(optimizer, max_lr=args.lr, total_steps=max(1, epochs * len(batches)))
     trainer = Trainer(

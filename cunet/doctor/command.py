@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..kernels.backends.native import cache, native
+from .machine import device_info
 from .text import report
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit status."""
+def main(arguments: Sequence[str] | None = None, prog: str = "python -m cunet.doctor") -> int:
+    """Run the command, under a name; return its exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m cunet.doctor", description="Say what cunet finds on this machine, and what to install."
+        prog=prog, description="Say what cunet finds on this machine, and what to install."
     )
+    parser.add_argument("--json", action="store_true", help="print one line of JSON, for scripts")
     parser.add_argument("--clear-cache", action="store_true", help="remove the compiled kernels of this user")
     options = parser.parse_args(arguments)
     try:
         # First: the report loads the runtime, and a damaged one would be made anew.
         found = cache.verify() if native.active and not options.clear_cache else None
-        print(report())
-        print(f"cache    {_cleared() if options.clear_cache else _checked(found)}")
+        info = device_info()
+        cache_line = _cleared() if options.clear_cache else _checked(found)
+        print(json.dumps({**info, "cache": cache_line}) if options.json else f"{report(info)}\ncache    {cache_line}")
     except OSError as error:
         print(f"doctor: {error}", file=sys.stderr)
         return 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import sys
 import time
 from collections.abc import Sequence
@@ -14,10 +15,10 @@ from ..nn.module import Module
 from .work import everything, of_model, warm
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit status: 0 if all is compiled, 1 if something is not, 2 for wrong arguments."""
+def main(arguments: Sequence[str] | None = None, prog: str = "python -m cunet.warmup") -> int:
+    """Run the command, under a name; return its exit status: 0: all is compiled, 1: not all, 2: wrong arguments."""
     parser = argparse.ArgumentParser(
-        prog="python -m cunet.warmup", description="Compile cunet's kernels for this processor, before they are needed."
+        prog=prog, description="Compile cunet's kernels for this processor, before they are needed."
     )
     parser.add_argument(
         "--dtype", nargs="+", choices=("float32", "float64"), default=["float32"], help="(default: float32)"
@@ -25,21 +26,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--model", metavar="MODULE:NAME", help="only what this model runs, or the one that this function returns"
     )
+    parser.add_argument("--json", action="store_true", help="print one line of JSON, for scripts")
     options = parser.parse_args(arguments)
     try:
         needs = everything() if options.model is None else of_model(_model(options.model))
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         print(f"warmup: --model {options.model}: {error}", file=sys.stderr)
         return 2
-    failed: list[str] = []
+    done: dict[str, Any] = {}
     for dtype in options.dtype if native.active and native.hopeful() else ():
         began = time.monotonic()
-        done = warm(needs, dtype)
-        print(f"{dtype}: {done.made} compiled in {time.monotonic() - began:.1f} s, {done.kept} were there")
-        failed += done.failed
+        one = warm(needs, dtype)
+        done[dtype] = {**one._asdict(), "seconds": time.monotonic() - began}
+        if not options.json:
+            print(f"{dtype}: {one.made} compiled in {done[dtype]['seconds']:.1f} s, {one.kept} were there")
+    failed = [name for one in done.values() for name in one["failed"]]
     if failed:
         print(f"warmup: not compiled: {', '.join(failed)}", file=sys.stderr)
-    print(f"kernels run {native.describe()}" if not native.enabled() else f"kernels are {native.describe()}")
+    text = f"kernels {'are' if native.enabled() else 'run'} {native.describe()}"
+    print(json.dumps({**done, "kernels": native.describe()}) if options.json else text)
     return 0 if native.enabled() and not failed else 1
 
 

@@ -25,10 +25,12 @@ ROOMS = [
     ["optim", "data"],
     ["record"],
     ["train"],
-    ["diagnose"],
+    ["diagnose", "sklearn"],
     ["testing"],
     ["doctor", "warmup"],
     ["parity"],
+    ["cli"],
+    ["__main__"],
 ]
 FLOOR = {f"cunet.{room}": floor for floor, rooms in enumerate(ROOMS) for room in rooms}
 

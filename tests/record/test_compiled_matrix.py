@@ -14,6 +14,7 @@ from record_layers import CHANGES, LAYERS, LOSSES, NOT_ALONE, Around, inputs_of
 
 from cunet import functional as F
 from cunet import nn, optim
+from cunet.cli.nets import cnn, mlp
 
 pytestmark = [
     pytest.mark.cpu_only,
@@ -138,13 +139,11 @@ def example(name):
 
 
 def mnist_mlp():
-    args = Namespace(norm="batch", activation="elu", dropout=0.2, init="kaiming_normal")
-    return Scored(example("mnist_mlp").build_mlp([20, 12, 8, 10], args))
+    return Scored(mlp([20, 12, 8, 10], norm="batch", activation="elu", dropout=0.2, init="kaiming_normal"))
 
 
 def mnist_cnn():
-    args = Namespace(channels=(2, 3), hidden=8, activation="relu", dropout=0.2, init="kaiming_normal")
-    return Scored(example("mnist_cnn").build_cnn(8, args))
+    return Scored(cnn(8, channels=(2, 3), hidden=8, activation="relu", dropout=0.2, init="kaiming_normal"))
 
 
 def torch_style():

@@ -1,0 +1,88 @@
+"""A net that predicts numbers, as scikit-learn's regressors do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.base import RegressorMixin
+
+from ..device import Device
+from ..nn.module import Module
+from .net import Net
+
+
+class NetRegressor(RegressorMixin, Net):
+    """Predict numbers by a net that a `Trainer` trains.
+
+    Targets should be about as large as 1 is; scikit-learn's ``TransformedTargetRegressor(NetRegressor(),
+    transformer=StandardScaler())`` sees to that.
+
+    Args:
+        model: as for `NetClassifier`; its output is (N, outputs), also where `y` is (N,).
+        loss: as for `Trainer`; takes two arrays (N, outputs).
+        hidden, optimizer, lr, epochs, batch_size, validation_split: as for `NetClassifier`.
+        callbacks, options, device, progress, random_state: as for `NetClassifier`.
+
+    Attributes:
+        n_features_in_, model_, history_, trainer_: as of `NetClassifier`.
+    """
+
+    def __init__(
+        self,
+        model: Module | Callable[[int, int], Module] | None = None,
+        *,
+        hidden: Sequence[int] = (100,),
+        loss: str | Callable[..., Any] = "mse_loss",
+        optimizer: str | Callable[..., Any] = "adam",
+        lr: float | None = 1e-3,
+        epochs: int = 50,
+        batch_size: int = 32,
+        validation_split: float = 0.0,
+        callbacks: Sequence[Any] = (),
+        options: Mapping[str, Any] | None = None,
+        device: Device = "auto",
+        progress: bool | str = False,
+        random_state: Any = None,
+    ) -> None:
+        super().__init__(
+            model,
+            hidden=hidden,
+            loss=loss,
+            optimizer=optimizer,
+            lr=lr,
+            epochs=epochs,
+            batch_size=batch_size,
+            validation_split=validation_split,
+            callbacks=callbacks,
+            options=options,
+            device=device,
+            progress=progress,
+            random_state=random_state,
+        )
+
+    def __sklearn_tags__(self) -> Any:
+        """Return what scikit-learn wants to know of the estimator: it predicts several numbers too."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> NetRegressor:  # noqa: N803 (scikit-learn's name)
+        """Train a new net; return self.
+
+        Args:
+            X: samples, (N, features).
+            y: their numbers, (N,) or (N, outputs).
+            sample_weight: what each sample counts in the loss, (N,); None: all the same.
+        """
+        x, y = self._checked(X, y, multi_output=True, y_numeric=True)
+        target = y.reshape(len(y), -1).astype(np.float64)
+        self._fit(x, target, target.shape[1], sample_weight, None)
+        self._flat = y.ndim == 1
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:  # noqa: N803
+        """Return the numbers of each sample, float64, in the shape that `y` had."""
+        output = self._output(X).astype(np.float64)
+        return output[:, 0] if self._flat else output

@@ -1,0 +1,86 @@
+"""What is done with a run: evaluate, predict, export, summary, report."""
+
+import numpy as np
+import pytest
+from cli_helpers import asked
+
+from cunet.cli import main
+from cunet.cli.runs import Run
+from cunet.system.files import load_arrays
+
+pytestmark = pytest.mark.cpu_only
+
+RUN = "runs/mine.make"
+
+
+@pytest.fixture
+def trained(here, capsys):
+    return here, asked(capsys, "train", "mine:make", "--epochs", "4", "--images", "--rate", "0.05")
+
+
+def test_a_run_is_evaluated_on_what_it_validates_on(trained, capsys):
+    last = trained[1]["history"][-1]
+    found = asked(capsys, "evaluate", RUN)
+    assert found == pytest.approx({"loss": last["valid_loss"], "accuracy": last["valid_accuracy"]}, rel=1e-6)
+    assert main(["evaluate", RUN]) == 0
+    assert capsys.readouterr().out == f"loss {last['valid_loss']:.4g}, accuracy {last['valid_accuracy']:.4g}\n"
+
+
+def test_a_run_without_data_to_validate_on_says_so(here, capsys):
+    asked(capsys, "train", "mine:blind")
+    assert main(["evaluate", "runs/mine.blind"]) == 1
+    assert "mine:blind gives no data to validate on" in capsys.readouterr().err
+
+
+def test_images_get_classes_and_probabilities(trained, capsys):
+    image = pytest.importorskip("PIL.Image")
+    shades = np.zeros((3, 3, 3), np.uint8)
+    for k in range(3):
+        shades[k, 0, k] = 250  # the inputs' first three numbers say which class it is
+        image.fromarray(shades[k]).save(f"{k}.png")
+    found = asked(capsys, "predict", RUN, "0.png", "1.png", "2.png")
+    model = Run.read(RUN).model().eval()
+    x = (shades / 255 - 0.5).reshape(3, 9).astype(np.float32) / 2
+    scores = model(x).data.astype(np.float64)
+    expected = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    for k, row in enumerate(found):
+        assert row["image"] == f"{k}.png" and row["class"] == expected[k].argmax()
+        np.testing.assert_allclose(row["probabilities"], expected[k], atol=1e-4)
+    assert main(["predict", RUN, "0.png"]) == 0
+    best = expected[0].argsort()[::-1]
+    assert capsys.readouterr().out.startswith(f"0.png: {best[0]} ({expected[0][best[0]]:.1%}), then {best[1]} (")
+
+
+def test_a_net_that_takes_no_images_says_so(here, capsys):
+    asked(capsys, "train", "mine:make")
+    assert main(["predict", RUN, "a.png"]) == 1
+    assert "does not say how images become inputs" in capsys.readouterr().err
+
+
+def test_weights_are_written_for_others(trained, capsys):
+    found = asked(capsys, "export", RUN, "w.safetensors")
+    assert found["bytes"] == (trained[0] / "w.safetensors").stat().st_size
+    for name, array in Run.read(RUN).model().state_dict().items():
+        np.testing.assert_array_equal(load_arrays("w.safetensors")[name], array)
+    assert main(["export", RUN, "w.pt"]) == 1
+    assert "the file must end in .safetensors, got 'w.pt'" in capsys.readouterr().err
+
+
+def test_the_model_of_a_run_or_a_recipe_is_shown(trained, capsys):
+    assert asked(capsys, "summary", RUN)["parameters"] == 9 * 8 + 8 + 16 + 27
+    assert main(["summary", "mine:make"]) == 0
+    assert "123 parameters" in capsys.readouterr().out
+    assert main(["summary", "mnist-cnn"]) == 0
+    assert "273,046 parameters" in capsys.readouterr().out
+
+
+def test_epochs_are_told(trained, capsys):
+    found = asked(capsys, "report", RUN)
+    assert found["history"] == trained[1]["history"] and found["settings"]["rate"] == 0.05
+    assert main(["report", RUN]) == 0
+    rows = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert rows == ["valid", "epoch", "1/4", "2/4", "3/4", "4/4"]
+    for path in (trained[0] / RUN).glob("step-*"):
+        path.unlink()
+    assert main(["report", RUN]) == 1
+    assert "holds no checkpoint yet" in capsys.readouterr().err
