@@ -40,6 +40,7 @@ from .kernels.backends.cuda.precision import precision as precision
 from .kernels.calculus.helpers import derivative_of as derivative_of
 from .nn.anomaly import Anomaly as Anomaly
 from .nn.anomaly import detect_anomaly as detect_anomaly
+from .nn.summary import summary as summary
 from .ops.array import astype as astype
 from .ops.array import broadcast_to as broadcast_to
 from .ops.array import concatenate as concatenate
