@@ -14,6 +14,7 @@ from ..system.messages import warn
 from .average import Average
 from .batches import augmented, n_samples
 from .evaluator import Evaluator
+from .history import History
 from .interrupt import Interrupt
 from .losses import Losses, total_of
 from .progress import Progress, is_number, number
@@ -37,7 +38,7 @@ class Loop(Evaluator):
 
     optimizer: Any
     callbacks: list[Any]
-    history: list[Logs]
+    history: History
     epoch: int
     fit_began: int  # the epoch before the first one of the last `fit`
     global_step: int

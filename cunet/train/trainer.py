@@ -25,6 +25,7 @@ from .arguments import (
 )
 from .average import Average
 from .files import state_to_resume
+from .history import History
 from .loop import Logs, Loop
 from .metrics.named import named_metrics
 from .progress import Progress
@@ -98,7 +99,7 @@ class Trainer(Loop):
             bits. "auto": on a CPU, where that can be; True: `fit` says at its end how many were; False: never.
 
     Attributes:
-        history: one dict per epoch: "epoch", "loss", the metrics, the same with "valid_", "seconds" and
+        history: one dict per epoch, a `History`: "epoch", "loss", the metrics, the same with "valid_", "seconds" and
             "samples_per_second" of training, and "complete" (False for an epoch that was cut short); "skipped": how
             many batches `on_nan` left out, if any.
         epoch: number of the current epoch, from 1; counts on over several calls of `fit`.
@@ -147,7 +148,7 @@ class Trainer(Loop):
         self.augment, self.average, self.weighting, self.weighs_samples = augment, average, None, False
         self.progress, self.unit = progress, unit
         Progress(progress, unit)  # so that a wrong value fails here
-        self.history: list[Logs] = []
+        self.history = History()
         self.epoch = self.global_step = self.fit_began = 0
         self.epoch_state = self.train_data = None
         self.stop = self.interrupted = self._nan_said = False
@@ -173,7 +174,7 @@ class Trainer(Loop):
         class_weight: Any = None,
         sample_weight: Any = None,
         evaluate_first: bool = False,
-    ) -> list[Logs]:
+    ) -> History:
         """Train for some epochs; return `history`.
 
         The model is put into training mode first. Ctrl-C, or SIGTERM, ends training after the current batch (or the
