@@ -27,24 +27,27 @@ def histograms(values: Any, count: int = 12) -> list[Any]:
         TypeError: it is neither.
         ValueError: there is nothing to draw.
     """
-    if isinstance(values, Module):
-        arrays: dict[str, Any] = {name: p for name, p in values.named_parameters() if p.ndim > 1}
-        arrays = arrays or dict(values.named_parameters())
-    elif isinstance(values, Mapping):
-        arrays = dict(values)
-    else:
+    if not isinstance(values, (Module, Mapping)):
         raise TypeError(f"histograms: values must be a model or a dict of arrays, got {type(values).__name__}")
+    arrays = weights_of(values) if isinstance(values, Module) else dict(values)
     if not arrays:
         raise ValueError("histograms: values must hold at least one array, got none")
     chosen = list(arrays.items())[:count]
     panels = new_panels("histograms", len(chosen), 3, 3.0, 2.2)
     for (name, array), ax in zip(chosen, panels, strict=True):
-        _histogram(name, on_host(array), ax)
+        histogram(name, array, ax)
     return panels
 
 
-def _histogram(name: str, array: np.ndarray, ax: Any) -> None:
-    flat = array.astype(np.float64).ravel()
+def weights_of(model: Module) -> dict[str, Any]:
+    """Return the parameters of at least two axes by name; all if none has."""
+    arrays = dict(model.named_parameters())
+    return {name: p for name, p in arrays.items() if p.ndim > 1} or arrays
+
+
+def histogram(name: str, array: Any, ax: Any) -> None:
+    """Draw how the values of one array are distributed."""
+    flat = on_host(array).astype(np.float64).ravel()
     finite = flat[np.isfinite(flat)]
     heights, edges = np.zeros(1), np.array([0.0, 1.0])
     if finite.size:

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from ..data import Loader
 from ..device import Array
@@ -33,6 +33,19 @@ SAID = {
 }
 
 
+class Watching(Protocol):
+    """What looks at a run when a `fit` begins, when an epoch is over and its state whole, and when all is over."""
+
+    def begin(self) -> None:
+        """Get ready."""
+
+    def update(self, run: Any, /) -> None:
+        """Look at a run that goes on."""
+
+    def end(self, run: Any, error: BaseException | None, /) -> None:
+        """Look at a run that is over, or was ended by an error."""
+
+
 class Loop(Evaluator):
     """Go through epochs and batches; the half of a `Trainer` that makes steps."""
 
@@ -44,6 +57,8 @@ class Loop(Evaluator):
     global_step: int
     epoch_state: Running | None
     train_data: Any  # what the last `fit` trains on
+    valid_data: Any  # and what it validates on
+    report: Watching | None
     stop: bool
     interrupted: bool
     augment: Callable[..., Any] | None
@@ -96,6 +111,8 @@ class Loop(Evaluator):
             logs["complete"] = complete
             self._call("on_epoch_end", logs)
         self._call("on_checkpoint")
+        if self.report is not None:
+            self.report.update(self)
         return logs
 
     def _validated(self, valid: Any, display: Progress, label: str) -> Logs:
