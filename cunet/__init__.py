@@ -11,6 +11,7 @@ from . import linalg as linalg
 from . import native as native
 from . import nn as nn
 from . import optim as optim
+from . import plot as plot
 from . import random as random
 from . import rowwise as rowwise
 from . import train as train
@@ -40,6 +41,7 @@ from .kernels.backends.cuda.precision import precision as precision
 from .kernels.calculus.helpers import derivative_of as derivative_of
 from .nn.anomaly import Anomaly as Anomaly
 from .nn.anomaly import detect_anomaly as detect_anomaly
+from .nn.summary import summary as summary
 from .ops.array import astype as astype
 from .ops.array import broadcast_to as broadcast_to
 from .ops.array import concatenate as concatenate
@@ -155,7 +157,7 @@ __version__ = "0.1.0"
 __all__, __dir__ = _publish(
     __name__,
     *("F", "__version__"),
-    *("data", "fft", "functional", "init", "linalg", "native", "nn", "optim", "random", "rowwise", "train"),
+    *("data", "fft", "functional", "init", "linalg", "native", "nn", "optim", "plot", "random", "rowwise", "train"),
 )
 if not _typing.TYPE_CHECKING:  # to type checkers it would say that every name is there
     __getattr__ = _refused(__name__, _TOP)

@@ -1,10 +1,10 @@
 """Kill a training run again and again, and see whether it ends as if nothing had happened.
 
 A child process trains a convolutional net with batch norm, dropout, augmentation, a schedule, an average of the weights
-and metrics over whole epochs, and saves its state every few steps. It is killed (SIGKILL) at a random moment, started
-again with ``resume="auto"``, killed again, until it comes to its end. Weights, their average, optimiser, history
-(without times) and random streams must then be, byte for byte, those of a run that nobody killed, and of which no step
-was recorded. Exit status 1: they are not, or a run does not end.
+and metrics over whole epochs, writes logs, and saves its state every few steps. It is killed (SIGKILL) at a random
+moment, started again with ``resume="auto"``, killed again, until it comes to its end. Weights, their average,
+optimiser, history (without times), logs and random streams must then be, byte for byte, those of a run that nobody
+killed, and of which no step was recorded. Exit status 1: they are not, or a run does not end.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def train(folder: Path, result: Path, options: argparse.Namespace) -> None:
 
     import cunet
     from cunet import F, data, nn, optim
-    from cunet.train import EMA, Checkpoint, Schedule, Trainer
+    from cunet.train import EMA, Checkpoint, CSVLog, JSONLog, Schedule, Trainer
 
     def augmented(samples: list[Any]) -> Any:
         x, y = data.collate(samples)
@@ -47,14 +47,17 @@ def train(folder: Path, result: Path, options: argparse.Namespace) -> None:
     model = nn.Sequential(*layers)
     optimizer = optim.AdamW(model.parameters(), lr=0.01)
     schedule = Schedule(optim.OneCycleLR(optimizer, 0.02, total_steps=7 * options.epochs), per="batch")
+    result.parent.mkdir(parents=True, exist_ok=True)
+    logs = [kind(result.with_name(name)) for kind, name in ((CSVLog, "log.csv"), (JSONLog, "log.jsonl"))]
     trainer = Trainer(
         model, F.cross_entropy, optimizer, metrics=["accuracy", "f1", "auroc"], average=EMA(0.9), progress=False,
-        callbacks=[schedule, Checkpoint(folder, every_steps=options.every)], compile=not options.plain,
+        callbacks=[*logs, schedule, Checkpoint(folder, every_steps=options.every)], compile=not options.plain,
     )  # fmt: skip
     print("training", flush=True)
     loader = data.Loader(list(zip(x, y, strict=True)), batch_size=32, shuffle=True, collate=augmented)
     trainer.fit(loader, (x[:40], y[:40]), options.epochs, resume="auto")
-    result.write_text(json.dumps(left_by(trainer)), encoding="utf-8")
+    texts = {Path(log.path).name: Path(log.path).read_text(encoding="utf-8") for log in logs}
+    result.write_text(json.dumps(left_by(trainer) | {"logs": texts}), encoding="utf-8")
 
 
 def left_by(trainer: Any) -> dict[str, Any]:

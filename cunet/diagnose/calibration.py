@@ -9,6 +9,7 @@ import numpy as np
 
 from ..autograd.tensor import as_array
 from ..device import asnumpy
+from ..plot.style import BLUE, GREY, LIGHT
 from ..system.extras import new_axes
 
 
@@ -49,9 +50,9 @@ class Calibration(NamedTuple):
             ax = new_axes("Calibration.plot", 4.2, 4.2)
         bins = len(self.samples)
         left, width = np.arange(bins) / bins, 1 / bins
-        ax.bar(left, self.samples / self.samples.sum(), width, align="edge", color="#cccccc", label="share of samples")
-        ax.plot([0, 1], [0, 1], color="#555555", linestyle="--", linewidth=1, label="right as often as it says")
-        ax.plot(self.confidence, self.accuracy, color="#0072b2", marker="o", markersize=4, label="accuracy")
+        ax.bar(left, self.samples / self.samples.sum(), width, align="edge", color=LIGHT, label="share of samples")
+        ax.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="right as often as it says")
+        ax.plot(self.confidence, self.accuracy, color=BLUE, marker="o", markersize=4, label="accuracy")
         ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="accuracy; share of samples", aspect="equal")
         ax.set_title(f"expected calibration error {100 * self.expected_error:.2g} %")
         ax.legend(loc="upper left", frameon=False)

@@ -16,12 +16,11 @@ from ..device import asnumpy, is_floating, like
 from ..ops.math import multiply
 from ..ops.reduce import sum as sum_op
 from ..random import Generator
+from ..system.table import text_table
 from .inputs import dtype_of
 from .module import Module
 from .observe import observing
 from .streams import generators
-
-_WIDTH = 80
 
 
 class LayerStatistics(NamedTuple):
@@ -44,14 +43,7 @@ class VarianceReport(list[LayerStatistics]):
         for r in self:
             numbers = [f"{value:.3g}" for value in (r.mean, r.variance, r.gradient_norm)]
             rows.append((r.name, r.kind, "x".join(map(str, r.shape)), *numbers))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        widths[0] = min(widths[0], max(8, _WIDTH - sum(widths[1:]) - 2 * (len(widths) - 1)))
-        lines = []
-        for name, kind, *cells in rows:
-            name = name if len(name) <= widths[0] else "..." + name[3 - widths[0] :]
-            right = [cell.rjust(width) for cell, width in zip(cells, widths[2:], strict=True)]
-            lines.append("  ".join([name.ljust(widths[0]), kind.ljust(widths[1]), *right]))
-        return "\n".join(lines)
+        return text_table(rows, left=2)
 
     __repr__ = __str__
 
@@ -86,7 +78,7 @@ def variance_report(
     """
     rows: list[_Seen] = []
     *inputs, target = batch if loss is not None else (*(batch if isinstance(batch, tuple) else (batch,)), None)
-    with _unchanged(model), observing(_recorder(model, rows)), grad_enabled():
+    with unchanged(model), observing(_recorder(model, rows)), grad_enabled():
         output = model(*[_input(x, model) for x in inputs])
         if loss is None:
             noise = (generator or Generator(0, "variance_report")).rng().standard_normal(output.shape)
@@ -140,7 +132,7 @@ def _input(x: Any, model: Module) -> Tensor:
 
 
 @contextmanager
-def _unchanged(model: Module) -> Iterator[None]:
+def unchanged(model: Module) -> Iterator[None]:
     """Give gradients, buffers and random streams (the model's own, too) their state back after a ``with`` block."""
     gradients = [(parameter, parameter.grad) for parameter in model.parameters()]
     attributes = [(module, dict(vars(module))) for module in model.modules()]

@@ -9,10 +9,11 @@ from typing import Any
 
 def somebody_looks() -> bool:
     """Tell whether a person reads stderr: a terminal or a notebook."""
-    return (sys.stderr is not None and sys.stderr.isatty()) or _in_notebook()
+    return (sys.stderr is not None and sys.stderr.isatty()) or in_notebook()
 
 
-def _in_notebook() -> bool:
+def in_notebook() -> bool:
+    """Tell whether this runs in a notebook."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     return shell is not None and hasattr(shell, "kernel")

@@ -9,6 +9,9 @@ from .callbacks import Schedule as Schedule
 from .checkpoint import Checkpoint as Checkpoint
 from .finder import RateSearch as RateSearch
 from .finder import find_lr as find_lr
+from .history import History as History
+from .logs import CSVLog as CSVLog
+from .logs import JSONLog as JSONLog
 from .metrics.accuracy import TopK as TopK
 from .metrics.accuracy import accuracy as accuracy
 from .metrics.counts import F1 as F1

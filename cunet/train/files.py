@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -54,3 +55,11 @@ def state_to_resume(where: str | os.PathLike[str]) -> Any:
         before = [p.name for p in listed(path.parent) if p < path]
         hint = f"; the checkpoint before it is {before[-1]}" if before else ""
         raise ValueError(f"Trainer.fit: {problem}{hint}") from problem
+
+
+def folder_of(callbacks: Iterable[Any]) -> Path:
+    """Return the folder of the `Checkpoint` among a trainer's callbacks."""
+    for callback in callbacks:
+        if callback.folder is not None:
+            return callback.folder
+    raise ValueError('Trainer.fit: resume="auto" needs a Checkpoint among the callbacks, which names the folder')

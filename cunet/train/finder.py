@@ -12,6 +12,7 @@ from ..autograd.tape import no_grad
 from ..data import Loader
 from ..nn.inputs import dtype_of
 from ..nn.parameter import UninitializedParameter
+from ..plot.style import BLUE, LIGHT, VERMILION
 from ..system.extras import new_axes
 from .arguments import check_count, check_trained
 from .batches import as_loader, augmented
@@ -69,16 +70,17 @@ class RateSearch:
         """
         if ax is None:
             ax = new_axes("RateSearch.plot", 6, 4)
-        ax.plot(self.rates, self.losses, color="0.8", label="loss")
-        ax.plot(self.rates, self.smoothed, label="moving average")
+        ax.plot(self.rates, self.losses, color=LIGHT, label="loss")
+        ax.plot(self.rates, self.smoothed, color=BLUE, label="moving average")
         if self.suggestion is not None:
-            ax.axvline(self.suggestion, color="C1", linestyle="--", label=f"falls fastest: {self.suggestion:.2g}")
+            label = f"falls fastest: {self.suggestion:.2g}"
+            ax.axvline(self.suggestion, color=VERMILION, linestyle="--", label=label)
         shown = self.smoothed[np.isfinite(self.smoothed)]
         if len(shown):
             margin = 0.1 * (np.ptp(shown) or 1)
             ax.set_ylim(shown.min() - margin, shown.max() + margin)
         ax.set(xscale="log", xlabel="learning rate", ylabel="loss")
-        ax.legend()
+        ax.legend(frameon=False)
         return ax
 
 

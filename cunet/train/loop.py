@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from ..data import Loader
 from ..device import Array
@@ -14,6 +14,7 @@ from ..system.messages import warn
 from .average import Average
 from .batches import augmented, n_samples
 from .evaluator import Evaluator
+from .history import History
 from .interrupt import Interrupt
 from .losses import Losses, total_of
 from .progress import Progress, is_number, number
@@ -32,17 +33,32 @@ SAID = {
 }
 
 
+class Watching(Protocol):
+    """What looks at a run when a `fit` begins, when an epoch is over and its state whole, and when all is over."""
+
+    def begin(self) -> None:
+        """Get ready."""
+
+    def update(self, run: Any, /) -> None:
+        """Look at a run that goes on."""
+
+    def end(self, run: Any, error: BaseException | None, /) -> None:
+        """Look at a run that is over, or was ended by an error."""
+
+
 class Loop(Evaluator):
     """Go through epochs and batches; the half of a `Trainer` that makes steps."""
 
     optimizer: Any
     callbacks: list[Any]
-    history: list[Logs]
+    history: History
     epoch: int
     fit_began: int  # the epoch before the first one of the last `fit`
     global_step: int
     epoch_state: Running | None
     train_data: Any  # what the last `fit` trains on
+    valid_data: Any  # and what it validates on
+    report: Watching | None
     stop: bool
     interrupted: bool
     augment: Callable[..., Any] | None
@@ -95,6 +111,8 @@ class Loop(Evaluator):
             logs["complete"] = complete
             self._call("on_epoch_end", logs)
         self._call("on_checkpoint")
+        if self.report is not None:
+            self.report.update(self)
         return logs
 
     def _validated(self, valid: Any, display: Progress, label: str) -> Logs:

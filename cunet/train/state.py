@@ -10,6 +10,7 @@ from ..data import Loader
 from ..nn.module import Module
 from ..nn.streams import generators
 from .average import Average
+from .history import History
 from .metrics.measures import Measures
 from .supply import Stretches
 from .updates import Updates
@@ -66,7 +67,7 @@ class Run(Protocol):
     average: Average | None
     updates: Updates
     callbacks: list[Any]
-    history: list[dict[str, Any]]
+    history: History
     epoch: int
     stop: bool
     interrupted: bool

@@ -12,8 +12,9 @@ from ..device import Device, resolve_device
 from ..nn.ahead import compile_ahead
 from ..nn.inputs import dtype_of
 from ..nn.module import Module
-from ..record import Report
+from ..record import Report as Recording
 from ..system import trees
+from ..system.table import html_table
 from .arguments import (
     check_average,
     check_epochs,
@@ -24,10 +25,13 @@ from .arguments import (
     optimizer_of,
 )
 from .average import Average
-from .files import state_to_resume
+from .facts import facts
+from .files import folder_of, state_to_resume
+from .history import History
 from .loop import Logs, Loop
 from .metrics.named import named_metrics
 from .progress import Progress
+from .report import Report
 from .state import restore, restore_callbacks, state_of
 from .steps import Recorded, Steps
 from .supply import Supply, underlying
@@ -94,11 +98,13 @@ class Trainer(Loop):
         device: "auto" (the GPU if there is one), "cpu" or "gpu".
         progress: "auto" (a bar where somebody looks, else one row an epoch), True or False.
         unit: what a sample is called in the display.
+        report: an HTML file to write, while it trains and when it is done: curves, weights, mistakes, layers, numbers,
+            all in one file that a browser opens without a network. Needs the extra `[plot]`.
         compile: whether steps, evaluation and `predict` are recorded and replayed, as by `cunet.compile`, with the same
             bits. "auto": on a CPU, where that can be; True: `fit` says at its end how many were; False: never.
 
     Attributes:
-        history: one dict per epoch: "epoch", "loss", the metrics, the same with "valid_", "seconds" and
+        history: one dict per epoch, a `History`: "epoch", "loss", the metrics, the same with "valid_", "seconds" and
             "samples_per_second" of training, and "complete" (False for an epoch that was cut short); "skipped": how
             many batches `on_nan` left out, if any.
         epoch: number of the current epoch, from 1; counts on over several calls of `fit`.
@@ -133,6 +139,7 @@ class Trainer(Loop):
         device: Device = "auto",
         progress: bool | str = "auto",
         unit: str = "samples",
+        report: str | os.PathLike[str] | None = None,
         compile: bool | str = "auto",
     ) -> None:
         self.device = resolve_device(device)
@@ -147,18 +154,23 @@ class Trainer(Loop):
         self.augment, self.average, self.weighting, self.weighs_samples = augment, average, None, False
         self.progress, self.unit = progress, unit
         Progress(progress, unit)  # so that a wrong value fails here
-        self.history: list[Logs] = []
+        self.history = History()
         self.epoch = self.global_step = self.fit_began = 0
-        self.epoch_state = self.train_data = None
+        self.epoch_state = self.train_data = self.valid_data = None
+        self.report = None if report is None else Report(report)
         self.stop = self.interrupted = self._nan_said = False
-        for module in (model, self.loss):
+        self._place()
+
+    def _place(self) -> None:
+        """Move what computes to the device, and compile ahead what it will run."""
+        for module in (self.model, self.loss):
             if isinstance(module, Module):
                 module.to(self.device)  # type: ignore[arg-type]
-        compile_ahead([self.loss], model.parameters())
+        compile_ahead([self.loss], self.model.parameters())
 
     def __getstate__(self) -> dict[str, Any]:
         """Copy and pickle without the data."""
-        return {**vars(self), "train_data": None, "weighting": None}
+        return {**vars(self), "train_data": None, "valid_data": None, "weighting": None}
 
     def fit(
         self,
@@ -173,7 +185,7 @@ class Trainer(Loop):
         class_weight: Any = None,
         sample_weight: Any = None,
         evaluate_first: bool = False,
-    ) -> list[Logs]:
+    ) -> History:
         """Train for some epochs; return `history`.
 
         The model is put into training mode first. Ctrl-C, or SIGTERM, ends training after the current batch (or the
@@ -211,9 +223,9 @@ class Trainer(Loop):
         if self.average is not None:
             self.average.check_data(self.model, underlying(train))
         display = Progress(self.progress, self.unit)
-        state = None if resume is None else state_to_resume(self._folder() if resume == "auto" else resume)
+        state = None if resume is None else state_to_resume(folder_of(self.callbacks) if resume == "auto" else resume)
         self.weighting, self.weighs_samples = weighting, sample_weight is not None
-        self.train_data, self.epoch_state, self.fit_began = train, None, self.epoch
+        self.train_data, self.valid_data, self.epoch_state, self.fit_began = train, valid, None, self.epoch
         if state is not None:
             restore(self, state)
         elif self.average is not None:
@@ -226,6 +238,9 @@ class Trainer(Loop):
 
     def _fit(self, train: Any, valid: Any, last: int, display: Progress, state: Any, evaluate_first: bool) -> None:
         """Go through the epochs up to the number `last`, in a run that may go on from a state."""
+        error: BaseException | None = None
+        if self.report is not None:
+            self.report.begin()
         try:
             self._call("on_fit_begin")
             if state is not None:
@@ -234,12 +249,17 @@ class Trainer(Loop):
                 self._measure_first(valid, display)
             self._run_epochs(train, valid, last, display)
             self._show_average(train)
-        except KeyboardInterrupt:
-            self.interrupted = True
+        except BaseException as problem:
+            error = problem
+            self.interrupted |= isinstance(error, KeyboardInterrupt)
             raise
         finally:
             display.end()
-            self._call_all("on_fit_end")
+            try:
+                self._call_all("on_fit_end")
+            finally:
+                if self.report is not None:
+                    self.report.end(self, error)
         if self._recorded.mode is True:
             display.say(self._recorded.summary())
         if self.stop:
@@ -261,13 +281,10 @@ class Trainer(Loop):
         if self.average is not None and state["average"]["shown"]:
             self.average.put(self.model)
 
-    def reports(self) -> dict[str, Report]:
+    def _repr_html_(self) -> str:
+        """Return for a notebook what the run is, and its history."""
+        return html_table([("", type(self).__name__), *facts(self)], left=2) + self.history._repr_html_()
+
+    def reports(self) -> dict[str, Recording]:
         """Return how calls were recorded and replayed, and why some were not, by the method that made them."""
         return self._recorded.reports()
-
-    def _folder(self) -> str | os.PathLike[str]:
-        """Return the folder of the `Checkpoint` among the callbacks."""
-        for callback in self.callbacks:
-            if callback.folder is not None:
-                return callback.folder
-        raise ValueError('Trainer.fit: resume="auto" needs a Checkpoint among the callbacks, which names the folder')

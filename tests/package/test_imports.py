@@ -22,7 +22,7 @@ ROOMS = [
     ["ops"],
     ["functional", "linalg", "fft", "init"],
     ["nn"],
-    ["optim", "data"],
+    ["optim", "data", "plot"],
     ["record"],
     ["train"],
     ["diagnose", "sklearn"],
