@@ -12,7 +12,28 @@ from .results import Results
 Piece = dict[str, Any]
 
 #: All groups, in the order of the pages.
-NAMES = ("ravine", "rates", "drift", "smoothness", "batch_noise")
+NAMES = (
+    "ravine",
+    "rates",
+    "drift",
+    "smoothness",
+    "batch_noise",
+    "regularisers",
+    "small_batches",
+    "norms_cnn",
+    "transfer",
+    "placement",
+    "invariance",
+    "signals",
+    "inits",
+    "activations",
+    "selu",
+    "linear_region",
+    "dropout_rates",
+    "dropout_average",
+    "optimizers",
+    "recurrent",
+)
 
 
 class Size(NamedTuple):

@@ -28,7 +28,7 @@ def settings(size):
 def run(norm, steps, images, rate, std, seed):
     data = mnist(images, seed)
     norms = nn.BatchNorm1d if norm else None
-    model = mlp((data.x.shape[1], 100, 100, 100, 10), nn.Sigmoid, norm=norms, init=init.normal(std))
+    model = mlp((data.x.shape[1], 100, 100, 100, 10), nn.Sigmoid, norm=norms, init=init.normal(std=std))
     inside = model[:-2]  # all before the last sigmoid
     bands, right = [], []
 

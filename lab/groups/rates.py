@@ -35,7 +35,7 @@ def run(norm, std, rate, steps, images, seed):
     data = mnist(images, seed)
     side = data.x.shape[1]
     norms = nn.BatchNorm1d if norm else None
-    model = mlp((side, 100, 100, 100, 10), nn.Sigmoid, norm=norms, init=init.normal(std))
+    model = mlp((side, 100, 100, 100, 10), nn.Sigmoid, norm=norms, init=init.normal(std=std))
     seen = []
 
     def look(step):
