@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import platform
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -36,23 +36,37 @@ def run(name: str, size: Size, folder: Path, *, seed: int = 0, jobs: int | None 
     _write(path, there.values())  # without the end of a run that was killed
     todo = [piece for piece in wanted if _key(piece) not in there]
     problems = []
-    with ThreadPoolExecutor(jobs or cores()) as pool:
-        futures = {pool.submit(alone, name, piece): piece for piece in todo}
-        for done, future in enumerate(as_completed(futures), 1):
-            piece, problem = futures[future], future.exception()
-            if isinstance(problem, PieceFailed):
-                problems.append(problem)
-                continue
-            found, seconds = future.result()
-            there[_key(piece)] = {"piece": piece, "found": found}
-            _append(path, there[_key(piece)])
-            spent = {"group": name, "piece": piece, "seconds": round(seconds, 2), "machine": machine()}
-            _append(folder / "times.jsonl", spent)
-            print(f"{name}: {done} of {len(todo)}, {seconds:.1f} s", flush=True)
+    for done, (piece, outcome) in enumerate(_side_by_side(name, todo, jobs or cores()), 1):
+        if isinstance(outcome, PieceFailed):
+            problems.append(outcome)
+            continue
+        found, seconds = outcome
+        there[_key(piece)] = {"piece": piece, "found": found}
+        _append(path, there[_key(piece)])
+        spent = {"group": name, "piece": piece, "seconds": round(seconds, 2), "machine": machine()}
+        _append(folder / "times.jsonl", spent)
+        print(f"{name}: {done} of {len(todo)}, {seconds:.1f} s", flush=True)
     if problems:
         raise problems[0]
     _write(path, [there[_key(piece)] for piece in wanted])  # in an order that does not say who was ready first
     return path
+
+
+def _side_by_side(name: str, todo: list[Piece], jobs: int) -> Iterator[tuple[Piece, Any]]:
+    """Yield (piece, what `alone` returns, or its error) as they are ready; a Ctrl-C starts no further ones."""
+
+    def attempt(piece: Piece) -> tuple[Piece, Any]:
+        try:
+            return piece, alone(name, piece)
+        except PieceFailed as problem:
+            return piece, problem
+
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        for future in as_completed([pool.submit(attempt, piece) for piece in todo]):
+            yield future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def alone(name: str, piece: Piece) -> tuple[dict[str, Any], float]:

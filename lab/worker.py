@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import traceback
 from typing import Any
 
@@ -23,7 +24,9 @@ def compute(name: str, piece: Piece) -> dict[str, Any]:
 def work(pipe: Any, name: str, piece: Piece) -> None:
     """Send what a piece finds, or the error as text."""
     try:
-        pipe.send(compute(name, piece))
+        found: Any = compute(name, piece)
     except Exception:
-        pipe.send(traceback.format_exc())
+        found = traceback.format_exc()
+    with contextlib.suppress(BrokenPipeError):  # who asked was stopped
+        pipe.send(found)
     pipe.close()

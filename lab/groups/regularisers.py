@@ -102,6 +102,8 @@ def draw(r):
         curves = [plain.values("gap", width=width, images=n) for n in images]
         line(causes, images, list(zip(*curves, strict=True)), f"width {width}", k, "o")
     causes.set_xscale("log")
+    causes.set_xticks(plain.each("images"), plain.each("images"))
+    causes.minorticks_off()
     causes.set_xlabel("images", fontsize=8)
     causes.set_ylabel("gap, nats", fontsize=8)
     legend(causes)

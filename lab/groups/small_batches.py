@@ -21,7 +21,7 @@ NORMS = {"none": None, "batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
 
 
 def settings(size):
-    seen = size.pick(64, 6400, 50000)
+    seen = size.pick(64, 3200, 50000)
     return [
         {"norm": norm, "batch": batch, "seen": seen, "images": size.pick(100, 6400, 20000)}
         for norm in NORMS
@@ -82,9 +82,9 @@ def draw(r):
     sizes = sorted(r.each("batch"))
     for ax, key in ((right, "accuracy"), (own, "accuracy_by_batch")):
         for k, norm in enumerate(NORMS):
-            there = [batch for batch in sizes if (norm, batch) != ("batch", 1)]
-            places = [str(batch) for batch in there]
-            bars(ax, places, [100 * r.interval(key, norm=norm, batch=batch) for batch in there], k, 3, norm)
+            found = [100 * r.interval(key, norm=norm, batch=b) for b in sizes if (norm, b) != ("batch", 1)]
+            found = [Interval(np.nan, np.nan, np.nan)] * (len(sizes) - len(found)) + found
+            bars(ax, [str(batch) for batch in sizes], found, k, 3, norm)
         ax.set_xlabel("batch", fontsize=8)
     right.set_ylabel("test accuracy, %", fontsize=8)
     legend(right, "norm")

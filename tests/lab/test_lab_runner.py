@@ -1,6 +1,7 @@
 """Pieces in processes: resumed, in order, the same again; errors come with their text."""
 
 import json
+import time
 
 import pytest
 
@@ -62,3 +63,20 @@ def test_the_command_line(monkeypatch, capsys):
         with pytest.raises(SystemExit):
             __main__.main(wrong)
     assert "no group 'nonsense'; there are ravine" in capsys.readouterr().err
+
+
+def test_ctrl_c_starts_no_further_piece_and_loses_none(tmp_path, monkeypatch):
+    made = []
+
+    def alone(name, piece):
+        made.append(piece)
+        if len(made) == 2:
+            raise KeyboardInterrupt
+        time.sleep(0.5)
+        return {"loss": 1.0}, 0.5
+
+    monkeypatch.setattr(runner, "alone", alone)
+    with pytest.raises(KeyboardInterrupt):
+        runner.run("ravine", TINY, tmp_path, jobs=1)
+    assert len(made) <= 3  # the one thread may have taken another before it was told
+    assert len((tmp_path / "ravine.jsonl").read_text().splitlines()) == 1
