@@ -20,7 +20,7 @@ from cunet.kernels.backends.native import native
 FIRST = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
 PAGES = {path.relative_to(ROOT).as_posix(): path for path in [*FIRST, *sorted((ROOT / "docs").rglob("*.md"))]}
 
-FOLDERS = ("cunet", "tests", "sim", "examples", "tools", "docs", "records", ".ci")
+FOLDERS = ("cunet", "tests", "sim", "examples", "lab", "tools", "docs", "records", ".ci")
 OURS = rf"(?:{'|'.join(map(re.escape, FOLDERS))})/"
 SPAN = re.compile(r"`([^`\n]+)`")
 NAMED = re.compile(r"([\w./-]+\.(?:py|cpp|h)):([A-Za-z_]\w*(?:\.\w+)*)")  # file:name

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.cpu_only
 
 FILES = {
     path.relative_to(ROOT).as_posix(): path
-    for folder in ("cunet", "examples", "sim", "tests", "tools")
+    for folder in ("cunet", "examples", "lab", "sim", "tests", "tools")
     for path in sorted((ROOT / folder).rglob("*.py"))
 }
 LONGEST_FILE, LONGEST_FUNCTION = 300, 40

@@ -7,7 +7,7 @@ pytestmark = pytest.mark.cpu_only
 
 TESTS = ROOT / "tests"
 #: What tests more than a module of cunet, or something else.
-OTHERS = {"docs", "examples", "faults", "package", "simulator", "tools"}
+OTHERS = {"docs", "examples", "faults", "lab", "package", "simulator", "tools"}
 
 
 def test_at_most_8_modules_stand_at_the_top():

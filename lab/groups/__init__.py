@@ -1,0 +1,1 @@
+"""One short program per group of claims; `lab.group.Group` says what each defines."""

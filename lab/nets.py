@@ -1,0 +1,128 @@
+"""What the groups share: images, batches, nets, a loop of recorded steps, accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import cunet
+from cunet import F, nn
+from cunet.data import MNIST, Images
+
+
+class Split(NamedTuple):
+    """Images and labels to train on, and to test on: x float32 (N, pixels), standardised; y int64 (N,)."""
+
+    x: np.ndarray
+    y: np.ndarray
+    test_x: np.ndarray
+    test_y: np.ndarray
+
+
+_read: list[Images] = []
+
+
+def images(download: bool = True) -> list[Images]:
+    """Return the training and the test split of MNIST, read once a process."""
+    if not _read:
+        _read[:] = MNIST("train", download=download), MNIST("test", download=download)
+    return _read
+
+
+def mnist(count: int, seed: int, test: int = 2000) -> Split:
+    """Return some images of the training split, drawn by seed, and the first ones of the test split."""
+    train, held = images()
+    rows = np.random.default_rng(seed).permutation(len(train))[:count]
+    return Split(*_arrays(train, rows), *_arrays(held, slice(test)))
+
+
+def _arrays(split: Images, rows: Any) -> tuple[np.ndarray, np.ndarray]:
+    pixels, labels = split[rows]
+    x = pixels.reshape(len(pixels), -1).astype(np.float32) / split.PEAK
+    return (x - np.float32(split.MEAN)) / np.float32(split.STD), labels
+
+
+def batches(count: int, size: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield rows of batches for ever, in a new order each time all were there; the rest of an order is left out."""
+    rng = np.random.default_rng([seed, 1])
+    while True:
+        order = rng.permutation(count)
+        for k in range(0, count - size + 1, size):
+            yield order[k : k + size]
+
+
+def train(
+    model: nn.Module,
+    optimizer: Any,
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    steps: int,
+    batch: int,
+    seed: int,
+    loss: Callable[..., Any] = F.cross_entropy,
+    look: Callable[[int], None] | None = None,
+    every: int = 1,
+) -> None:
+    """Take steps of training, recorded; call ``look(step)`` before the first, after each `every` steps, at the end."""
+
+    @cunet.compile
+    def step(x: Any, y: Any) -> Any:
+        optimizer.zero_grad()
+        value = loss(model(x), y)
+        value.backward()
+        optimizer.step()
+        return value.detach()
+
+    rows = batches(len(x), min(batch, len(x)), seed)
+    model.train()
+    for k in range(steps):
+        if look and k % every == 0:
+            look(k)
+        take = next(rows)
+        step(x[take], y[take])
+    if look:
+        look(steps)
+
+
+def mlp(
+    sizes: tuple[int, ...],
+    activation: Callable[[], Any] = nn.ReLU,
+    *,
+    norm: Callable[[int], Any] | None = None,
+    after: bool = False,
+    drop: float = 0.0,
+    init: Any = None,
+) -> nn.Sequential:
+    """Return linear layers with an activation between them, a norm before or after it, and dropout behind it."""
+    layers: list[Any] = []
+    bias = None if init is None else "zeros"
+    for before, width in zip(sizes[:-2], sizes[1:-1], strict=True):
+        normed = [norm(width)] if norm else []
+        layers += [nn.Linear(before, width, init=init, bias_init=bias)]
+        layers += [activation(), *normed] if after else [*normed, activation()]
+        layers += [nn.Dropout(drop)] if drop else []
+    return nn.Sequential(*layers, nn.Linear(sizes[-2], sizes[-1], init=init, bias_init=bias))
+
+
+def scores(model: nn.Module, x: np.ndarray) -> np.ndarray:
+    """Return the outputs in evaluation mode."""
+    with model.evaluating(), cunet.no_grad():
+        return np.concatenate([model(x[k : k + 1000]).data for k in range(0, len(x), 1000)])
+
+
+def accuracy(model: nn.Module, x: np.ndarray, y: np.ndarray) -> float:
+    """Return the share of labels that are right in evaluation mode."""
+    return float((scores(model, x).argmax(axis=1) == y).mean())
+
+
+def mean_loss(model: nn.Module, x: np.ndarray, y: np.ndarray) -> float:
+    """Return the mean cross-entropy in evaluation mode."""
+    return F.cross_entropy(scores(model, x), y).item()
+
+
+def first_at(values: list[float], level: float, every: int, limit: int) -> int:
+    """Return the step of the first value of at least `level`, of one each `every` steps; `limit` if there is none."""
+    return next((k * every for k, value in enumerate(values) if value >= level), limit)

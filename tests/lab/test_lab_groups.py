@@ -1,0 +1,89 @@
+"""Every group runs, at a tiny size on scikit-learn's digits, and says something of what it claims to test."""
+
+import numpy as np
+import pytest
+
+from cunet.data import load_images
+from lab import group, nets, worker
+from lab.findings import Finding
+from lab.results import Results
+
+pytestmark = pytest.mark.cpu_only
+
+TINY = group.SIZES["tiny"]
+
+
+@pytest.fixture(autouse=True)
+def digits(monkeypatch):
+    pytest.importorskip("sklearn", reason="the digits come with scikit-learn")
+    split = load_images("digits")
+    monkeypatch.setattr(nets, "_read", list(split))
+
+
+@pytest.mark.parametrize("name", group.NAMES)
+def test_a_group_runs_finds_and_draws(name):
+    pytest.importorskip("matplotlib")
+    pieces = group.pieces(name, TINY)
+    results = Results({"piece": piece, "found": worker.compute(name, piece)} for piece in pieces)
+    keys = {tuple(row["found"]) for row in results.rows}
+    assert len(keys) == 1  # of one group all pieces find the same things
+    found = list(group.load(name).findings(results))
+    assert found and all(isinstance(finding, Finding) and finding.says.endswith(".") for finding in found)
+    assert len({finding.item for finding in found}) == len(found)
+    figure = group.load(name).draw(results)
+    assert all(ax.get_xlabel() or ax.get_ylabel() for ax in figure.axes)
+
+
+@pytest.mark.parametrize("name", group.NAMES)
+def test_every_size_has_pieces_that_differ(name):
+    for size in group.SIZES.values():
+        pieces = group.pieces(name, size, seed=4)
+        assert len({str(piece) for piece in pieces}) == len(pieces)
+        assert {piece["seed"] for piece in pieces} == set(range(4, 4 + size.seeds))
+
+
+def test_a_group_that_is_not_there():
+    with pytest.raises(ValueError, match=r"a group must be one of ravine, .*; got 'nonsense'"):
+        group.load("nonsense")
+
+
+# -- what groups share
+
+
+def test_batches_hold_every_row_once_a_pass_and_follow_the_seed():
+    def first(seed):
+        rows = nets.batches(10, 3, seed)
+        return [next(rows) for _ in range(6)]
+
+    taken = first(0)
+    for k in (0, 3):
+        assert len(set(np.concatenate(taken[k : k + 3]))) == 9
+    np.testing.assert_array_equal(taken, first(0))
+    assert not np.array_equal(taken, first(1))
+
+
+def test_images_are_standardised_and_drawn_by_seed():
+    one, same, other = nets.mnist(200, 0, test=50), nets.mnist(200, 0), nets.mnist(200, 1)
+    assert one.x.dtype == np.float32 and one.x.shape == (200, 64) and one.test_x.shape == (50, 64)
+    assert abs(one.x.mean()) < 0.05 and one.x.std() == pytest.approx(1, abs=0.05)
+    np.testing.assert_array_equal(one.x, same.x)
+    assert not np.array_equal(one.y, other.y)
+
+
+def test_training_looks_before_between_and_after(rng):
+    from cunet import nn, optim
+
+    model = nets.mlp((64, 8, 10), norm=nn.BatchNorm1d, drop=0.1)
+    assert [type(layer).__name__ for layer in model] == ["Linear", "BatchNorm1d", "ReLU", "Dropout", "Linear"]
+    data, seen = nets.mnist(300, 0), []
+    before = nets.mean_loss(model, data.x, data.y)
+    optimizer = optim.Adam(model.parameters(), 0.01)
+    nets.train(model, optimizer, data.x, data.y, steps=50, batch=30, seed=0, look=seen.append, every=20)
+    assert seen == [0, 20, 40, 50]
+    assert nets.mean_loss(model, data.x, data.y) < 0.5 * before
+    assert nets.accuracy(model, data.x, data.y) > 0.7
+
+
+def test_the_first_value_that_is_high_enough():
+    assert nets.first_at([0.1, 0.5, 0.9], 0.5, every=10, limit=99) == 10
+    assert nets.first_at([0.1, 0.5, 0.9], 0.95, every=10, limit=99) == 99

@@ -1,0 +1,50 @@
+"""Pages are what the results say: each is written again from its results file and compared."""
+
+import re
+
+import pytest
+
+from lab import group, pages
+from lab.results import word
+
+pytestmark = pytest.mark.cpu_only
+
+WITH_RESULTS = [name for name in group.NAMES if pages.newest(name)]
+
+
+@pytest.mark.parametrize("name", WITH_RESULTS)
+def test_a_page_says_what_its_results_file_says(name):
+    """No number on it comes from elsewhere; a program, or results, that changed ask for ``python -m lab --pages``."""
+    size, results = pages.newest(name)
+    assert (pages.PAGES / f"{name}.md").read_text(encoding="utf-8") == pages.page(name, size, results)
+    assert (pages.PAGES / f"{name}.png").stat().st_size < 120_000
+
+
+@pytest.mark.parametrize("name", WITH_RESULTS)
+def test_a_results_file_holds_all_pieces_of_its_size(name):
+    size, results = pages.newest(name)
+    assert [row["piece"] for row in results.rows] == group.pieces(name, group.SIZES[size])
+
+
+def test_overview_and_index_say_what_the_results_say():
+    assert (pages.PAGES / "README.md").read_text(encoding="utf-8") == pages.overview()
+    text = pages.CLAIMS.read_text(encoding="utf-8")
+    assert text == pages.index(text)
+
+
+def test_every_page_has_a_group():
+    assert sorted(path.stem for path in pages.PAGES.glob("*.md")) == sorted([*WITH_RESULTS, "README"])
+    assert sorted(path.stem for path in pages.PAGES.glob("*.png")) == sorted(WITH_RESULTS)
+
+
+def test_the_index_gets_its_last_column():
+    text = "| N5 | scaled `a`, b | `data/test_a.py::test_b` | old |\n| M8 | words | a matter of wording | |\nN5 | x |"
+    entry = pages.entries()["N5"]
+    assert re.fullmatch(r"\[[a-z ]+\]\(lab/ravine\.md#n5\)", entry)
+    new = pages.index(text).splitlines()
+    assert new == [f"| N5 | scaled `a`, b | `data/test_a.py::test_b` | {entry} |", *text.splitlines()[1:]]
+    assert pages.index("\n".join(new)) == "\n".join(new)
+
+
+def test_settings_as_words():
+    assert [word(v) for v in (True, [1, "a"], 0.1)] == ["yes", "1 a", "0.1"]
