@@ -19,7 +19,7 @@ from ..random import Generator
 from ..system.table import text_table
 from .inputs import dtype_of
 from .module import Module
-from .observe import observing
+from .observe import Observer, observing
 from .streams import generators
 
 
@@ -49,7 +49,9 @@ class VarianceReport(list[LayerStatistics]):
 
 
 @op
-def _watch(x, *, seen) -> Result:
+def watch(x, *, seen) -> Result:
+    """Return `x`; append the gradient that comes back to `seen`."""
+
     def vjp(gy):
         seen.append(gy)
         return (gy,)
@@ -79,12 +81,12 @@ def variance_report(
     rows: list[_Seen] = []
     *inputs, target = batch if loss is not None else (*(batch if isinstance(batch, tuple) else (batch,)), None)
     with unchanged(model), observing(_recorder(model, rows)), grad_enabled():
-        output = model(*[_input(x, model) for x in inputs])
+        output = model(*[model_input(x, model) for x in inputs])
         if loss is None:
             noise = (generator or Generator(0, "variance_report")).rng().standard_normal(output.shape)
             scalar = sum_op(multiply(output, like(noise.astype(output.dtype), output.data)))
         else:
-            scalar = loss(output, _input(target, model).data)
+            scalar = loss(output, model_input(target, model).data)
         if scalar.requires_grad:
             scalar.backward()
     return VarianceReport(_statistics(row) for row in rows)
@@ -99,19 +101,40 @@ class _Seen(NamedTuple):
     gradients: list[Any]
 
 
-def _recorder(model: Module, rows: list[_Seen]) -> Callable[..., Any]:
-    """Return the observer that appends a row for every layer without layers of its own."""
+def observer_of_layers(model: Module, note: Callable[[str, Any, Tensor], Any]) -> Observer:
+    """Return an observer that calls ``note(name, layer, output)`` for every layer without layers of its own.
+
+    Layers that are not the model's, such as a loss that is a module, are passed over. What `note` returns gets the
+    gradient that reaches the output, by ``append``. Of a layer that returns a tuple whose first entry is a Tensor, as
+    recurrent layers do, that one is the output.
+    """
     names = {id(module): name for name, module in model.named_modules()}
 
     def observe(layer: Any, out: Any, owner: Module | None, key: str) -> Any:
-        if not isinstance(out, Tensor) or (isinstance(layer, Module) and next(layer.children(), None) is not None):
+        first, rest = (out[0], out[1:]) if type(out) is tuple and out else (out, ())
+        inner = isinstance(layer, Module) and (id(layer) not in names or next(layer.children(), None) is not None)
+        if inner or not isinstance(first, Tensor):
             return out
         name = names.get(id(layer), "") if owner is None else f"{names.get(id(owner), '')}.{key}".lstrip(".")
-        kind = type(layer).__name__ if isinstance(layer, Module) else getattr(layer, "__name__", type(layer).__name__)
-        rows.append(_Seen(name, kind, out, []))
-        return _watch(out, seen=rows[-1].gradients)
+        first = watch(first, seen=note(name, layer, first))
+        return (first, *rest) if type(out) is tuple else first
 
     return observe
+
+
+def kind_of(layer: Any) -> str:
+    """Return the name of a layer's class, or of a plain function."""
+    return type(layer).__name__ if isinstance(layer, Module) else getattr(layer, "__name__", type(layer).__name__)
+
+
+def _recorder(model: Module, rows: list[_Seen]) -> Observer:
+    """Return the observer that appends a row for every layer without layers of its own."""
+
+    def note(name: str, layer: Any, out: Tensor) -> list[Any]:
+        rows.append(_Seen(name, kind_of(layer), out, []))
+        return rows[-1].gradients
+
+    return observer_of_layers(model, note)
 
 
 def _statistics(row: _Seen) -> LayerStatistics:
@@ -120,7 +143,7 @@ def _statistics(row: _Seen) -> LayerStatistics:
     return LayerStatistics(row.name, row.kind, row.out.shape, float(values.mean()), float(values.var()), squares**0.5)
 
 
-def _input(x: Any, model: Module) -> Tensor:
+def model_input(x: Any, model: Module) -> Tensor:
     """Return a batch's array where the model is, with a gradient, so that a frozen model has gradients too."""
     array = x.data if isinstance(x, Tensor) else as_array(x)
     for parameter in model.parameters():

@@ -30,7 +30,7 @@ def no_decay_groups(
     model: Any = model_or_named_parameters
     if hasattr(model, "named_parameters"):
         named = model.named_parameters()
-        for module in filter(_is_scale, model.modules()):
+        for module in filter(is_scale, model.modules()):
             spared.update(id(value) for value in vars(module).values() if isinstance(value, Tensor))
     else:
         named = model
@@ -44,6 +44,6 @@ def no_decay_groups(
     return [group for group in groups if group["params"]]
 
 
-def _is_scale(module: Module) -> bool:
+def is_scale(module: Module) -> bool:
     """Tell whether a layer is a norm or a PReLU, by the name of its class or of one it inherits from."""
     return any("Norm" in cls.__name__ or cls.__name__ == "PReLU" for cls in type(module).__mro__)
