@@ -20,6 +20,7 @@ from .autograd.derivatives import hessian as hessian
 from .autograd.derivatives import hvp as hvp
 from .autograd.derivatives import jacobian as jacobian
 from .autograd.derivatives import jvp as jvp
+from .autograd.derivatives import linearize as linearize
 from .autograd.derivatives import vjp as vjp
 from .autograd.differentiable import differentiable as differentiable
 from .autograd.op import op as op

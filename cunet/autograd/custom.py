@@ -15,7 +15,7 @@ from .pulling import Place, gradients_at
 from .rules import Linear, set_rule
 from .tape import Node, clock, grad_enabled, is_recording
 from .tensor import Tensor, wrap
-from .tracing import Traced, order_here, plain, recorded_at
+from .tracing import Traced, is_forward, order_here, plain, recorded_at
 
 Function = Callable[..., Any]
 #: Whether what runs is computed again, and leaves no trace such as a running mean.
@@ -87,7 +87,7 @@ def checkpoint(f: Function, *args: Any, **kwargs: Any) -> Any:
 
     Source: Chen et al. 2016, "Training deep nets with sublinear memory cost", arXiv:1604.06174.
     """
-    if not is_recording():
+    if not is_recording() or is_forward():  # which keeps nothing
         return f(*args, **kwargs)
     order, states = order_here(), {name: g.state_dict() for name, g in streams().items()}
     before = next(clock)
