@@ -87,7 +87,8 @@ class Dual(Traced):
         self.run, self.tangents, self.rest = run, tangents, rest
 
 
-def _no_way_back(gy: Any) -> Any:
+def no_way_back(gy: Any) -> Any:
+    """Raise what says that there is none."""
     raise RuntimeError(
         "backward: what is computed within a function that is differentiated forward has no way back; "
         "use cunet.grad there"
@@ -112,7 +113,7 @@ class Forward(Level):
 
     def variable(self, x: Tensor, tangent: Any) -> Tensor:
         """Return a Tensor of the same value that moves in a direction."""
-        rest: Any = _no_way_back
+        rest: Any = no_way_back
         if self.order > 1:
             rest = Traced(lambda gy: (gy,), float("inf"))
             rest.below = (x,)
@@ -144,7 +145,7 @@ class Forward(Level):
         tangents = [self._read(a) for a in given] if recording.get() else []
         y, vjp = self._below(function, inputs, options, given)
         if all(t is None for t in tangents):
-            return y, vjp if self.order > 1 else _no_way_back
+            return y, vjp if self.order > 1 else no_way_back
         args = [a if self.order > 1 and isinstance(a, Tensor) else x for a, x in zip(given, inputs, strict=True)]
         with self._apart():
             again = vjp if self.order == 1 else lambda gy: self._traced(1, function, inputs, options, given)[1](gy)
@@ -155,7 +156,7 @@ class Forward(Level):
             if found is None:
                 found = self._by_two_ways_back(call, function, inputs)
             moved = [shaped(t, part) for t, part in zip(found, _several(y), strict=True)]
-        return y, Dual(self, moved, vjp if self.order > 1 else _no_way_back)
+        return y, Dual(self, moved, vjp if self.order > 1 else no_way_back)
 
     def _read(self, x: Any) -> Any:
         """Return the tangent of an argument. Nobody goes back from it: what was before it may be freed."""

@@ -139,7 +139,7 @@ class Tracer(Level):
         if rule is not None:
             with captured_by(self.outer):
                 y, vjp = captured(function, inputs, options, given)
-            return y, self._traced(rule.vjp(y, tensors, options), vjp, vjp)
+            return y, self._traced(rule.vjp(y, tensors, options), vjp if isinstance(vjp, Traced) else None, vjp)
         try:
             with traced_at(self.order - 1):
                 y, vjp = function(*tensors, **options)

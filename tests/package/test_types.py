@@ -31,6 +31,7 @@ def test_modules_of_autograd_import_those_before_them_in_this_list():
         "rules",
         "differentiable",
         "custom",
+        "implicit",
         "transforms",
         "derivatives",
     ]
