@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .autograd.derivatives import jvp
 from .autograd.tensor import Tensor
 from .autograd.transforms import grad
 from .device import Array, Device, array_module, asnumpy, is_array, is_floating, like, to_device
@@ -21,6 +22,7 @@ def gradcheck(
     atol: float = 1e-8,
     differentiable: Sequence[int] | None = None,
     order: int = 1,
+    forward: bool = False,
 ) -> None:
     """Compare the gradients that backward gives with central differences, in float64; derivatives of them too.
 
@@ -37,6 +39,7 @@ def gradcheck(
         differentiable: positions of the inputs to check; all floating arrays if not given.
         order: how many derivatives to check. A second one is the gradient of ``sum(gradient * direction)`` with a
             random direction, a third that of its own.
+        forward: compare what `cunet.jvp` gives too, at each order.
 
     Raises:
         AssertionError: a gradient is off, or has not the dtype and shape of its input.
@@ -53,10 +56,32 @@ def gradcheck(
         terms = [asnumpy(gradients[i] * d).ravel() for i, d in directions.items()]
         numeric = _slope(f, inputs, directions, weights, eps)
         allowed = atol + rtol * float(sum(np.abs(t).sum() for t in terms))
-        _compare(where, float(sum(t.sum() for t in terms)), numeric, allowed)
+        _compare(f"{where}: backward", float(sum(t.sum() for t in terms)), numeric, allowed)
+        if forward:
+            _compare(f"{where}: jvp", _pushed(f, inputs, which, directions, weights), numeric, allowed)
     if order > 1:
         along, options = _along(f, inputs, which, rng), {"eps": eps, "rtol": rtol, "atol": atol}
-        gradcheck(along, *inputs, rng=rng, differentiable=which, order=order - 1, **options)
+        gradcheck(along, *inputs, rng=rng, differentiable=which, order=order - 1, forward=forward, **options)
+
+
+def _pushed(
+    f: Callable[..., Any],
+    inputs: Sequence[Any],
+    which: Sequence[int],
+    directions: dict[int, Array],
+    weights: Sequence[Array | None],
+) -> float:
+    """Return the derivative of the weighted sum of all outputs by forward mode."""
+
+    def outputs(*xs: Any) -> list[Tensor]:
+        full = [Tensor(a) if is_array(a) else a for a in inputs]
+        for i, x in zip(which, xs, strict=True):
+            full[i] = x
+        return [y for y, w in zip(_outputs(f(*full)), weights, strict=True) if w is not None]
+
+    tangents = [directions.get(i, inputs[i] * 0) for i in which]
+    found = jvp(outputs, [inputs[i] for i in which], tangents)[1]
+    return sum(_dot(w, t) for w, t in zip([w for w in weights if w is not None], found, strict=True))
 
 
 def _along(
@@ -103,7 +128,7 @@ def _slope(
 def _compare(where: str, analytic: float, numeric: float, allowed: float) -> None:
     if not abs(analytic - numeric) <= allowed:  # NaN must not pass
         raise AssertionError(
-            f"gradcheck: {where}: backward gives {analytic!r}, central differences give {numeric!r}: "
+            f"gradcheck: {where} gives {analytic!r}, central differences give {numeric!r}: "
             f"{abs(analytic - numeric):.3g} apart, {allowed:.3g} allowed"
         )
 

@@ -20,6 +20,11 @@ TABLE = [
     for case in importlib.import_module(f"cases.{module}").CASES
 ]
 every_case = pytest.mark.parametrize("case", TABLE, ids=lambda case: case.id)
+every_op = pytest.mark.parametrize(
+    "case",
+    {(case.op.__module__, case.op.__name__): case for case in reversed(TABLE)}.values(),
+    ids=lambda case: case.id,
+)
 every_elementwise_case = pytest.mark.parametrize("case", [c for c in TABLE if c.scalar], ids=lambda case: case.id)
 FLOATS = [np.float16, ml_dtypes.bfloat16, np.float32, np.float64]
 
@@ -132,3 +137,32 @@ def assert_close(actual, expected, dtype, ulp, elementwise):
     unit = max(float(info.eps) * 2.0 ** math.floor(math.log2(top) if top else 0), float(info.smallest_subnormal))
     off = np.abs(np.where(np.isfinite(expected), actual.astype(np.float64), 0) - finite) / unit
     assert off.max() <= ulp, f"{off.max():.3g} ulp of the largest element, {ulp} allowed"
+
+
+def number_of(case, arrays, rng, dev):
+    """Return a smooth function of the differentiable inputs, with curvature where the op has none."""
+    wanted = which(case, arrays)
+    outputs = run(case, [Tensor(a) if i in wanted else a for i, a in enumerate(arrays)])
+    weights = [
+        dev(rng.uniform(0.5, 2, y.shape) * rng.choice([-1, 1], y.shape)) if backend.is_floating(y.dtype) else None
+        for y in outputs
+    ]
+
+    def f(*xs):
+        full = list(arrays)
+        for i, x in zip(wanted, xs, strict=True):
+            full[i] = x
+        pairs = zip(run(case, full), weights, strict=True)
+        return sum((y * w + y * y * (w * 0.7)).sum() for y, w in pairs if w is not None and y.requires_grad)
+
+    return f, [arrays[i] for i in wanted]
+
+
+def along(f, directions):
+    """Return the derivative of a function along directions, as a function."""
+
+    def slope(*xs):
+        gradients = cunet.grad(f, tuple(range(len(xs))))(*xs)
+        return sum((g * v).sum() for g, v in zip(gradients, directions, strict=True))
+
+    return slope

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import cunet
 from cunet import Tensor, op
 from cunet import device as backend
+from cunet.autograd import rules
 from cunet.testing import gradcheck, parity, ulp_distance
 
 
@@ -132,3 +133,15 @@ def test_gradcheck_finds_a_wrong_second_derivative(dev):
     gradcheck(cube, x)
     with pytest.raises(AssertionError):
         gradcheck(cube, x, order=2)
+
+
+def test_gradcheck_finds_a_wrong_tangent(dev):
+    @op
+    def double(x):
+        return x * 2, lambda gy: (gy * 2,)
+
+    gradcheck(double, dev(np.array([1.0, 2.0])), forward=True)
+    rules.tangent_of(double)(lambda y, args, tangents: tangents[0] * 2.001)
+    gradcheck(double, dev(np.array([1.0, 2.0])))
+    with pytest.raises(AssertionError, match="jvp gives"):
+        gradcheck(double, dev(np.array([1.0, 2.0])), forward=True)

@@ -1,4 +1,4 @@
-"""Gradients that are given by hand, `custom_vjp`, and values that are computed twice to be kept once, `checkpoint`."""
+"""Derivatives that are given, `custom_vjp` and `custom_jvp`; values that are computed again, not kept: `checkpoint`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from ..device import stand_for_arrays
+from ..device import array_module, is_array, is_floating, stand_for_arrays
 from ..random import streams
+from .forward import Call, cotangent_of
 from .op import op
 from .pulling import Place, gradients_at
 from .rules import Linear, set_rule
 from .tape import Node, clock, grad_enabled, is_recording
 from .tensor import Tensor, wrap
-from .tracing import Traced, order_here, plain, recorded_at
+from .tracing import Traced, is_forward, order_here, plain, recorded_at
 
 Function = Callable[..., Any]
 #: Whether what runs is computed again, and leaves no trace such as a running mean.
@@ -72,6 +73,70 @@ class _Given:
         return vjp
 
 
+def custom_jvp(forward: Function, tangent: Function) -> Function:
+    """Return a function of Tensors whose derivative in a direction is given; gradients are found from that.
+
+    >>> import numpy as np, cunet
+    >>> log_sum = cunet.custom_jvp(lambda x: np.log(np.exp(x).sum()),
+    ...                            lambda tx, x: (tx * cunet.exp(x)).sum() / cunet.exp(x).sum())
+    >>> cunet.grad(log_sum)(np.zeros(4))
+    array([0.25, 0.25, 0.25, 0.25])
+
+    Args:
+        forward: ``forward(*arrays, **options) -> array``, any function of NumPy's or CuPy's arrays.
+        tangent: ``tangent(*tangents, *arrays, **options)``, the derivative of the result: linear in the tangents, of
+            which there is one for each array, and written with what runs on Tensors. Higher derivatives are its own.
+
+    Raises:
+        TypeError: (when it is differentiated) `tangent` returned no Tensor.
+        ValueError: that has not the shape of the result.
+    """
+    rule = _Moved(forward.__name__, tangent)
+
+    @functools.wraps(forward)
+    def run(*arrays: Any, **options: Any) -> tuple[Any, Function]:
+        y = plain(forward(*arrays, **options))
+        return y, lambda gy: tuple(map(plain, rule.gradients(y, gy, arrays, options, 0)))
+
+    lifted = op(run)
+    set_rule(lifted, rule)
+    return lifted
+
+
+class _Moved:
+    """The rule of a function whose tangent was given: a gradient is the gradient of that, by the tangents."""
+
+    def __init__(self, name: str, tangent: Function) -> None:
+        self.name, self.tangent = name, tangent
+
+    def jvp(self, call: Call) -> Sequence[Any]:
+        """See `ForwardRule`."""
+        pairs = [(t, a) for t, a in zip(call.tangents, call.args, strict=True) if is_array(plain(a))]
+        tangents = [array_module(plain(a)).zeros_like(plain(a)) if t is None else t for t, a in pairs]
+        with stand_for_arrays():
+            return [
+                self.tangent(*[t if isinstance(t, Tensor) else Tensor(t) for t in tangents], *call.args, **call.options)
+            ]
+
+    def vjp(self, y: Any, args: Sequence[Any], options: dict[str, Any]) -> Function:
+        """See `tracing.Rule`."""
+        return lambda gy: tuple(self.gradients(y, gy, args, options, order_here()))
+
+    def gradients(self, y: Any, gy: Any, args: Sequence[Any], options: dict[str, Any], order: int) -> Iterator[Any]:
+        """Return the gradient of each argument, None for what is no array."""
+        start = next(clock)
+        tangents = [cotangent_of(plain(a)) for a in args if is_array(plain(a))]
+        with stand_for_arrays(), recorded_at(order + 1):
+            moved = self.tangent(*tangents, *args, **options)
+        if not isinstance(moved, Tensor):
+            raise TypeError(f"custom_jvp: the tangent of {self.name} must be a Tensor, got {type(moved).__name__}")
+        if moved.shape != y.shape:
+            raise ValueError(f"custom_jvp: the tangent of {self.name} must have shape {y.shape}, got {moved.shape}")
+        wanted = [t for t in tangents if t.requires_grad]
+        found = iter(gradients_at([(moved, gy)], wanted, order, start) if moved.requires_grad else [None] * len(wanted))
+        return (next(found) if is_array(plain(a)) and is_floating(plain(a).dtype) else None for a in args)
+
+
 def checkpoint(f: Function, *args: Any, **kwargs: Any) -> Any:
     """Return ``f(*args, **kwargs)``, of which only the result is kept: backward computes the rest again.
 
@@ -87,7 +152,7 @@ def checkpoint(f: Function, *args: Any, **kwargs: Any) -> Any:
 
     Source: Chen et al. 2016, "Training deep nets with sublinear memory cost", arXiv:1604.06174.
     """
-    if not is_recording():
+    if not is_recording() or is_forward():  # which keeps nothing
         return f(*args, **kwargs)
     order, states = order_here(), {name: g.state_dict() for name, g in streams().items()}
     before = next(clock)
@@ -96,7 +161,7 @@ def checkpoint(f: Function, *args: Any, **kwargs: Any) -> Any:
     results = y if isinstance(y, tuple) else (y,)
     if not all(isinstance(part, Tensor) for part in results):
         raise TypeError(f"checkpoint: the function must return a Tensor or a tuple of them, got {type(y).__name__}")
-    places = _boundary(results, before)
+    places = boundary(results, before)
 
     def back(gy: Any) -> tuple[Any, ...]:
         order = order_here()
@@ -126,7 +191,7 @@ def _wrapped(node: Node, data: tuple[Any, ...]) -> tuple[Tensor, ...]:
     return tuple(found)
 
 
-def _boundary(results: Sequence[Tensor], before: int) -> list[Place]:
+def boundary(results: Sequence[Tensor], before: int) -> list[Place]:
     """Return what results were computed from: leaves, and nodes that were there before."""
     places: dict[int, Place] = {}
     seen: set[int] = set()

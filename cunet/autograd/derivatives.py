@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from ..device import array_module
+from .forward import Forward, cotangent_of
 from .pulling import gradients_at
 from .tape import grad_enabled, is_recording
 from .tensor import Tensor, beside
-from .tracing import nested, plain, recorded_at, variable, within
+from .tracing import nested, plain, variable, within
 from .transforms import _map_arrays
 
 Function = Callable[..., Any]
@@ -31,12 +32,17 @@ class _Recorded:
     """
 
     def __init__(self, who: str, f: Function, primals: Sequence[Any], more: int) -> None:
-        self.who, self.leaves = who, list[Tensor]()
-        self.order = nested.get() if is_recording() else 0
-        lifted = [_map_arrays(self._lift, p) for p in primals]
+        self._start(who, primals)
         with grad_enabled(), within(self.order + more):
-            self.result = f(*lifted)
-        self.outputs: list[Tensor] = []
+            self._run(f)
+
+    def _start(self, who: str, primals: Sequence[Any]) -> None:
+        self.who, self.leaves, self.outputs = who, list[Tensor](), list[Tensor]()
+        self.order = nested.get() if is_recording() else 0
+        self.arguments = [_map_arrays(self._lift, p) for p in primals]
+
+    def _run(self, f: Function) -> None:
+        self.result = f(*self.arguments)
         _map_arrays(self._take, self.result)
 
     def _lift(self, x: Any) -> Tensor:
@@ -92,6 +98,25 @@ class _Recorded:
         return self.put(self.result, self.outputs)
 
 
+class _Pushed(_Recorded):
+    """A function at a point, with the derivative of each of its results in a direction.
+
+    Attributes:
+        tangents: these derivatives.
+    """
+
+    def __init__(self, who: str, f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> None:
+        self._start(who, primals)
+        run = Forward(self.order + 1)
+        pairs = zip(self.leaves, self.given(tangents, self.leaves, "tangents"), strict=True)
+        moving = iter([run.variable(x, t) for x, t in pairs])
+        self.arguments = [_map_arrays(lambda _: next(moving), a) for a in self.arguments]
+        with run.running():
+            self._run(f)
+        found = [(y, run.tangent(y)) for y in self.outputs]
+        self.tangents = [array_module(y.data).zeros_like(y.data) if t is None else t for y, t in found]
+
+
 def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
     """Return ``f(*primals)``, and the function from a cotangent of it to the gradients of `primals`.
 
@@ -120,9 +145,9 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
 
 
 def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
-    """Return ``f(*primals)`` and its derivative in the direction `tangents`.
+    """Return ``f(*primals)`` and its derivative in the direction `tangents`, by forward mode.
 
-    The gradient of `f` is linear in the cotangent: the derivative is the gradient of that, by the cotangent.
+    Each op's derivative is found together with its result, and nothing is kept on the way.
 
     Args:
         f: see `vjp`.
@@ -132,25 +157,46 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
     Raises:
         TypeError: `f` returned no Tensors.
         ValueError: `tangents` have other shapes.
+
+    Source: Wengert 1964, "A simple automatic derivative evaluation program", CACM 7(8).
     """
-    run = _Recorded("jvp", f, primals, 2)
-    directions = run.given(tangents, run.leaves, "tangents")
-    cotangents = [Tensor(array_module(y.data).zeros_like(y.data), requires_grad=True) for y in run.outputs]
+    run = _Pushed("jvp", f, primals, tangents)
+    return run.value(), run.put(run.result, run.tangents)
+
+
+def linearize(f: Function, *primals: Any) -> tuple[Any, Function]:
+    """Return ``f(*primals)``, and the function from directions to derivatives of `f` there.
+
+    `f` runs once, and each direction then costs about as much as a gradient: for many directions at one point. It is
+    found by two ways back: the gradient of `f` is linear in the cotangent, and this is the gradient of that.
+
+    Args:
+        f: see `vjp`.
+        primals: its arguments.
+
+    Returns:
+        The value, and ``push(*tangents)``, of the structures and shapes of `primals`. It may be called often.
+
+    Raises:
+        TypeError: `f` returned no Tensors.
+        ValueError: (of push) tangents have other shapes.
+    """
+    run = _Recorded("linearize", f, primals, 2)
+    cotangents = [cotangent_of(y.data) for y in run.outputs]
     gradients = run.pull(list(zip(run.outputs, cotangents, strict=True)), run.leaves, 1)
-    with grad_enabled(), recorded_at(run.order + 1):
-        total = _dot(gradients, directions)
-    found = run.pull([(total, total._seed(None))] if total.requires_grad else [], cotangents)
-    return run.value(), run.put(run.result, found)
 
+    def push(*tangents: Any) -> Any:
+        directions = run.given(tangents, run.leaves, "tangents")
+        moved = [(g, d) for g, d in zip(gradients, directions, strict=True) if isinstance(g, Tensor)]
+        return run.put(run.result, run.pull(moved, cotangents))
 
-def _dot(xs: Sequence[Any], ys: Sequence[Any]) -> Tensor:
-    """Return the sum of all products of elements."""
-    products = [(x if isinstance(x, Tensor) else Tensor(x)) * y for x, y in zip(xs, ys, strict=True)]
-    return functools.reduce(lambda a, b: a + b, [p.sum() for p in products])
+    return run.value(), push
 
 
 def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
     """Return the Hessian of a scalar function times a direction, for about the price of two gradients.
+
+    It is the gradient of the derivative in that direction: of all that forward mode computed.
 
     Args:
         f: takes arrays, or nested structures of them; returns a Tensor of one element.
@@ -162,13 +208,18 @@ def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
 
     Raises:
         ValueError: `f` returned more than one element; `tangents` have other shapes.
+
+    Source: Pearlmutter 1994, "Fast exact multiplication by the Hessian", Neural Computation 6(1).
     """
-    run = _Recorded("hvp", f, primals, 2)
-    out, directions = run.scalar(), run.given(tangents, run.leaves, "tangents")
-    gradients = run.pull([(out, out._seed(None))] if out.requires_grad else [], run.leaves, 1)
-    with grad_enabled(), recorded_at(run.order + 1):
-        total = _dot(gradients, directions)
-    found = run.pull([(total, total._seed(None))] if total.requires_grad else [], run.leaves)
+
+    def slope(*xs: Any) -> Any:
+        pushed = _Pushed("hvp", f, xs, tangents)
+        pushed.scalar()
+        return pushed.put(None, pushed.tangents)
+
+    run = _Recorded("hvp", slope, primals, 1)
+    out = run.scalar()
+    found = run.pull([(out, out._seed(None))] if out.requires_grad else [], run.leaves)
     products = run.put(tuple(primals), found)
     return products[0] if len(primals) == 1 else products
 
@@ -191,7 +242,7 @@ def jacobian(f: Function) -> Function:
         (y,), (leaf,) = run.outputs, run.leaves
         if y.size <= leaf.size:
             return run.put(None, [_rows(run, y, leaf, (*y.shape, *leaf.shape))])
-        cotangent = Tensor(array_module(y.data).zeros_like(y.data), requires_grad=True)
+        cotangent = cotangent_of(y.data)
         (g,) = run.pull([(y, cotangent)], [leaf], 1)
         columns = _rows(run, g if isinstance(g, Tensor) else Tensor(g), cotangent, (leaf.size, y.size))
         return run.put(None, [columns.T.reshape((*y.shape, *leaf.shape))])

@@ -13,7 +13,7 @@ from ..kernels.dispatch import Kernel
 from ..kernels.grammar import parse
 from .derived import op_of
 from .op import op
-from .rules import Composite, set_rule
+from .rules import Composite, pointwise, set_rule
 from .tensor import Tensor
 from .tracing import plain, traced_at
 
@@ -65,6 +65,8 @@ def differentiable(
     """
     kernel = _kernel(source, outs, operation, name, smooth, helpers)
     run = _by_body(kernel) if kernel.spec.kind == "rowwise" else op_of(kernel)
+    if kernel.spec.kind == "elementwise":
+        pointwise(run)
     names = [p.name for p in kernel.spec.ins]
     options = {"axis", "keepdims"} if kernel.spec.kind == "reduction" else set()
 

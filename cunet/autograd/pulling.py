@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..device import clearer_error
+from ..system.quiet import quiet
 from .operators import ops
 from .tape import Node, _check_count, _fit, add
 from .tensor import Tensor
@@ -26,7 +27,7 @@ class _Parts(list[Any]):
 
 
 def pulled(
-    roots: Sequence[tuple[Tensor, Any]], targets: Sequence[Place] | None, order: int
+    roots: Sequence[tuple[Tensor, Any]], targets: Sequence[Place] | None, order: int, since: int = 0
 ) -> dict[int, tuple[Place, Any]]:
     """Return the gradients of Tensors, recorded so that they can be differentiated `order` times.
 
@@ -34,6 +35,7 @@ def pulled(
         roots: Tensors, and what arrives at each.
         targets: places, or Tensors, that gradients are wanted of; None: all leaves.
         order: see above.
+        since: the number of a node that is older than all ways to the targets.
 
     Returns:
         By the id of the `place_of` each target (or of each leaf) that place, and a Tensor, or an array where it
@@ -43,17 +45,17 @@ def pulled(
         RuntimeError: something was recorded at a lower order, or its graph has been freed.
     """
     wanted = None if targets is None else {id(_place(t)) for t in targets}
-    walk = _Walk(wanted, _reaching([place_of(root) for root, _ in roots], wanted), order)
-    with traced_at(order):
+    walk = _Walk(wanted, _reaching([place_of(root) for root, _ in roots], wanted, since), order)
+    with traced_at(order), quiet():
         for root, g in roots:
             walk.arrive(place_of(root), g)
         walk.run()
     return walk.found
 
 
-def gradients_at(roots: Sequence[tuple[Tensor, Any]], places: Sequence[Place], order: int) -> list[Any]:
+def gradients_at(roots: Sequence[tuple[Tensor, Any]], places: Sequence[Place], order: int, since: int = 0) -> list[Any]:
     """Return the gradients at places, or of Tensors, as `pulled` finds them; None where there is none."""
-    found = pulled(roots, places, order)
+    found = pulled(roots, places, order, since)
     return [found.get(id(_place(place)), (None, None))[1] for place in places]
 
 
@@ -61,7 +63,7 @@ def _place(target: Place) -> Place:
     return place_of(target) if isinstance(target, Tensor) else target
 
 
-def _reaching(roots: Sequence[Place], wanted: set[int] | None) -> set[int]:
+def _reaching(roots: Sequence[Place], wanted: set[int] | None, since: int) -> set[int]:
     """Return the ids of nodes from which a wanted place is reached: nothing else need be computed."""
     nodes: dict[int, Node] = {}
     waiting = [root for root in roots if isinstance(root, Node)]
@@ -71,7 +73,7 @@ def _reaching(roots: Sequence[Place], wanted: set[int] | None) -> set[int]:
             raise RuntimeError(_why_not(node))
         if id(node) not in nodes and (wanted is None or id(node) not in wanted):
             nodes[id(node)] = node
-            waiting += [parent for parent in node.parents if isinstance(parent, Node)]
+            waiting += [parent for parent in node.parents if isinstance(parent, Node) and parent.order > since]
     reach: set[int] = set()
     for node in sorted(nodes.values(), key=lambda node: node.order):
         for parent in node.parents:

@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..device import Array, array_module, is_array
+from .forward import Call, ForwardRule, shaped
 from .op import op as lift
 from .operators import ops
 from .pulling import gradients_at
 from .tape import _fit
 from .tensor import Tensor
-from .tracing import Rule, order_here, plain, recorded_at, variable
+from .tracing import Rule, captured_by, order_here, plain, recorded_at, traced_at, variable
 
 Op = Callable[..., Any]
 #: Places of arguments in each of which a term of a result is linear.
@@ -53,6 +54,12 @@ class Composite:
 
         return vjp
 
+    def jvp(self, call: Call) -> Sequence[Any]:
+        """See `ForwardRule`."""
+        with traced_at(call.run.order), captured_by(call.run):
+            made = self.function(*call.given, **call.options)
+        return [call.run.tangent(part) for part in _several(made)]
+
 
 def set_rule(op: Op, rule: Rule) -> None:
     """Say how an op is differentiated again."""
@@ -75,6 +82,58 @@ def linear(*each_op: Op, terms: Sequence[Term] = ((0,),), affine: bool = False, 
         set_rule(op, Linear(op, terms, affine, each))
 
 
+def pointwise(*each_op: Op) -> None:
+    """Say that some ops work element by element: their slopes, which their vjp has, are those forward too."""
+    for op in each_op:
+        set_forward(op, _Pointwise())
+
+
+class _Pointwise:
+    def jvp(self, call: Call) -> Sequence[Any] | None:
+        """See `ForwardRule`."""
+        if isinstance(call.y, tuple):
+            return None
+        parts = []
+        for k, t in enumerate(call.tangents):
+            if t is not None:
+                entry = call.vjp(shaped(t, call.y))[k]
+                entry = entry() if callable(entry) and not isinstance(entry, Tensor) else entry
+                if entry is not None and entry.shape != call.y.shape:
+                    return None  # its vjp sums what was broadcast
+                parts += [] if entry is None else [entry]
+        return [functools.reduce(ops.add, parts) if parts else None]
+
+
+def tangent_of(op: Op) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Say what an op does to tangents: ``rule(y, args, tangents, options)`` returns that of its only result."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        set_forward(op, _Told(function))
+        return function
+
+    return decorate
+
+
+class _Told:
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    def jvp(self, call: Call) -> Sequence[Any]:
+        """See `ForwardRule`."""
+        return [self.function(call.y, call.args, call.tangents, **call.options)]
+
+
+def moves(*each_op: Op, terms: Sequence[Term] = ((0,),)) -> None:
+    """Say of ops that are differentiated backward as they stand that tangents go through them, as in `linear`."""
+    for op in each_op:
+        set_forward(op, Linear(op, terms, False, False))
+
+
+def set_forward(op: Op, rule: ForwardRule) -> None:
+    """Say what an op does to tangents."""
+    op.__wrapped__.forward = rule  # type: ignore[attr-defined]
+
+
 class Linear:
     """The rule of an op that is linear in its arguments."""
 
@@ -94,6 +153,19 @@ class Linear:
             )
 
         return vjp
+
+    def jvp(self, call: Call) -> Sequence[Any]:
+        """See `ForwardRule`."""
+        one = _Call(self, call.args, call.options)
+        alone = list(one.still)
+        for k, t in enumerate(call.tangents):
+            if t is not None and one.term(k) == [k]:
+                alone[k] = t
+        ways = [(k, [call.args[j] for j in one.others(k)]) for k, t in enumerate(call.tangents) if t is not None]
+        parts = [one.linear_part(k, call.tangents[k], others, self.op) for k, others in ways if len(one.term(k)) > 1]
+        if any(a is not b for a, b in zip(alone, one.still, strict=True)):
+            parts.append(one.difference(alone, one.still, self.op))
+        return [functools.reduce(ops.add, each) for each in zip(*parts, strict=True)]
 
 
 class _Call:
@@ -125,10 +197,14 @@ class _Call:
 
     def linear_part(self, k: int, value: Any, others: Sequence[Any], op: Op) -> list[Any]:
         """Return what the term of an argument makes of a value for it, for each result."""
-        y = _several(op(*self.filled(k, value, others), **self.options))
+        return self.difference(self.filled(k, value, others), self.filled(k, self.still[k], others), op)
+
+    def difference(self, args: Sequence[Any], nothing: Sequence[Any], op: Op) -> list[Any]:
+        """Return what an op makes of arguments, less what is there without them."""
+        y = _several(op(*args, **self.options))
         if not self.rule.affine:
             return y
-        rest = _several(op(*self.filled(k, self.still[k], others), **self.options))
+        rest = _several(op(*nothing, **self.options))
         return [ops.subtract(p, q) if isinstance(p, Tensor) else p - q for p, q in zip(y, rest, strict=True)]
 
     def gradient(self, k: int, gys: Sequence[Any], args: Sequence[Any]) -> Any:

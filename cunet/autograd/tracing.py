@@ -10,6 +10,7 @@ Nothing of this is seen at first order: a `Tracer` stands where a recorder of st
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
@@ -34,14 +35,19 @@ class Traced:
         tensors: that function.
         order: how often what it stands for can be differentiated.
         arrays: the vjp of arrays, where there is one.
+        below: the results as they were recorded at a lower order, or their vjp there, where their tangents are found.
     """
+
+    below: Sequence[Any] | Traced | None = None
 
     def __init__(self, tensors: Callable[[Any], Any], order: float, arrays: Callable[[Any], Any] | None = None) -> None:
         self.tensors, self.order, self.arrays = tensors, order, arrays
 
     def seen_by(self, arrays: Callable[[Any], Any]) -> Traced:
         """Return the same with another vjp of arrays: one that looks at what this one returns."""
-        return Traced(self.tensors, self.order, arrays)
+        seen = copy.copy(self)
+        seen.arrays = arrays
+        return seen
 
     def __call__(self, gy: Any) -> Any:
         """Return gradients as arrays."""
@@ -88,8 +94,13 @@ class Rule(Protocol):
         """
 
 
-class Tracer:
-    """What runs ops at an order above 1."""
+class Level:
+    """Who runs the ops that are recorded at an order: a `Tracer`, or a `forward.Forward`.
+
+    Attributes:
+        order: the order.
+        outer: who runs them at the orders below, or records the step.
+    """
 
     def __init__(self, order: int, outer: Capture | None) -> None:
         self.order, self.outer = order, outer
@@ -97,24 +108,8 @@ class Tracer:
     def op(
         self, function: Callable[..., Any], inputs: list[Any], options: dict[str, Any], given: Sequence[Any]
     ) -> tuple[Any, Any]:
-        """Return the result of an op, and a vjp of Tensors."""
-        tensors = [a if isinstance(a, Tensor) and a.requires_grad else x for a, x in zip(given, inputs, strict=True)]
-        if not recording.get() or not any(isinstance(a, Tensor) for a in tensors):
-            with _captured_by(self.outer):
-                return captured(function, inputs, options, given)
-        rule: Rule | None = vars(function).get("rule")
-        if rule is not None:
-            with _captured_by(self.outer):
-                y, vjp = captured(function, inputs, options, given)
-            return y, Traced(rule.vjp(y, tensors, options), self.order, vjp)
-        try:
-            with traced_at(self.order - 1):
-                y, vjp = function(*tensors, **options)
-        except Exception as error:
-            with _captured_by(self.outer):
-                function(*inputs, **options)  # which says it, where something is wrong with the arguments
-            raise not_on_tensors(function.__name__, error) or error from error
-        return tuple(map(plain, y)) if type(y) is tuple else plain(y), Traced(vjp, self.order)
+        """Return the result of an op, and its way back."""
+        raise NotImplementedError
 
     def counter(self, holder: Any) -> None:
         """Count up."""
@@ -129,8 +124,42 @@ class Tracer:
         return test(plain(array), *rest)
 
 
+class Tracer(Level):
+    """What runs ops at an order above 1."""
+
+    def op(
+        self, function: Callable[..., Any], inputs: list[Any], options: dict[str, Any], given: Sequence[Any]
+    ) -> tuple[Any, Any]:
+        """Return the result of an op, and a vjp of Tensors."""
+        tensors = [a if isinstance(a, Tensor) and a.requires_grad else x for a, x in zip(given, inputs, strict=True)]
+        if not recording.get() or not any(isinstance(a, Tensor) for a in tensors):
+            with captured_by(self.outer):
+                return captured(function, inputs, options, given)
+        rule: Rule | None = vars(function).get("rule")
+        if rule is not None:
+            with captured_by(self.outer):
+                y, vjp = captured(function, inputs, options, given)
+            return y, self._traced(rule.vjp(y, tensors, options), vjp if isinstance(vjp, Traced) else None, vjp)
+        try:
+            with traced_at(self.order - 1):
+                y, vjp = function(*tensors, **options)
+        except Exception as error:
+            with captured_by(self.outer):
+                function(*inputs, **options)  # which says it, where something is wrong with the arguments
+            raise not_on_tensors(function.__name__, error) or error from error
+        several = type(y) is tuple
+        return tuple(map(plain, y)) if several else plain(y), self._traced(vjp, y if several else (y,))
+
+    def _traced(self, vjp: Callable[[Any], Any], below: Any, arrays: Callable[[Any], Any] | None = None) -> Traced:
+        traced = Traced(vjp, self.order, arrays)
+        if isinstance(self.outer, Level):  # whose tangents may be asked for
+            traced.below = below
+        return traced
+
+
 @contextmanager
-def _captured_by(capture: Any) -> Iterator[None]:
+def captured_by(capture: Capture | None) -> Iterator[None]:
+    """Let ops be run by someone."""
     token = capturing.set(capture)
     try:
         yield
@@ -138,16 +167,30 @@ def _captured_by(capture: Any) -> Iterator[None]:
         capturing.reset(token)
 
 
-def outermost() -> Capture | None:
-    """Return who records the step, if anybody does."""
+def _who(order: int) -> Capture | None:
+    """Return who runs ops at an order here: forward modes stay at theirs, and there are tracers above and between."""
     capture = capturing.get()
+    while isinstance(capture, Level) and (capture.order > order or isinstance(capture, Tracer)):
+        capture = capture.outer
+    if order < 2 or (isinstance(capture, Level) and capture.order == order):
+        return capture
+    return Tracer(order, capture)
+
+
+def below_all(capture: Capture | None) -> Capture | None:
+    """Return who runs ops below a tracer."""
     return capture.outer if isinstance(capture, Tracer) else capture
+
+
+def is_forward() -> bool:
+    """Tell whether tangents may be asked for of what is computed here."""
+    return isinstance(below_all(capturing.get()), Level)
 
 
 def order_here() -> int:
     """Return the order at which ops are recorded here and now."""
     capture = capturing.get()
-    return 0 if not recording.get() else capture.order if isinstance(capture, Tracer) else 1
+    return 0 if not recording.get() else capture.order if isinstance(capture, Level) else 1
 
 
 @contextmanager
@@ -155,8 +198,7 @@ def recorded_at(order: int) -> Iterator[None]:
     """Record ops so that they can be differentiated `order` times; 0: not at all."""
     with ExitStack() as stack:
         stack.enter_context(grad_enabled() if order else no_grad())
-        outer = outermost()
-        stack.enter_context(_captured_by(Tracer(order, outer) if order > 1 else outer))
+        stack.enter_context(captured_by(_who(order)))
         yield
 
 
@@ -176,7 +218,9 @@ def variable(x: Tensor) -> Tensor:
     """Return a Tensor of the same value that gradients can be asked for, though it is computed itself."""
     if not x.requires_grad:
         return Tensor(x.data, requires_grad=True)
-    return wrap(x.data, Node("variable", (x._node or x,), Traced(lambda gy: (gy,), float("inf")), x.data))
+    same = Traced(lambda gy: (gy,), float("inf"))
+    same.below = (x,)
+    return wrap(x.data, Node("variable", (x._node or x,), same, x.data))
 
 
 @contextmanager

@@ -32,6 +32,7 @@ bind(
     array_function=numpy_functions.array_function,
     array_ufunc=numpy_functions.array_ufunc,
     astype=array.astype,
+    broadcast_to=array.broadcast_to,
     clip=selection.clip,
     cos=math.cos,
     cumprod=cumulative.cumprod,

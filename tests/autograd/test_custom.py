@@ -7,13 +7,15 @@ import pytest
 from helpers import host
 
 import cunet
-from cunet import F, Tensor, checkpoint, custom_vjp, grad, hessian, nn
+from cunet import F, Tensor, checkpoint, custom_jvp, custom_vjp, grad, hessian, hvp, jvp, nn
 from cunet.device import device_of
+from cunet.testing import gradcheck
 
 
 @pytest.mark.cpu_only
-def test_the_example():
-    (example,) = doctest.DocTestFinder().find(custom_vjp, module=False, globs={})
+@pytest.mark.parametrize("f", [custom_vjp, custom_jvp])
+def test_the_example(f):
+    (example,) = doctest.DocTestFinder().find(f, module=False, globs={})
     assert example.examples and doctest.DocTestRunner().run(example).failed == 0
 
 
@@ -49,6 +51,56 @@ def test_a_pair_that_is_not_linear_is_differentiated_as_backward_is_written(dev)
     np.testing.assert_allclose(host(gy), 2 * host(x) ** 3)
     second = grad(lambda x: grad(lambda x: cubic(x, y, k=2.0).sum())(x).sum())(x)
     np.testing.assert_allclose(host(second), 12 * host(x) * host(y))
+
+
+def test_a_pair_goes_forward_too(dev):
+    x, v = dev(np.array([1.0, -2.0, 0.5])), dev(np.array([1.0, 2.0, 3.0]))
+    mirrored = custom_vjp(lambda x: x[..., ::-1] * 2, lambda g, x: g[..., ::-1] * 2, linear=True)
+    assert host(jvp(mirrored, (x,), (v,))[1]).tolist() == [6, 4, 2]
+    cubic = custom_vjp(lambda x: x**3, lambda g, x: 3 * g * x**2)
+    np.testing.assert_allclose(host(jvp(cubic, (x,), (v,))[1]), 3 * host(x) ** 2 * host(v))
+
+
+def scaled_product(dev):
+    """Return ``k x y**3`` by its tangent."""
+
+    def forward(x, y, *, k):
+        return k * x * y**3
+
+    def tangent(tx, ty, x, y, *, k):
+        return k * (tx * y**3 + 3 * x * y**2 * ty)
+
+    return lambda x, y: custom_jvp(forward, tangent)(x, y, k=2.0)
+
+
+def test_a_tangent_that_is_given(dev):
+    f, x, y = scaled_product(dev), dev(np.array([2.0, -1.0])), dev(np.array([1.0, 3.0]))
+    gradcheck(f, x, y, order=3, forward=True)
+    gx, gy = grad(lambda x, y: f(x, y).sum(), (0, 1))(x, y)
+    np.testing.assert_allclose(host(gx), 2 * host(y) ** 3)
+    np.testing.assert_allclose(host(gy), 6 * host(x) * host(y) ** 2)
+    np.testing.assert_allclose(host(jvp(lambda x: f(x, y), (x,), (y,))[1]), 2 * host(y) ** 4)
+    second = hvp(lambda y: f(x, y).sum(), (y,), (x,))
+    np.testing.assert_allclose(host(second), 12 * host(x) ** 2 * host(y))
+    assert f(x, 2.0).shape == (2,)
+
+
+def test_a_tangent_of_a_number_and_of_integers(dev):
+    f = custom_jvp(lambda x, k, n: k * x**2 + n, lambda tx, tn, x, k, n: 2 * k * x * tx)
+    found = grad(lambda x: f(x, 3.0, dev(np.array([1, 2]))).sum())(dev(np.array([1.0, -2.0])))
+    assert host(found).tolist() == [6, -12]
+
+
+def test_what_is_no_tangent_is_refused(dev):
+    x = dev(np.array([1.0, 2.0]))
+    with pytest.raises(TypeError, match="custom_jvp: the tangent of double must be a Tensor, got int"):
+
+        def double(x):
+            return x * 2
+
+        grad(lambda x: custom_jvp(double, lambda tx, x: 3)(x).sum())(x)
+    with pytest.raises(ValueError, match=r"custom_jvp: the tangent of double must have shape \(2,\), got \(\)"):
+        grad(lambda x: custom_jvp(double, lambda tx, x: tx.sum())(x).sum())(x)
 
 
 def test_what_is_no_gradient_is_refused(dev):

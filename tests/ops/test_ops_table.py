@@ -52,10 +52,12 @@ def exercised(dev):
 #: Primitives that compiled code does without the kernels that others run.
 BY_HAND = ["convolve", "convolve_input_gradient", "convolve_weight_gradient"]
 #: Norms with an activation have kernels that are made when somebody asks for them: they have a test of their own.
+#: Those of `ops.rules` run where gradients are differentiated, or go forward.
 OURS = sorted(
     name
     for name, k in KERNELS.items()
-    if k.spec.module.startswith("cunet.ops.") and not k.spec.module.startswith("cunet.ops.norm.epilogue.")
+    if k.spec.module.startswith("cunet.ops.")
+    and not k.spec.module.startswith(("cunet.ops.norm.epilogue.", "cunet.ops.rules."))
 )
 
 

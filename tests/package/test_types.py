@@ -23,7 +23,18 @@ def test_mypy_accepts_right_uses_and_refuses_wrong_ones():
 
 def test_modules_of_autograd_import_those_before_them_in_this_list():
     order = ["pytorch", "tape", "operators", "methods", "tensor", "op"]
-    order += ["derived", "tracing", "pulling", "rules", "differentiable", "custom", "transforms", "derivatives"]
+    order += [
+        "derived",
+        "tracing",
+        "pulling",
+        "forward",
+        "rules",
+        "differentiable",
+        "custom",
+        "implicit",
+        "transforms",
+        "derivatives",
+    ]
     folder = ROOT / "cunet" / "autograd"
     assert sorted(order) == sorted(p.stem for p in folder.glob("*.py") if p.stem != "__init__")
     for place, name in enumerate(order):

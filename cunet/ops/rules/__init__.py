@@ -1,5 +1,6 @@
 """How ops are differentiated again that do not run on Tensors themselves; see `cunet.autograd.rules`."""
 
+from . import forward as forward
 from . import linear as linear
 from . import losses as losses
 from . import matrices as matrices

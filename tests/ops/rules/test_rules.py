@@ -3,40 +3,9 @@
 import numpy as np
 import pytest
 from helpers import host
-from ops_helpers import draw, every_case, is_floating, run, which
+from ops_helpers import along, draw, every_case, is_floating, number_of
 
 import cunet
-from cunet import device as backend
-from cunet.autograd.tensor import Tensor
-
-
-def number_of(case, arrays, rng, dev):
-    """Return a smooth function of the differentiable inputs, with curvature where the op has none."""
-    wanted = which(case, arrays)
-    outputs = run(case, [Tensor(a) if i in wanted else a for i, a in enumerate(arrays)])
-    weights = [
-        dev(rng.uniform(0.5, 2, y.shape) * rng.choice([-1, 1], y.shape)) if backend.is_floating(y.dtype) else None
-        for y in outputs
-    ]
-
-    def f(*xs):
-        full = list(arrays)
-        for i, x in zip(wanted, xs, strict=True):
-            full[i] = x
-        pairs = zip(run(case, full), weights, strict=True)
-        return sum((y * w + y * y * (w * 0.7)).sum() for y, w in pairs if w is not None and y.requires_grad)
-
-    return f, [arrays[i] for i in wanted]
-
-
-def along(f, directions):
-    """Return the derivative of a function along directions, as a function."""
-
-    def slope(*xs):
-        gradients = cunet.grad(f, tuple(range(len(xs))))(*xs)
-        return sum((g * v).sum() for g, v in zip(gradients, directions, strict=True))
-
-    return slope
 
 
 def differences(f, xs, directions, h):

@@ -1,0 +1,243 @@
+"""Forward mode: each op's derivative in a direction, found together with its result.
+
+While a `Forward` runs ops, a result that depends on the arguments has a *tangent* beside it, kept where its way back
+would be. What an op does to tangents is said by its rule (`ForwardRule`): the same op again for one that is linear, its
+own slope for one that works element by element, other ops for a composite. All others take two ways back: a vjp is
+linear in its cotangent, and the gradient of that is the derivative forward.
+
+A `Forward` has an order, as a `tracing.Tracer` does. What it computes at that order is recorded at the orders below, if
+it will be differentiated from outside; gradients that are asked for within are differentiated at the orders above.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import Token
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+
+from ..device import array_module, is_array, is_floating
+from ..kernels.capture import captured, capturing
+from .operators import ops
+from .pulling import _fitted, gradients_at, place_of
+from .tape import Node, clock, grad_enabled, no_grad, recording
+from .tensor import Tensor, wrap
+from .tracing import (
+    Level,
+    Traced,
+    Tracer,
+    below_all,
+    captured_by,
+    nested,
+    not_on_tensors,
+    plain,
+    recorded_at,
+    traced_at,
+)
+
+
+class Call(NamedTuple):
+    """One call of an op.
+
+    Attributes:
+        name: of the op.
+        y: its result, arrays.
+        given: its arguments, Tensors those that have tangents.
+        args: the same, as Tensors where derivatives are recorded, else as arrays.
+        tangents: of each argument, None where it has none.
+        options: its static arguments.
+        vjp: its way back, of Tensors where derivatives are recorded.
+        run: the forward mode.
+    """
+
+    name: str
+    y: Any
+    given: Sequence[Any]
+    args: Sequence[Any]
+    tangents: Sequence[Any]
+    options: dict[str, Any]
+    vjp: Callable[[Any], Sequence[Any]]
+    run: Forward
+
+
+@runtime_checkable
+class ForwardRule(Protocol):
+    """What an op does to tangents; the attribute `forward`, or `rule`, of its function."""
+
+    def jvp(self, call: Call) -> Sequence[Any] | None:
+        """Return the tangent of each result, None for one without; or None where the rule does not reach."""
+
+
+class Dual(Traced):
+    """The way back of a result, and its tangents.
+
+    Attributes:
+        run: the forward mode that found them.
+        tangents: one for each result.
+        rest: the way back alone.
+    """
+
+    def __init__(self, run: Forward, tangents: Sequence[Any], rest: Callable[[Any], Any]) -> None:
+        if isinstance(rest, Traced):
+            super().__init__(rest.tensors, rest.order, rest)
+        else:
+            super().__init__(rest, run.order - 1, rest)
+        self.run, self.tangents, self.rest = run, tangents, rest
+
+
+def no_way_back(gy: Any) -> Any:
+    """Raise what says that there is none."""
+    raise RuntimeError(
+        "backward: what is computed within a function that is differentiated forward has no way back; "
+        "use cunet.grad there"
+    )
+
+
+class Forward(Level):
+    """What runs ops on values and tangents."""
+
+    def __init__(self, order: int) -> None:
+        super().__init__(order, below_all(capturing.get()))
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Let ops be run here."""
+        token: Token[int] = nested.set(self.order)
+        try:
+            with grad_enabled(), captured_by(self):
+                yield
+        finally:
+            nested.reset(token)
+
+    def variable(self, x: Tensor, tangent: Any) -> Tensor:
+        """Return a Tensor of the same value that moves in a direction."""
+        rest: Any = no_way_back
+        if self.order > 1:
+            rest = Traced(lambda gy: (gy,), float("inf"))
+            rest.below = (x,)
+        return wrap(x.data, Node("variable", (place_of(x),), Dual(self, [tangent], rest), x.data))
+
+    def tangent(self, x: Any) -> Any:
+        """Return the tangent of a Tensor, None if it has none."""
+        if not isinstance(x, Tensor) or x._node is None:
+            return None
+        node, k = x._node, x._node.index
+        return self._found(node.vjp, 0) if k is None else self._found(node.parents[0].vjp, k)  # type: ignore[union-attr]
+
+    def _found(self, vjp: Any, k: int) -> Any:
+        while isinstance(vjp, Traced):
+            if isinstance(vjp, Dual):
+                if vjp.run is self:
+                    return vjp.tangents[k]
+                vjp = vjp.rest
+            elif vjp.below is None or isinstance(vjp.below, Traced):
+                vjp = vjp.below
+            else:
+                return self.tangent(vjp.below[k])
+        return None
+
+    def op(
+        self, function: Callable[..., Any], inputs: list[Any], options: dict[str, Any], given: Sequence[Any]
+    ) -> tuple[Any, Any]:
+        """Return the result of an op, and its way back with the tangents."""
+        tangents = [self._read(a) for a in given] if recording.get() else []
+        y, vjp = self._below(function, inputs, options, given)
+        if all(t is None for t in tangents):
+            return y, vjp if self.order > 1 else no_way_back
+        args = [a if self.order > 1 and isinstance(a, Tensor) else x for a, x in zip(given, inputs, strict=True)]
+        with self._apart():
+            again = vjp if self.order == 1 else lambda gy: self._traced(1, function, inputs, options, given)[1](gy)
+            call = Call(function.__name__.lstrip("_"), y, given, args, tangents, options, again, self)
+            known = vars(function)
+            rule = known.get("forward") or known.get("rule")
+            found = rule.jvp(call) if isinstance(rule, ForwardRule) else None
+            if found is None:
+                found = self._by_two_ways_back(call, function, inputs)
+            moved = [shaped(t, part) for t, part in zip(found, _several(y), strict=True)]
+        return y, Dual(self, moved, vjp if self.order > 1 else no_way_back)
+
+    def _read(self, x: Any) -> Any:
+        """Return the tangent of an argument. Nobody goes back from it: what was before it may be freed."""
+        tangent = self.tangent(x)
+        if tangent is not None and self.order == 1:
+            node = x._node if x._node.index is None else x._node.parents[0]
+            if isinstance(node.vjp, Dual):
+                node.parents = ()
+        return tangent
+
+    @contextmanager
+    def _apart(self) -> Iterator[None]:
+        """Let tangents be computed: on Tensors where derivatives of them are asked for, else on arrays."""
+        if self.order > 1:
+            with traced_at(self.order - 1):
+                yield
+        else:
+            with no_grad(), captured_by(self.outer):
+                yield
+
+    def _below(self, function: Callable[..., Any], inputs: list[Any], options: dict[str, Any], given: Any) -> Any:
+        if self.order == 1 or not recording.get():
+            with captured_by(self.outer):
+                return captured(function, inputs, options, given)
+        with recorded_at(self.order - 1):
+            return captured(function, inputs, options, given)
+
+    def _traced(self, more: int, function: Any, inputs: list[Any], options: Any, given: Sequence[Any]) -> Any:
+        """Return the result of an op, and a vjp of Tensors that can be differentiated `more` times than tangents."""
+        with grad_enabled():
+            y, traced = Tracer(self.order - 1 + more, self.outer).op(function, inputs, options, given)
+        return y, traced.tensors
+
+    def _by_two_ways_back(self, call: Call, function: Callable[..., Any], inputs: list[Any]) -> list[Any]:
+        start, moving = next(clock), [t is not None for t in call.tangents]
+        leaves = [
+            a if isinstance(a, Tensor) or not move else Tensor(a, requires_grad=True)
+            for a, move in zip(call.args, moving, strict=True)
+        ]
+        y, pull = self._traced(2, function, inputs, call.options, leaves)
+        floating = [k for k, part in enumerate(_several(y)) if is_floating(part.dtype)]
+        cotangents = [cotangent_of(part) for part in _several(y)]
+        with traced_at(self.order):
+            try:
+                entries = pull(tuple(cotangents) if isinstance(y, tuple) else cotangents[0])
+                gradients = [_now(entries[k]) if move else None for k, move in enumerate(moving)]
+            except Exception as error:
+                raise not_on_tensors(call.name, error) or error from error
+            roots = [
+                (_fitted(g, place_of(leaves[k]), call.name), call.tangents[k])
+                for k, g in enumerate(gradients)
+                if isinstance(g, Tensor) and g.requires_grad
+            ]
+        found = gradients_at(roots, [cotangents[k] for k in floating], self.order - 1, start)
+        tangents: list[Any] = [None] * len(cotangents)
+        for k, g in zip(floating, found, strict=True):
+            tangents[k] = g
+        return tangents
+
+
+def cotangent_of(y: Any) -> Tensor:
+    """Return some cotangent of a result, in which its vjp is linear; not 0, where vjps leave out infinite slopes."""
+    some = array_module(y).linspace(1, 2, y.size, dtype=np.float32).reshape(y.shape)
+    return Tensor(some.astype(y.dtype), requires_grad=is_floating(y.dtype))
+
+
+def _now(g: Any) -> Any:
+    return g() if callable(g) and not isinstance(g, Tensor) else g
+
+
+def _several(y: Any) -> Sequence[Any]:
+    return y if isinstance(y, tuple) else (y,)
+
+
+def shaped(t: Any, part: Any) -> Any:
+    """Return a tangent in the shape and dtype of what it belongs to, as an array where it has no history."""
+    if t is None:
+        return None
+    t = t if isinstance(t, Tensor) and t.requires_grad else plain(t)
+    if not is_array(t):
+        t = array_module(part).asarray(t)
+    if t.shape != part.shape:
+        t = ops.broadcast_to(t, part.shape) if isinstance(t, Tensor) else array_module(t).broadcast_to(t, part.shape)
+    return t if t.dtype == part.dtype else t.astype(part.dtype)
