@@ -39,17 +39,23 @@ def save_arrays(
 
     import safetensors.numpy
 
-    path = check_target(path)
+    check_target(path)  # before the work
     payload = safetensors.numpy.save({k: np.asarray(asnumpy(v), order="C") for k, v in arrays.items()})
     header, data = _split(payload)
     head = json.dumps({"__metadata__": {**(metadata or {}), _CHECKSUM: _digest(header, data)}, **header})
     encoded = head.encode() + b" " * (-len(head.encode()) % 8)  # the data begin at a multiple of 8 bytes
+    write_bytes(path, len(encoded).to_bytes(8, "little") + encoded, data)
+
+
+def write_bytes(path: str | os.PathLike[str], *parts: bytes | memoryview) -> None:
+    """Write a file that appears whole or not at all; see `save_arrays` for `path` and what is raised."""
+    path = check_target(path)
     sweep(path.parent, re.escape(path.name))
     part = path.with_name(f"{path.name}.{os.urandom(16).hex()}.part")  # beside it: a rename within one disk is atomic
     try:
         with open(part, "xb") as file:
-            file.write(len(encoded).to_bytes(8, "little") + encoded)
-            file.write(data)
+            for data in parts:
+                file.write(data)
             file.flush()
             os.fsync(file.fileno())  # else a crash may leave the new name on an empty file
         if path.exists():

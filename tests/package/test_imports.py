@@ -23,6 +23,7 @@ ROOMS = [
     ["functional", "linalg", "fft", "init"],
     ["nn"],
     ["optim", "data"],
+    ["onnx"],
     ["record"],
     ["train"],
     ["diagnose"],
