@@ -10,6 +10,7 @@ from . import init as init
 from . import linalg as linalg
 from . import native as native
 from . import nn as nn
+from . import onnx as onnx
 from . import optim as optim
 from . import plot as plot
 from . import random as random
@@ -161,7 +162,8 @@ __version__ = "0.1.0"
 __all__, __dir__ = _publish(
     __name__,
     *("F", "__version__"),
-    *("data", "fft", "functional", "init", "linalg", "native", "nn", "optim", "plot", "random", "rowwise", "train"),
+    *("data", "fft", "functional", "init", "linalg", "native", "nn", "onnx", "optim", "plot", "random", "rowwise"),
+    "train",
 )
 if not _typing.TYPE_CHECKING:  # to type checkers it would say that every name is there
     __getattr__ = _refused(__name__, _TOP)

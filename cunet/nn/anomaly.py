@@ -72,7 +72,7 @@ class _Watcher:
 
     def watched(self, name: str, inputs: Sequence[Any], y: Any, vjp: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """Look at a result; return the vjp that looks at its gradients."""
-        name, place = name.lstrip("_"), _place()
+        name, place = name.lstrip("_"), place_here()
         made, given = _worst(y if isinstance(y, tuple) else (y,)), _worst(inputs)
         if made and (made.kind == "NaN" or not given):
             if given and given.kind == "NaN":
@@ -135,7 +135,7 @@ def _worst(values: Sequence[Any]) -> _Found | None:
     return found
 
 
-def _place() -> Place:
+def place_here() -> Place:
     """Walk the stack outwards: to the first line that is not cunet's, and to the layers that run."""
     modules: list[Module] = []
     user: FrameType | None = None

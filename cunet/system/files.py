@@ -39,7 +39,7 @@ def save_arrays(
 
     import safetensors.numpy
 
-    check_target(path)
+    check_target(path)  # before the work
     payload = safetensors.numpy.save({k: np.asarray(asnumpy(v), order="C") for k, v in arrays.items()})
     header, data = _split(payload)
     head = json.dumps({"__metadata__": {**(metadata or {}), _CHECKSUM: _digest(header, data)}, **header})

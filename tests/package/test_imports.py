@@ -23,6 +23,7 @@ ROOMS = [
     ["functional", "linalg", "fft", "init"],
     ["nn"],
     ["optim", "data", "plot"],
+    ["onnx"],
     ["record"],
     ["train"],
     ["diagnose", "sklearn"],
