@@ -10,6 +10,7 @@ import numpy as np
 from health_nets import Functional, Residual, classifier, conv_net, mlp, one_hot, recurrent
 
 from cunet import F, data, nn, optim
+from cunet.cli.nets import cnn, mlp
 
 
 class Tagger(nn.Module):
@@ -40,15 +41,17 @@ def digits():
 
 
 def mnist_mlp(rng):
-    module, args = example("mnist_mlp")
+    _, args = example("mnist_mlp")
+    net = {name: getattr(args, name) for name in ("activation", "norm", "dropout", "init")}
     x, labels = (a[:128] for a in digits())
-    model = module.build_mlp([64, *args.hidden, 10], args)
+    model = mlp([64, *args.hidden, 10], **net)
     return model, (x.reshape(128, -1), labels), F.cross_entropy, optim.Adam(model.parameters(), args.lr)
 
 
 def mnist_cnn(rng):
-    module, args = example("mnist_cnn")
-    model = module.build_cnn(8, args)
+    _, args = example("mnist_cnn")
+    net = {name: getattr(args, name) for name in ("channels", "hidden", "activation", "dropout", "init")}
+    model = cnn(8, **net)
     batch = tuple(a[:128] for a in digits())
     return model, batch, F.cross_entropy, optim.Adam(model.parameters(), args.lr)
 
