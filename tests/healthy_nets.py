@@ -10,7 +10,7 @@ import numpy as np
 from health_nets import Functional, Residual, classifier, conv_net, mlp, one_hot, recurrent
 
 from cunet import F, data, nn, optim
-from cunet.cli.nets import cnn, mlp
+from cunet.cli import nets
 
 
 class Tagger(nn.Module):
@@ -44,14 +44,14 @@ def mnist_mlp(rng):
     _, args = example("mnist_mlp")
     net = {name: getattr(args, name) for name in ("activation", "norm", "dropout", "init")}
     x, labels = (a[:128] for a in digits())
-    model = mlp([64, *args.hidden, 10], **net)
+    model = nets.mlp([64, *args.hidden, 10], **net)
     return model, (x.reshape(128, -1), labels), F.cross_entropy, optim.Adam(model.parameters(), args.lr)
 
 
 def mnist_cnn(rng):
     _, args = example("mnist_cnn")
     net = {name: getattr(args, name) for name in ("channels", "hidden", "activation", "dropout", "init")}
-    model = cnn(8, **net)
+    model = nets.cnn(8, **net)
     batch = tuple(a[:128] for a in digits())
     return model, batch, F.cross_entropy, optim.Adam(model.parameters(), args.lr)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fuzzing.calls import Call, draw
+from fuzzing.layers import LAYERS
 from fuzzing.layouts import LAYOUTS
 from fuzzing.routes import difference, execute, plain, run
 from fuzzing.worker import findings
@@ -146,3 +147,13 @@ def test_what_one_thread_loses_in_a_long_sum_is_no_finding_but_a_wrong_sum_is(mo
 
 def wrong_on(device, y, factor):
     return y * factor if y.device == device else y
+
+
+@pytest.mark.parametrize("name", ["nn.LayerNorm", "nn.TransformerEncoderLayer", "nn.LayerNormLSTM"])
+def test_weights_of_norms_stay_finite(monkeypatch, name):
+    monkeypatch.setattr("fuzzing.calls.LAYERS", {name: LAYERS[name]})
+    monkeypatch.setattr("fuzzing.calls._special", lambda rng, a: a + np.inf)
+    drawn = [draw(8, number) for number in range(400)]
+    normed = [[np.isfinite(a.astype(float)).all() for a in call.arrays] for call in drawn if call.row.op == name]
+    assert not all(finite[0] for finite in normed)
+    assert all(all(finite[1:]) for finite in normed)

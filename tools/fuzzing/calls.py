@@ -77,7 +77,7 @@ def draw(seed: int, index: int) -> Call:
         arrays = [_tame(a) for a in arrays]
     if rng.random() < 0.1:
         # Not in a norm's weight: whether that is in a sum or before it makes NaN of infinity, as kernels find fit.
-        plain = arrays[1:] if "norm" in row.op.lower() else []
+        plain = arrays[1:] if any(word in row.op.lower() for word in ("norm", "transformer")) else []
         arrays = [_special(rng, a) for a in arrays[: len(arrays) - len(plain)]] + plain
     floating, whole = pick(rng, tuple(dtypes())), pick(rng, (np.int64, np.int64, np.int32, np.uint8))
     arrays = [_typed(a, floating, whole) for a in arrays]
