@@ -13,6 +13,7 @@ from . import nn as nn
 from . import optim as optim
 from . import random as random
 from . import rowwise as rowwise
+from . import search as search
 from . import train as train
 from .autograd.custom import checkpoint as checkpoint
 from .autograd.custom import custom_vjp as custom_vjp

@@ -25,7 +25,7 @@ ROOMS = [
     ["optim", "data"],
     ["record"],
     ["train"],
-    ["diagnose"],
+    ["diagnose", "search"],
     ["testing"],
     ["doctor", "warmup"],
     ["parity"],
