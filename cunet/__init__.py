@@ -15,6 +15,7 @@ from . import optim as optim
 from . import plot as plot
 from . import random as random
 from . import rowwise as rowwise
+from . import search as search
 from . import train as train
 from .autograd.custom import checkpoint as checkpoint
 from .autograd.custom import custom_jvp as custom_jvp

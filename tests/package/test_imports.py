@@ -26,7 +26,7 @@ ROOMS = [
     ["onnx"],
     ["record"],
     ["train"],
-    ["diagnose", "sklearn"],
+    ["diagnose", "search", "sklearn"],
     ["testing"],
     ["doctor", "warmup"],
     ["parity"],
