@@ -31,7 +31,7 @@ def as_pictures(values: np.ndarray) -> np.ndarray | None:
     return values if values.ndim == 3 else None
 
 
-def _mosaic(pictures: np.ndarray, columns: int, above: int = 0) -> np.ndarray:
+def mosaic(pictures: np.ndarray, columns: int, above: int = 0) -> np.ndarray:
     """Return pictures in rows as one, with gaps of NaN, and `above` each row more of them."""
     n, h, w = pictures.shape[:3]
     rows = -(-n // columns)
@@ -51,6 +51,18 @@ def first_weight(model: Module) -> Tensor | None:
     return None
 
 
+def filter_pictures(weight: Any, count: int) -> tuple[np.ndarray, float]:
+    """Return the weights of a first layer as pictures, and the largest of their sizes; see `filters`."""
+    values = on_host(weight).astype(np.float64)
+    if values.ndim == 4 and values.shape[1] != 3:
+        values = values.reshape(-1, *values.shape[2:])
+    pictures = as_pictures(values)
+    if pictures is None or not pictures.size:
+        raise ValueError(f"filters: weight must have shape (O, C, H, W) or (O, square), got {values.shape}")
+    pictures = pictures[:count]
+    return pictures, float(np.abs(pictures[np.isfinite(pictures)]).max(initial=0)) or 1.0
+
+
 def filters(weight: Any, count: int = 64, ax: Any = None) -> Any:
     """Draw the weights of a first layer as pictures; return the axes.
 
@@ -68,21 +80,14 @@ def filters(weight: Any, count: int = 64, ax: Any = None) -> Any:
     found = first_weight(weight) if isinstance(weight, Module) else weight
     if found is None:
         raise ValueError("filters: model must begin with a Conv2d, or a Linear on square images, got another layer")
-    values = on_host(found).astype(np.float64)
-    if values.ndim == 4 and values.shape[1] != 3:
-        values = values.reshape(-1, *values.shape[2:])
-    pictures = as_pictures(values)
-    if pictures is None or not pictures.size:
-        raise ValueError(f"filters: weight must have shape (O, C, H, W) or (O, square), got {values.shape}")
-    pictures = pictures[:count]
+    pictures, largest = filter_pictures(found, count)
     if ax is None:
         (ax,) = new_panels("filters", 1, 1, 4.8, 4.2)
     columns = math.ceil(math.sqrt(len(pictures)))
-    largest = np.abs(pictures[np.isfinite(pictures)]).max(initial=0) or 1.0
     if pictures.ndim == 4:
-        ax.imshow(np.nan_to_num(_mosaic(pictures / largest / 2 + 0.5, columns), nan=1.0).clip(0, 1))
+        ax.imshow(np.nan_to_num(mosaic(pictures / largest / 2 + 0.5, columns), nan=1.0).clip(0, 1))
     else:
-        image = ax.imshow(_mosaic(pictures, columns), cmap="gray", vmin=-largest, vmax=largest)
+        image = ax.imshow(mosaic(pictures, columns), cmap="gray", vmin=-largest, vmax=largest)
         ax.figure.colorbar(image, ax=ax, shrink=0.8, label="weight")
     ax.set(xticks=[], yticks=[], title=f"{len(pictures)} filters of {pictures.shape[1]} x {pictures.shape[2]} pixels")
     ax.set_frame_on(False)
@@ -124,7 +129,7 @@ def mistakes(
     ax.set_frame_on(False)
     if not len(wrong):
         return ax
-    whole = _mosaic(_stretched(pictures[wrong]), columns, above)
+    whole = mosaic(stretched(pictures[wrong]), columns, above)
     ax.imshow(np.nan_to_num(whole, nan=1.0) if whole.ndim == 3 else whole, cmap="gray", vmin=0, vmax=1)
     for k, (right, said_to_be) in enumerate(pairs):
         x, y = k % columns * (w + _GAP) + w / 2, k // columns * (h + _GAP + above) + above * 0.85
@@ -133,7 +138,7 @@ def mistakes(
     return ax
 
 
-def _stretched(pictures: np.ndarray) -> np.ndarray:
+def stretched(pictures: np.ndarray) -> np.ndarray:
     """Return pictures so that each goes from 0 to 1."""
     flat = np.nan_to_num(pictures.astype(np.float64)).reshape(len(pictures), -1)
     low = flat.min(axis=1, keepdims=True)

@@ -25,6 +25,7 @@ from .metrics.regression import MAE as MAE
 from .metrics.regression import R2 as R2
 from .metrics.regression import RMSE as RMSE
 from .metrics.regression import Perplexity as Perplexity
+from .tensorboard import TensorBoard as TensorBoard
 from .trainer import Callback as Callback
 from .trainer import Trainer as Trainer
 

@@ -41,7 +41,6 @@ th, td { padding: 0.3rem 0.75rem; border-bottom: 1px solid var(--line); white-sp
 tbody tr:last-child td { border-bottom: 0 }
 th { color: var(--quiet); font-weight: 600 }
 summary { cursor: pointer; padding: 0.3rem 0 }
-ul { margin: 0; padding: 0 0 0 1.2rem }
 """
 
 
@@ -116,8 +115,3 @@ def table(html: str, rows: int, folded: str) -> str:
     """Return a table that is moved sideways where it is too wide; a long one opens when its name is clicked."""
     inner = f'<div class="scroll">\n{html}\n</div>'
     return inner if rows <= 25 else f"<details><summary>{escape(folded)}</summary>\n{inner}\n</details>"
-
-
-def items(texts: Iterable[str]) -> str:
-    """Return a list."""
-    return "\n".join(["<ul>", *(f"<li>{escape(text)}</li>" for text in texts), "</ul>"])

@@ -95,9 +95,9 @@ def _sections(run: Loop, whole: bool) -> Iterator[str]:
     numbers = last_numbers(run)
     if numbers:
         yield page.section(f"Epoch {run.history[-1]['epoch']}", page.tiles(numbers))
-    found = [text for callback in run.callbacks for text in getattr(callback, "findings", ())]
+    found = [(f"{f.cause}: {f.where}", f"{f.seen}; {f.advice}") for f in _findings(run)]
     if found:
-        yield page.section("Findings", page.items(map(str, found)))
+        yield page.section("Findings", page.pairs(found))
     curves = [page.drawn(_curve(run, name), f"{name} over the epochs") for name in curves_of(run.history)]
     if curves:
         yield page.section("Curves", page.figures(curves))
@@ -114,6 +114,13 @@ def _sections(run: Loop, whole: bool) -> Iterator[str]:
         layers = _layers(run)
         if layers is not None:
             yield page.section("Layers", page.table(layers._repr_html_(), len(layers), f"{len(layers)} layers"))
+
+
+def _findings(run: Loop) -> Iterator[Any]:
+    """Yield what those found that look for what is wrong: `cunet.diagnose.Finding` of a recorder or a callback."""
+    for source in (getattr(run, "recorder", None), *run.callbacks):
+        if hasattr(source, "findings"):
+            yield from source.findings()
 
 
 def _curve(run: Loop, name: str) -> Any:

@@ -29,7 +29,7 @@ def run_python(code):
 HEAVY = [
     "asyncio", "concurrent.futures", "cupy", "email", "gzip", "hashlib", "http.client", "importlib.metadata",
     "json", "logging", "matplotlib", "ml_dtypes", "multiprocessing", "safetensors", "scipy", "sklearn", "socket", "ssl",
-    "subprocess", "tempfile", "torch", "tqdm", "unittest", "urllib.request", "uuid", "zipfile",
+    "subprocess", "tempfile", "tensorboard", "torch", "tqdm", "unittest", "urllib.request", "uuid", "zipfile",
 ]  # fmt: skip
 
 

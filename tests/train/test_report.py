@@ -10,6 +10,7 @@ from trainer_helpers import At, classes, press_ctrl_c, trainer_of
 import cunet
 from cunet import nn
 from cunet.data import Loader
+from cunet.diagnose import Finding
 from cunet.train import Callback, EarlyStopping, Schedule, Trainer, page
 
 pytest.importorskip("matplotlib")
@@ -32,7 +33,8 @@ def net():
 class Odd(Callback):
     """Adds to the logs what is no good HTML, and has findings."""
 
-    findings = ("layer <0> is dead & gone",)
+    def findings(self):
+        return [Finding("dead units", "layer <0>", "3 of 4 are 0", "a lower rate & more")]
 
     def on_epoch_end(self, trainer, logs):
         logs["<script>alert(1)</script>"] = float(trainer.epoch)
@@ -67,7 +69,8 @@ def test_a_browser_shows_it(width, whole, tmp_path):
     assert seen["title"] == "Sequential" and "done" in seen["text"]
     assert seen["width"] <= width  # nothing to scroll sideways but within tables
     assert seen["scripts"] == 0 and "<script>alert(1)</script>" in seen["text"]
-    assert "layer <0> is dead & gone" in seen["text"] and f"{trainer.history[-1]['loss']:.4f}" in seen["text"]
+    assert "dead units: layer <0>" in seen["text"] and "3 of 4 are 0; a lower rate & more" in seen["text"]
+    assert f"{trainer.history[-1]['loss']:.4f}" in seen["text"]
     alts = [alt for alt, shown, _ in seen["images"] if shown]
     assert len(alts) == len(seen["images"]) and {"loss over the epochs", "accuracy over the epochs"} <= set(alts)
     assert all(260 <= drawn <= width for _, _, drawn in seen["images"]) and seen["smallest"] >= 12
