@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
 from . import figures
@@ -77,25 +78,28 @@ def table(results: Results) -> str:
 
 
 def spent(name: str, size: str) -> str:
-    """Return how long the pieces of a group took, and where."""
+    """Return how much time of a processor the pieces of a group took, and of which."""
     rows = [row for row in read(RESULTS / size / "times.jsonl") if row["group"] == name]
     machines = "; ".join(dict.fromkeys(row["machine"] for row in rows))
-    return f"{sum(row['seconds'] for row in rows):.0f} s of pieces, one thread each, on {machines}"
+    return f"{sum(row['seconds'] for row in rows):.0f} s of processor time on {machines}"
 
 
 def overview() -> str:
     """Return the text of docs/lab/README.md."""
     head = (ROOT / "lab" / "overview.md").read_text(encoding="utf-8").strip()
+    took = {size: sum(row["seconds"] for row in read(RESULTS / size / "times.jsonl")) for size in ("quick", "full")}
+    times = ", the ".join(f"{size} pieces took {seconds:.0f} s" for size, seconds in took.items() if seconds)
     lines = ["| group | size | what | verdict | certainty |", "| --- | --- | --- | --- | --- |"]
+    verdicts: Counter[str] = Counter()
     for name in NAMES:
-        found = newest(name)
-        for finding in load(name).findings(found[1]) if found else []:
-            link = f"[{title(name)}]({name}.md)"
-            words = ("", finding.verdict, "") if finding.wording else ("", finding.verdict, finding.certainty)
-            lines.append(
-                f"| {link} | {found[0] if found else ''} | {finding.item}{words[0]} | {' | '.join(words[1:])} |"
-            )
-    return f"{head}\n\n" + "\n".join(lines) + "\n"
+        size, results = newest(name) or ("", Results([]))
+        for finding in load(name).findings(results) if size else []:
+            verdicts[finding.verdict] += 1
+            certainty = "" if finding.wording else finding.certainty
+            lines.append(f"| [{title(name)}]({name}.md) | {size} | {finding.item} | {finding.verdict} | {certainty} |")
+    counted = ", ".join(f"{verdict} {count}" for verdict, count in sorted(verdicts.items()))
+    rows = "\n".join(lines)
+    return f"{head}\n\nOf {verdicts.total()} findings: {counted}. The {times} of processor time.\n\n{rows}\n"
 
 
 def entries() -> dict[str, str]:

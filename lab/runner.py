@@ -6,7 +6,6 @@ import json
 import multiprocessing
 import os
 import platform
-import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -24,7 +23,7 @@ class PieceFailed(RuntimeError):
 def run(name: str, size: Size, folder: Path, *, seed: int = 0, jobs: int | None = None) -> Path:
     """Run the pieces of a group that its results file lacks; return that file, in the order of the pieces.
 
-    Beside it, ``times.jsonl`` says how long each took, and on what.
+    Beside it, ``times.jsonl`` says how much time of a processor each took, and of which.
 
     Raises:
         PieceFailed: a piece ended with an error; the others are in the file.
@@ -70,25 +69,24 @@ def _side_by_side(name: str, todo: list[Piece], jobs: int) -> Iterator[tuple[Pie
 
 
 def alone(name: str, piece: Piece) -> tuple[dict[str, Any], float]:
-    """Return what a piece finds in a process of its own, and its seconds.
+    """Return what a piece finds in a process of its own, and its seconds of processor time.
 
     Raises:
         PieceFailed: it ended without a result.
     """
     context = _context()
     here, there = context.Pipe(duplex=False)
-    begin = time.perf_counter()
     process = context.Process(target=work, args=(there, name, piece))
     process.start()
     there.close()
     try:
-        found = here.recv()
+        found, seconds = here.recv()
     except EOFError:
-        found = "its process ended"
+        found, seconds = "its process ended", 0.0
     process.join()
     if not isinstance(found, dict):
         raise PieceFailed(f"{name}: {piece}: {found}")
-    return found, time.perf_counter() - begin
+    return found, seconds
 
 
 def _context() -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 import traceback
 from typing import Any
 
@@ -22,11 +23,12 @@ def compute(name: str, piece: Piece) -> dict[str, Any]:
 
 
 def work(pipe: Any, name: str, piece: Piece) -> None:
-    """Send what a piece finds, or the error as text."""
+    """Send what a piece finds, or the error as text, and its seconds of processor time."""
+    begin = time.process_time()
     try:
         found: Any = compute(name, piece)
     except Exception:
         found = traceback.format_exc()
     with contextlib.suppress(BrokenPipeError):  # who asked was stopped
-        pipe.send(found)
+        pipe.send((found, time.process_time() - begin))
     pipe.close()

@@ -28,7 +28,7 @@ RATES = (0.02, 0.1)
 
 
 def settings(size):
-    shared = {"steps": size.pick(2, 100, 1000), "images": size.pick(100, 4000, 20000)}
+    shared = {"steps": size.pick(2, 60, 1000), "images": size.pick(100, 4000, 20000)}
     return [{"norm": name, **shared} for name in NORMS]
 
 

@@ -30,7 +30,7 @@ BATCHES = (1, 8, 64, 256, 1024)
 
 
 def settings(size):
-    seen, images = size.pick(128, 8192, 131072), size.pick(100, 4096, 16384)
+    seen, images = size.pick(128, 4096, 131072), size.pick(100, 4096, 16384)
     chosen = [(rule, 64) for rule in RULES] + [("SGD", batch) for batch in BATCHES if batch != 64]
     return [{"rule": rule, "batch": batch, "seen": seen, "images": images} for rule, batch in chosen]
 
@@ -94,12 +94,13 @@ def n76(r):
     by = r.where(rule="SGD")
     return Finding(
         "N76",
-        "Batches are better than one sample at a time: fewer steps for as many images, with little loss.",
+        "Batches are better than one sample at a time: an eighth or a sixty-fourth of the steps for as many"
+        " images, at most one point of accuracy behind.",
         "steps = images seen / batch",
         f"Training loss after {r.each('seen')[0]} images, by batch: {by.listed('train_loss', '.3f', 'batch')}; steps"
         f" {by.listed('steps', '.0f', 'batch')}; test accuracy {by.listed('accuracy', '.2%', 'batch')}.",
         (
-            by.difference("train_loss", {"batch": 1}, {"batch": 8}),
+            by.difference("accuracy", {"batch": 8}, {"batch": 1}).above(-0.01),
             by.difference("accuracy", {"batch": 64}, {"batch": 1}).above(-0.01),
         ),
     )

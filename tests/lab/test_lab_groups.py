@@ -87,3 +87,44 @@ def test_training_looks_before_between_and_after(rng):
 def test_the_first_value_that_is_high_enough():
     assert nets.first_at([0.1, 0.5, 0.9], 0.5, every=10, limit=99) == 10
     assert nets.first_at([0.1, 0.5, 0.9], 0.95, every=10, limit=99) == 99
+
+
+# -- what some of them have of their own
+
+
+def test_ghost_batches_share_statistics_and_leave_one_set_for_evaluation(rng):
+    from cunet import nn
+    from lab.groups.batch_noise import BATCH, GhostNorm
+
+    x = rng.standard_normal((BATCH, 3)).astype(np.float32) * 2 + 1
+    whole, plain = GhostNorm(3, BATCH), nn.BatchNorm1d(3)
+    np.testing.assert_allclose(whole(x).data, plain(x).data, atol=1e-6)
+    ghost = GhostNorm(3, 16)
+    y = ghost(x).data.reshape(16, -1, 3)  # 16 samples of each of 16 ghosts
+    np.testing.assert_allclose(y.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(y.var(axis=0), 1, atol=1e-4)
+    for _ in range(100):
+        ghost(x), plain(x)
+    with ghost.evaluating(), plain.evaluating():
+        np.testing.assert_allclose(ghost(x[:5]).data, plain(x[:5]).data, atol=0.05)
+
+
+def test_the_area_under_the_curve_is_that_of_scikit_learn(rng):
+    from sklearn.metrics import roc_auc_score
+
+    from lab.groups.dropout_average import auroc
+
+    plain, other = rng.standard_normal(40), rng.standard_normal(30) + 0.5
+    expected = roc_auc_score([0] * 40 + [1] * 30, np.concatenate([plain, other]))
+    assert auroc(plain, other) == pytest.approx(expected)
+
+
+def test_steps_along_the_gradient_leave_the_weights_as_they_were():
+    from lab.groups.smoothness import along
+
+    data, model = nets.mnist(100, 0), nets.mlp((64, 8, 10))
+    before = [p.data.copy() for p in model.parameters()]
+    spread, move, beta = along(model, data.x, data.y)
+    assert min(spread, move, beta) > 0
+    for p, values in zip(model.parameters(), before, strict=True):
+        np.testing.assert_array_equal(p.data, values)
