@@ -3,19 +3,16 @@
 import typing as _typing
 
 from . import data as data
-from . import diagnose as diagnose
 from . import fft as fft
 from . import functional as functional
 from . import init as init
 from . import linalg as linalg
 from . import native as native
 from . import nn as nn
-from . import onnx as onnx
 from . import optim as optim
 from . import plot as plot
 from . import random as random
 from . import rowwise as rowwise
-from . import search as search
 from . import train as train
 from .autograd.custom import checkpoint as checkpoint
 from .autograd.custom import custom_jvp as custom_jvp
@@ -154,17 +151,24 @@ from .ops.sorting import topk as topk
 from .random import Generator as Generator
 from .random import manual_seed as manual_seed
 from .record import compile as compile
+from .system.public import later as _later
 from .system.public import publish as _publish
 from .train import Trainer as Trainer
+
+if _typing.TYPE_CHECKING:
+    from . import diagnose as diagnose
+    from . import onnx as onnx
+    from . import search as search
 
 F = functional
 __version__ = "0.1.0"
 
+_LATER = ("diagnose", "onnx", "search")  # nothing else needs them
 __all__, __dir__ = _publish(
     __name__,
-    *("F", "__version__"),
-    *("data", "fft", "functional", "init", "linalg", "native", "nn", "onnx", "optim", "plot", "random", "rowwise"),
+    *("F", "__version__", *_LATER),
+    *("data", "fft", "functional", "init", "linalg", "native", "nn", "optim", "plot", "random", "rowwise"),
     "train",
 )
 if not _typing.TYPE_CHECKING:  # to type checkers it would say that every name is there
-    __getattr__ = _refused(__name__, _TOP)
+    __getattr__ = _later(__name__, _LATER, _refused(__name__, _TOP))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import FunctionType
 from typing import Any
 
@@ -31,6 +32,21 @@ def publish(module: str, *others: str) -> tuple[list[str], Callable[[], list[str
             value.__module__ = module
     names = sorted({*exports, *others})
     return names, lambda: [*names, *[name for name in namespace if name.startswith("__") and name not in names]]
+
+
+def later(module: str, rooms: Collection[str], otherwise: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return `__getattr__` of a package that loads some of its modules when they are first asked for.
+
+    Args:
+        module: name of the package.
+        rooms: names of those modules.
+        otherwise: what answers for any other name.
+    """
+
+    def __getattr__(name: str) -> Any:  # noqa: N807 (a module's own)
+        return importlib.import_module(f"{module}.{name}") if name in rooms else otherwise(name)
+
+    return __getattr__
 
 
 def renamed(module: str, **names: str) -> Callable[[str], Any]:

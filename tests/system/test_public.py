@@ -115,3 +115,16 @@ def test_no_file_imports_the_private_names_of_another(room):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom):
                 assert not [a.name for a in node.names if a.name[0] == "_" and a.name[:2] != "__"], path
+
+
+def test_some_rooms_are_loaded_when_they_are_asked_for():
+    code = """
+import sys, cunet
+later = ["diagnose", "onnx", "search"]
+assert not [name for name in later if f"cunet.{name}" in sys.modules], "loaded before"
+assert set(later) <= set(dir(cunet))
+assert [getattr(cunet, name).__name__ for name in later] == [f"cunet.{name}" for name in later]
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+    with pytest.raises(AttributeError, match="module 'cunet' has no attribute 'onyx'"):
+        _ = cunet.onyx
