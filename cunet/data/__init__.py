@@ -1,6 +1,13 @@
 """Datasets and loaders."""
 
 from ..system.public import publish as _publish
+from .affine import RandomAffine as RandomAffine
+from .augment import Augmentation as Augmentation
+from .augment import Compose as Compose
+from .augment import Normalize as Normalize
+from .augment import RandomCrop as RandomCrop
+from .augment import RandomErasing as RandomErasing
+from .augment import RandomFlip as RandomFlip
 from .collation import collate as collate
 from .digits import Digits as Digits
 from .fold import fold_scaler as fold_scaler
@@ -11,6 +18,8 @@ from .images import DatasetUnavailable as DatasetUnavailable
 from .images import Images as Images
 from .load import load_images as load_images
 from .loader import Loader as Loader
+from .mixing import CutMix as CutMix
+from .mixing import MixUp as MixUp
 from .mnist import MNIST as MNIST
 from .scaling import MinMaxScaler as MinMaxScaler
 from .scaling import StandardScaler as StandardScaler
