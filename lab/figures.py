@@ -51,9 +51,9 @@ def bars(ax: Any, names: list[str], intervals: list[Interval], k: int = 0, of: i
     ax.set_xlim(-0.6, len(names) - 0.4)
 
 
-def legend(ax: Any, title: str = "") -> None:
+def legend(ax: Any, title: str = "", **options: Any) -> None:
     """Put the legend where it hides least."""
-    ax.legend(fontsize=7, title=title or None, title_fontsize=7)
+    ax.legend(fontsize=7, title=title or None, title_fontsize=7, **options)
 
 
 def save(figure: Any, path: Path) -> None:

@@ -1,7 +1,7 @@
 """The noise of batches regularises, and less so in large ones.
 
 Batch norm of a batch of 256 whose statistics are those of m samples each (ghost batches): gradient descent has the same
-noise for every m, so that what differs is the noise of the statistics alone. Nets 784-200-200-10 of ReLU, 1,000
+noise for every m, so that what differs is the noise of the statistics alone. Nets 784-100-100-10 of ReLU, 1,000
 images. The noise itself is measured as the standard deviation of a group's mean over that of its values.
 
 Source: Ioffe and Szegedy 2015, arXiv:1502.03167, section 3.4; Hoffer et al. 2017, arXiv:1705.08741, algorithm 1.
@@ -41,13 +41,13 @@ class GhostNorm(nn.Module):
 
 
 def settings(size):
-    shared = {"steps": size.pick(4, 300, 3000), "images": 1000}
+    shared = {"steps": size.pick(4, 150, 3000), "images": 1000}
     return [{"m": m, **shared} for m in (4, 16, 64, BATCH)]
 
 
 def run(m, steps, images, seed):
     data = mnist(images, seed)
-    model = mlp((data.x.shape[1], 200, 200, 10), norm=lambda width: GhostNorm(width, m))
+    model = mlp((data.x.shape[1], 100, 100, 10), norm=lambda width: GhostNorm(width, m))
     optimizer = optim.SGD(model.parameters(), 0.1)
     train(model, optimizer, data.x, data.y, steps=steps, batch=BATCH, seed=seed)
     with cunet.no_grad():

@@ -84,5 +84,8 @@ def draw(r):
     right.set_xlabel("step", fontsize=8)
     right.set_ylabel("test accuracy, %", fontsize=8)
     legend(right)
-    legend(units[0])
+    top, low = (end(ax.get_ylim()[k] for ax in units) for end, k in ((max, 1), (min, 0)))
+    for ax in units:
+        ax.set_ylim(low, top + 0.2 * (top - low))
+        legend(ax, loc="upper center", ncols=3)
     return figure

@@ -85,10 +85,10 @@ def findings(r):
 
 def draw(r):
     figure, (error, gradient) = axes("Change of the output", "Gradient by the weights")
-    positive = [a for a in FACTORS if a > 0]
     for ax, key in ((error, "log10_error"), (gradient, "weight_gradient")):
-        curves = np.array([r.values(key, factor=a) for a in positive]).T
-        line(ax, positive, curves, key, 0, "o")
+        factors = [a for a in FACTORS if a > 0 and (a != 1 or ax is gradient)]  # that of a = 1 is 0
+        curves = np.array([r.values(key, factor=a) for a in factors]).T
+        line(ax, factors, curves, key, 0, "o")
         ax.set_xscale("log")
         ax.set_xlabel("factor a of the weights", fontsize=8)
     error.set_ylabel("log10 of the largest change", fontsize=8)

@@ -22,7 +22,8 @@ def digits(monkeypatch):
 
 @pytest.mark.parametrize("name", group.NAMES)
 def test_a_group_runs_finds_and_draws(name):
-    pytest.importorskip("matplotlib")
+    for library in ("matplotlib", *(["optuna"] if name == "hyperparameters" else [])):
+        pytest.importorskip(library)
     pieces = group.pieces(name, TINY)
     results = Results({"piece": piece, "found": worker.compute(name, piece)} for piece in pieces)
     keys = {tuple(row["found"]) for row in results.rows}
