@@ -25,6 +25,7 @@ ROOMS = [
     ["optim", "data"],
     ["onnx"],
     ["record"],
+    ["predictor"],
     ["train"],
     ["diagnose"],
     ["testing"],
