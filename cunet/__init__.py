@@ -148,6 +148,10 @@ from .ops.sorting import median as median
 from .ops.sorting import sort as sort
 from .ops.sorting import take_along_axis as take_along_axis
 from .ops.sorting import topk as topk
+from .predictor.predictor import Predictor as Predictor
+from .predictor.predictor import load_predictor as load_predictor
+from .predictor.predictor import save_predictor as save_predictor
+from .predictor.registry import register_layer as register_layer
 from .random import Generator as Generator
 from .random import manual_seed as manual_seed
 from .record import compile as compile

@@ -25,6 +25,7 @@ ROOMS = [
     ["optim", "data", "plot"],
     ["onnx"],
     ["record"],
+    ["predictor"],
     ["train"],
     ["diagnose", "search", "sklearn"],
     ["testing"],

@@ -1,0 +1,1 @@
+"""A model in one file, architecture and weights, and what answers with it."""
