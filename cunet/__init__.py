@@ -60,6 +60,7 @@ from .ops.array import stack as stack
 from .ops.array import swapaxes as swapaxes
 from .ops.array import tile as tile
 from .ops.array import transpose as transpose
+from .ops.complex import Complex as Complex
 from .ops.cumulative import cumprod as cumprod
 from .ops.cumulative import cumsum as cumsum
 from .ops.error_function import erf as erf

@@ -90,19 +90,19 @@ def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
             args, static = parameters.bind(args, static)
         if static and not STATIC.issuperset(map(type, static.values())):
             static = _fit_static(name, static)
-        inputs: list[Any] = []
-        parents: list[Any] = []  # for each input the node that made it, or itself if it is a leaf
-        needed = loose = False
+        inputs, parents, needed, loose = list[Any](), list[Any](), False, False
         for a in args:
             if isinstance(a, Tensor):
                 inputs.append(a._data)
-                parents.append((a._node or a) if a._requires_grad else None)
+                parents.append((a._node or a) if a._requires_grad else None)  # the node that made it, or a leaf
                 needed = needed or a._requires_grad
             else:
                 inputs.append(a)
                 parents.append(None)
                 loose |= a.dtype.kind not in NUMBERS if type(a) is np.ndarray else type(a) not in FIT or len(args) == 1
         if loose:
+            if (other := next((a for a in args if hasattr(a, "run_op")), None)) is not None:
+                return other.run_op(apply, args, static)  # complex numbers, which are no Tensors
             inputs = _fit(name, inputs)
         token = errors.set(IGNORED)
         try:
@@ -262,6 +262,6 @@ def _recorded(y: Any, node: Node, mode: bool | Watcher = True, inputs: Sequence[
     if y.dtype.kind == "c":
         raise TypeError(
             f"{node.name}: the result is complex and would lose its gradient, which only real numbers have here; "
-            "compute the real and the imaginary part apart"
+            "cunet.Complex(real, imag) is a pair of real Tensors"
         )
     return wrap(y)

@@ -1,44 +1,39 @@
-"""Fourier transforms of real data. A spectrum is a pair, its real and its imaginary part: no Tensor is complex."""
+"""Fourier transforms. A spectrum is a `Complex`: a pair, its real and its imaginary part; no Tensor is complex."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..autograd.op import Result, Results, op
 from ..autograd.tensor import Tensor
 from ..device import Array, accumulator, array_module, is_floating
+from .complex import Complex, joined, parts
 
 #: The norm of the transform back that scales by the same factor, and so of the gradient.
-_DUAL = {"backward": "forward", "ortho": "ortho", "forward": "backward"}
+DUAL = {"backward": "forward", "ortho": "ortho", "forward": "backward"}
 
 
-class Spectrum(NamedTuple):
-    """What `rfft` returns, and `irfft` takes."""
-
-    real: Tensor
-    imag: Tensor
-
-
-def _check(who: str, x: Array, n: int, axis: int, norm: str | None) -> str:
+def check(who: str, x: Array, n: int, axis: int, norm: str | None) -> str:
     """Return the norm by name; raise ValueError for what does not fit."""
     if not is_floating(x.dtype):
         raise TypeError(f"{who}: x must have a floating dtype, got {x.dtype}")
     if n < 1:
         raise ValueError(f"{who}: n must be at least 1, got {n} along axis {axis} of shape {x.shape}")
-    if norm not in (None, *_DUAL):
-        raise ValueError(f"{who}: norm must be {', '.join(map(repr, _DUAL))} or None, got {norm!r}")
+    if norm not in (None, *DUAL):
+        raise ValueError(f"{who}: norm must be {', '.join(map(repr, DUAL))} or None, got {norm!r}")
     return norm or "backward"
 
 
-def _axis(who: str, x: Array, axis: int) -> int:
+def axis_of(who: str, x: Array, axis: int) -> int:
+    """Return an axis, counted from the first; raise ValueError if there is none."""
     if not -x.ndim <= axis < x.ndim:
         raise ValueError(f"{who}: axis must be one of {x.ndim}, got {axis}")
     return axis % x.ndim
 
 
-def _fitted(x: Array, length: int, axis: int) -> Array:
+def fitted(x: Array, length: int, axis: int) -> Array:
     """Return `x` cut, or filled up with zeros, to a length along an axis."""
     if x.shape[axis] == length:
         return x
@@ -52,16 +47,14 @@ def _fitted(x: Array, length: int, axis: int) -> Array:
 def _forth(x: Array, n: int, axis: int, norm: str) -> tuple[Array, Array]:
     """Return the real and the imaginary part of the transform of real data."""
     xp, wide = array_module(x), accumulator(x.dtype)
-    z = xp.fft.rfft(_fitted(x, n, axis).astype(wide, copy=False), axis=axis, norm=norm)
+    z = xp.fft.rfft(fitted(x, n, axis).astype(wide, copy=False), axis=axis, norm=norm)
     return xp.ascontiguousarray(z.real).astype(wide, copy=False), xp.ascontiguousarray(z.imag).astype(wide, copy=False)
 
 
 def _back(real: Array, imag: Array, n: int, axis: int, norm: str) -> Array:
     """Return the real data of a spectrum of ``n // 2 + 1`` numbers."""
-    xp, wide = array_module(real), accumulator(real.dtype)
-    z = xp.empty(real.shape, np.result_type(wide, np.complex64))
-    z.real[...], z.imag[...] = real, imag  # 1j * imag would make nan of an infinite one
-    return xp.fft.irfft(z, n, axis, norm).astype(wide, copy=False)
+    z = joined(real, imag)
+    return array_module(real).fft.irfft(z, n, axis, norm).astype(accumulator(real.dtype), copy=False)
 
 
 def _middle(x: Array, factor: float, n: int, axis: int) -> Array:
@@ -75,9 +68,9 @@ def _middle(x: Array, factor: float, n: int, axis: int) -> Array:
 
 @op(arrays=1)
 def _rfft(x, n: int | None = None, axis: int = -1, norm: str | None = None) -> Results:
-    axis = _axis("rfft", x, axis)
+    axis = axis_of("rfft", x, axis)
     length = x.shape[axis] if n is None else n
-    norm = _check("rfft", x, length, axis, norm)
+    norm = check("rfft", x, length, axis, norm)
     parts = _forth(x, length, axis, norm)
 
     def vjp(gys):
@@ -85,14 +78,14 @@ def _rfft(x, n: int | None = None, axis: int = -1, norm: str | None = None) -> R
         shape = parts[0].shape
         zeros = array_module(x).zeros
         real, imag = [_middle(zeros(shape, x.dtype) if gy is None else gy, 0.5, length, axis) for gy in gys]
-        return (_fitted(_back(real, imag, length, axis, _DUAL[norm]), x.shape[axis], axis),)
+        return (fitted(_back(real, imag, length, axis, DUAL[norm]), x.shape[axis], axis),)
 
     real, imag = (part.astype(x.dtype, copy=False) for part in parts)
     return (real, imag), vjp
 
 
-def rfft(x: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Spectrum:
-    """Return the discrete Fourier transform of real data along an axis, as two Tensors: real and imaginary part.
+def rfft(x: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Complex:
+    """Return the discrete Fourier transform of real data along an axis.
 
     ``real[k] + 1j * imag[k] = sum(x[j] * exp(-2j * pi * j * k / n))`` for k from 0 to ``n // 2``; all other numbers are
     conjugates of these. A power spectrum, and a loss of it:
@@ -100,7 +93,7 @@ def rfft(x: Any, n: int | None = None, axis: int = -1, norm: str | None = None) 
     >>> import numpy as np, cunet
     >>> x = cunet.tensor(np.sin(2 * np.pi * 3 * np.arange(32) / 32), requires_grad=True)
     >>> y = cunet.fft.rfft(x)
-    >>> power = y.real**2 + y.imag**2
+    >>> power = abs(y) ** 2
     >>> int(power.argmax())
     3
     >>> power.mean().backward()
@@ -119,34 +112,34 @@ def rfft(x: Any, n: int | None = None, axis: int = -1, norm: str | None = None) 
         TypeError: x is not floating.
     """
     real, imag = _rfft(x, n=n, axis=axis, norm=norm)
-    return Spectrum(real, imag)
+    return Complex(real, imag)
 
 
 @op(arrays=2)
 def _irfft(real, imag, n: int | None = None, axis: int = -1, norm: str | None = None) -> Result:
     if real.shape != imag.shape:
         raise ValueError(f"irfft: real and imaginary part must have one shape, got {real.shape} and {imag.shape}")
-    axis = _axis("irfft", real, axis)
+    axis = axis_of("irfft", real, axis)
     length = 2 * (real.shape[axis] - 1) if n is None else n
-    norm = _check("irfft", real, length, axis, norm)
+    norm = check("irfft", real, length, axis, norm)
     dtype = np.result_type(real.dtype, imag.dtype)
     known, count = real.shape[axis], length // 2 + 1
-    a, b = [_fitted(part.astype(accumulator(dtype), copy=False), count, axis) for part in (real, imag)]
+    a, b = [fitted(part.astype(accumulator(dtype), copy=False), count, axis) for part in (real, imag)]
 
     def vjp(gy):
-        g = [_middle(part, 2.0, length, axis) for part in _forth(gy, length, axis, _DUAL[norm])]
-        return tuple(_fitted(part, known, axis) for part in g)
+        g = [_middle(part, 2.0, length, axis) for part in _forth(gy, length, axis, DUAL[norm])]
+        return tuple(fitted(part, known, axis) for part in g)
 
     return _back(a, b, length, axis, norm).astype(dtype, copy=False), vjp
 
 
-def irfft(spectrum: tuple[Any, Any], n: int | None = None, axis: int = -1, norm: str | None = None) -> Tensor:
+def irfft(spectrum: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Tensor:
     """Return the real data whose `rfft` is `spectrum`: ``irfft(rfft(x), n=len(x))`` is x.
 
     The imaginary parts of number 0, and for even n of number ``n // 2``, mean nothing and get a gradient of 0.
 
     Args:
-        spectrum: the real and the imaginary part, two floating arrays of one shape, as `rfft` returns them.
+        spectrum: what `rfft` returns, or a complex array, or a pair of floating arrays of one shape.
         n: length of the result; by default ``2 * (length - 1)``, which is even: name it where it was odd. Of the
             spectrum ``n // 2 + 1`` numbers are used; missing ones are 0.
         axis: the axis.
@@ -156,8 +149,12 @@ def irfft(spectrum: tuple[Any, Any], n: int | None = None, axis: int = -1, norm:
         ValueError: shapes differ; no such axis or norm; no point to give.
         TypeError: `spectrum` is no pair, or not floating.
     """
-    if not isinstance(spectrum, (tuple, list)) or len(spectrum) != 2:
-        raise TypeError(
-            f"irfft: spectrum must be a pair, its real and its imaginary part, got {type(spectrum).__name__}"
-        )
-    return _irfft(*spectrum, n=n, axis=axis, norm=norm)
+    return _irfft(*_pair("irfft", spectrum), n=n, axis=axis, norm=norm)
+
+
+def _pair(who: str, z: Any) -> tuple[Any, Any]:
+    """Return the real and the imaginary part of a spectrum."""
+    real, imag = z if isinstance(z, (tuple, list)) and len(z) == 2 else parts(z)
+    if imag is None:
+        raise TypeError(f"{who}: spectrum must be complex, or a pair of its parts, got {type(z).__name__}")
+    return real, imag

@@ -95,8 +95,6 @@ INSTEAD = {
     "np.average": "use cunet.mean, or a sum of products",
     "np.copy": "x * 1 is a copy",
     "np.fmax": "use cunet.maximum",
-    "np.fft.irfft": "use cunet.fft.irfft of a real and an imaginary part",
-    "np.fft.rfft": "use cunet.fft.rfft, which gives the real and the imaginary part as Tensors",
     "np.fmin": "use cunet.minimum",
     "np.ptp": "use cunet.max(x) - cunet.min(x)",
 }

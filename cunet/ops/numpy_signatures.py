@@ -11,6 +11,7 @@ import numpy as np
 
 from ..autograd.tensor import Tensor
 from . import array, cumulative, linalg, products, rearrange, reduce, rounding, selection, sorting
+from .numpy_fft import FFT
 from .numpy_linalg import LINALG
 
 Function = Callable[..., Any]
@@ -183,6 +184,6 @@ TRANSLATED: dict[Function, Function] = {
     np.var: reduce.var,
     np.vstack: rearrange.vstack,
 }
-TRANSLATED |= LINALG
+TRANSLATED |= LINALG | FFT
 if hasattr(np, "astype"):  # from NumPy 2.1 on
     TRANSLATED[np.astype] = array.astype

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 
+import cunet
 from cunet import fft
 
 from . import Case
@@ -44,6 +45,22 @@ def irfft_of_a_pair(real, imag, **kwargs):
     return fft.irfft((real, imag), **kwargs)
 
 
+def fft_of_a_pair(real, imag, axes=(-1,), s=None, inverse=False, norm=None):
+    return (fft.ifftn if inverse else fft.fftn)(cunet.Complex(real, imag), s, axes, norm)
+
+
+def transform(real, imag, axes=(-1,), s=None, inverse=False, norm=None):
+    z = real + 1j * imag
+    for axis, n in zip(axes, s or [z.shape[axis] for axis in axes], strict=True):
+        rows, sign = np.moveaxis(z, axis, -1), 1 if inverse else -1
+        scale = (INVERSE if inverse else SCALE)[norm](n)
+        z = np.zeros((*rows.shape[:-1], n), complex)
+        for *at, k in np.ndindex(*z.shape):
+            z[(*at, k)] = scale * sum(v * turned(sign * j * k, n) for j, v in enumerate(rows[tuple(at)][:n]))
+        z = np.moveaxis(z, -1, axis)
+    return z.real, z.imag
+
+
 def normal(*shape, count=1):
     return lambda rng: tuple(rng.standard_normal(shape) for _ in range(count))
 
@@ -62,5 +79,17 @@ CASES = [
     ],
     Case(
         irfft_of_a_pair, {"norm": "forward", "n": 1}, reference=irfft, inputs=normal(2, 3, count=2), label="one point"
+    ),
+    *[
+        Case(fft_of_a_pair, kwargs, reference=transform, inputs=normal(3, 4, 5, count=2), ulp=8, grad_ulp=16)
+        for kwargs in ({}, {"axes": (0, 2), "inverse": True}, {"axes": (1,), "s": (3,), "norm": "ortho"})
+    ],
+    Case(
+        fft_of_a_pair,
+        {"axes": (1, 2), "s": (6, 3), "norm": "forward"},
+        reference=transform,
+        inputs=normal(2, 4, 5, count=2),
+        ulp=8,
+        grad_ulp=16,
     ),
 ]

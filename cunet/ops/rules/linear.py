@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...autograd.rules import linear
-from .. import array, cumulative, dropout, fourier, resize, sampling, sorting
+from .. import array, cumulative, dropout, fourier, fourier_axes, resize, sampling, sorting
 from ..array import _concatenate, _getitem, _stack
 from ..conv.convolution import _convolution, _transposed_convolution
 from ..linalg import _einsum
@@ -17,6 +17,6 @@ linear(
 )  # fmt: skip
 linear(array.pad, dropout._dropout, dropout._channel_dropout, sampling._add_gumbel_noise, affine=True)
 linear(_convolution, _transposed_convolution, terms=((0, 1), (2,)))
-linear(fourier._irfft, terms=((0,), (1,)))
+linear(fourier._irfft, fourier_axes._transform, terms=((0,), (1,)))
 linear(_einsum, terms=())
 linear(_concatenate, _stack, each=True)

@@ -11,9 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from ...ops.complex import Complex
 from ..row import Inputs, Row, function_of
 
 _SHAPE = (3, 9, 9)
+#: Transforms that take complex numbers.
+_OF_PAIRS = ["fft", "fft2", "fftn", "ifft", "ifft2", "ifftn", "irfft2", "irfftn"]
 
 
 def _apart(*shape: int) -> Inputs:
@@ -64,6 +67,16 @@ def _irfft(*pair: Any, **static: Any) -> Any:
     return function_of("fft.irfft")(pair, **static)
 
 
+def _complex(name: str) -> Callable[..., Any]:
+    """Return a transform of a pair, which gives its parts."""
+
+    def transform(*pair: Any, **static: Any) -> Any:
+        y = function_of(f"fft.{name}")(Complex(*pair), **static)
+        return tuple(y) if isinstance(y, Complex) else y
+
+    return transform
+
+
 def _row(name: str, inputs: Inputs, call: Callable[..., Any] | None = None, label: str = "", **static: Any) -> Row:
     return Row(name, inputs, static, "sum", call, label)
 
@@ -91,6 +104,8 @@ ROWS: list[Row] = [
     _row("linalg.norm", _apart(3, 9, 7), ord=3, axis=1),
     _row("linalg.norm", _apart(3, 9, 7), ord="nuc", axis=(0, 2)),
     *[_row("fft.rfft", _normal((5, 70)), n=n) for n in (64, 81)],
+    *[_row(f"fft.{name}", _normal((3, 8, 9), (3, 8, 9)), _complex(name)) for name in _OF_PAIRS],
+    *[_row(f"fft.{name}", _normal((3, 8, 9))) for name in ("rfft2", "rfftn")],
     _row("gumbel_softmax", _normal((9, 70)), tau=0.5),
     *[_row("fft.irfft", _normal((5, 36), (5, 36)), _irfft, n=n) for n in (70, 71)],
 ]
