@@ -8,9 +8,11 @@ from .augment import Normalize as Normalize
 from .augment import RandomCrop as RandomCrop
 from .augment import RandomErasing as RandomErasing
 from .augment import RandomFlip as RandomFlip
+from .cifar import CIFAR10 as CIFAR10
 from .collation import collate as collate
 from .digits import Digits as Digits
 from .fold import fold_scaler as fold_scaler
+from .folder import ImageFolder as ImageFolder
 from .idx import CorruptFile as CorruptFile
 from .idx import read_idx as read_idx
 from .idx import write_idx as write_idx
@@ -21,6 +23,8 @@ from .loader import Loader as Loader
 from .mixing import CutMix as CutMix
 from .mixing import MixUp as MixUp
 from .mnist import MNIST as MNIST
+from .relatives import EMNIST as EMNIST
+from .relatives import FashionMNIST as FashionMNIST
 from .scaling import MinMaxScaler as MinMaxScaler
 from .scaling import StandardScaler as StandardScaler
 from .whitening import CholeskyWhitening as CholeskyWhitening

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
@@ -18,12 +19,12 @@ class Images:
 
     Attributes:
         split: "train" or "test".
-        images: (N, H, W) uint8, 0 = background, at most `PEAK`.
-        labels: (N,) int64, the digit.
+        images: uint8, at most `PEAK`: (N, H, W) with 0 for the background, or (N, 3, H, W) in colour.
+        labels: (N,) int64, the class.
     """
 
     PEAK: ClassVar[int]  # the value of full ink
-    MEAN: ClassVar[float]  # of images / PEAK over the train split
+    MEAN: ClassVar[float]  # of images / PEAK over the train split; in colour a tuple, one a channel
     STD: ClassVar[float]
     CLASSES: ClassVar[int] = 10
 
@@ -41,14 +42,14 @@ class Images:
 
     def __repr__(self) -> str:
         """Show the split and the shape."""
-        height, width = self.images.shape[1:]
+        height, width = self.images.shape[-2:]
         return f"{type(self).__name__}({self.split!r}: {len(self)} images of {height}x{width})"
 
     def arrays(self, *, flatten: bool = True, standardise: bool = True) -> tuple[np.ndarray, np.ndarray]:
         """Return new arrays for training: ``x = images / PEAK``, then ``(x - MEAN) / STD``.
 
         Args:
-            flatten: (N, H*W) for linear layers; else (N, 1, H, W) for convolutions.
+            flatten: (N, C*H*W) for linear layers; else (N, C, H, W) for convolutions; C is 1 without colour.
             standardise: subtract `MEAN` and divide by `STD`, both of the train split; else x lies in [0, 1].
 
         Returns:
@@ -56,11 +57,16 @@ class Images:
         """
         x = self.images.astype(np.float32)
         if standardise:
-            x -= self.PEAK * self.MEAN
-        x /= self.PEAK * self.STD if standardise else self.PEAK
-        n = len(self)
-        x = x.reshape((n, -1) if flatten else (n, 1, *self.images.shape[1:]))
+            x -= self.PEAK * _by_channel(self.MEAN)
+        x /= self.PEAK * _by_channel(self.STD) if standardise else self.PEAK
+        n, shape = len(self), self.images.shape[1:]
+        x = x.reshape((n, math.prod(shape)) if flatten else (n, *shape) if len(shape) == 3 else (n, 1, *shape))
         return x, self.labels.astype(np.int64)
+
+
+def _by_channel(value: float | tuple[float, ...]) -> Any:
+    """Return a number as it is, and several, one a channel, as they fit images (N, C, H, W)."""
+    return np.array(value, np.float32)[:, None, None] if isinstance(value, tuple) else value
 
 
 def check_split(owner: str, split: str) -> None:

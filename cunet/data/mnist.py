@@ -94,28 +94,38 @@ class MNIST(Images):
             paths = _in_root(Path(root).expanduser(), files)
         else:
             paths = _search(files) or _download(files, download, mirrors)
-        images, labels = (_read(path, file, verify) for path, file in zip(paths, files, strict=True))
-        if images.dtype != np.uint8 or images.ndim != 3 or labels.shape != images.shape[:1]:
-            raise CorruptFile(
-                paths[0],
-                f"the images must be uint8 (N, H, W) with one label each, got {images.dtype} {images.shape}"
-                f" with labels {labels.shape} in {paths[1]}",
-            )
-        super().__init__(split, images, labels.astype(np.int64))
+        super().__init__(split, *read_pair(paths, files, verify))
 
 
-def _find_all(folder: Path, files: Sequence[IdxFile]) -> list[Path] | None:
+def read_pair(paths: Sequence[Path], files: Sequence[IdxFile], verify: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return images uint8 (N, H, W) and labels int64 (N,) out of their two files.
+
+    Raises:
+        CorruptFile: a file is truncated or damaged, or does not hold that; with `verify` if it holds other data.
+    """
+    images, labels = (_read(path, file, verify) for path, file in zip(paths, files, strict=True))
+    if images.dtype != np.uint8 or images.ndim != 3 or labels.shape != images.shape[:1]:
+        raise CorruptFile(
+            paths[0],
+            f"the images must be uint8 (N, H, W) with one label each, got {images.dtype} {images.shape}"
+            f" with labels {labels.shape} in {paths[1]}",
+        )
+    return images, labels.astype(np.int64)
+
+
+def find_all(folder: Path, files: Sequence[IdxFile]) -> list[Path] | None:
+    """Return the paths of files in a folder, raw or compressed; None unless all are there."""
     paths = [path for file in files if (path := file.find(folder))]
     return paths if len(paths) == len(files) else None
 
 
 def _find_below(root: Path, files: Sequence[IdxFile]) -> list[Path] | None:
     """Return the files in the folders of `root` in which one keeps them; torchvision's is MNIST/raw."""
-    return next((paths for name in ("mnist", "MNIST/raw") if (paths := _find_all(root / name, files))), None)
+    return next((paths for name in ("mnist", "MNIST/raw") if (paths := find_all(root / name, files))), None)
 
 
 def _in_root(root: Path, files: Sequence[IdxFile]) -> list[Path]:
-    paths = _find_all(root, files) or _find_below(root, files)
+    paths = find_all(root, files) or _find_below(root, files)
     if paths is None:
         raise DatasetUnavailable(
             f"MNIST: {_lacks(root, files)}, nor its folders mnist and MNIST/raw; nowhere else was looked"
@@ -128,7 +138,7 @@ def _search(files: Sequence[IdxFile]) -> list[Path] | None:
     if data and (paths := _find_below(Path(data).expanduser(), files)):
         return paths
     try:
-        return _find_all(user_cache("mnist"), files)
+        return find_all(user_cache("mnist"), files)
     except OSError:
         return None  # _download will say so, if it comes to that
 
