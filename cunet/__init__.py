@@ -24,6 +24,7 @@ from .autograd.derivatives import jvp as jvp
 from .autograd.derivatives import linearize as linearize
 from .autograd.derivatives import vjp as vjp
 from .autograd.differentiable import differentiable as differentiable
+from .autograd.exchange import from_dlpack as from_dlpack
 from .autograd.implicit import custom_root as custom_root
 from .autograd.implicit import fixed_point as fixed_point
 from .autograd.op import op as op

@@ -135,6 +135,23 @@ class Tensor(ArrayMethods["Tensor"]):
                 known = leaf._grad
                 leaf._grad = owned(g, taken) if known is None else add(_plain(known), g)
 
+    def __dlpack__(self, **options: Any) -> Any:
+        """Give `data` to another library without a copy: ``torch.from_dlpack(x)``; a gradient would be lost."""
+        if self._requires_grad:
+            raise BufferError("__dlpack__: this tensor requires gradients, which would be lost; give its detach()")
+        return self._data.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """Tell on which device `data` lies, in DLPack's numbers."""
+        return self._data.__dlpack_device__()
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        """Where `data` lies on the GPU; there is no such attribute on the CPU."""
+        if self._requires_grad:
+            raise AttributeError("__cuda_array_interface__: this tensor requires gradients; give its detach()")
+        return self._data.__cuda_array_interface__
+
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Let leaves be copied and pickled; a result of recorded ops would drag its graph along."""
         if self._node is not None:
