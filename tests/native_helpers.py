@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from cunet.kernels.backends.native import compiler, native
+from cunet.kernels.backends.native import build, cache, compiler, native
 
 #: For whole files: processes of their own do the same whatever route the suite runs on.
 once = pytest.mark.skipif(not native.active, reason="runs with the suite's compiled route")
@@ -63,10 +63,15 @@ def executable(path, content):
     return str(path)
 
 
-def wrapper(path, before):
-    """Make a compiler that runs some lines of shell first; ``$src`` is the text, ``$out`` the library."""
+def wrapper(path, before=""):
+    """Make a compiler that runs some lines of shell first; ``$src`` is the text, ``$out`` the library.
+
+    The runtime, which takes some seconds and is the same each time, it has from this session.
+    """
     lines = 'for a; do case "$a" in *.cpp) src="$a";; esac; out="$a"; done'
-    return executable(path, f'#!/bin/sh\n{lines}\n{before}\nexec "{compiler.compiler()}" "$@"\n')
+    ready = native.runtime() and cache.find(*compiler.keys(build.runtime_unit()))
+    lend = f'if grep -q "void cunet_probe(" "$src"; then exec cp "{ready}" "$out"; fi' if ready else ""
+    return executable(path, f'#!/bin/sh\n{lines}\n{before}\n{lend}\nexec "{compiler.compiler()}" "$@"\n')
 
 
 def said(done):
@@ -114,4 +119,4 @@ def gone(pids):
     return not any(map(alive, pids))
 
 
-IMPORT_BUILD = "from cunet.kernels.backends.native import compiler as build\n"
+IMPORT_BUILD = "from cunet.kernels.backends.native import build, cache, compiler as build\n"

@@ -13,7 +13,8 @@ from ..ops.array import concatenate, expand_dims, squeeze, stack, swapaxes
 from ..ops.dropout import dropout
 from ..ops.dropout_mask import threshold_of
 from ..ops.recurrent.dropout import drop_connect, state_mask, variational_dropout
-from ..ops.recurrent.layers import Sizes, gru_layer, lstm_layer, reorder, rnn_layer, running, sizes_of
+from ..ops.recurrent.layers import gru_layer, lstm_layer, reorder, rnn_layer, running, sizes_of
+from ..ops.recurrent.loop import Sizes
 from ..ops.selection import where
 from ..random import Generator
 from .inputs import as_input

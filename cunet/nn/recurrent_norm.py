@@ -19,7 +19,8 @@ from ..ops.array import concatenate, split, stack
 from ..ops.linalg import linear
 from ..ops.math import add, multiply, subtract, tanh
 from ..ops.recurrent.dropout import drop_connect
-from ..ops.recurrent.layers import Sizes, running
+from ..ops.recurrent.layers import running
+from ..ops.recurrent.loop import Sizes
 from ..ops.selection import where
 from ..random import Generator
 from .inputs import as_input
