@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import random
+import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -37,7 +37,8 @@ class State(NamedTuple):
         """Return it as it is now."""
         kept = [[{k: s[k] for k in o.numbers if k in s} for s in o.state] for o in watch.optimizers]
         legacy = np.random.get_state(legacy=False)
-        foreign = (random.getstate(), str(legacy))
+        random = sys.modules.get("random")  # Python's: where nobody has imported it, nobody draws from it
+        foreign = (random and random.getstate(), str(legacy))
         return cls(
             [t._data for t in watch.tensors],
             [t._grad for t in watch.tensors],

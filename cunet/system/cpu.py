@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import glob
 import os
 import sys
 import threading
@@ -52,6 +51,8 @@ def openblas() -> dict[str, Any] | None:
         "get" and "set", of the number of threads; and "sgemm" and "dgemm" of C's interface with 64-bit integers, if
         it has those.
     """
+    import glob
+
     import numpy as np
 
     folder = os.path.dirname(np.__file__)

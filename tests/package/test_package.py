@@ -27,9 +27,10 @@ def run_python(code):
 #: What takes long to import, of others and of Python's own: all of it is imported where it is used.
 #: How long the import takes is measured by ``tools/bench.py --jobs g``: a bound on seconds fails on a busy machine.
 HEAVY = [
-    "asyncio", "concurrent.futures", "cupy", "email", "gzip", "hashlib", "http.client", "importlib.metadata",
-    "json", "logging", "matplotlib", "ml_dtypes", "multiprocessing", "safetensors", "scipy", "sklearn", "socket", "ssl",
-    "subprocess", "tempfile", "tensorboard", "torch", "tqdm", "unittest", "urllib.request", "uuid", "zipfile",
+    "asyncio", "concurrent.futures", "cupy", "email", "glob", "gzip", "hashlib", "http.client", "importlib.metadata",
+    "json", "logging", "matplotlib", "ml_dtypes", "multiprocessing", "random", "safetensors", "scipy", "sklearn",
+    "socket", "ssl", "string", "subprocess", "tempfile", "tensorboard", "torch", "tqdm", "unittest", "urllib.request",
+    "uuid", "zipfile",
 ]  # fmt: skip
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import string
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ from ...kernels.backends.cuda.types import c_type, data_types
 
 _THREADS = 256
 _MOST = 1 << 16  # positions that one block goes through; it is one processor's work
-_LETTERS = string.ascii_uppercase  # of CuPy's placeholders for types
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # of CuPy's placeholders for types
 
 _HITS = """
 %(types)stypedef %(label)s L;
