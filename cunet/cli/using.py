@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import functional
+from .. import functional, onnx
 from ..autograd.tape import no_grad
 from ..device import asnumpy, like
+from ..nn.summary import summary as summarised
 from ..train.files import newest_state
-from ..train.progress import Progress
+from ..train.history import History
 from .output import numbers, show
 from .pictures import read
-from .recipes import RECIPES, Mnist, find, job_of
+from .recipes import RECIPES, Picture
 from .runs import Run
 
 _SIDE = 28  # of MNIST's images
@@ -49,7 +50,7 @@ def predict(options: argparse.Namespace) -> int:
             f"{run.recipe} does not say how images become inputs: it must return a cunet.cli.Job that does"
         )
     x = read(options.images, run.picture)
-    model = run.model()
+    model, _ = run.loaded()
     with model.evaluating(), no_grad():
         p = asnumpy(functional.softmax(model(like(x, next(model.parameters()).data))).data)
     each = list(zip(options.images, p, strict=True))
@@ -64,29 +65,34 @@ def _told(path: str, row: np.ndarray) -> str:
 
 
 def export(options: argparse.Namespace) -> int:
-    """Write a run's weights to a file for others.
+    """Write a run's model to a file for others: its weights, or all of it as ONNX.
 
     Raises:
         ValueError: the file's name does not say in which form.
     """
     run, path = Run.read(options.run), Path(options.file).expanduser()
-    if path.suffix != ".safetensors":
-        raise ValueError(f"export: the file must end in .safetensors, got {options.file!r}")
-    run.model().save(path)
+    if path.suffix not in (".safetensors", ".onnx"):
+        raise ValueError(f"the file must end in .safetensors or .onnx, got {options.file!r}")
+    model, inputs = run.loaded()
+    if path.suffix == ".onnx":
+        onnx.export(model, inputs, path)
+    else:
+        model.save(path)
     show(options.json, f"written to {path}", {"file": str(path), "bytes": path.stat().st_size})
     return 0
 
 
 def summary(options: argparse.Namespace) -> int:
     """Show the model of a run, or of a recipe."""
-    if options.what in RECIPES or ":" in options.what:
-        made = find(options.what)()
-        model = made.net(_SIDE) if isinstance(made, Mnist) else job_of(options.what, made).trainer.model
+    if options.what in RECIPES:
+        model, inputs = Run(Path(), options.what, {}, 0, 0, Picture(_SIDE, 0, 1, RECIPES[options.what].flat)).built()
+    elif ":" in options.what:
+        model, inputs = Run(Path(), options.what, {}, 0, 0).built()
     else:
-        model = Run.read(options.what).model()
-    count = sum(p.size for p in model.parameters())
-    shapes = {name: list(p.shape) for name, p in model.named_parameters()}
-    show(options.json, f"{model}\n{count:,} parameters", {"parameters": count, "shapes": shapes})
+        model, inputs = Run.read(options.what).built()
+    found = summarised(model, tuple(x[:1] for x in inputs))
+    layers = [layer._asdict() for layer in found]
+    show(options.json, str(found), {"parameters": found.parameters, "flops": found.flops, "layers": layers})
     return 0
 
 
@@ -103,7 +109,5 @@ def report(options: argparse.Namespace) -> int:
     if options.json:
         show(True, "", {"recipe": run.recipe, "settings": run.settings, "history": state["history"]})
         return 0
-    display = Progress(mode="auto", unit="samples")
-    for logs in state["history"]:
-        display.row(logs, run.epochs)
+    print(History(state["history"]))
     return 0
