@@ -20,7 +20,8 @@ _EXAMPLES = """examples:
   cunet train mnist-cnn --epochs 3 --out runs/cnn
   cunet train nets:make --help         a function of yours, in nets.py
   cunet resume runs/cnn                after Ctrl-C, or a power cut
-  cunet predict runs/cnn seven.png
+  cunet export runs/cnn cnn.safetensors
+  cunet predict cnn.safetensors seven.png
 
 exit status:
   0 done; 1 it failed, and stderr says why; 2 wrong arguments;
@@ -97,7 +98,9 @@ def _parser(given: list[str]) -> argparse.ArgumentParser:
     resume = add("resume", training.resume, "go on with a run that was stopped, to the bit", run)
     resume.add_argument("--report", **_PAGE)
     add("evaluate", using.evaluate, "measure a run on its validation data", run)
-    images = add("predict", using.predict, "tell the classes of images", run)
+    images = add(
+        "predict", using.predict, "tell the classes of images", ("run", "the folder of a run, or a file of export")
+    )
     images.add_argument("images", nargs="+", metavar="IMAGE", help="a file of an image: PNG or what else Pillow reads")
     add(
         "export",

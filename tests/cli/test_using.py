@@ -52,6 +52,25 @@ def test_images_get_classes_and_probabilities(trained, capsys):
     assert capsys.readouterr().out.startswith(f"0.png: {best[0]} ({expected[0][best[0]]:.1%}), then {best[1]} (")
 
 
+def test_a_file_of_export_predicts_without_the_run(trained, capsys):
+    image = pytest.importorskip("PIL.Image")
+    image.fromarray(np.arange(9, dtype=np.uint8).reshape(3, 3)).save("a.png")
+    expected = asked(capsys, "predict", RUN, "a.png")
+    asked(capsys, "export", RUN, "net.safetensors")
+    (trained[0] / RUN / "run.json").unlink()
+    assert asked(capsys, "predict", "net.safetensors", "a.png") == expected
+
+
+def test_layers_of_others_are_written_as_weights_alone(here, capsys):
+    asked(capsys, "train", "mine:unregistered")
+    assert main(["export", "runs/mine.unregistered", "w.safetensors"]) == 0
+    said = capsys.readouterr().err
+    assert said.startswith("cunet export: weights alone, without their layers: ") and "Mine" in said
+    assert "0.weight" in load_arrays("w.safetensors")
+    assert main(["predict", "w.safetensors", "a.png"]) == 1
+    assert "has weights and no layers" in capsys.readouterr().err
+
+
 def test_a_net_that_takes_no_images_says_so(here, capsys):
     asked(capsys, "train", "mine:make")
     assert main(["predict", RUN, "a.png"]) == 1
