@@ -7,6 +7,7 @@ import inspect
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from ..data import DatasetUnavailable
 from ..doctor import command as doctor
@@ -19,7 +20,8 @@ _EXAMPLES = """examples:
   cunet train mnist-cnn --epochs 3 --out runs/cnn
   cunet train nets:make --help         a function of yours, in nets.py
   cunet resume runs/cnn                after Ctrl-C, or a power cut
-  cunet predict runs/cnn seven.png
+  cunet export runs/cnn cnn.safetensors
+  cunet predict cnn.safetensors seven.png
 
 exit status:
   0 done; 1 it failed, and stderr says why; 2 wrong arguments;
@@ -37,6 +39,7 @@ recipes:
 
 cunet train RECIPE --help lists the settings of one.
 """
+_PAGE: dict[str, Any] = {"metavar": "FILE", "help": "an HTML page to write while training goes on, and at its end"}
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
@@ -92,11 +95,20 @@ def _parser(given: list[str]) -> argparse.ArgumentParser:
         return one
 
     run = ("run", "the folder of a run, such as runs/mnist-cnn")
-    add("resume", training.resume, "go on with a run that was stopped, to the bit", run)
+    resume = add("resume", training.resume, "go on with a run that was stopped, to the bit", run)
+    resume.add_argument("--report", **_PAGE)
     add("evaluate", using.evaluate, "measure a run on its validation data", run)
-    images = add("predict", using.predict, "tell the classes of images", run)
+    images = add(
+        "predict", using.predict, "tell the classes of images", ("run", "the folder of a run, or a file of export")
+    )
     images.add_argument("images", nargs="+", metavar="IMAGE", help="a file of an image: PNG or what else Pillow reads")
-    add("export", using.export, "write a run's weights for others", run, ("file", "where to: a name in .safetensors"))
+    add(
+        "export",
+        using.export,
+        "write a run's model for others",
+        run,
+        ("file", "where to: a name in .safetensors or .onnx"),
+    )
     add("summary", using.summary, "show the model of a run or a recipe", ("what", "folder of a run, or a recipe"))
     add("report", using.report, "tell what happened in the epochs of a run", run)
     commands.add_parser("doctor", help="say what is found on this machine, and what to install")
@@ -111,6 +123,7 @@ def _add_train(commands: argparse._SubParsersAction, shared: argparse.ArgumentPa
     train = commands.add_parser("train", parents=[shared], help="train a net", description=told, formatter_class=_Help)
     train.add_argument("recipe", metavar="RECIPE", help="what to train: a name above, or MODULE:FUNCTION")
     train.add_argument("--out", metavar="FOLDER", help="where the run is kept (default: runs/RECIPE)")
+    train.add_argument("--report", **_PAGE)
     train.set_defaults(run_command=training.train, settings=[], epochs=1, seed=0)
     if given[:1] != ["train"] or len(given) < 2 or given[1].startswith("-"):
         return

@@ -148,7 +148,7 @@ class MnistCNN(Mnist):
         return cnn(side, **options)
 
 
-RECIPES: dict[str, Callable[..., Any]] = {"mnist-mlp": MnistMLP, "mnist-cnn": MnistCNN}
+RECIPES: dict[str, type[Mnist]] = {"mnist-mlp": MnistMLP, "mnist-cnn": MnistCNN}
 
 
 def find(name: str) -> Callable[..., Any]:

@@ -7,9 +7,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .. import random
+from ..device import Array
+from ..nn.inputs import dtype_of
 from ..nn.module import Module
-from ..system.files import load_arrays
+from ..system.files import load_arrays, write_whole
+from ..train.batches import as_loader, batches
 from ..train.files import listed, newest_state
 from .recipes import Job, Mnist, Picture, find, job_of
 from .settings import fitted
@@ -46,9 +51,7 @@ class Run:
         kept = {name: value for name, value in self.settings.items() if _is_plain(value)}
         picture = self.picture and self.picture._asdict()
         text = json.dumps({**asdict(self), "settings": kept, "picture": picture, "folder": None}, indent=1)
-        part = self.folder / f"{RUN}.{os.getpid()}.part"
-        part.write_text(text + "\n", encoding="utf-8")
-        os.replace(part, self.folder / RUN)
+        write_whole(self.folder / RUN, f"{text}\n".encode())
 
     @classmethod
     def read(cls, folder: str | os.PathLike[str]) -> Run:
@@ -81,13 +84,22 @@ class Run:
         """Return the trainer, untrained, and its data."""
         return job_of(self.recipe, self.made())
 
-    def model(self) -> Module:
-        """Return the model with the newest weights; of a recipe of ours the data are not loaded for that."""
+    def built(self) -> tuple[Module, tuple[Array, ...]]:
+        """Return the model, untrained, and inputs of two samples; of a recipe of ours no data are loaded for that."""
         made = self.made()
-        alone = isinstance(made, Mnist) and self.picture is not None
-        model = made.net(self.picture.side) if alone else job_of(self.recipe, made).trainer.model  # type: ignore[union-attr]
+        if isinstance(made, Mnist) and self.picture is not None:
+            pixels = np.random.default_rng(0).random((2, *self.picture.shape), np.float32)
+            return made.net(self.picture.side), (pixels,)
+        job = job_of(self.recipe, made)
+        model, dtype = job.trainer.model, dtype_of(job.trainer.model)
+        *inputs, _ = next(batches(as_loader(job.train, dtype, batch_size=2), dtype, job.trainer.device))
+        return model, tuple(x[:2] for x in inputs)
+
+    def loaded(self) -> tuple[Module, tuple[Array, ...]]:
+        """Return the model with the newest weights, and inputs of two samples."""
+        model, inputs = self.built()
         self.load(model)
-        return model
+        return model, inputs
 
     def load(self, model: Module) -> None:
         """Load the newest weights: those that training ended with, or of a checkpoint after them.

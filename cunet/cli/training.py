@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..train import Checkpoint
+from ..train.report import Report
 from .output import numbers, show
 from .recipes import Job
 from .runs import RUN, WEIGHTS, Run
@@ -35,18 +36,20 @@ def train(options: argparse.Namespace) -> int:
     run.picture = job.picture
     folder.mkdir(parents=True, exist_ok=True)
     run.write()
-    return _go_on(run, job, options.json)
+    return _go_on(run, job, options)
 
 
 def resume(options: argparse.Namespace) -> int:
     """Go on with a run; return the exit status."""
     run = Run.read(options.run)
-    return _go_on(run, run.job(), options.json)
+    return _go_on(run, run.job(), options)
 
 
-def _go_on(run: Run, job: Job, as_json: bool) -> int:
+def _go_on(run: Run, job: Job, options: argparse.Namespace) -> int:
     """Train up to the run's end, or Ctrl-C; keep what came of it."""
-    trainer = job.trainer
+    trainer, as_json = job.trainer, options.json
+    if options.report is not None:
+        trainer.report = Report(options.report)
     if as_json:
         trainer.progress = False
     if all(callback.folder is None for callback in trainer.callbacks):

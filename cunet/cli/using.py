@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
 
-from .. import functional
-from ..autograd.tape import no_grad
-from ..device import asnumpy, like
+from .. import functional, onnx
+from ..nn.module import Module
+from ..nn.summary import summary as summarised
+from ..predictor.predictor import Predictor, load_predictor, save_predictor
 from ..train.files import newest_state
-from ..train.progress import Progress
+from ..train.history import History
 from .output import numbers, show
 from .pictures import read
-from .recipes import RECIPES, Mnist, find, job_of
+from .recipes import RECIPES, Picture
 from .runs import Run
 
 _SIDE = 28  # of MNIST's images
+_PICTURE = "picture"  # under this name a file says how images become inputs
 
 
 def evaluate(options: argparse.Namespace) -> int:
@@ -38,24 +41,33 @@ def evaluate(options: argparse.Namespace) -> int:
 
 
 def predict(options: argparse.Namespace) -> int:
-    """Tell the classes of images.
+    """Tell the classes of images, by a run or by a file that `export` wrote.
 
     Raises:
-        ValueError: the run's inputs are no images.
+        ValueError: the inputs of the net are no images.
     """
-    run = Run.read(options.run)
-    if run.picture is None:
+    predictor, picture = _predictor(options.run)
+    if picture is None:
         raise ValueError(
-            f"{run.recipe} does not say how images become inputs: it must return a cunet.cli.Job that does"
+            f"{options.run} does not say how images become inputs: its recipe must return a cunet.cli.Job that does"
         )
-    x = read(options.images, run.picture)
-    model = run.model()
-    with model.evaluating(), no_grad():
-        p = asnumpy(functional.softmax(model(like(x, next(model.parameters()).data))).data)
+    p = functional.softmax(predictor(read(options.images, picture))).numpy()
     each = list(zip(options.images, p, strict=True))
     found = [{"image": path, "class": int(row.argmax()), "probabilities": row} for path, row in each]
     show(options.json, "\n".join(_told(path, row) for path, row in each), found)
     return 0
+
+
+def _predictor(place: str) -> tuple[Predictor, Picture | None]:
+    """Return what answers, and how images become its inputs."""
+    import json
+
+    if Path(place).suffix != ".safetensors":
+        run = Run.read(place)
+        return Predictor(run.loaded()[0]), run.picture
+    predictor = load_predictor(place)
+    kept = predictor.metadata.get(_PICTURE)
+    return predictor, None if kept is None else Picture(**json.loads(kept))
 
 
 def _told(path: str, row: np.ndarray) -> str:
@@ -64,29 +76,46 @@ def _told(path: str, row: np.ndarray) -> str:
 
 
 def export(options: argparse.Namespace) -> int:
-    """Write a run's weights to a file for others.
+    """Write a run's model to a file for others, as weights with their layers beside them, or as ONNX.
+
+    Of a model with layers that are not registered (`cunet.register_layer`) the weights are written alone.
 
     Raises:
         ValueError: the file's name does not say in which form.
     """
     run, path = Run.read(options.run), Path(options.file).expanduser()
-    if path.suffix != ".safetensors":
-        raise ValueError(f"export: the file must end in .safetensors, got {options.file!r}")
-    run.model().save(path)
+    if path.suffix not in (".safetensors", ".onnx"):
+        raise ValueError(f"the file must end in .safetensors or .onnx, got {options.file!r}")
+    model, inputs = run.loaded()
+    if path.suffix == ".onnx":
+        onnx.export(model, inputs, path)
+    else:
+        _save(model, run.picture, path)
     show(options.json, f"written to {path}", {"file": str(path), "bytes": path.stat().st_size})
     return 0
 
 
+def _save(model: Module, picture: Picture | None, path: Path) -> None:
+    import json
+
+    try:
+        save_predictor(model, path, {} if picture is None else {_PICTURE: json.dumps(picture._asdict())})
+    except ValueError as error:
+        print(f"cunet export: weights alone, without their layers: {error}", file=sys.stderr)
+        model.save(path)
+
+
 def summary(options: argparse.Namespace) -> int:
     """Show the model of a run, or of a recipe."""
-    if options.what in RECIPES or ":" in options.what:
-        made = find(options.what)()
-        model = made.net(_SIDE) if isinstance(made, Mnist) else job_of(options.what, made).trainer.model
+    if options.what in RECIPES:
+        model, inputs = Run(Path(), options.what, {}, 0, 0, Picture(_SIDE, 0, 1, RECIPES[options.what].flat)).built()
+    elif ":" in options.what:
+        model, inputs = Run(Path(), options.what, {}, 0, 0).built()
     else:
-        model = Run.read(options.what).model()
-    count = sum(p.size for p in model.parameters())
-    shapes = {name: list(p.shape) for name, p in model.named_parameters()}
-    show(options.json, f"{model}\n{count:,} parameters", {"parameters": count, "shapes": shapes})
+        model, inputs = Run.read(options.what).built()
+    found = summarised(model, tuple(x[:1] for x in inputs))
+    layers = [layer._asdict() for layer in found]
+    show(options.json, str(found), {"parameters": found.parameters, "flops": found.flops, "layers": layers})
     return 0
 
 
@@ -103,7 +132,5 @@ def report(options: argparse.Namespace) -> int:
     if options.json:
         show(True, "", {"recipe": run.recipe, "settings": run.settings, "history": state["history"]})
         return 0
-    display = Progress(mode="auto", unit="samples")
-    for logs in state["history"]:
-        display.row(logs, run.epochs)
+    print(History(state["history"]))
     return 0

@@ -51,18 +51,18 @@ def test_the_newest_weights_are_loaded(here):
     run = run_in(here)
     job = run.job()
     with pytest.raises(FileNotFoundError, match="no weights in .* yet"):
-        run.model()
+        run.loaded()
     weight = job.trainer.model[0].weight
     for number, path in enumerate(("step-000000001.safetensors", WEIGHTS, "step-000000002.safetensors")):
         weight.data[...] = number
         (job.trainer.save if path.startswith("step") else job.trainer.model.save)(here / path)
         os.utime(here / path, (number, number))
-        np.testing.assert_array_equal(run.model()[0].weight.data, number)
+        np.testing.assert_array_equal(run.loaded()[0][0].weight.data, number)
 
 
 def test_a_net_of_ours_is_made_without_its_data(here, monkeypatch):
     run = Run(here, "mnist-mlp", {"hidden": (3,), "data": "mnist"}, 0, 1, Picture(5, 0, 1, True))
     monkeypatch.setattr("cunet.cli.recipes.load_images", None)
     run.made().net(5).save(here / WEIGHTS)
-    assert run.model()[0].weight.shape == (3, 25)
+    assert run.loaded()[0][0].weight.shape == (3, 25)
     assert json.dumps(run.settings)

@@ -57,6 +57,15 @@ def test_people_are_told_how_a_run_goes_on(here, capsys):
     assert capsys.readouterr().out.endswith("stopped in epoch 1 of 3; cunet resume runs/mine.make goes on\n")
 
 
+def test_a_page_is_written_that_shows_the_run(here, capsys):
+    pytest.importorskip("matplotlib")
+    asked(capsys, *SHORT, "--stop", "4", "--report", "run.html", status=130)
+    assert "stopped by Ctrl-C" in (here / "run.html").read_text()
+    asked(capsys, "resume", "runs/mine.make", "--report", "again.html")
+    text = (here / "again.html").read_text()
+    assert "Epoch 3" in text and "done \N{MIDDLE DOT}" in text
+
+
 def test_a_run_at_its_end_stays_what_it_is(here, capsys):
     first = asked(capsys, *SHORT)
     before = bits(here / first["weights"])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from cli_helpers import asked
 
+from cunet import onnx
 from cunet.cli import main
 from cunet.cli.runs import Run
 from cunet.system.files import load_arrays
@@ -39,7 +40,7 @@ def test_images_get_classes_and_probabilities(trained, capsys):
         shades[k, 0, k] = 250  # the inputs' first three numbers say which class it is
         image.fromarray(shades[k]).save(f"{k}.png")
     found = asked(capsys, "predict", RUN, "0.png", "1.png", "2.png")
-    model = Run.read(RUN).model().eval()
+    model = Run.read(RUN).loaded()[0].eval()
     x = (shades / 255 - 0.5).reshape(3, 9).astype(np.float32) / 2
     scores = model(x).data.astype(np.float64)
     expected = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
@@ -51,6 +52,25 @@ def test_images_get_classes_and_probabilities(trained, capsys):
     assert capsys.readouterr().out.startswith(f"0.png: {best[0]} ({expected[0][best[0]]:.1%}), then {best[1]} (")
 
 
+def test_a_file_of_export_predicts_without_the_run(trained, capsys):
+    image = pytest.importorskip("PIL.Image")
+    image.fromarray(np.arange(9, dtype=np.uint8).reshape(3, 3)).save("a.png")
+    expected = asked(capsys, "predict", RUN, "a.png")
+    asked(capsys, "export", RUN, "net.safetensors")
+    (trained[0] / RUN / "run.json").unlink()
+    assert asked(capsys, "predict", "net.safetensors", "a.png") == expected
+
+
+def test_layers_of_others_are_written_as_weights_alone(here, capsys):
+    asked(capsys, "train", "mine:unregistered")
+    assert main(["export", "runs/mine.unregistered", "w.safetensors"]) == 0
+    said = capsys.readouterr().err
+    assert said.startswith("cunet export: weights alone, without their layers: ") and "Mine" in said
+    assert "0.weight" in load_arrays("w.safetensors")
+    assert main(["predict", "w.safetensors", "a.png"]) == 1
+    assert "has weights and no layers" in capsys.readouterr().err
+
+
 def test_a_net_that_takes_no_images_says_so(here, capsys):
     asked(capsys, "train", "mine:make")
     assert main(["predict", RUN, "a.png"]) == 1
@@ -60,14 +80,25 @@ def test_a_net_that_takes_no_images_says_so(here, capsys):
 def test_weights_are_written_for_others(trained, capsys):
     found = asked(capsys, "export", RUN, "w.safetensors")
     assert found["bytes"] == (trained[0] / "w.safetensors").stat().st_size
-    for name, array in Run.read(RUN).model().state_dict().items():
+    for name, array in Run.read(RUN).loaded()[0].state_dict().items():
         np.testing.assert_array_equal(load_arrays("w.safetensors")[name], array)
     assert main(["export", RUN, "w.pt"]) == 1
-    assert "the file must end in .safetensors, got 'w.pt'" in capsys.readouterr().err
+    assert "the file must end in .safetensors or .onnx, got 'w.pt'" in capsys.readouterr().err
+
+
+def test_a_model_is_written_as_onnx(trained, capsys, rng):
+    pytest.importorskip("onnx")
+    found = asked(capsys, "export", RUN, "net.onnx")
+    assert found["bytes"] == (trained[0] / "net.onnx").stat().st_size
+    x = rng.normal(size=(5, 9)).astype(np.float32)
+    expected = Run.read(RUN).loaded()[0].eval()(x).data
+    np.testing.assert_allclose(onnx.load("net.onnx").eval()(x).data, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_the_model_of_a_run_or_a_recipe_is_shown(trained, capsys):
-    assert asked(capsys, "summary", RUN)["parameters"] == 9 * 8 + 8 + 16 + 27
+    found = asked(capsys, "summary", RUN)
+    assert found["parameters"] == 9 * 8 + 8 + 16 + 27 and found["flops"] == 2 * 8 * (9 + 3)
+    assert [layer["kind"] for layer in found["layers"]][:2] == ["Linear", "BatchNorm1d"]
     assert main(["summary", "mine:make"]) == 0
     assert "123 parameters" in capsys.readouterr().out
     assert main(["summary", "mnist-cnn"]) == 0
@@ -79,7 +110,7 @@ def test_epochs_are_told(trained, capsys):
     assert found["history"] == trained[1]["history"] and found["settings"]["rate"] == 0.05
     assert main(["report", RUN]) == 0
     rows = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
-    assert rows == ["valid", "epoch", "1/4", "2/4", "3/4", "4/4"]
+    assert rows[0] == "epoch" and rows[-4:] == ["1", "2", "3", "4"]
     for path in (trained[0] / RUN).glob("step-*"):
         path.unlink()
     assert main(["report", RUN]) == 1
