@@ -22,12 +22,14 @@ SECTIONS = {
     "init": "nn.init",
     "optim": "optim",
     "lr_scheduler": "optim.lr_scheduler",
+    "parametrizations": "nn.utils.parametrizations",
+    "parametrize": "nn.utils.parametrize",
 }
 
 
 def place_of(section):
     """Return the module of a section here."""
-    place = {"init": "nn.init", "lr_scheduler": "optim.lr_scheduler"}.get(section, section)
+    place = section if section == "functional" else SECTIONS[section]
     return importlib.import_module(f"cunet.{place}")
 
 

@@ -5,6 +5,7 @@ import typing as _typing
 from ..system.public import publish as _publish
 from ..system.public import renamed as _renamed
 from . import init as init
+from . import utils as utils
 from .activation import CELU as CELU
 from .activation import ELU as ELU
 from .activation import GELU as GELU
@@ -138,6 +139,6 @@ from .report import variance_report as variance_report
 from .transformer import TransformerEncoder as TransformerEncoder
 from .transformer import TransformerEncoderLayer as TransformerEncoderLayer
 
-__all__, __dir__ = _publish(__name__, "init")
+__all__, __dir__ = _publish(__name__, "init", "utils")
 if not _typing.TYPE_CHECKING:  # to type checkers it would say that every name is there
     __getattr__ = _renamed(__name__, ThresholdedReLU="Threshold")

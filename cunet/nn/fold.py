@@ -12,6 +12,7 @@ from .conv import ConvBase
 from .linear import Identity, Linear
 from .module import Module
 from .parameter import Parameter
+from .parametrize import is_parametrized
 
 
 def fold_batch_norm(model: Module) -> Module:
@@ -20,8 +21,9 @@ def fold_batch_norm(model: Module) -> Module:
     In evaluation mode ``y = (z - mean) / sqrt(var + eps) * weight + bias`` is linear in the output z of a `Linear` or
     a convolution, so it can go into that layer's own weight and bias. Pairs that follow each other in a `Sequential`,
     at any depth, are merged, an `Identity`, or the norm's own activation, in its place (so keys stay); a batch norm
-    after anything else, such as an activation, stays, and so does one after a layer or weight that is used twice. A
-    `Linear` is taken to get (N, features): do not fold one that gets (N, L, features) before a norm over L.
+    after anything else, such as an activation, stays, and so does one after a layer or weight that is used twice, or
+    that is computed of others (`nn.utils.parametrizations`). A `Linear` is taken to get (N,
+    features): do not fold one that gets (N, L, features) before a norm over L.
 
     Args:
         model: in evaluation mode; it is not changed.
@@ -79,6 +81,7 @@ def _fits(layer: Any, norm: BatchNorm, uses: dict[int, int]) -> bool:
     return (
         norm.running_mean is not None
         and norm.num_features == out
+        and not is_parametrized(layer)  # what its weight is computed of could not make another
         and norm.axis in axes
         and all(uses.get(id(item), 0) <= 1 for item in own)
     )
