@@ -65,14 +65,19 @@ def run(m, steps, images, seed):
 
 
 def n28(r):
-    few, most = {"m": 16}, {"m": BATCH}
+    least, few, most = {"m": 4}, {"m": 16}, {"m": BATCH}
     return Finding(
         "N28",
         "The statistics of a batch are noisy, and that noise regularises; in large batches there is less of it.",
         "std(mean of m values) = std / sqrt(m)",
         f"By the number of samples that share statistics: noise of the mean {r.listed('noise', '.3f', 'm')}; test loss"
         f" minus training loss {r.listed('gap', '.3f', 'm')}; test accuracy {r.listed('accuracy', '.2%', 'm')}.",
-        (r.difference("gap", most, few), r.difference("accuracy", few, most)),
+        (
+            r.difference("noise", least, most),
+            r.difference("gap", most, least),
+            r.difference("gap", most, few),
+            r.difference("accuracy", few, most),
+        ),
     )
 
 
