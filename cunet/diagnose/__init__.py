@@ -7,6 +7,7 @@ from .calibration import fit_temperature as fit_temperature
 from .findings import Finding as Finding
 from .findings import Findings as Findings
 from .health import health as health
+from .recorder import Recorder as Recorder
 from .uncertainty import Predictive as Predictive
 from .uncertainty import ensemble_predict as ensemble_predict
 from .uncertainty import mc_dropout_predict as mc_dropout_predict

@@ -12,8 +12,8 @@ from ..autograd.tensor import Tensor
 from ..device import asnumpy
 from ..nn.module import Module
 from ..nn.report import model_input, unchanged
-from ..optim.groups import is_scale
 from ..system.messages import shown
+from .decay import decayed_names
 from .findings import Evidence, Findings
 from .observation import Observation
 from .order import findings
@@ -77,7 +77,8 @@ def _evidence(model: Module, inputs: list[Tensor], target: Any, loss: Callable[.
         if outputs is None or not (outputs.outside and outputs.classes):
             value = loss(prediction, target)
             value.backward()
-    observation.finish(value)
+    observation.loss = value
+    observation.finish()
     trial: Trial | None = None
     if value is not None and can_try(optimizer):
 
@@ -92,15 +93,6 @@ def _evidence(model: Module, inputs: list[Tensor], target: Any, loss: Callable[.
 
         trial = tried(model, optimizer, measured, learn)
     return Evidence([observation.read()], outputs, decayed_names(model, optimizer), trial)
-
-
-def decayed_names(model: Module, optimizer: Any) -> list[str]:
-    """Return the names of the parameters of norms and PReLUs that an optimiser decays."""
-    names = {id(p): name for name, p in model.named_parameters()}
-    scales = {id(v) for m in model.modules() if is_scale(m) for v in vars(m).values() if isinstance(v, Tensor)}
-    groups = getattr(optimizer, "param_groups", ())
-    decayed = {id(p) for group in groups if group.get("weight_decay") for p in group["params"]}
-    return [name for key, name in names.items() if key in scales & decayed]
 
 
 @contextmanager

@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..autograd.tensor import Tensor
-from ..device import Array, array_module, is_array, is_floating
+from ..device import Array, accumulator, array_module, is_array, is_floating
 from ..nn.batch_norm import BatchNorm, RunningStatistics
 from ..nn.linear import Embedding
 from ..nn.module import Module
 from ..nn.observe import observing
+from ..nn.parameter import UninitializedParameter
 from ..nn.report import observer_of_layers
 from ..system.quiet import quiet
 from .figures import LayerFigures, Pack, Row, alike, norm_of, unit_axis
@@ -69,6 +70,8 @@ class Snapshot(NamedTuple):
         layers, parameters, norms: in the order of computation, and of the model.
         inputs: the root mean square of what the first layer with weights is given, of the values that are not 0; of
             several inputs one each; none where an embedding comes first.
+        signal, noise: the product of its gradient and that of the step after it, and half the square of their
+            difference times the samples of a batch; NaN where they were not compared.
     """
 
     step: int
@@ -77,6 +80,8 @@ class Snapshot(NamedTuple):
     parameters: tuple[ParameterFigures, ...]
     norms: tuple[NormFigures, ...]
     inputs: tuple[float, ...]
+    signal: float = math.nan
+    noise: float = math.nan
 
 
 def parameter(snapshot: Snapshot, name: str) -> ParameterFigures | None:
@@ -86,6 +91,9 @@ def parameter(snapshot: Snapshot, name: str) -> ParameterFigures | None:
 
 class Observation:
     """Observe one step: ``with observation.watching(): ...``, then `finish`, and at any later time `read`.
+
+    Attributes:
+        loss: of the step, to be set before `finish`.
 
     Nothing waits for a device before `read`; what is kept until then is a few numbers a layer.
 
@@ -103,9 +111,14 @@ class Observation:
         self._norms: list[tuple[str, int, str, slice]] = []
         self._scales: list[slice] = []
         self._parameters: list[tuple[str, tuple[int, ...], bool, slice]] = []
-        self._loss = self._pack.add()
+        self.loss: Any = None
+        self._loss = self._noise = self._pack.add()
         self._last: tuple[str, Any, Array] | None = None
-        self._before = [(name, p, p.data.copy()) for name, p in model.named_parameters()]
+        waiting = [p for p in model.parameters() if isinstance(p, UninitializedParameter)]
+        waiting = waiting if not all(p.data.size for p in waiting) else []
+        self._before = [
+            (name, p, None if any(p is q for q in waiting) else p.data.copy()) for name, p in model.named_parameters()
+        ]
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -142,18 +155,31 @@ class Observation:
                 place = self._pack.add(layer.num_batches_tracked.data, *_against_running(layer, x))
         self._norms.append((name, values, before, place))
 
-    def finish(self, loss: Any = None) -> None:
+    def finish(self) -> None:
         """Take in the loss, and the parameters with their gradients and what a step did to them."""
-        self._last = None
         with quiet():
-            if loss is not None:
-                self._loss = self._pack.add(loss.data if isinstance(loss, Tensor) else loss)
+            if self.loss is not None:
+                self._loss = self._pack.add(self.loss.data if isinstance(self.loss, Tensor) else self.loss)
             for name, p, before in self._before:
+                before = p.data if before is None else before  # its shape, and its values, came with the first input
                 arrays = [before, p.data - before, *([] if p.grad is None else [p.grad])]
                 rows = [alike(before, 0.0), alike(p.grad, 1e-5)] if len(arrays) == 3 and _has_rows(before) else []
                 place = self._pack.add(*map(norm_of, arrays), *rows)
                 self._parameters.append((name, before.shape, p.requires_grad, place))
+        self.loss = self._last = self._inputs = None
         self._before = []
+
+    def compare(self, gradients: Sequence[Array | None], samples: int) -> None:
+        """Take in how far the gradients of this step agree with those that are there now, of the step after it."""
+        products = []
+        with quiet():
+            for a, p in zip(gradients, self._model.parameters(), strict=True):
+                if a is not None and p.grad is not None and a.shape == p.grad.shape:
+                    wide, xp = accumulator(a.dtype), array_module(a)
+                    a, b = (g.reshape(-1).astype(wide, copy=False) for g in (a, p.grad))
+                    products.append((xp.vdot(a, b), xp.vdot(a - b, a - b) * (samples / 2)))
+            if products:
+                self._noise = self._pack.add(*map(sum, zip(*products, strict=True)))
 
     def read(self) -> Snapshot:
         """Return what was seen; waits for the device."""
@@ -166,6 +192,7 @@ class Observation:
             tuple(_parameter(name, shape, on, values[at].tolist()) for name, shape, on, at in self._parameters),
             tuple(_norm(name, count, before, values[at].tolist()) for name, count, before, at in self._norms),
             tuple(float(values[place][0]) for place in self._scales),
+            *values[self._noise].tolist(),
         )
 
 

@@ -18,6 +18,8 @@ VALUES = 9
 BATCHES = 30
 #: Change of a weight matrix in a step, relative to it: at 0.5 two steps make another one, at 1e-5 it takes 100,000.
 FAST, SLOW = 0.5, 1e-5
+#: How many times the loss of the beginning no batch of a model that learns, or learns nothing, comes to.
+WORSE = 3.0
 #: How many steps a hundredth of the loss may take, where one step as long as all of them does it.
 STEPS = 1000
 
@@ -119,11 +121,14 @@ def tried_rate(e: Evidence) -> Iterator[Finding]:
 
 
 def used_rate(e: Evidence) -> Iterator[Finding]:
-    """Find a rate whose steps make another weight matrix at once, or never."""
+    """Find a rate that led away from the beginning, or whose steps make another weight matrix at once or never."""
+    begun, *later = (s.loss for s in e.snapshots if math.isfinite(s.loss)) if math.isfinite(e.first.loss) else [0.0]
     ratios = [r for r in map(_largest_update, e.snapshots) if r > 0]
-    later = sorted(ratios[1:])
-    if later and not later[len(later) // 2] <= FAST:
-        yield finding("rate too high", "optimizer", f"a step changes weights by {later[len(later) // 2]:.0%} of them")
+    usual = sorted(ratios[1:])[len(ratios[1:]) // 2] if len(ratios) > 1 else 0.0
+    if begun > 0 and max(later, default=0.0) > WORSE * begun:
+        yield finding("rate too high", "optimizer", f"the loss rose from {begun:.3g} to {max(later):.3g}")
+    elif not usual <= FAST:
+        yield finding("rate too high", "optimizer", f"a step changes weights by {usual:.0%} of them")
     elif ratios and max(ratios) < SLOW:
         yield finding("rate too low", "optimizer", f"a step changes no weights by more than {max(ratios):.1g} of them")
 

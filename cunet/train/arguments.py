@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from .. import functional, optim
 from ..device import is_array
 from ..nn.module import Module
 from ..system.messages import shown, warn
+
+if TYPE_CHECKING:
+    from ..diagnose import Recorder
 
 _ORDER = "the order is Trainer(model, loss, optimizer)"
 
@@ -81,10 +84,27 @@ def listed_callbacks(callbacks: Any, kind: type) -> list[Any]:
     return found
 
 
-def check_average(average: Any, kind: type) -> None:
-    """Raise TypeError unless `average` is None or an object of the class `kind`."""
+def recorder_of(diagnose: Any, model: Module, optimizer: Any, clipped: bool, accumulate: int) -> Recorder | None:
+    """Return what observes steps; None if nothing shall.
+
+    Raises:
+        TypeError, ValueError: `diagnose` is neither a flag nor a number of steps.
+    """
+    if diagnose is False:
+        return None
+    if diagnose is not True:
+        check_count("Trainer", "diagnose", diagnose)
+    from ..diagnose.recorder import EVERY, Recorder  # not loaded where nobody asks for it
+
+    every = EVERY if diagnose is True else diagnose
+    return Recorder(model, optimizer, every, clipped=clipped, accumulate=accumulate)
+
+
+def check_average(average: Any, kind: type) -> Any:
+    """Return `average`; raise TypeError unless it is None or an object of the class `kind`."""
     if average is not None and not isinstance(average, kind):
         raise TypeError(f"Trainer: average must be EMA(...), SWA(...) or None, got {shown(average)}")
+    return average
 
 
 def check_epochs(epochs: Any) -> None:

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..data import Loader
 from ..device import Array
@@ -23,6 +23,9 @@ from .steps import Steps
 from .supply import underlying
 from .updates import NotFinite, Updates
 from .weighting import Weighting
+
+if TYPE_CHECKING:
+    from ..diagnose import Recorder
 
 Logs = dict[str, Any]
 #: What is done where a loss or a gradient is not finite, in words.
@@ -66,6 +69,7 @@ class Loop(Evaluator):
     weighting: Weighting | None  # of the last `fit`
     weighs_samples: bool  # whether its batches end with weights
     updates: Updates
+    recorder: Recorder | None
     _nan_said: bool
 
     def _run_epochs(self, train: Any, valid: Any, last: int, display: Progress) -> None:
@@ -190,7 +194,7 @@ class Loop(Evaluator):
             if self.augment is not None:
                 batch = augmented(self.augment, batch)
             with self._not_finite(running):
-                losses, prediction = self._stepped(batch)
+                losses, prediction = self._observed(batch, loss)
                 self.loss = loss
                 self._measure(running.measures, losses, prediction, batch[-1], self.weighting)
                 self._take_in()
@@ -202,6 +206,17 @@ class Loop(Evaluator):
             raise
         finally:
             self.loss = loss
+
+    def _observed(self, batch: tuple[Array, ...], loss: Any) -> tuple[Losses, Any]:
+        """Make a step, and show it to the recorder, if there is one."""
+        if self.recorder is None or self.recorder.passes():
+            return self._stepped(batch)
+        with self.recorder.step(*batch[:-1]):
+            losses, prediction = self._stepped(batch)
+            if type(self).step is Steps.step:  # losses of others may rise, as those of a generator
+                plain = type(self).compute is Steps.compute and self.weighting is None
+                self.recorder.tell(total_of(losses), prediction, batch[-1], loss if plain else None)
+        return losses, prediction
 
     def _stepped(self, batch: tuple[Array, ...]) -> tuple[Losses, Any]:
         """Make a step; if it is not that of this class, look at what it returned."""

@@ -23,6 +23,7 @@ from .arguments import (
     listed_callbacks,
     loss_function,
     optimizer_of,
+    recorder_of,
 )
 from .average import Average
 from .facts import facts
@@ -102,6 +103,8 @@ class Trainer(Loop):
             all in one file that a browser opens without a network. Needs the extra `[plot]`.
         compile: whether steps, evaluation and `predict` are recorded and replayed, as by `cunet.compile`, with the same
             bits. "auto": on a CPU, where that can be; True: `fit` says at its end how many were; False: never.
+        diagnose: whether one step in 400 (or another number) is observed, and `fit` says at its end what was found that
+            keeps the model from learning; see `cunet.diagnose.Recorder`. Its numbers stay what they are.
 
     Attributes:
         history: one dict per epoch, a `History`: "epoch", "loss", the metrics, the same with "valid_", "seconds" and
@@ -111,6 +114,7 @@ class Trainer(Loop):
         global_step: training steps so far.
         epoch_state: what is known of the epoch that is under way; None between two.
         stop: set to True to end training after the current batch.
+        recorder: what was observed; None without `diagnose`.
         interrupted: whether Ctrl-C or SIGTERM ended the last `fit`.
 
     Plain floating arrays are converted to the model's dtype: whole ones and those of a `Loader` once, others batch by
@@ -141,6 +145,7 @@ class Trainer(Loop):
         unit: str = "samples",
         report: str | os.PathLike[str] | None = None,
         compile: bool | str = "auto",
+        diagnose: bool | int = False,
     ) -> None:
         self.device = resolve_device(device)
         self._recorded = Recorded(compile, self.device)
@@ -150,15 +155,15 @@ class Trainer(Loop):
         self.callbacks: list[Callback] = listed_callbacks(callbacks, Callback)
         self.updates = Updates(accumulate, clip_norm, clip_value, on_nan)
         self.careful = self.updates if self.updates.wanted else None
-        check_average(average, Average)
-        self.augment, self.average, self.weighting, self.weighs_samples = augment, average, None, False
+        self.recorder = recorder_of(diagnose, model, self.optimizer, self.updates.clips, accumulate)
+        self.augment, self.average = augment, check_average(average, Average)
         self.progress, self.unit = progress, unit
         Progress(progress, unit)  # so that a wrong value fails here
         self.history = History()
         self.epoch = self.global_step = self.fit_began = 0
-        self.epoch_state = self.train_data = self.valid_data = None
+        self.epoch_state = self.train_data = self.valid_data = self.weighting = None
         self.report = None if report is None else Report(report)
-        self.stop = self.interrupted = self._nan_said = False
+        self.stop = self.interrupted = self.weighs_samples = self._nan_said = False
         self._place()
 
     def _place(self) -> None:
@@ -262,6 +267,8 @@ class Trainer(Loop):
                     self.report.end(self, error)
         if self._recorded.mode is True:
             display.say(self._recorded.summary())
+        if self.recorder is not None:
+            display.say(str(self.recorder.findings()))
         if self.stop:
             display.say(f"stopped {'by Ctrl-C ' if self.interrupted else ''}in epoch {self.epoch} of {last}")
 

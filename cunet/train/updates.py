@@ -62,7 +62,12 @@ class Updates:
     @property
     def changes_gradients(self) -> bool:
         """Whether the optimiser sees other gradients than those of a batch."""
-        return self.every > 1 or self.clip_norm is not None or self.clip_value is not None
+        return self.every > 1 or self.clips
+
+    @property
+    def clips(self) -> bool:
+        """Whether gradients are clipped."""
+        return self.clip_norm is not None or self.clip_value is not None
 
     @property
     def wanted(self) -> bool:
