@@ -11,13 +11,13 @@ from typing import Any
 
 from .backends.native import functions, native
 from .dispatch import Kernel
-from .spec import Definition
+from .spec import Definition, Plainly
 
 Need = Definition | str
 #: Where the library's functions are looked into: the engine would lead everywhere.
 _FOLLOWED = (
     "cunet.ops.", "cunet.nn.",
-    *(f"cunet.kernels.backends.native.{name}" for name in ("convolution", "pooling", "recurrence")),
+    *(f"cunet.kernels.backends.native.{name}" for name in ("convolution", "pooling", "products", "recurrence")),
 )  # fmt: skip
 #: Whose kernels take the place of NumPy while a step is recorded, and not before.
 _RECORDED = "cunet.kernels.capture"
@@ -75,7 +75,8 @@ def _named_by(value: Any, home: str) -> Iterator[tuple[bool, Any]]:
     others: list[Any] = []
     if isinstance(value, Kernel):
         body = value.body if value.spec.kind in ("primitive", "rowwise") else None  # what is compiled has no need of it
-        others = [body, value.attached.get("native")]
+        attached = value.attached.get("native")
+        others = [body, attached.function if isinstance(attached, Plainly) else attached]
     elif isinstance(value, partial):
         others = [value.func, *value.keywords.values()]
     elif isinstance(value, type) and _is_followed(value.__module__, home):

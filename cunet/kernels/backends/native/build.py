@@ -17,7 +17,7 @@ from .launch_reduction import ReductionLauncher
 #: The files that make the text of the runtime.
 RUNTIME = (
     "tuning.h", "threads.cpp", "tasks.h", "tasks.cpp", "arrays.cpp", "calls.h", "copies.cpp", "elementwise.cpp",
-    "reduction.cpp", "calls.cpp", "packed.cpp", "products.cpp", "recurrence.cpp", "python.h", "builtin.cpp",
+    "reduction.cpp", "calls.cpp", "panels.h", "packed.cpp", "products.cpp", "recurrence.cpp", "python.h", "builtin.cpp",
 )  # fmt: skip
 _TEXTS: dict[str, Any] = {
     "elementwise": elementwise_text.text_of,

@@ -20,6 +20,7 @@ _functions: dict[tuple[str, str], Any] = {}
 SOURCES = {
     "cunet_convolve": ("tuning.h", "conv.h", "conv_image.h", "conv_blocking.h", "conv.cpp", "conv_weight.cpp"),
     "cunet_pool": ("tuning.h", "pool.cpp"),
+    "cunet_panels": ("panels.h", "panels.cpp"),
 }
 
 

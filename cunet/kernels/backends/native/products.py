@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ctypes as c
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ....system import cpu
+from . import functions
 from .backend import native
-from .status import refused
+from .status import NEEDS_PANELS, refused
 
 
 @functools.cache
@@ -38,5 +40,20 @@ def product(x: np.ndarray, y: np.ndarray) -> Any:
     if run is None:
         return NotImplemented
     z = np.empty((x.shape[0], y.shape[1]), x.dtype)
-    code = run(id(x), id(y), id(z), native.threads)
+    code = with_panels(x.dtype.char, lambda: run(id(x), id(y), id(z), native.threads))
     return refused(code) if code else z
+
+
+def with_panels(char: str, run: Callable[[], int]) -> int:
+    """Return what a function of the runtime returns; if it asks for panels, load them and call it again."""
+    code = run()
+    if code != NEEDS_PANELS:
+        return code
+    found, put_out = (c.c_void_p * 2)(), functions.function("cunet_panels", char)
+    if put_out is not None:
+        put_out.argtypes = [c.c_void_p]
+        put_out(found)
+    take = native.runtime().cunet_have_panels
+    take.argtypes = [c.c_int, c.c_void_p, c.c_void_p]
+    take(ord(char), *found)
+    return run()

@@ -90,7 +90,8 @@ def run(
     given = [(getattr(_Recurrence, key).offset, a, key in ("target", "masked")) for key, a in named.items()]
     given += [(_operand_at(k), a, k >= outs) for k, a in enumerate(args)]
     beside = [(_Recurrence.running.offset, bytes(counts)), (_operand_at(len(args)), bytes(width))]
-    result(called(native.runtime().cunet_recur, bytes(call), given, beside))
+    recur = native.runtime().cunet_recur
+    result(products.with_panels(x.dtype.char, lambda: called(recur, bytes(call), given, beside)))
     return True
 
 

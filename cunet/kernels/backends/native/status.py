@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-_NO_MEMORY = 4  # of `Result` in arrays.cpp
+_NO_MEMORY, NEEDS_PANELS = 4, 5  # of `Result` in arrays.cpp
 
 
 def result(code: int) -> int:

@@ -5,12 +5,21 @@ import functools
 
 import numpy as np
 import pytest
+from helpers import run_script
+from native_helpers import once, wrapper
 
 from cunet.kernels.backends.native import compiler
 from cunet.kernels.backends.native.text import single, source
 
 CHECK = """
 #ifdef CUNET_PACKS
+template <class U> int have(char letter) {
+  const MultiplyPanel<U> multiply = multiply_panel<U>;
+  const PackRows<U> pack = pack_rows<U>;
+  cunet_have_panels(letter, (void*)multiply, (void*)pack);
+  return 0;
+}
+const int had = have<float>('f') + have<double>('d');
 template <class T> int run(const T* x, const T* w, T* y, const T* mask, const T* extra, const int64_t* n) {
   Packed<T>(w, n[1], n[2]).multiply(x, n[3], y, n[4], n[0], {mask, extra, n[5], n[6]});
   return 0;
@@ -40,12 +49,12 @@ extern "C" int run_d(const double* x, const double* w, double* y, const double* 
 extern "C" int rows_f(const float* x, const float* w, float* y, const int64_t* n) { return rows(x, w, y, n); }
 extern "C" int rows_d(const double* x, const double* w, double* y, const int64_t* n) { return rows(x, w, y, n); }
 """
-HEADS = "#include <stdint.h>\n#include <string.h>\n#include <memory>\n#include <vector>\n"
+HEADS = "#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n#include <memory>\n#include <vector>\n"
 
 
 @functools.cache
 def library():
-    text = HEADS + source("packed.cpp") + CHECK
+    text = HEADS + source("panels.h") + "typedef float T;\n" + source("panels.cpp", "packed.cpp") + CHECK
     assert compiler.compile_all([single("packed", text)]) == [None]
     return compiler.load(text)
 
@@ -131,3 +140,24 @@ def test_rows_are_packed_as_columns(rng, dtype, inner, piece):
         assert run(*[ctypes.c_void_p(a.ctypes.data) for a in (x, w, out)], numbers) == 0
         whole, _ = multiply(x, np.ascontiguousarray(w.T))
         assert out[:, :columns].tobytes() == whole.tobytes() and np.all(out[:, columns] == 7)
+
+
+@pytest.mark.slow
+@once
+@pytest.mark.parametrize("broken", [False, True])
+def test_panels_are_loaded_when_a_product_asks_for_them(tmp_path, broken):
+    """Where they cannot be had BLAS multiplies, after one warning."""
+    before = 'if grep -q "cunet_panels(void" "$src"; then exit 1; fi' if broken else ""
+    env = {"CXX": wrapper(tmp_path / "g++", before), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    code = """
+    import numpy as np
+    from cunet import F
+    x, w = np.random.default_rng(0).standard_normal((2, 90, 300)).astype(np.float32)
+    first, second = (F.linear(x, w).data for _ in range(2))
+    assert first.tobytes() == second.tobytes()
+    assert abs(first - x.astype(float) @ w.T.astype(float)).max() < 1e-4
+    """
+    done = run_script(code, env)
+    assert done.stderr.count("function 'cunet_panels' runs on NumPy") == broken
+    log = (tmp_path / "cache" / "cunet" / "native.log").read_text()
+    assert ("refused" if broken else "compiled") in next(line for line in log.splitlines() if "cunet_panels_f" in line)

@@ -3,7 +3,7 @@
 namespace {
 
 const int kOperands = 32, kAxes = 16;  // of a kernel, and of an array: more are NumPy's
-enum Result { kDone = 0, kOtherType = 1, kOtherShape = 2, kOtherLayout = 3, kNoMemory = 4 };
+enum Result { kDone = 0, kOtherType = 1, kOtherShape = 2, kOtherLayout = 3, kNoMemory = 4, kNeedsPanels = 5 };
 
 // The beginning of NumPy's array and dtype objects, as its C interface fixes them; checked by `cunet_probe`.
 struct Dtype {

@@ -75,9 +75,9 @@ template <class T> void by_panels(const Matrix& x, const Matrix& y, const Matrix
       length = x.columns - k < inner ? x.columns - k : inner;
       for (int64_t j = 0; j < z.columns; j += kPanel<T>) {
         const int64_t width = z.columns - j < kPanel<T> ? z.columns - j : kPanel<T>;
-        pack_rows(ys + j * y.pitch + k, y.pitch, length, width, panel);
-        multiply_panel(length, panel, width, xs + i * x.pitch + k, x.pitch, zs + i * z.pitch + j, z.pitch, m, k > 0,
-                       After<T>());
+        packer<T>()(ys + j * y.pitch + k, y.pitch, length, width, panel);
+        by_panel<T>()(length, panel, width, xs + i * x.pitch + k, x.pitch, zs + i * z.pitch + j, z.pitch, m, k > 0,
+                      After<T>());
       }
     }
   }
@@ -164,10 +164,12 @@ int multiply(uint64_t x, uint64_t y, uint64_t z, int threads) {
   if (!p.x.rows || !p.x.columns || !p.y.columns) return kOtherShape;
   const double flops = 2.0 * p.x.rows * p.x.columns * p.y.columns;
   if (flops <= 2 * tuning::kProductAlone) return gemm(p.letter, p.x, p.y, p.z), kDone;
+  p.panels = suits_panels(p.x, p.y, p.z, flops, size_of(p.letter));
+  if (p.panels && !panels_of(p.letter).asked) return kNeedsPanels;
+  p.panels = p.panels && panels_of(p.letter).multiply;
   const OneBlasThread alone;
   const int64_t length = p.z.rows >= p.z.columns ? p.z.rows : p.z.columns;
   const int64_t parts = parts_of(flops, length);
-  p.panels = suits_panels(p.x, p.y, p.z, flops, size_of(p.letter));
   if (parts == 1) {
     multiply(p, p.x, p.y, p.z);
     return kDone;

@@ -96,22 +96,33 @@ void run_rows(void* context, int64_t k) {
   }
 }
 
-// Bits follow from the shape, by which it is decided who multiplies.
-template <class T> std::unique_ptr<Packed<T>> pack(const Recurrence& r) {
+// Whether it is worth packing the weight. Bits follow from the shape, by which it is decided who multiplies.
+bool suits_panels(const Recurrence& r) {
 #ifdef CUNET_PACKS
   int64_t rows = 0;
   for (int64_t s = 0; s < r.steps; s++) rows += r.running[s];
-  if (rows >= tuning::kPackedRows)
-    return std::unique_ptr<Packed<T>>(new Packed<T>((const T*)r.weight, r.inner, r.outer));
+  return rows >= tuning::kPackedRows;
+#else
+  return false;
 #endif
+}
+
+template <class T> std::unique_ptr<Packed<T>> pack(const Recurrence& r) {
+#ifdef CUNET_PACKS
+  return std::unique_ptr<Packed<T>>(new Packed<T>((const T*)r.weight, r.inner, r.outer));
+#else
   return nullptr;
+#endif
 }
 
 int recur(const Recurrence* r) {
+  const Panels& panels = panels_of(char(r->letter));
+  const bool suits = suits_panels(*r);
+  if (suits && !panels.asked) return kNeedsPanels;
   const OneBlasThread alone;
-  const bool single = r->letter == 'f';
-  const auto packed32 = single ? pack<float>(*r) : nullptr;
-  const auto packed64 = single ? nullptr : pack<double>(*r);
+  const bool packs = suits && panels.multiply, single = r->letter == 'f';
+  const auto packed32 = packs && single ? pack<float>(*r) : nullptr;
+  const auto packed64 = packs && !single ? pack<double>(*r) : nullptr;
   const int64_t halves = (r->batch + 1) / 2, most = tuning::kSequences;
   const int64_t each = halves >= most ? most : halves >= tuning::kFewestSequences ? halves : r->batch;
   RowShare rows = {r, each, packed32.get(), packed64.get()};
