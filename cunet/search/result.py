@@ -96,6 +96,7 @@ class SearchResult:
         best = np.minimum.accumulate(values) if self.mode == "min" else np.maximum.accumulate(values)
         ax.step(numbers, best, where="post", color="#0072b2", label="best so far")
         ax.set(xlabel="trial", ylabel="value")
+        ax.xaxis.get_major_locator().set_params(integer=True)
         ax.legend(frameon=False)
         return ax
 

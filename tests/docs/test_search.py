@@ -1,0 +1,20 @@
+"""What docs/search.md shows is true: its code runs, and finds values that learn."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("optuna")
+pytestmark = pytest.mark.cpu_only
+
+PAGE = (Path(__file__).parents[2] / "docs" / "search.md").read_text(encoding="utf-8")
+
+
+def test_the_code_runs_and_finds_what_learns(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code = "\n".join(re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
+    names = {}
+    exec(code, names)
+    assert names["found"].best.value < 0.5
+    assert len(names["found"].trials) == 12 and (tmp_path / "search.sqlite3").exists()
