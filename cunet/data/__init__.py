@@ -25,8 +25,12 @@ from .mixing import MixUp as MixUp
 from .mnist import MNIST as MNIST
 from .relatives import EMNIST as EMNIST
 from .relatives import FashionMNIST as FashionMNIST
+from .sampling import Stratified as Stratified
+from .sampling import Weighted as Weighted
 from .scaling import MinMaxScaler as MinMaxScaler
 from .scaling import StandardScaler as StandardScaler
+from .split import folds as folds
+from .split import split as split
 from .whitening import CholeskyWhitening as CholeskyWhitening
 from .whitening import PCAWhitening as PCAWhitening
 from .whitening import ZCAWhitening as ZCAWhitening

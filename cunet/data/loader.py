@@ -44,6 +44,8 @@ class Loader:
             are fetched one by one and given to `collate`.
         batch_size: samples per batch; the last batch of an epoch may be shorter.
         shuffle: whether each epoch has a new random order.
+        order: how that order is made, which it implies: ``order(draw, n)`` returns the places of n samples, such as
+            `Weighted` and `Stratified` do; default: each sample once.
         drop_last: whether to leave out a last batch that is shorter.
         generator: where the orders are drawn from, one draw per epoch; default: the stream "loader" of
             `cunet.manual_seed`.
@@ -71,6 +73,7 @@ class Loader:
         device: str | None = None,
         collate: Callable[[list[Any]], Any] | None = None,
         dtype: Any = None,
+        order: Callable[[Draw, int], np.ndarray] | None = None,
     ) -> None:
         """Check the data and move arrays; see the class for the arguments."""
         self._keys, data = _columns(data)
@@ -82,7 +85,7 @@ class Loader:
             raise ValueError(
                 f"Loader: drop_last=True leaves no batch: {self.n_samples} samples, batch_size {self.batch_size}"
             )
-        self.shuffle, self.drop_last = shuffle, drop_last
+        self.shuffle, self.drop_last, self.order = shuffle or order is not None, drop_last, order or permutation
         self.generator = generator
         self.device = None if device is None else resolve_device(device)
         self.dtype = None if dtype is None else _floating(dtype)
@@ -158,7 +161,7 @@ class Loader:
         return self.generator or default_generator("loader")
 
     def _batches(self, epoch: _Epoch) -> Iterator[Any]:
-        order = None if epoch.draw is None else permutation(epoch.draw, self.n_samples)
+        order = None if epoch.draw is None else self.order(epoch.draw, self.n_samples)
         if self.arrays is not None and order is not None:
             order = like(order, self.arrays[0])  # one upload an epoch
         while epoch.next_batch < len(self):

@@ -11,8 +11,8 @@ import numpy as np
 
 from ..autograd.tensor import Tensor, as_array
 from ..data import Loader
-from ..data.loader import permutation
-from ..device import Array, is_array, like
+from ..data.split import places, rows_of
+from ..device import is_array, like
 from ..random import Generator, default_generator
 from .arguments import check_count, check_data, is_dataset
 from .batches import as_loader
@@ -132,21 +132,6 @@ def underlying(data: Any) -> Any:
     return data.data if isinstance(data, Stretches) else data
 
 
-class Subset:
-    """Some samples of a dataset."""
-
-    def __init__(self, dataset: Any, indices: np.ndarray) -> None:
-        self.dataset, self.indices = dataset, indices
-
-    def __len__(self) -> int:
-        """Return the number of samples."""
-        return len(self.indices)
-
-    def __getitem__(self, i: int) -> Any:
-        """Return a sample."""
-        return self.dataset[int(self.indices[i])]
-
-
 class Weighted:
     """Samples of a dataset, each with its weight behind it."""
 
@@ -213,13 +198,6 @@ def split(data: Any, share: float) -> tuple[Any, Any]:
     count = round(share * n)
     if not 0 < count < n:
         raise ValueError(f"Trainer.fit: validation_split={share} of {n} samples leaves none to train or to validate on")
-    order = permutation(Generator(default_generator("split").seed, "split").next(), n)
-    parts = [np.sort(order[count:]), np.sort(order[:count])]
-    if loader.arrays is None:
-        return Subset(data, parts[0]), Subset(data, parts[1])
-    arrays = loader.arrays
-    return tuple(_rows(a, parts[0]) for a in arrays), tuple(_rows(a, parts[1]) for a in arrays)
-
-
-def _rows(array: Array, rows: np.ndarray) -> Array:
-    return array[like(rows, array)]
+    draw = Generator(default_generator("split").seed, "split").next()
+    parts = [rows_of(loader, indices) for indices in places(draw, n, share)]
+    return (parts[0][0], parts[1][0]) if loader.arrays is None else (parts[0], parts[1])
