@@ -1,4 +1,4 @@
-"""What docs/search.md shows is true: its code runs, and finds values that learn."""
+"""What docs/hyper-parameters.md shows is true: its code runs, and finds values that learn."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("optuna")
 pytestmark = pytest.mark.cpu_only
 
-PAGE = (Path(__file__).parents[2] / "docs" / "search.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "hyper-parameters.md").read_text(encoding="utf-8")
 
 
 def test_the_code_runs_and_finds_what_learns(tmp_path, monkeypatch):

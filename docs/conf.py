@@ -1,0 +1,38 @@
+"""Settings of Sphinx, which makes a site of the pages here and of docstrings: ``python -m sphinx docs docs/_build``."""
+
+import re
+
+import cunet
+
+project = "cunet"
+author = "the cunet authors"
+version = release = cunet.__version__
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+source_suffix = {".md": "markdown"}
+exclude_patterns = ["_build"]
+myst_heading_anchors = 4
+#: Links to files of the repository that are no pages; tests/package/test_docs.py looks that they are there.
+suppress_warnings = ["myst.xref_missing"]
+default_role = "code"
+autodoc_default_options = {"members": True}
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"  # docstrings say in words what is taken
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+html_theme = "furo"
+html_title = f"cunet {version}"
+
+#: What stands between backticks, or a mark that means something to reStructuredText and nothing to us.
+MARK = re.compile(r"``.*?``|`.*?`|(\*+|(?<=\w)_(?!\w))")
+
+
+def plain(app, what, name, obj, options, lines):
+    """Escape asterisks and last underscores in the prose of a docstring, as in ``(N, *)`` and ``init.normal_``."""
+    for k, line in enumerate(lines):
+        if not line.lstrip().startswith(">>>"):
+            lines[k] = MARK.sub(lambda found: re.sub("(.)", r"\\\1", found[1]) if found[1] else found[0], line)
+
+
+def setup(app):
+    """Have docstrings escaped before their sections are read."""
+    app.connect("autodoc-process-docstring", plain, priority=400)
