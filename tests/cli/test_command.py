@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from cli_helpers import asked
+from native_helpers import once
 
 import cunet
 from cunet.cli import command, main, output
@@ -82,6 +83,7 @@ def test_doctor_and_warm_are_the_programs_of_old(capsys, monkeypatch):
     assert "kernels" in json.loads(capsys.readouterr().out)
 
 
+@once
 def test_the_command_has_two_names(here):
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
     assert scripts == {"cunet": "cunet.cli:main"} and cunet.cli.main is main
@@ -93,6 +95,7 @@ def test_the_command_has_two_names(here):
 
 
 @pytest.mark.slow
+@once
 def test_who_reads_no_more_gets_no_traceback(here):
     code = "import sys; from cunet.cli import main; sys.exit(main(['summary', 'mnist-mlp']))"
     reader, writer = os.pipe()

@@ -5,6 +5,7 @@ import re
 
 import pytest
 from cli_helpers import asked
+from native_helpers import once
 
 from cunet.cli import main
 from cunet.system.files import load_arrays
@@ -57,6 +58,7 @@ def test_people_are_told_how_a_run_goes_on(here, capsys):
     assert capsys.readouterr().out.endswith("stopped in epoch 1 of 3; cunet resume runs/mine.make goes on\n")
 
 
+@once
 def test_a_page_is_written_that_shows_the_run(here, capsys):
     pytest.importorskip("matplotlib")
     asked(capsys, *SHORT, "--stop", "4", "--report", "run.html", status=130)

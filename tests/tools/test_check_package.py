@@ -6,10 +6,11 @@ import zipfile
 
 import check_package
 import pytest
+from native_helpers import once
 
 import cunet
 
-pytestmark = [pytest.mark.cpu_only, pytest.mark.slow]
+pytestmark = [pytest.mark.cpu_only, pytest.mark.slow, once]
 
 
 @pytest.fixture(scope="module")
