@@ -63,6 +63,7 @@ ROWS: list[Row] = [
     *moves("dropout", between(-3, 3, PLAIN), {"p": 0.5}, {"p": 0.1}),
     Row("alpha_dropout", between(-3, 3, PLAIN), {"p": 0.25, "training": True}, "each"),
     Row("feature_alpha_dropout", IMAGES, {"p": 0.25, "training": True}, "each"),
+    Row("gaussian_dropout", between(-3, 3, PLAIN), {"p": 0.3}, "each"),
     *moves("dropout_channel", IMAGES, {"p": 0.5}),
     *moves("dropout1d", between(-3, 3, (6, 20, 7)), {"p": 0.5}),
     *moves("dropout2d", IMAGES, {"p": 0.5}),
