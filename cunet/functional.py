@@ -51,6 +51,7 @@ from .ops.dropout import feature_alpha_dropout as feature_alpha_dropout
 from .ops.dropout import stochastic_depth as stochastic_depth
 from .ops.embedding import embedding as embedding
 from .ops.embedding import one_hot as one_hot
+from .ops.gaussian_dropout import gaussian_dropout as gaussian_dropout
 from .ops.linalg import linear as linear
 from .ops.loss.bernoulli import binary_cross_entropy as binary_cross_entropy
 from .ops.loss.cross_entropy import cross_entropy as cross_entropy

@@ -44,6 +44,7 @@ LAYERS = {
     "AlphaDropout": ((0.3,), [ROW]),
     "FeatureAlphaDropout": ((0.3,), [IMAGES[2]]),
     "Dropout": ((0.3,), [ROW]),
+    "GaussianDropout": ((0.3,), [ROW]),
     "StochasticDepth": ((0.3,), [ROW]),
     "DropBlock2d": ((0.2, 3), [IMAGES[2]]),
     "VariationalDropout": ((0.3,), [SEQUENCE]),

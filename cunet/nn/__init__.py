@@ -57,6 +57,7 @@ from .dropout import Dropout1d as Dropout1d
 from .dropout import Dropout2d as Dropout2d
 from .dropout import Dropout3d as Dropout3d
 from .dropout import FeatureAlphaDropout as FeatureAlphaDropout
+from .dropout import GaussianDropout as GaussianDropout
 from .dropout import StochasticDepth as StochasticDepth
 from .filter_response import FilterResponseNorm as FilterResponseNorm
 from .fold import fold_batch_norm as fold_batch_norm

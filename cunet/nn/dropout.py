@@ -7,6 +7,7 @@ from typing import Any
 
 from ..ops import dropout as ops
 from ..ops.dropout_mask import threshold_of
+from ..ops.gaussian_dropout import deviation_of, gaussian_dropout
 from ..random import Generator
 from .inputs import as_input
 from .module import Module
@@ -78,6 +79,27 @@ class FeatureAlphaDropout(DropoutBase):
     """
 
     function = staticmethod(ops.feature_alpha_dropout)
+
+
+class GaussianDropout(Module):
+    """Multiply by Gaussian noise of mean 1 and the variance of dropout; see `cunet.functional.gaussian_dropout`.
+
+    Args:
+        p: probability of the dropout that it stands for, in [0, 1); the noise's variance is ``p / (1 - p)``.
+        generator: as in `Dropout`.
+    """
+
+    def __init__(self, p: float = 0.5, *, generator: Generator | None = None) -> None:
+        deviation_of("GaussianDropout", p)
+        self.p, self.generator = p, generator
+
+    def forward(self, x: Any) -> Any:
+        """Return `x` with fresh noise in training, `x` itself in evaluation."""
+        return gaussian_dropout(as_input(self, x, None), self.p, self.training, generator=self.generator)
+
+    def extra_repr(self) -> str:
+        """Show the probability."""
+        return f"p={self.p}"
 
 
 class StochasticDepth(Module):

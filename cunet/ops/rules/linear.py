@@ -6,6 +6,7 @@ from ...autograd.rules import linear
 from .. import array, cumulative, dropout, fourier, fourier_axes, resize, sampling, sorting
 from ..array import _concatenate, _getitem, _stack
 from ..conv.convolution import _convolution, _transposed_convolution
+from ..gaussian_dropout import _gaussian_dropout
 from ..linalg import _einsum
 from ..pool.pooling import _avg_pool
 from ..rearrange import diagonal
@@ -13,7 +14,7 @@ from ..recurrent.layers import reorder
 
 linear(
     array.repeat, array.to_device, array.flip, cumulative.cumsum, fourier._rfft, resize._interpolate,
-    resize._pad_border, sorting._taken, _getitem, _avg_pool, diagonal, reorder,
+    _gaussian_dropout, resize._pad_border, sorting._taken, _getitem, _avg_pool, diagonal, reorder,
 )  # fmt: skip
 linear(array.pad, dropout._dropout, dropout._channel_dropout, sampling._add_gumbel_noise, affine=True)
 linear(_convolution, _transposed_convolution, terms=((0, 1), (2,)))

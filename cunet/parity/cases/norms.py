@@ -64,6 +64,7 @@ ROWS: list[Row] = [
     # a * x + b, which a GPU may round once: near its zero nothing is left of the places of a * x.
     Row("alpha_dropout", between(-3, 3, PLAIN), {"p": 0.25, "training": True}, "sum"),
     Row("feature_alpha_dropout", IMAGES, {"p": 0.25, "training": True}, "sum"),
+    Row("gaussian_dropout", between(-3, 3, PLAIN), {"p": 0.3}, "each"),
     *moves("dropout_channel", IMAGES, {"p": 0.5}),
     *moves("dropout1d", between(-3, 3, (6, 20, 7)), {"p": 0.5}),
     *moves("dropout2d", IMAGES, {"p": 0.5}),
