@@ -1,0 +1,103 @@
+"""Write `docs/numpy-functions.md`: which functions of NumPy have derivatives, from the tables that run them.
+
+    python tools/write_numpy_table.py
+
+A test holds the page against the tables (`tests/docs/test_numpy_functions.py`).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from cunet.ops import complex, numpy_functions, numpy_signatures  # noqa: E402
+
+PAGE = ROOT / "docs" / "numpy-functions.md"
+HEAD = """# NumPy's functions on Tensors
+
+Written by `tools/write_numpy_table.py` from the tables that run them. What has an op has derivatives of every order,
+forward and reverse, on the CPU and on a GPU: `tests/ops/rules` and `tests/autograd/test_forward.py` compare those of
+each op with differences and with each other. While a gradient is recorded all others raise `TypeError` with their name,
+and with what to write instead; on Tensors without a gradient they give arrays.
+
+"""
+#: Functions whose second derivative has a limit, in words.
+LIMITS = {"np.linalg.det": "of a singular matrix the first only"}
+STEPS = {"ceil", "fix", "floor", "floor_divide", "rint", "round", "around", "sign", "trunc"}
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """Return how a function of NumPy is called."""
+    for module, prefix in ((np, "np."), (np.linalg, "np.linalg."), (np.fft, "np.fft.")):
+        name = getattr(function, "__name__", "")
+        if getattr(module, name, None) is function:
+            return prefix + name
+    raise ValueError(f"name_of: must be a function of NumPy, got {function!r}")
+
+
+def differentiable() -> dict[str, str]:
+    """Return the functions that have derivatives, by name, and what is to be said of each."""
+    functions = {*numpy_functions.UFUNCS, *numpy_signatures.WRITTEN, *numpy_signatures.TRANSLATED, *complex.FUNCTIONS}
+    functions |= set(complex.UFUNCS)
+    names = {name_of(function) for function in functions} - {"np.full_like"}
+    names |= {f"np.{ufunc.__name__}.{method}" for ufunc, method in numpy_functions.METHODS}
+    numbers = {name_of(f) for f in (*complex.FUNCTIONS, *complex.UFUNCS)}
+    real = {name_of(f) for f in (*numpy_functions.UFUNCS, *numpy_signatures.WRITTEN, *numpy_signatures.TRANSLATED)}
+    return {name: _said(name, name in numbers, name in real) for name in sorted(names)}
+
+
+def _said(name: str, of_complex: bool, of_real: bool) -> str:
+    kinds = "real and complex" if of_complex and of_real else "complex" if of_complex else "real"
+    orders = "all are 0" if name.rpartition(".")[2] in STEPS else LIMITS.get(name, "every order")
+    return f"| `{name}` | {kinds} | {orders} |"
+
+
+def constant() -> list[str]:
+    """Return the functions whose results have no derivative by their nature."""
+    return sorted(name_of(function) for function in numpy_functions.CONSTANT)
+
+
+def without() -> Iterator[str]:
+    """Yield the functions of numbers that NumPy dispatches on Tensors, and that have no op."""
+    known = {*differentiable(), *constant()}
+    for module, prefix in ((np, "np."), (np.linalg, "np.linalg."), (np.fft, "np.fft.")):
+        for name in sorted(dir(module)):
+            function = getattr(module, name)
+            own = prefix + name
+            if _is_dispatched(function) and name[0] != "_" and own not in known and name_of(function) == own:
+                yield own
+
+
+def _is_dispatched(function: Any) -> bool:
+    if isinstance(function, np.ufunc):
+        return any(kind.replace("dd->", "d->").startswith("d->d") for kind in function.types)
+    return hasattr(function, "_implementation")
+
+
+def text() -> str:
+    """Return the page."""
+    lines = ["| function | numbers | derivatives |", "| --- | --- | --- |", *differentiable().values()]
+    page = HEAD + "\n".join(lines)
+    page += "\n\nWhat they give is no function of real numbers, and always an array:\n\n" + _listed(constant())
+    page += "\n\nWithout an op:\n\n" + _listed(without())
+    return page + "\n"
+
+
+def _listed(names: Any) -> str:
+    lines = [""]
+    for name in names:
+        if len(lines[-1]) + len(name) > 110:
+            lines.append("")
+        lines[-1] += f"`{name}` "
+    return "\n".join(line.rstrip() for line in lines)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(text(), encoding="utf-8")
