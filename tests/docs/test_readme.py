@@ -29,6 +29,8 @@ def run_python(code, folder):
 def test_each_python_block_runs_by_itself(number, tmp_path):
     if "Digits" in BLOCKS[number]:
         pytest.importorskip("sklearn")
+    if "onnx" in BLOCKS[number]:
+        pytest.importorskip("onnx")
     run_python(BLOCKS[number], tmp_path)
 
 
