@@ -32,13 +32,13 @@ class Finding(NamedTuple):
         if self.wording:
             return "a matter of wording"
         pro = [interval.low > 0 for interval in self.evidence]
-        return "holds" if all(pro) else "holds in part" if any(pro) else "does not hold"
+        return "holds" if pro and all(pro) else "holds in part" if any(pro) else "does not hold"
 
     @property
     def certainty(self) -> str:
         """Whether the intervals exclude none: robust, or within noise."""
         sure = sum(interval.low > 0 or interval.high < 0 for interval in self.evidence)
         total = len(self.evidence)
-        if sure == total:
+        if sure == total > 0:
             return "robust: the interval excludes none" if total == 1 else f"robust: all {total} intervals exclude none"
         return "within noise" if not sure else f"{sure} of {total} comparisons robust, the others within noise"

@@ -90,6 +90,7 @@ PRO, CONTRA, NOISE = Interval(1, 0.5, 1.5), Interval(-1, -1.5, -0.5), Interval(0
         ([PRO, CONTRA], "holds in part", "robust: all 2 intervals exclude none"),
         ([CONTRA], "does not hold", "robust: the interval excludes none"),
         ([NOISE], "does not hold", "within noise"),
+        ([], "does not hold", "within noise"),
     ],
 )
 def test_verdicts_follow_from_intervals(evidence, verdict, certainty):
