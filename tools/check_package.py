@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 #: What stands at the top of an sdist beside what pip wants there.
 TOP = {
-    *(".ci", "cunet", "docs", "examples", "recipe", "records", "sim", "tests", "tools"),
+    *(".ci", "cunet", "docs", "examples", "lab", "recipe", "records", "sim", "tests", "tools"),
     *("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "conftest.py", "pyproject.toml"),
     *(".gitignore", "PKG-INFO"),
 }
@@ -61,9 +61,17 @@ def problems(wheel: Path, sdist: Path) -> list[str]:
     top = {name.partition("/")[0] for name in in_sdist}
     found = [f"the wheel lacks {name}" for name in sorted(sources("cunet") - code)]
     found += [f"the wheel has {name}" for name in sorted(code - sources("cunet"))]
-    found += [f"the sdist lacks {name}" for name in sorted(sources("cunet", "tests") - in_sdist | TOP - top)]
+    found += [
+        f"the sdist lacks {name}" for name in sorted(sources("cunet", "tests") - in_sdist | (TOP | folders()) - top)
+    ]
     found += [f"the sdist has {name}" for name in sorted(top - TOP)]
     return found + [f"no package may hold {name}" for name in sorted(in_wheel | in_sdist) if _STRAY.search(name)]
+
+
+def folders() -> set[str]:
+    """Return the folders at the top of this tree that somebody wrote."""
+    names = {path.name for path in ROOT.iterdir() if path.is_dir() and path.name not in ("build", "dist", "runs")}
+    return {name for name in names if not re.match(r"[._]|.*\.egg-info$", name)}
 
 
 def sources(*folders: str) -> set[str]:
