@@ -98,12 +98,18 @@ def _merge(layer: Any, norm: BatchNorm) -> None:
 
     scale = values(norm.weight, 1) / xp.sqrt(norm.running_var.data.astype(wide) + norm.eps)
     shift = values(norm.bias, 0) + (values(layer.bias, 0) - norm.running_mean.data.astype(wide)) * scale
-    if getattr(layer, "transposed", False):  # (in, out / groups, *kernel)
+    frozen = not layer.weight.requires_grad
+    layer.weight = Parameter(scaled_weight(layer, scale), not frozen)
+    layer.bias = Parameter(shift.astype(weight.dtype), not frozen)
+
+
+def scaled_weight(layer: Linear | ConvBase, scale: Array) -> Array:
+    """Return the weight of a layer whose outputs are `scale` (out,) times as large."""
+    weight = layer.weight.data
+    if isinstance(layer, ConvBase) and layer.transposed:  # (in, out / groups, *kernel)
         groups = layer.groups
         grouped = weight.reshape(groups, weight.shape[0] // groups, *weight.shape[1:])
         new = grouped * scale.reshape(groups, 1, -1, *(1,) * layer.ndim)
     else:
         new = weight * scale.reshape(-1, *(1,) * (weight.ndim - 1))
-    frozen = not layer.weight.requires_grad
-    layer.weight = Parameter(new.reshape(weight.shape).astype(weight.dtype), not frozen)
-    layer.bias = Parameter(shift.astype(weight.dtype), not frozen)
+    return new.reshape(weight.shape).astype(weight.dtype)

@@ -5,6 +5,9 @@
 
 from ..init import calculate_gain as calculate_gain
 from ..system.public import publish as _publish
+from .by_data import data_dependent_ as data_dependent_
+from .by_data import fixup_ as fixup_
+from .by_data import lsuv_ as lsuv_
 from .filling import constant_ as constant_
 from .filling import delta_orthogonal_ as delta_orthogonal_
 from .filling import dirac_ as dirac_
