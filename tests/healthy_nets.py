@@ -130,6 +130,7 @@ momentum = functools.partial(optim.SGD, lr=0.01, momentum=0.9)
 
 #: Sound ones, of which nothing is to be said; those of the examples first.
 HEALTHY = {
+    "mnist_mlp": mnist_mlp,
     "mnist_cnn": mnist_cnn,
     "mnist_torch_style": mnist_torch_style,
     "char_rnn": char_rnn,

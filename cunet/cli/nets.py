@@ -35,7 +35,7 @@ def mlp(sizes: Sequence[int], *, activation: Activation, norm: str, dropout: flo
     """Return linear layers of these widths; between them a norm, an activation and dropout."""
     layers: list[Any] = []
     for fan_in, fan_out in zip(sizes, sizes[1:-1], strict=False):
-        layers.append(Linear(fan_in, fan_out, init=init))
+        layers.append(Linear(fan_in, fan_out, bias=norm != "batch", init=init))  # batch norm would subtract it
         if NORMS[norm]:
             layers.append(NORMS[norm](fan_out))
         layers += [getattr(functional, activation), Dropout(dropout)]
