@@ -8,7 +8,7 @@ from cunet import onnx
 
 
 def onnxruntime():
-    pytest.importorskip("onnx", reason='needs onnx: pip install "cunet[onnx]"')
+    pytest.importorskip("onnx.checker", reason='needs onnx: pip install "cunet[onnx]"')
     return pytest.importorskip("onnxruntime", reason="needs onnxruntime: pip install onnxruntime")
 
 

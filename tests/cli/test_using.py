@@ -87,7 +87,7 @@ def test_weights_are_written_for_others(trained, capsys):
 
 
 def test_a_model_is_written_as_onnx(trained, capsys, rng):
-    pytest.importorskip("onnx")
+    pytest.importorskip("onnx.checker")
     found = asked(capsys, "export", RUN, "net.onnx")
     assert found["bytes"] == (trained[0] / "net.onnx").stat().st_size
     x = rng.normal(size=(5, 9)).astype(np.float32)

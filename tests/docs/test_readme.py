@@ -30,7 +30,7 @@ def test_each_python_block_runs_by_itself(number, tmp_path):
     if "Digits" in BLOCKS[number]:
         pytest.importorskip("sklearn")
     if "onnx" in BLOCKS[number]:
-        pytest.importorskip("onnx")
+        pytest.importorskip("onnx.checker")
     run_python(BLOCKS[number], tmp_path)
 
 

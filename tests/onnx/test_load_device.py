@@ -6,7 +6,7 @@ from helpers import host
 
 from cunet import nn, onnx
 
-pytest.importorskip("onnx", reason='needs onnx: pip install "cunet[onnx]"')
+pytest.importorskip("onnx.checker", reason='needs onnx: pip install "cunet[onnx]"')
 
 
 def test_a_model_goes_out_from_a_device_and_comes_back_to_it(dev, device, rng, tmp_path):

@@ -14,43 +14,43 @@ from ...ops.activation import gated, rectifier, shrink, squashing
 from ..graph import Given, Graph, Value
 from ..writing import parameter, writes
 
-_NODES: dict[str, tuple[Callable[..., Any], ...]] = {
-    "Abs": (selection.abs,),
-    "Acos": (arithmetic.arccos,),
-    "Acosh": (arithmetic.arccosh,),
-    "Add": (arithmetic.add,),
-    "Asin": (arithmetic.arcsin,),
-    "Asinh": (arithmetic.arcsinh,),
-    "Atan": (arithmetic.arctan,),
-    "Atanh": (arithmetic.arctanh,),
-    "Ceil": (rounding.ceil,),
-    "Cos": (arithmetic.cos,),
-    "Cosh": (arithmetic.cosh,),
-    "Div": (arithmetic.divide,),
-    "Erf": (error_function.erf,),
-    "Exp": (arithmetic.exp,),
-    "Floor": (rounding.floor,),
-    "HardSwish": (gated.hardswish,),
-    "Identity": (squashing.identity,),
-    "Log": (arithmetic.log,),
-    "Max": (selection.maximum,),
-    "Min": (selection.minimum,),
-    "Mish": (gated.mish,),
-    "Mul": (arithmetic.multiply,),
-    "Neg": (arithmetic.negative,),
-    "Pow": (arithmetic.power,),
-    "Reciprocal": (arithmetic.reciprocal,),
-    "Relu": (rectifier.relu,),
-    "Selu": (rectifier.selu,),
-    "Sigmoid": (squashing.sigmoid,),
-    "Sign": (rounding.sign,),
-    "Sin": (arithmetic.sin,),
-    "Sinh": (arithmetic.sinh,),
-    "Softsign": (squashing.softsign,),
-    "Sqrt": (arithmetic.sqrt,),
-    "Sub": (arithmetic.subtract,),
-    "Tan": (arithmetic.tan,),
-    "Tanh": (arithmetic.tanh,),
+_NODES: dict[str, Callable[..., Any]] = {
+    "Abs": selection.abs,
+    "Acos": arithmetic.arccos,
+    "Acosh": arithmetic.arccosh,
+    "Add": arithmetic.add,
+    "Asin": arithmetic.arcsin,
+    "Asinh": arithmetic.arcsinh,
+    "Atan": arithmetic.arctan,
+    "Atanh": arithmetic.arctanh,
+    "Ceil": rounding.ceil,
+    "Cos": arithmetic.cos,
+    "Cosh": arithmetic.cosh,
+    "Div": arithmetic.divide,
+    "Erf": error_function.erf,
+    "Exp": arithmetic.exp,
+    "Floor": rounding.floor,
+    "HardSwish": gated.hardswish,
+    "Identity": squashing.identity,
+    "Log": arithmetic.log,
+    "Max": selection.maximum,
+    "Min": selection.minimum,
+    "Mish": gated.mish,
+    "Mul": arithmetic.multiply,
+    "Neg": arithmetic.negative,
+    "Pow": arithmetic.power,
+    "Reciprocal": arithmetic.reciprocal,
+    "Relu": rectifier.relu,
+    "Selu": rectifier.selu,
+    "Sigmoid": squashing.sigmoid,
+    "Sign": rounding.sign,
+    "Sin": arithmetic.sin,
+    "Sinh": arithmetic.sinh,
+    "Softsign": squashing.softsign,
+    "Sqrt": arithmetic.sqrt,
+    "Sub": arithmetic.subtract,
+    "Tan": arithmetic.tan,
+    "Tanh": arithmetic.tanh,
 }
 
 
@@ -63,8 +63,8 @@ def _node(kind: str) -> Callable[..., str]:
     return lambda g, *arrays: g(kind, *alike(g, *arrays))
 
 
-for _kind, _ops in _NODES.items():
-    writes(*_ops)(_node(_kind))
+for _kind, _op in _NODES.items():
+    writes(_op)(_node(_kind))
 
 
 @writes(arithmetic.square)
