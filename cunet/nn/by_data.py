@@ -17,7 +17,7 @@ from .linear import Linear
 from .module import Module
 from .observe import observing
 from .parametrize import is_parametrized
-from .report import _input, _unchanged
+from .report import model_input, unchanged
 
 Model = TypeVar("Model", bound=Module)
 Weighted = Linear | ConvBase
@@ -180,5 +180,5 @@ def _run(model: Module, x: Any, scaled: Callable[[Weighted, Array, Array | float
         return Tensor(scaled(layer, wide, bias).astype(out.dtype))
 
     inputs = x if isinstance(x, tuple) else (x,)
-    with _unchanged(model), observing(observe), no_grad():
-        model(*[_input(a, model) for a in inputs])
+    with unchanged(model), observing(observe), no_grad():
+        model(*[model_input(a, model) for a in inputs])
