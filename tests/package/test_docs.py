@@ -28,8 +28,8 @@ FILE = re.compile(rf"{OURS}[\w./-]*|[\w.][\w./-]*(?:\.(?:py|md|cpp|h|toml)|/)")
 IN_BLOCKS = re.compile(rf"(?<![\w.~/$-]){OURS}[\w./-]*\w")
 LINK = re.compile(r"\]\((?!\w+:)([^)#\s]+)")
 BLOCK = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
-#: Folders in which data lie, on the reader's machine.
-PLACES = {"mnist/"}
+#: Folders that are on the reader's machine alone: with data, or made there.
+PLACES = {"docs/_build", "mnist/"}
 
 
 def names_of(path):
