@@ -98,8 +98,10 @@ def overview() -> str:
             certainty = "" if finding.wording else finding.certainty
             lines.append(f"| [{title(name)}]({name}.md) | {size} | {finding.item} | {finding.verdict} | {certainty} |")
     counted = ", ".join(f"{verdict} {count}" for verdict, count in sorted(verdicts.items()))
+    idle = ", ".join(f"`{name}`" for name in NAMES if not newest(name))
+    rest = f" Groups that have no results yet: {idle}." if idle else ""
     rows = "\n".join(lines)
-    return f"{head}\n\nOf {verdicts.total()} findings: {counted}. The {times} of processor time.\n\n{rows}\n"
+    return f"{head}\n\nOf {verdicts.total()} findings: {counted}. The {times} of processor time.{rest}\n\n{rows}\n"
 
 
 def entries() -> dict[str, str]:
