@@ -113,7 +113,7 @@ def test_the_caller_runs_what_other_threads_could_not():
 def test_the_numbers_of_results_are_those_of_the_text():
     from cunet.kernels.backends.native import status
 
-    assert f"kNoMemory = {status._NO_MEMORY} " in source("arrays.cpp")
+    assert f"kNoMemory = {status._NO_MEMORY}, kNeedsPanels = {status.NEEDS_PANELS} " in source("arrays.cpp")
     with pytest.raises(MemoryError, match="cunet"):
         status.result(status._NO_MEMORY)
     assert np.all([status.result(k) == k for k in range(4)])
