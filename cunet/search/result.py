@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..system.extras import extra, new_axes
+from ..plot.style import BLUE, GREY, VERMILION, whole_numbers
+from ..system.extras import new_axes, new_figure
 from .study import AGAIN, FAILED, SURPLUS
 
 if TYPE_CHECKING:
@@ -89,14 +90,14 @@ class SearchResult:
             ax = new_axes("SearchResult.plot", 6, 4)
         ended = self._completed()
         numbers, values = [t.number for t in ended], np.array([t.value for t in ended], dtype=np.float64)
-        ax.plot(numbers, values, "o", color="#999999", markersize=4, label="completed")
+        ax.plot(numbers, values, "o", color=GREY, markersize=4, label="completed")
         pruned = [t for t in self.trials if t.state == "pruned" and t.value is not None]
         if pruned:
-            ax.plot([t.number for t in pruned], [t.value for t in pruned], "x", color="#d55e00", label="given up")
+            ax.plot([t.number for t in pruned], [t.value for t in pruned], "x", color=VERMILION, label="given up")
         best = np.minimum.accumulate(values) if self.mode == "min" else np.maximum.accumulate(values)
-        ax.step(numbers, best, where="post", color="#0072b2", label="best so far")
+        ax.step(numbers, best, where="post", color=BLUE, label="best so far")
         ax.set(xlabel="trial", ylabel="value")
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        whole_numbers(ax)
         ax.legend(frameon=False)
         return ax
 
@@ -108,9 +109,7 @@ class SearchResult:
         """
         ended = self._completed()
         names = list(ended[0].params) if ended else []
-        figure = extra("matplotlib.figure", "plot", "SearchResult.plot_parameters").Figure(
-            figsize=(3 * max(1, len(names)), 3), layout="constrained"
-        )
+        figure = new_figure("SearchResult.plot_parameters", 3 * max(1, len(names)), 3)
         for k, name in enumerate(names):
             ax = figure.add_subplot(1, len(names), k + 1)
             distribution: Any = next(t.distributions[name] for t in self.study.get_trials(deepcopy=False) if t.params)
