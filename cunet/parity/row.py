@@ -71,7 +71,8 @@ def public_ops() -> list[str]:
     They are as in ``linalg.inv`` where ops have a package of their own, and as in ``F.pad`` where `cunet` has another
     one of that name.
     """
-    own = {n for n in cunet.__all__ if origin(getattr(cunet, n)).startswith("cunet.ops.")}
+    public = {n: getattr(cunet, n) for n in cunet.__all__}
+    own = {n for n, f in public.items() if origin(f).startswith("cunet.ops.") and not isinstance(f, type)}
     inner = {f"{part}.{n}": getattr(getattr(cunet, part), n) for part in PARTS for n in getattr(cunet, part).__all__}
     inner = {n: f for n, f in inner.items() if not isinstance(f, type)}
     names = {*own, *inner, *[n for n, f in library_ops().items() if n[0] != "_" and f not in inner.values()]}

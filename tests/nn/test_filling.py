@@ -59,7 +59,8 @@ def test_delta_orthogonal_fills_a_convolution(dev):
 
 
 def test_names_are_those_of_the_public_place():
-    assert {f"{name}" for name in SAME} | {"calculate_gain", "delta_orthogonal_", "dirac_"} == {*nn.init.__all__}
+    others = {"calculate_gain", "data_dependent_", "delta_orthogonal_", "dirac_", "fixup_", "lsuv_"}
+    assert {*SAME} | others == {*nn.init.__all__}
     assert nn.init.calculate_gain is init.calculate_gain
 
 

@@ -15,6 +15,7 @@ from fuzzing.worker import findings
 from native_helpers import needs_compiler, once
 
 from cunet import F
+from cunet.kernels.backends.native import native
 from cunet.parity.row import Row, function_of
 
 pytestmark = [pytest.mark.cpu_only, pytest.mark.slow, once]
@@ -42,6 +43,12 @@ FAULTS = {
     "busy machine": ("for _ in range(5): sum(range(10**6)), time.sleep(1)\n    return x * 1.001", "places apart"),
     "loop": ("while True: pass", "native: no end after 4 s"),
 }
+
+
+@pytest.fixture(autouse=True)
+def route(monkeypatch):
+    """Have the route as it was after a test: the fuzzer chooses one for each call."""
+    monkeypatch.setattr(native, "active", native.active)
 
 
 def fuzz(*arguments):

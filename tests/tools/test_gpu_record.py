@@ -1,6 +1,7 @@
 """tools/gpu_record.py: the whole record, on the simulated device and by a clock that does not wait."""
 
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -66,6 +67,14 @@ def test_parts_and_forms_name_what_there_is():
 
 def test_jax_has_the_cases_that_others_compile():
     assert set(COMPILED) <= jit.functions(pytest.importorskip("jax")).keys()
+
+
+@pytest.fixture(autouse=True)
+def sigterm():
+    """Have the signal's handler as it was after a test."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
 
 
 def alive(pid):
