@@ -176,7 +176,7 @@ SIGNS = {
     "gelu_backward": "gelu",
     "mse_backward": "mse_loss",
     "max_pool_backward": "max_pool2d",
-    "col2im": "conv_transpose2d",
+    "softmax_backward": "softmax",
     "lstm_backward": "lstm_layer",
 }
 
