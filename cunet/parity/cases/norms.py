@@ -61,10 +61,10 @@ ROWS: list[Row] = [
         call=affine("rms_norm", "normalized_shape"),
     ),
     *moves("dropout", between(-3, 3, PLAIN), {"p": 0.5}, {"p": 0.1}),
-    # a * x + b, which a GPU may round once: near its zero nothing is left of the places of a * x.
+    # a * x + b, or x * (1 + s * n), of which a GPU may round the sum once: near its zero no place of a term is left.
     Row("alpha_dropout", between(-3, 3, PLAIN), {"p": 0.25, "training": True}, "sum"),
     Row("feature_alpha_dropout", IMAGES, {"p": 0.25, "training": True}, "sum"),
-    Row("gaussian_dropout", between(-3, 3, PLAIN), {"p": 0.3}, "each"),
+    Row("gaussian_dropout", between(-3, 3, PLAIN), {"p": 0.3}, "sum"),
     *moves("dropout_channel", IMAGES, {"p": 0.5}),
     *moves("dropout1d", between(-3, 3, (6, 20, 7)), {"p": 0.5}),
     *moves("dropout2d", IMAGES, {"p": 0.5}),
