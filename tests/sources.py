@@ -1,7 +1,8 @@
-"""The sources of this tree as syntax: what tests of rules about them share."""
+"""The sources of this tree as syntax, and the programs on its pages: what tests of rules about them share."""
 
 import ast
 import functools
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -53,3 +54,8 @@ def circles(graph):
 
     reached = {node: reach(node) for node in graph}
     return {frozenset(n for n in reached[node] if node in reached[n]) for node in graph if node in reached[node]}
+
+
+def programs(page):
+    """Return the Python programs on a page of Markdown."""
+    return re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)

@@ -14,7 +14,7 @@ from ..autograd.tensor import Tensor
 from ..data import Loader
 from ..device import Array, accumulator, array_module, asnumpy, device_of
 from ..nn.attention import MultiheadAttention, PositionalEncoding
-from ..nn.dropout import DropoutBase, GaussianDropout
+from ..nn.dropout import DropoutBase
 from ..nn.inputs import dtype_of
 from ..nn.module import Module
 from ..nn.recurrent import RNNBase
@@ -22,15 +22,7 @@ from ..nn.recurrent_dropout import DropConnect, VariationalDropout
 from ..ops.softmax import softmax
 
 #: Modules that in training drop something, and do nothing else then that they do not do in evaluation.
-DROPPING = (
-    DropoutBase,
-    GaussianDropout,
-    VariationalDropout,
-    DropConnect,
-    RNNBase,
-    MultiheadAttention,
-    PositionalEncoding,
-)
+DROPPING = (DropoutBase, VariationalDropout, DropConnect, RNNBase, MultiheadAttention, PositionalEncoding)
 
 
 class Predictive(NamedTuple):

@@ -81,7 +81,7 @@ class FeatureAlphaDropout(DropoutBase):
     function = staticmethod(ops.feature_alpha_dropout)
 
 
-class GaussianDropout(Module):
+class GaussianDropout(DropoutBase):
     """Multiply by Gaussian noise of mean 1 and the variance of dropout; see `cunet.functional.gaussian_dropout`.
 
     Args:
@@ -89,17 +89,11 @@ class GaussianDropout(Module):
         generator: as in `Dropout`.
     """
 
+    function = staticmethod(gaussian_dropout)
+
     def __init__(self, p: float = 0.5, *, generator: Generator | None = None) -> None:
         deviation_of("GaussianDropout", p)
         self.p, self.generator = p, generator
-
-    def forward(self, x: Any) -> Any:
-        """Return `x` with fresh noise in training, `x` itself in evaluation."""
-        return gaussian_dropout(as_input(self, x, None), self.p, self.training, generator=self.generator)
-
-    def extra_repr(self) -> str:
-        """Show the probability."""
-        return f"p={self.p}"
 
 
 class StochasticDepth(Module):

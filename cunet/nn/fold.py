@@ -22,8 +22,8 @@ def fold_batch_norm(model: Module) -> Module:
     a convolution, so it can go into that layer's own weight and bias. Pairs that follow each other in a `Sequential`,
     at any depth, are merged, an `Identity`, or the norm's own activation, in its place (so keys stay); a batch norm
     after anything else, such as an activation, stays, and so does one after a layer or weight that is used twice, or
-    that is computed of others (`nn.utils.parametrizations`). A `Linear` is taken to get (N,
-    features): do not fold one that gets (N, L, features) before a norm over L.
+    that is computed of others (`nn.utils.parametrizations`). A `Linear` is taken to get (N, features): do not fold one
+    that gets (N, L, features) before a norm over L.
 
     Args:
         model: in evaluation mode; it is not changed.

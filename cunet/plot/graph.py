@@ -9,6 +9,7 @@ from ..autograd.tape import Node
 from ..autograd.tensor import Tensor
 from ..nn.module import Module
 from ..system.files import write_whole
+from .style import BLUE, GREEN
 
 _HEAD = """digraph {
   rankdir=TB
@@ -16,7 +17,7 @@ _HEAD = """digraph {
   edge [color="#9aa0a6", arrowsize=0.7]
 """
 #: Of leaves, in the style of all drawings: what is trained, and inputs that need a gradient.
-_PARAMETER, _INPUT = 'fillcolor="#cce3f1", color="#0072b2"', 'fillcolor="#cdeee2", color="#009e73"'
+_PARAMETER, _INPUT = f'fillcolor="#cce3f1", color="{BLUE}"', f'fillcolor="#cdeee2", color="{GREEN}"'
 
 
 class Graph:

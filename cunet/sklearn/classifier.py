@@ -10,6 +10,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
+from .. import functional
 from ..device import Device
 from ..nn.module import Module
 from .net import Net
@@ -98,9 +99,7 @@ class NetClassifier(ClassifierMixin, Net):
 
     def predict_proba(self, X: Any) -> np.ndarray:  # noqa: N803
         """Return the probability of each class, (N, classes) float64, in the order of `classes_`."""
-        scores = self._output(X).astype(np.float64)
-        exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
-        return exponentials / exponentials.sum(axis=1, keepdims=True)
+        return functional.softmax(self._output(X).astype(np.float64), axis=1).numpy()
 
     def predict(self, X: Any) -> np.ndarray:  # noqa: N803
         """Return the most probable class of each sample, (N,)."""

@@ -22,14 +22,14 @@ from ..train.arguments import optimizer_of
 
 
 class Net(BaseEstimator):
-    """Base of the two estimators; see `NetClassifier` for the arguments."""
+    """Base of the two estimators, with the loss of one that predicts numbers; see `NetClassifier` for the arguments."""
 
     def __init__(
         self,
         model: Module | Callable[[int, int], Module] | None = None,
         *,
         hidden: Sequence[int] = (100,),
-        loss: str | Callable[..., Any],
+        loss: str | Callable[..., Any] = "mse_loss",
         optimizer: str | Callable[..., Any] = "adam",
         lr: float | None = 1e-3,
         epochs: int = 50,

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from sklearn.base import RegressorMixin
 
-from ..device import Device
-from ..nn.module import Module
 from .net import Net
 
 
@@ -28,39 +25,6 @@ class NetRegressor(RegressorMixin, Net):
     Attributes:
         n_features_in_, model_, history_, trainer_: as of `NetClassifier`.
     """
-
-    def __init__(
-        self,
-        model: Module | Callable[[int, int], Module] | None = None,
-        *,
-        hidden: Sequence[int] = (100,),
-        loss: str | Callable[..., Any] = "mse_loss",
-        optimizer: str | Callable[..., Any] = "adam",
-        lr: float | None = 1e-3,
-        epochs: int = 50,
-        batch_size: int = 32,
-        validation_split: float = 0.0,
-        callbacks: Sequence[Any] = (),
-        options: Mapping[str, Any] | None = None,
-        device: Device = "auto",
-        progress: bool | str = False,
-        random_state: Any = None,
-    ) -> None:
-        super().__init__(
-            model,
-            hidden=hidden,
-            loss=loss,
-            optimizer=optimizer,
-            lr=lr,
-            epochs=epochs,
-            batch_size=batch_size,
-            validation_split=validation_split,
-            callbacks=callbacks,
-            options=options,
-            device=device,
-            progress=progress,
-            random_state=random_state,
-        )
 
     def __sklearn_tags__(self) -> Any:
         """Return what scikit-learn wants to know of the estimator: it predicts several numbers too."""

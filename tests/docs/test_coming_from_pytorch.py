@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import host
+from sources import programs
 
 import cunet
 from cunet import F, Tensor
@@ -53,7 +54,7 @@ def test_methods_that_both_have_and_that_differ_are_those_that_the_page_names():
 
 
 def test_the_code_runs_and_trains():
-    (block,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    (block,) = programs(PAGE)
     cunet.manual_seed(0)
     namespace = {}
     exec(block, namespace)

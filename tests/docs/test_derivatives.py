@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from sources import programs
+
 from cunet import device as backend
 from cunet.kernels.calculus.functions import FUNCTIONS
 
@@ -10,7 +12,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "derivatives.md").read_text(encodin
 
 
 def test_the_program_runs(dev, monkeypatch):
-    blocks = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    blocks = programs(PAGE)
     assert len(blocks) > 12
     exec(compile("\n".join(blocks), "docs/derivatives.md", "exec"), {"__name__": "page"})
     assert backend.is_array(dev([1.0]))

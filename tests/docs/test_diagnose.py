@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from sources import programs
 
 from cunet.diagnose.causes import ADVICE
 
@@ -16,7 +17,7 @@ PAGE = (ROOT / "docs" / "diagnose.md").read_text(encoding="utf-8")
 
 
 def test_the_code_runs_and_prints_what_the_page_shows(tmp_path):
-    code = "\n".join(re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
+    code = "\n".join(programs(PAGE))
     command = [sys.executable, "-W", "error", "-c", code]
     run = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
                          capture_output=True, text=True)  # fmt: skip

@@ -1,12 +1,12 @@
 """What docs/files-that-travel.md shows is true: its code runs from top to bottom."""
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from sources import programs
 
 from cunet.onnx import readers as readers
 from cunet.onnx.reading import READERS
@@ -19,7 +19,7 @@ PAGE = (ROOT / "docs" / "files-that-travel.md").read_text(encoding="utf-8")
 
 def test_the_code_runs_from_top_to_bottom(tmp_path):
     pytest.importorskip("onnxruntime", reason="needs onnx and onnxruntime")
-    code = "\n".join(re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
+    code = "\n".join(programs(PAGE))
     env = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-W", "error", "-c", code]
     run = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)

@@ -1,9 +1,9 @@
 """What docs/hyper-parameters.md shows is true: its code runs, and finds values that learn."""
 
-import re
 from pathlib import Path
 
 import pytest
+from sources import programs
 
 pytest.importorskip("optuna")
 pytestmark = pytest.mark.cpu_only
@@ -13,7 +13,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "hyper-parameters.md").read_text(en
 
 def test_the_code_runs_and_finds_what_learns(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    code = "\n".join(re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
+    code = "\n".join(programs(PAGE))
     names = {}
     exec(code, names)
     assert names["found"].best.value < 0.5

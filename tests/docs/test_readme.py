@@ -8,13 +8,14 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from sources import programs
 
 pytestmark = [pytest.mark.cpu_only, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+BLOCKS = programs(README)
 
 
 def run_python(code, folder):

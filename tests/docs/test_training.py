@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from sources import programs
 
 from cunet.train.metrics.named import _KNOWN
 
@@ -18,7 +19,7 @@ PAGE = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
 
 def test_the_code_runs_from_top_to_bottom(tmp_path):
     pytest.importorskip("matplotlib", reason="the page draws: pip install -e '.[plot]'")
-    code = "\n".join(re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
+    code = "\n".join(programs(PAGE))
     checks = """
 assert history[-1]["valid_accuracy"] > 0.8 and found["top2"] > 0.9
 assert trainer.history[-1].keys() >= {"loss", "error", "penalty"}
