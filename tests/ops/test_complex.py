@@ -1,7 +1,5 @@
 """Complex numbers: values are NumPy's, gradients those of pairs of real numbers; and what is refused."""
 
-import doctest
-
 import numpy as np
 import pytest
 from helpers import host
@@ -175,10 +173,3 @@ def test_all_else_is_refused_by_name(f, words, dev):
 def test_what_does_not_fit_a_transform_is_named(f, words, dev):
     with pytest.raises(ValueError, match=words):
         f(Tensor(dev(np.ones((2, 6)))))
-
-
-@pytest.mark.cpu_only
-@pytest.mark.parametrize("f", [Complex, fft.fft])
-def test_the_example(f):
-    example = doctest.DocTestFinder().find(f, name="example", module=False, globs={})[0]
-    assert example.examples and doctest.DocTestRunner().run(example).failed == 0

@@ -1,20 +1,11 @@
 """Fourier transforms of real data: lengths, dtypes, infinities, and what is refused."""
 
-import doctest
-
 import numpy as np
 import pytest
 from helpers import host
 
 from cunet import Tensor, fft
 from cunet.testing import gradcheck
-
-
-@pytest.mark.cpu_only
-def test_the_example_is_true():
-    (example,) = doctest.DocTestFinder().find(fft.rfft, module=False, globs={})
-    found = doctest.DocTestRunner().run(example)
-    assert found.attempted > 4 and not found.failed
 
 
 @pytest.mark.parametrize("norm", [None, "backward", "ortho", "forward"])

@@ -1,7 +1,6 @@
 """L-BFGS: known problems, PyTorch's steps, its state, and what goes wrong."""
 
 import copy
-import doctest
 import json
 import pickle
 
@@ -41,12 +40,6 @@ def minimize(x, loss_of, steps, **kw):
     for _ in range(steps):
         optimizer.step(closure)
     return optimizer
-
-
-@pytest.mark.cpu_only
-def test_the_example_is_true():
-    (example,) = [e for e in doctest.DocTestFinder().find(optim.LBFGS, globs={}) if e.examples]
-    assert not doctest.DocTestRunner().run(example).failed
 
 
 def test_rosenbrock(dev):

@@ -1,0 +1,68 @@
+"""Docstrings: the examples of public objects run, and print what they say."""
+
+import doctest
+import os
+
+import numpy as np
+import pytest
+from helpers import turn
+from public_objects import ELSEWHERE, public_modules, public_objects
+
+import cunet
+from cunet import functional, init, nn, optim
+
+pytestmark = pytest.mark.cpu_only
+
+#: What an example may use without importing it.
+NAMES = {"np": np, "cunet": cunet, "nn": nn, "F": functional, "init": init, "optim": optim}
+#: How many objects of a module have no example yet; only ever fewer.
+WITHOUT = {
+    "cunet": 128,
+    "cunet.data": 32,
+    "cunet.diagnose": 9,
+    "cunet.fft": 10,
+    "cunet.functional": 92,
+    "cunet.init": 20,
+    "cunet.linalg": 19,
+    "cunet.native": 4,
+    "cunet.nn": 133,
+    "cunet.nn.init": 19,
+    "cunet.nn.utils.parametrizations": 2,
+    "cunet.nn.utils.parametrize": 2,
+    "cunet.onnx": 1,
+    "cunet.optim": 17,
+    "cunet.optim.lr_scheduler": 11,
+    "cunet.plot": 7,
+    "cunet.random": 11,
+    "cunet.rowwise": 1,
+    "cunet.search": 6,
+    "cunet.sklearn": 2,
+    "cunet.testing": 3,
+    "cunet.train": 26,
+}
+
+
+def test_every_public_object_has_an_example():
+    lacking = {}
+    for module, name, found in public_objects():
+        if ">>>" not in (found.__doc__ or ""):
+            lacking.setdefault(module, []).append(name)
+    more = {module: names for module, names in lacking.items() if len(names) > WITHOUT.get(module, 0)}
+    assert not more, "write an example into these docstrings"
+    assert {module: len(names) for module, names in lacking.items()} == WITHOUT, "fewer now: say so in WITHOUT"
+
+
+@pytest.mark.parametrize("module", sorted(public_modules() | ELSEWHERE))
+def test_examples_run(module, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+    for place, name, found in public_objects():
+        if place != module:
+            continue
+        with turn(name):
+            cunet.manual_seed(0)
+            for example in doctest.DocTestFinder().find(found, name, module=False, globs=dict(NAMES)):
+                runner, said = doctest.DocTestRunner(optionflags=flags), []
+                runner.run(example, out=said.append)
+                assert not runner.failures, "".join(said)
+    assert os.getcwd() == str(tmp_path)
