@@ -123,6 +123,7 @@ def test_an_interrupted_download_leaves_nothing(tmp_path, monkeypatch):
     assert_nothing_left(tmp_path)
 
 
+@pytest.mark.slow
 def test_two_processes_at_once(tmp_path):
     both = threading.Barrier(2, timeout=30)
 

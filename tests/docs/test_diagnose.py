@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "diagnose.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_code_runs_and_prints_what_the_page_shows(tmp_path):
     code = "\n".join(programs(PAGE))
     command = [sys.executable, "-W", "error", "-c", code]

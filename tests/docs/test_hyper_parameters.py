@@ -11,6 +11,7 @@ pytestmark = pytest.mark.cpu_only
 PAGE = (Path(__file__).parents[2] / "docs" / "hyper-parameters.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_code_runs_and_finds_what_learns(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code = "\n".join(programs(PAGE))

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_code_runs_from_top_to_bottom(tmp_path):
     pytest.importorskip("matplotlib", reason="the page draws: pip install -e '.[plot]'")
     code = "\n".join(programs(PAGE))

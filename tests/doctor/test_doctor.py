@@ -37,6 +37,7 @@ def test_device_info_is_plain_data():
     } <= info.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.cpu_only
 def test_threads_of_the_blas_are_those_it_was_told():
     if machine._blas()["blas_threads"] is None:
@@ -60,6 +61,7 @@ def test_the_command_prints_and_warns_of_nothing():
 
 
 @needs_compiler
+@pytest.mark.slow
 @pytest.mark.cpu_only
 def test_the_cache_is_verified_and_cleared(tmp_path):
     code = "import numpy as np, cunet; cunet.F.elu(np.ones(4, np.float32))"

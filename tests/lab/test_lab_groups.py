@@ -8,7 +8,7 @@ from lab import group, nets, worker
 from lab.findings import Finding
 from lab.results import Results
 
-pytestmark = pytest.mark.cpu_only
+pytestmark = [pytest.mark.cpu_only, pytest.mark.slow]
 
 TINY = group.SIZES["tiny"]
 

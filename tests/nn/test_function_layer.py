@@ -94,6 +94,7 @@ nn.MaxPool2d()  # wrong
 """
 
 
+@pytest.mark.slow
 def test_type_checkers_know_the_constructors(tmp_path):
     pytest.importorskip("mypy")
     (tmp_path / "uses.py").write_text(TYPED)

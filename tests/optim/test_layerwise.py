@@ -237,7 +237,7 @@ def test_it_trains_in_recorded_steps_too(cls, dev, rng):
             return loss
 
         step = cunet.compile(step) if compiled else training_step(step)
-        return [float(host(step())) for _ in range(60)][-1]
+        return [float(host(step())) for _ in range(30)][-1]
 
     losses = [last_loss(lr, False) for lr in (0.3, 0.05)]
     assert min(losses) < 0.2 * ((x @ target) ** 2).mean()

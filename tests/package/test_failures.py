@@ -146,6 +146,7 @@ WARNED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.cpu_only
 @pytest.mark.parametrize("name", SILENT)
 def test_an_ordinary_cpu_machine_hears_nothing(name, tmp_path):
@@ -153,6 +154,7 @@ def test_an_ordinary_cpu_machine_hears_nothing(name, tmp_path):
     assert_trains_on_the_cpu(outcome(tmp_path, f"{WORKING}\n{text}\n"), problem, warned=0)
 
 
+@pytest.mark.slow
 @pytest.mark.cpu_only
 @pytest.mark.parametrize("name", WARNED)
 def test_a_broken_gpu_path_is_told_once(name, tmp_path):
@@ -170,11 +172,13 @@ sys.meta_path.insert(0, Missing())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.cpu_only
 def test_without_cupy_nothing_is_said(tmp_path):
     assert_trains_on_the_cpu(outcome(tmp_path, None, NO_CUPY + PROGRAM), "CuPy is not installed", warned=0)
 
 
+@pytest.mark.slow
 @pytest.mark.cpu_only
 def test_the_real_cupy_without_a_driver_is_silent(tmp_path):
     if importlib.util.find_spec("cupy") is None:

@@ -13,6 +13,15 @@ from cunet import Tensor, op
 DEEP = 100_000
 
 
+@pytest.fixture(scope="module", autouse=True)
+def older_objects():
+    """Keep what earlier tests left out of what the collector looks at: some million objects, seconds each time."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def no_collector():
     gc.collect()

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.cpu_only
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.slow
 def test_mypy_accepts_right_uses_and_refuses_wrong_ones():
     pytest.importorskip("mypy", reason="mypy is not installed; it comes with the extra [dev]")
     command = [sys.executable, "-m", "mypy", "tests/package/typed_uses.py"]

@@ -18,6 +18,7 @@ from cunet.cli.nets import cnn, mlp
 
 pytestmark = [
     pytest.mark.cpu_only,
+    pytest.mark.slow,
     pytest.mark.skipif(POISONED or not records(), reason="kernels run on NumPy here"),
 ]
 NAMES = [*LAYERS, *LOSSES]

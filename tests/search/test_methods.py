@@ -36,6 +36,7 @@ def test_tpe_comes_closer_than_chance():
     assert best["tpe"] < 0.8 * best["random"]
 
 
+@pytest.mark.slow
 def test_a_gaussian_process_comes_closer_than_chance_and_comes_again_by_its_seed():
     pytest.importorskip("torch")
     pytest.importorskip("scipy")

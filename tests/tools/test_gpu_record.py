@@ -85,6 +85,7 @@ def alive(pid):
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
 
+@pytest.mark.slow
 def test_every_part_may_fail_or_hang_once_and_the_record_is_whole(tmp_path, monkeypatch, capfd):
     pytest.importorskip("sklearn")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "tools")]))
