@@ -27,7 +27,7 @@ from .inputs import as_input
 from .module import Module
 from .norm import LayerNorm
 from .parameter import check_sizes, make_parameter
-from .recurrent import RNNBase
+from .recurrent_base import RNNBase
 from .recurrent_cells import recurrent_distribution, states_of
 
 States = tuple[Any, ...]

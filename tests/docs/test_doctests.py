@@ -25,7 +25,7 @@ WITHOUT = {
     "cunet.init": 20,
     "cunet.linalg": 19,
     "cunet.native": 4,
-    "cunet.nn": 133,
+    "cunet.nn": 44,
     "cunet.nn.init": 19,
     "cunet.nn.utils.parametrizations": 2,
     "cunet.nn.utils.parametrize": 2,
