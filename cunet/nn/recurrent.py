@@ -16,6 +16,12 @@ class RNN(RNNBase):
         input_size, hidden_size, num_layers: see `RNNBase`.
         nonlinearity: "tanh" or "relu".
         *args, **options: the other arguments of `RNNBase`, from `bias` on.
+
+    Example:
+        >>> layer = nn.RNN(4, 8, batch_first=True)
+        >>> y, h = layer(np.zeros((2, 5, 4)))
+        >>> y.shape, h.shape  # (N, T, H), and (layers, N, H) all the same
+        ((2, 5, 8), (1, 2, 8))
     """
 
     def __init__(
@@ -48,6 +54,12 @@ class LSTM(RNNBase):
         **options: the other arguments of `RNNBase`.
 
     Source: Sak et al. 2014, arXiv:1402.1128, section 2.1 (projection).
+
+    Example:
+        >>> layer = nn.LSTM(4, 8, num_layers=2, bidirectional=True)
+        >>> y, (h, c) = layer(np.zeros((5, 3, 4)))
+        >>> y.shape, h.shape, c.shape
+        ((5, 3, 16), (4, 3, 8), (4, 3, 8))
     """
 
     gates = 4
@@ -76,6 +88,16 @@ class GRU(RNNBase):
     """Layers of gated recurrent units; see `RNNBase` for the arguments and `RNNBase.forward` for the call.
 
     Gates lie in PyTorch's order: reset, update, new; the reset gate acts after the product with the state.
+
+    Example:
+        >>> layer = nn.GRU(4, 8)
+        >>> y, h = layer(np.ones((5, 2, 4)), lengths=[5, 3])
+        >>> (y != 0).all(axis=2)  # (T, N)
+        array([[ True,  True],
+               [ True,  True],
+               [ True,  True],
+               [ True, False],
+               [ True, False]])
     """
 
     gates = 3
