@@ -29,7 +29,7 @@ MARK = re.compile(r"``.*?``|`.*?`|(\*+|(?<=\w)_(?!\w))")
 def plain(app, what, name, obj, options, lines):
     """Escape asterisks and last underscores in the prose of a docstring, as in ``(N, *)`` and ``init.normal_``."""
     for k, line in enumerate(lines):
-        if not line.lstrip().startswith(">>>"):
+        if not line.lstrip().startswith((">>>", "...")):
             lines[k] = MARK.sub(lambda found: re.sub("(.)", r"\\\1", found[1]) if found[1] else found[0], line)
 
 

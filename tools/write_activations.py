@@ -20,10 +20,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from cunet import functional, nn  # noqa: E402
+from cunet import Tensor, functional, nn  # noqa: E402
 from cunet.nn import activation as layers  # noqa: E402
 from cunet.ops import activation as room  # noqa: E402
 from cunet.ops.activation.registry import ACTIVATIONS, Activation, option_signature  # noqa: E402
+
+#: What a layer is shown on; a gate halves it.
+EXAMPLE = [-2.0, -0.5, 0.5, 2.0]
 
 
 def home(entry: Activation) -> str:
@@ -32,10 +35,10 @@ def home(entry: Activation) -> str:
 
 
 def layer_text(entry: Activation) -> str:
-    """Return the source of the layer class of an activation."""
-    text = (
-        f'class {entry.layer}(Unary):\n    """Layer that applies `cunet.functional.{entry.name}`; same options."""\n\n'
-    )
+    """Return the source of the layer class of an activation, with an example that anyone may make a better one."""
+    text = f'class {entry.layer}(Unary):\n    """Layer that applies `cunet.functional.{entry.name}`; same options.\n\n'
+    text += f"    Example:\n        >>> nn.{entry.layer}()({EXAMPLE}).round(4)\n"
+    text += f'        {entry.function(Tensor(EXAMPLE)).round(4)}\n    """\n\n'
     text += f"    function = staticmethod({home(entry).rpartition('.')[2]}.{entry.name})\n"
     for option in option_signature(entry.function).parameters.values():
         text += f"    {option.name}: {option.annotation} = {option.default!r}\n"

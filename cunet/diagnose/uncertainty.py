@@ -17,7 +17,7 @@ from ..nn.attention import MultiheadAttention, PositionalEncoding
 from ..nn.dropout import DropoutBase
 from ..nn.inputs import dtype_of
 from ..nn.module import Module
-from ..nn.recurrent import RNNBase
+from ..nn.recurrent_base import RNNBase
 from ..nn.recurrent_dropout import DropConnect, VariationalDropout
 from ..ops.softmax import softmax
 

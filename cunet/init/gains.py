@@ -65,6 +65,10 @@ def calculate_gain(nonlinearity: str, param: float | str | None = None) -> float
 
     Raises:
         ValueError: unknown nonlinearity, or a param for one that has none.
+
+    Example:
+        >>> init.calculate_gain("relu"), init.calculate_gain("tanh"), init.calculate_gain("leaky_relu", 0.2)
+        (1.4142135623730951, 1.6666666666666667, 1.3867504905630728)
     """
     gains = {name: entry.gain for name, entry in ACTIVATIONS.items() if entry.gain is not None}
     name, setting = _OTHER_NAMES.get(nonlinearity, (nonlinearity, None))

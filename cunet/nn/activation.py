@@ -1,6 +1,7 @@
-"""Layer classes of the activations: PReLU, and those that only hold the options of their function.
+"""Layer classes of the activations: PReLU, and rectifiers and gates, which only hold the options of their function.
 
-``tools/write_activations.py`` writes the class of an activation that has none yet; a test holds each against its op.
+Those that squash or shrink are in `cunet.nn.squashing`. ``tools/write_activations.py`` writes the class of an
+activation that has none yet, here; a test holds each against its op.
 """
 
 from __future__ import annotations
@@ -11,10 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..ops import softmax
-from ..ops.activation import gated, rectifier, shrink, squashing
+from ..ops.activation import gated, rectifier
 from ..ops.activation.registry import find
-from ..ops.math import tanh
 from ..random import Generator
 from .function_layer import Unary
 from .inputs import as_input
@@ -35,7 +34,12 @@ def as_activation(who: str, given: Any) -> Callable[..., Any] | None:
 
 
 class CELU(Unary):
-    """Layer that applies `cunet.functional.celu`; same options."""
+    """Layer that applies `cunet.functional.celu`; same options.
+
+    Example:
+        >>> nn.CELU(alpha=2.0)([-2.0, 0.0, 2.0]).round(4)
+        Tensor([-1.2642,  0.    ,  2.    ])
+    """
 
     function = staticmethod(rectifier.celu)
     alpha: float = 1.0
@@ -43,7 +47,12 @@ class CELU(Unary):
 
 
 class ELU(Unary):
-    """Layer that applies `cunet.functional.elu`; same options."""
+    """Layer that applies `cunet.functional.elu`; same options.
+
+    Example:
+        >>> nn.ELU()([-2.0, 0.0, 2.0]).round(4)
+        Tensor([-0.8647,  0.    ,  2.    ])
+    """
 
     function = staticmethod(rectifier.elu)
     alpha: float = 1.0
@@ -51,139 +60,114 @@ class ELU(Unary):
 
 
 class GELU(Unary):
-    """Layer that applies `cunet.functional.gelu`; same options."""
+    """Layer that applies `cunet.functional.gelu`; same options.
+
+    Example:
+        >>> nn.GELU()([-1.0, 0.0, 1.0]).round(4)
+        Tensor([-0.1587,  0.    ,  0.8413])
+        >>> nn.GELU("tanh")([-1.0, 0.0, 1.0]).round(4)
+        Tensor([-0.1588,  0.    ,  0.8412])
+    """
 
     function = staticmethod(gated.gelu)
     approximate: str = "none"
 
 
 class GLU(Unary):
-    """Layer that applies `cunet.functional.glu`; same options."""
+    """Layer that applies `cunet.functional.glu`; same options.
+
+    Example:
+        >>> nn.GLU()([[1.0, 2.0, 0.0, 0.0]])  # values, then gates
+        Tensor([[0.5, 1. ]])
+    """
 
     function = staticmethod(gated.glu)
     dim: int = -1
     axis: int | None = None
 
 
-class Hardsigmoid(Unary):
-    """Layer that applies `cunet.functional.hardsigmoid`; same options."""
-
-    function = staticmethod(squashing.hardsigmoid)
-    inplace: bool = False
-    slope: float = 1 / 6
-
-
 class Hardswish(Unary):
-    """Layer that applies `cunet.functional.hardswish`; same options."""
+    """Layer that applies `cunet.functional.hardswish`; same options.
+
+    Example:
+        >>> nn.Hardswish()([-1.5, 0.0, 1.5, 3.0])
+        Tensor([-0.375,  0.   ,  1.125,  3.   ])
+    """
 
     function = staticmethod(gated.hardswish)
     inplace: bool = False
 
 
-class Hardtanh(Unary):
-    """Layer that applies `cunet.functional.hardtanh`; same options."""
-
-    function = staticmethod(squashing.hardtanh)
-    min_val: float = -1.0
-    max_val: float = 1.0
-    inplace: bool = False
-
-
 class LeakyReLU(Unary):
-    """Layer that applies `cunet.functional.leaky_relu`; same options."""
+    """Layer that applies `cunet.functional.leaky_relu`; same options.
+
+    Example:
+        >>> nn.LeakyReLU()([-2.0, 0.0, 2.0])
+        Tensor([-0.02,  0.  ,  2.  ])
+        >>> nn.LeakyReLU(0.5)([-2.0, 0.0, 2.0])
+        Tensor([-1.,  0.,  2.])
+    """
 
     function = staticmethod(rectifier.leaky_relu)
     negative_slope: float = 0.01
     inplace: bool = False
 
 
-class LogSigmoid(Unary):
-    """Layer that applies `cunet.functional.logsigmoid`; same options."""
-
-    function = staticmethod(squashing.logsigmoid)
-
-
-class LogSoftmax(Unary):
-    """Layer that applies `cunet.functional.log_softmax`; same options."""
-
-    function = staticmethod(softmax.log_softmax)
-    dim: int | None = None
-    dtype: Any = None
-    axis: int | None = None
-
-
 class Mish(Unary):
-    """Layer that applies `cunet.functional.mish`; same options."""
+    """Layer that applies `cunet.functional.mish`; same options.
+
+    Example:
+        >>> nn.Mish()([-1.0, 0.0, 1.0]).round(4)
+        Tensor([-0.3034,  0.    ,  0.8651])
+    """
 
     function = staticmethod(gated.mish)
     inplace: bool = False
 
 
 class ReLU(Unary):
-    """Layer that applies `cunet.functional.relu`; same options."""
+    """Layer that applies `cunet.functional.relu`; same options.
+
+    Example:
+        >>> nn.ReLU()([-2.0, 0.0, 2.0])
+        Tensor([0., 0., 2.])
+    """
 
     function = staticmethod(rectifier.relu)
     inplace: bool = False
 
 
-class ReLU6(Unary):
-    """Layer that applies `cunet.functional.relu6`; same options."""
-
-    function = staticmethod(squashing.relu6)
-    inplace: bool = False
-
-
 class SELU(Unary):
-    """Layer that applies `cunet.functional.selu`; same options."""
+    """Layer that applies `cunet.functional.selu`; same options.
+
+    Example:
+        >>> nn.SELU()([-1.0, 0.0, 1.0]).round(4)
+        Tensor([-1.1113,  0.    ,  1.0507])
+    """
 
     function = staticmethod(rectifier.selu)
     inplace: bool = False
 
 
-class Sigmoid(Unary):
-    """Layer that applies `cunet.functional.sigmoid`; same options."""
-
-    function = staticmethod(squashing.sigmoid)
-
-
 class SiLU(Unary):
-    """Layer that applies `cunet.functional.silu`; same options."""
+    """Layer that applies `cunet.functional.silu`; same options.
+
+    Example:
+        >>> nn.SiLU()([-1.0, 0.0, 1.0]).round(4)
+        Tensor([-0.2689,  0.    ,  0.7311])
+    """
 
     function = staticmethod(gated.silu)
     inplace: bool = False
 
 
-class Softmax(Unary):
-    """Layer that applies `cunet.functional.softmax`; same options."""
-
-    function = staticmethod(softmax.softmax)
-    dim: int | None = None
-    dtype: Any = None
-    axis: int | None = None
-
-
-class Softplus(Unary):
-    """Layer that applies `cunet.functional.softplus`; same options."""
-
-    function = staticmethod(squashing.softplus)
-    beta: float = 1.0
-    threshold: float = 20.0
-
-
-class Softsign(Unary):
-    """Layer that applies `cunet.functional.softsign`; same options."""
-
-    function = staticmethod(squashing.softsign)
-
-
-class Tanh(Unary):
-    """Layer that applies `cunet.functional.tanh`; same options."""
-
-    function = staticmethod(tanh)
-
-
 class Threshold(Unary):
-    """Layer that applies `cunet.functional.threshold`; same options."""
+    """Layer that applies `cunet.functional.threshold`; same options.
+
+    Example:
+        >>> nn.Threshold(0.5, -1.0)([0.25, 0.5, 0.75])  # 0.5 itself is not above
+        Tensor([-1.  , -1.  ,  0.75])
+    """
 
     function = staticmethod(rectifier.threshold)
     threshold: float = 1.0
@@ -206,6 +190,13 @@ class PReLU(Module):
         weight: shape (num_parameters,).
 
     Source: He et al. 2015, arXiv:1502.01852, equation 1.
+
+    Example:
+        >>> layer = nn.PReLU(2)
+        >>> layer.weight
+        Parameter([0.25, 0.25], requires_grad=True)
+        >>> layer([[-4.0, 4.0]])
+        Tensor([[-1.,  4.]], requires_grad=True)
     """
 
     def __init__(
@@ -228,31 +219,3 @@ class PReLU(Module):
     def extra_repr(self) -> str:
         """Show the number of slopes."""
         return f"num_parameters={self.weight.size}"
-
-
-class Softmin(Unary):
-    """Layer that applies `cunet.functional.softmin`; same options."""
-
-    function = staticmethod(softmax.softmin)
-    dim: int | None = None
-    dtype: Any = None
-
-
-class Softshrink(Unary):
-    """Layer that applies `cunet.functional.softshrink`; same options."""
-
-    function = staticmethod(shrink.softshrink)
-    lambd: float = 0.5
-
-
-class Hardshrink(Unary):
-    """Layer that applies `cunet.functional.hardshrink`; same options."""
-
-    function = staticmethod(shrink.hardshrink)
-    lambd: float = 0.5
-
-
-class Tanhshrink(Unary):
-    """Layer that applies `cunet.functional.tanhshrink`; same options."""
-
-    function = staticmethod(shrink.tanhshrink)

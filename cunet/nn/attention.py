@@ -46,6 +46,12 @@ class MultiheadAttention(Module):
         out_proj: `Linear` of the joined heads.
 
     Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.2.2.
+
+    Example:
+        >>> layer, x = nn.MultiheadAttention(8, num_heads=2, batch_first=True), np.zeros((1, 3, 8))
+        >>> y, weights = layer(x, x, x, key_padding_mask=[[False, False, True]])  # True: left out
+        >>> y.shape, weights.data[0, 0]
+        ((1, 3, 8), array([0.5, 0.5, 0. ], dtype=float32))
     """
 
     def __init__(
@@ -260,6 +266,12 @@ class PositionalEncoding(Module):
     There is no greatest length: the table grows when it is needed. It is no part of the state.
 
     Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.5.
+
+    Example:
+        >>> nn.PositionalEncoding(4, dropout=0.0)(np.zeros((3, 4))).round(3)
+        Tensor([[ 0.   ,  1.   ,  0.   ,  1.   ],
+                [ 0.841,  0.54 ,  0.01 ,  1.   ],
+                [ 0.909, -0.416,  0.02 ,  1.   ]], dtype=float64)
     """
 
     def __init__(self, d_model: int, dropout: float = 0.1, batch_first: bool = False) -> None:

@@ -36,6 +36,14 @@ class RunningStatistics(Module):
 
     On a CPU buffers get new arrays at each update. On a GPU they are written in place, so that a captured graph finds
     them where it left them, and what still needs the old values has a copy.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+        >>> for layer in model.modules():
+        ...     if isinstance(layer, nn.RunningStatistics):
+        ...         layer.momentum = 0.01  # the next averages are of 100 batches
+        >>> model[1]
+        BatchNorm1d(4, eps=1e-05, momentum=0.01)
     """
 
     ndims: tuple[int, ...] = (2, 3, 4, 5)
@@ -191,6 +199,17 @@ class BatchNorm(RunningStatistics):
             input.
 
     Source: Ioffe and Szegedy 2015, arXiv:1502.03167, algorithms 1 and 2.
+
+    Example:
+        >>> norm, x = nn.BatchNorm(2), np.array([[0.0, 10.0], [2.0, 30.0]])
+        >>> norm(x).round(4)
+        Tensor([[-1., -1.],
+                [ 1.,  1.]], requires_grad=True)
+        >>> norm.running_mean  # a tenth of the way from 0 to 1 and 20
+        Tensor([0.1, 2. ])
+        >>> norm.eval()(x).round(4)
+        Tensor([[-0.0953,  1.7499],
+                [ 1.8116,  6.1247]], requires_grad=True)
     """
 
     def __init__(
@@ -240,18 +259,41 @@ class BatchNorm(RunningStatistics):
 
 
 class BatchNorm1d(BatchNorm):
-    """`BatchNorm` for (N, C) or (N, C, L)."""
+    """`BatchNorm` for (N, C) or (N, C, L).
+
+    Example:
+        >>> norm = nn.BatchNorm1d(3)
+        >>> norm(np.zeros((8, 3))).shape, norm(np.zeros((8, 3, 20))).shape
+        ((8, 3), (8, 3, 20))
+        >>> norm(np.zeros((1, 3)))
+        Traceback (most recent call last):
+            ...
+        ValueError: batch_norm: training needs more than one value per channel, got 1 in shape (1, 3)
+    """
 
     ndims = (2, 3)
 
 
 class BatchNorm2d(BatchNorm):
-    """`BatchNorm` for (N, C, H, W): one mean, variance, weight and bias per channel."""
+    """`BatchNorm` for (N, C, H, W): one mean, variance, weight and bias per channel.
+
+    Example:
+        >>> norm = nn.BatchNorm2d(1, activation="relu")  # in the same kernels
+        >>> norm([[[[1.0, 3.0], [5.0, 7.0]]]])[0, 0].round(4)
+        Tensor([[0.    , 0.    ],
+                [0.4472, 1.3416]], requires_grad=True)
+    """
 
     ndims = (4,)
 
 
 class BatchNorm3d(BatchNorm):
-    """`BatchNorm` for (N, C, D, H, W)."""
+    """`BatchNorm` for (N, C, D, H, W).
+
+    Example:
+        >>> norm = nn.BatchNorm3d(16, affine=False)
+        >>> norm(np.zeros((2, 16, 4, 4, 4))).shape, list(norm.parameters()), norm.running_var.shape
+        ((2, 16, 4, 4, 4), [], (16,))
+    """
 
     ndims = (5,)

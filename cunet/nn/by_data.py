@@ -43,6 +43,13 @@ def lsuv_(
         ValueError: a number is out of its range, or a layer has no shape yet.
 
     Source: Mishkin and Matas 2016, arXiv:1511.06422, algorithm 1.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 8))
+        >>> x = np.random.default_rng(0).normal(3.0, 10.0, (100, 16))
+        >>> model = nn.init.lsuv_(model, x, tol=0.01)
+        >>> round(model[0](x).var().item(), 1), round(model(x).var().item(), 1)
+        (1.0, 1.0)
     """
     max_iterations = operator.index(max_iterations)
     if not tol > 0 or max_iterations < 1:
@@ -81,6 +88,12 @@ def data_dependent_(model: Model, x: Any) -> Model:
         ValueError: a layer has no shape yet.
 
     Source: Salimans and Kingma 2016, arXiv:1602.07868, equations 5 and 6.
+
+    Example:
+        >>> layer, x = nn.Linear(2, 1, init=1.0, bias_init=5.0), np.array([[1.0, 2.0], [3.0, 4.0]])
+        >>> nn.init.data_dependent_(layer, x)(x).data
+        array([[-1.],
+               [ 1.]], dtype=float32)
     """
     _layers("data_dependent_", model)
 
@@ -116,6 +129,12 @@ def fixup_(branches: Iterable[Module], head: Module | None = None, *, generator:
         ValueError: a branch has no linear or convolution layer, or one has no shape yet.
 
     Source: Zhang, Dauphin and Ma 2019, arXiv:1901.09321, section 3, "Fixup initialization".
+
+    Example:
+        >>> branches = [nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8)) for _ in range(10)]
+        >>> nn.init.fixup_(branches)
+        >>> branches[0](np.ones(8)).data  # each block begins as the way around it
+        array([0., 0., 0., 0., 0., 0., 0., 0.], dtype=float32)
     """
     found = [_layers("fixup_", branch) for branch in branches]
     if not all(found):

@@ -121,6 +121,14 @@ class Sequential(_List):
 
     Args:
         layers: modules or any other callables, such as ``F.elu``; or one dict of them by name.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(4, 8), F.relu, nn.Linear(8, 2))
+        >>> model(np.ones((3, 4))).shape, list(model.state_dict())
+        ((3, 2), ['0.weight', '0.bias', '2.weight', '2.bias'])
+        >>> model[-1] = nn.Linear(8, 5)  # for another task
+        >>> model(np.ones((3, 4))).shape, model[:2](np.ones((3, 4))).shape
+        ((3, 5), (3, 8))
     """
 
     def __init__(self, *layers: Any) -> None:
@@ -160,7 +168,14 @@ class Sequential(_List):
 
 
 class ModuleList(_List):
-    """A list of modules. A plain Python list as an attribute works as well; this one has PyTorch's name."""
+    """A list of modules. A plain Python list as an attribute works as well; this one has PyTorch's name.
+
+    Example:
+        >>> layers = nn.ModuleList([nn.Linear(4, 4, bias=False) for _ in range(2)])
+        >>> layers.insert(1, nn.Linear(4, 4))
+        >>> list(layers.state_dict())
+        ['0.weight', '1.weight', '1.bias', '2.weight']
+    """
 
     def __init__(self, modules: Iterable[Module] | None = None) -> None:
         super().__init__({str(i): module for i, module in enumerate(modules or ())})
@@ -173,7 +188,15 @@ class ModuleList(_List):
 
 
 class ModuleDict(_Container):
-    """A dict of modules. A plain Python dict as an attribute works as well; this one has PyTorch's name."""
+    """A dict of modules. A plain Python dict as an attribute works as well; this one has PyTorch's name.
+
+    Example:
+        >>> heads = nn.ModuleDict({"digit": nn.Linear(8, 10), "is_odd": nn.Linear(8, 1)})
+        >>> {name: head(np.ones((2, 8))).shape for name, head in heads.items()}
+        {'digit': (2, 10), 'is_odd': (2, 1)}
+        >>> list(heads.state_dict())
+        ['digit.weight', 'digit.bias', 'is_odd.weight', 'is_odd.bias']
+    """
 
     def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
         super().__init__(modules or {})

@@ -102,26 +102,7 @@ class ConvBase(Module):
 
 
 class _ConvNd(ConvBase):
-    """Convolution: ``y[n, o] = bias[o] + sum over c of weight[o, c] * x[n, c]``, kernel not flipped.
-
-    Args:
-        in_channels, out_channels: number of channels of input and output; in_channels may be None, see `Linear`.
-        kernel_size: a number, or one per spatial axis; as all that follow.
-        stride: step from window to window.
-        padding: zeros at both ends; a number, one per axis, "valid" (none), or "same" (output as long as the
-            input, for stride 1).
-        dilation: distance between the taps of the kernel.
-        groups: output channels see the input channels of their own group; in_channels for a depthwise layer.
-        bias: whether to add a bias. Before a batch norm it can be left out: its gradient there is 0.
-        padding_mode: "zeros", "reflect", "replicate" or "circular".
-        channels_last: input and output are (N, *spatial, C); the weight's shape does not change.
-        init, bias_init, generator, dtype: see `Linear`; the default distribution is PyTorch's,
-            U(-1/sqrt(n), 1/sqrt(n)) with n = in_channels / groups * prod(kernel_size).
-
-    Attributes:
-        weight: shape (out_channels, in_channels / groups, *kernel_size).
-        bias: shape (out_channels,), or None.
-    """
+    """Base of the convolutions; see `Conv2d` for the arguments."""
 
     def __init__(
         self,
@@ -164,23 +145,7 @@ class _ConvNd(ConvBase):
 
 
 class _ConvTransposeNd(ConvBase):
-    """Transposed convolution: the gradient of a convolution with respect to its input, which upsamples.
-
-    Args:
-        in_channels, out_channels: number of channels of input and output.
-        kernel_size: a number, or one per spatial axis; as all that follow.
-        stride: distance of the windows in the output.
-        padding: how much is cut off both ends.
-        output_padding: how much longer the output is at the end; less than stride or dilation.
-        groups, bias, dilation, channels_last: see the convolution.
-        padding_mode: "zeros", the only one that a transposed convolution has.
-        init, bias_init, generator, dtype: see `Linear`; the default distribution is PyTorch's,
-            U(-1/sqrt(n), 1/sqrt(n)) with n = out_channels / groups * prod(kernel_size).
-
-    Attributes:
-        weight: shape (in_channels, out_channels / groups, *kernel_size).
-        bias: shape (out_channels,), or None.
-    """
+    """Base of the transposed convolutions; see `ConvTranspose2d` for the arguments."""
 
     transposed = True
 
@@ -222,11 +187,107 @@ class _ConvTransposeNd(ConvBase):
         return conv(x, self.weight, self.bias, *options)
 
 
-def _over(ndim: int, base: Any) -> Any:
-    """Make the layer class for `ndim` spatial axes."""
-    name = base.__name__.strip("_").replace("Nd", f"{ndim}d")
-    return type(name, (base,), {"ndim": ndim, "__doc__": base.__doc__, "__module__": __name__})
+class Conv1d(_ConvNd):
+    """Convolution of (N, C, L); arguments as `Conv2d`.
+
+    Example:
+        >>> nn.Conv1d(1, 1, 3, bias=False, init=1.0)([[[1.0, 2.0, 3.0, 4.0]]])  # 1 + 2 + 3, 2 + 3 + 4
+        Tensor([[[6., 9.]]], requires_grad=True)
+        >>> nn.Conv1d(4, 8, kernel_size=5, stride=2)(np.zeros((2, 4, 100))).shape
+        (2, 8, 48)
+    """
+
+    ndim = 1
 
 
-Conv1d, Conv2d, Conv3d = (_over(ndim, _ConvNd) for ndim in (1, 2, 3))
-ConvTranspose1d, ConvTranspose2d, ConvTranspose3d = (_over(ndim, _ConvTransposeNd) for ndim in (1, 2, 3))
+class Conv2d(_ConvNd):
+    """Convolution of (N, C, H, W): ``y[n, o] = bias[o] + sum over c of weight[o, c] * x[n, c]``, kernel not flipped.
+
+    Args:
+        in_channels, out_channels: number of channels of input and output; in_channels may be None, see `Linear`.
+        kernel_size: a number, or one per spatial axis; as all that follow.
+        stride: step from window to window.
+        padding: zeros at both ends; a number, one per axis, "valid" (none), or "same" (output as long as the
+            input, for stride 1).
+        dilation: distance between the taps of the kernel.
+        groups: output channels see the input channels of their own group; in_channels for a depthwise layer.
+        bias: whether to add a bias. Before a batch norm it can be left out: its gradient there is 0.
+        padding_mode: "zeros", "reflect", "replicate" or "circular".
+        channels_last: input and output are (N, *spatial, C); the weight's shape does not change.
+        init, bias_init, generator, dtype: see `Linear`; the default distribution is PyTorch's,
+            U(-1/sqrt(n), 1/sqrt(n)) with n = in_channels / groups * prod(kernel_size).
+
+    Attributes:
+        weight: shape (out_channels, in_channels / groups, *kernel_size).
+        bias: shape (out_channels,), or None.
+
+    Example:
+        >>> layer = nn.Conv2d(3, 16, kernel_size=3, padding="same")
+        >>> layer.weight.shape, layer(np.zeros((2, 3, 8, 8))).shape
+        ((16, 3, 3, 3), (2, 16, 8, 8))
+        >>> nn.Conv2d(16, 16, 3, groups=16).weight.shape  # depthwise
+        (16, 1, 3, 3)
+    """
+
+    ndim = 2
+
+
+class Conv3d(_ConvNd):
+    """Convolution of (N, C, D, H, W); arguments as `Conv2d`.
+
+    Example:
+        >>> nn.Conv3d(1, 4, kernel_size=(1, 3, 3), stride=2)(np.zeros((2, 1, 8, 9, 9))).shape
+        (2, 4, 4, 4, 4)
+    """
+
+    ndim = 3
+
+
+class ConvTranspose1d(_ConvTransposeNd):
+    """Transposed convolution of (N, C, L); arguments as `ConvTranspose2d`.
+
+    Example:
+        >>> nn.ConvTranspose1d(1, 1, 3, stride=2, bias=False, init=1.0)([[[1.0, 2.0]]])
+        Tensor([[[1., 1., 3., 2., 2.]]], requires_grad=True)
+    """
+
+    ndim = 1
+
+
+class ConvTranspose2d(_ConvTransposeNd):
+    """Transposed convolution of (N, C, H, W): the gradient of a convolution by its input, which upsamples.
+
+    Args:
+        in_channels, out_channels: number of channels of input and output; in_channels may be None, see `Linear`.
+        kernel_size: a number, or one per spatial axis; as all that follow.
+        stride: distance of the windows in the output.
+        padding: how much is cut off both ends.
+        output_padding: how much longer the output is at the end; less than stride or dilation.
+        groups, bias, dilation, channels_last: see `Conv2d`.
+        padding_mode: "zeros", the only one that a transposed convolution has.
+        init, bias_init, generator, dtype: see `Linear`; the default distribution is PyTorch's,
+            U(-1/sqrt(n), 1/sqrt(n)) with n = out_channels / groups * prod(kernel_size).
+
+    Attributes:
+        weight: shape (in_channels, out_channels / groups, *kernel_size).
+        bias: shape (out_channels,), or None.
+
+    Example:
+        >>> layer = nn.ConvTranspose2d(16, 8, kernel_size=4, stride=2, padding=1)
+        >>> layer.weight.shape, layer(np.zeros((1, 16, 7, 7))).shape
+        ((16, 8, 4, 4), (1, 8, 14, 14))
+    """
+
+    ndim = 2
+
+
+class ConvTranspose3d(_ConvTransposeNd):
+    """Transposed convolution of (N, C, D, H, W); arguments as `ConvTranspose2d`.
+
+    Example:
+        >>> layer = nn.ConvTranspose3d(2, 1, kernel_size=3, stride=2, padding=1, output_padding=1)
+        >>> layer(np.zeros((1, 2, 4, 4, 4))).shape
+        (1, 1, 8, 8, 8)
+    """
+
+    ndim = 3

@@ -17,7 +17,12 @@ class _Pair(FunctionLayer):
 
 
 class CosineSimilarity(_Pair):
-    """Layer that applies `cunet.functional.cosine_similarity`; same options."""
+    """Layer that applies `cunet.functional.cosine_similarity`; same options.
+
+    Example:
+        >>> nn.CosineSimilarity()([[3.0, 4.0], [1.0, 0.0]], [[4.0, 3.0], [-2.0, 0.0]]).round(4)
+        Tensor([ 0.96, -1.  ])
+    """
 
     function = staticmethod(distance.cosine_similarity)
     dim: int = 1
@@ -25,7 +30,14 @@ class CosineSimilarity(_Pair):
 
 
 class PairwiseDistance(_Pair):
-    """Layer that applies `cunet.functional.pairwise_distance`; same options."""
+    """Layer that applies `cunet.functional.pairwise_distance`; same options.
+
+    Example:
+        >>> nn.PairwiseDistance()([[0.0, 0.0]], [[3.0, 4.0]]).round(4)
+        Tensor([5.])
+        >>> nn.PairwiseDistance(p=1)([[0.0, 0.0]], [[3.0, 4.0]]).round(4)
+        Tensor([7.])
+    """
 
     function = staticmethod(distance.pairwise_distance)
     p: float = 2.0

@@ -33,6 +33,15 @@ class DropBlock2d(Module):
         generator: where masks are drawn from; by default the stream "dropout" of `cunet.manual_seed`.
 
     Source: Ghiasi, Lin and Le 2018, arXiv:1810.12890, algorithm 1 and equation 1; a mask for each channel.
+
+    Example:
+        >>> y = nn.DropBlock2d(0.2, block_size=2)(np.ones((1, 1, 5, 5)))
+        >>> y[0, 0].round(4)
+        Tensor([[1.4706, 1.4706, 1.4706, 1.4706, 1.4706],
+                [1.4706, 1.4706, 0.    , 0.    , 1.4706],
+                [1.4706, 1.4706, 0.    , 0.    , 1.4706],
+                [1.4706, 1.4706, 0.    , 0.    , 1.4706],
+                [1.4706, 1.4706, 0.    , 0.    , 1.4706]], dtype=float64)
     """
 
     def __init__(self, p: float, block_size: int, *, generator: Generator | None = None) -> None:
@@ -62,7 +71,7 @@ class DropBlock2d(Module):
         with no_grad():
             corners = -dropout(ones, p, generator=self.generator)  # 0 where a square begins, else below
             border = ((0, 0), (0, 0), (b - 1, b - 1), (b - 1, b - 1))
-            mask = -sign(max_pool2d(pad(corners, border, value=-1.0), b, 1))
+            mask = abs(sign(max_pool2d(pad(corners, border, value=-1.0), b, 1)))
             return (mask / maximum(mask.mean(), 1 / x.data.size)).astype(x.data.dtype)
 
     def extra_repr(self) -> str:

@@ -34,6 +34,12 @@ class FilterResponseNorm(Module):
         weight, bias, tau: shape (C,); tau is None without a threshold.
 
     Source: Singh and Krishnan 2020, arXiv:1911.09737, equations 1 to 3; eps is not learned.
+
+    Example:
+        >>> nn.FilterResponseNorm(1)([[[3.0, -4.0]]]).round(4)
+        Tensor([[[0.8485, 0.    ]]], requires_grad=True)
+        >>> nn.FilterResponseNorm(1, threshold=False)([[[3.0, -4.0]]]).round(4)
+        Tensor([[[ 0.8485, -1.1314]]], requires_grad=True)
     """
 
     def __init__(

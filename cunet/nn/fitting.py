@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..autograd.tensor import Tensor
 from ..device import Array, is_array, like, not_numbers
+from .parameter import UninitializedParameter
 
 
 class LoadReport(NamedTuple):
@@ -15,6 +17,34 @@ class LoadReport(NamedTuple):
 
     missing: list[str]
     unexpected: list[str]
+
+
+def fitting(
+    who: str, own: Mapping[str, Tensor], state: Mapping[str, Any], strict: bool
+) -> tuple[dict[str, Array], LoadReport]:
+    """Return new arrays, by name, of what a state holds for the tensors of a model, and the names that do not match.
+
+    Raises:
+        TypeError, ValueError: see `cunet.nn.Module.load_state_dict`; `who` complains of all that is wrong at once.
+    """
+    if not isinstance(state, Mapping):
+        raise TypeError(f"{who}: state must be a dict of arrays by name, got {state!r:.80}; load() takes a path")
+    stored = {id(tensor) for name, tensor in own.items() if name in state}  # a tied weight has one name in some files
+    missing = [name for name, tensor in own.items() if id(tensor) not in stored]
+    unexpected = [name for name in state if name not in own]
+    problems = [f"missing: {', '.join(missing)}"] if strict and missing else []
+    problems += [f"unexpected: {', '.join(map(str, unexpected))}"] if strict and unexpected else []
+    arrays = {}
+    for name, tensor in own.items():
+        if name in state:
+            try:
+                arrays[name] = fitted(state[name], tensor.data, isinstance(tensor, UninitializedParameter))
+            except (TypeError, ValueError) as error:
+                problems.append(f"{name}: {error}")
+    if problems:
+        listing = "\n  ".join(problems)
+        raise ValueError(f"{who}: the state does not fit the model:\n  {listing}")
+    return arrays, LoadReport(missing, unexpected)
 
 
 def fitted(value: Any, own: Array, open_ended: bool = False) -> Array:

@@ -33,6 +33,15 @@ def fold_batch_norm(model: Module) -> Module:
 
     Raises:
         ValueError: a part of the model is in training mode, where a batch norm is no fixed map.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(8, 4, bias=False), nn.BatchNorm1d(4, activation="relu"), nn.Linear(4, 2))
+        >>> nn.fold_batch_norm(model.eval())
+        Sequential(
+          (0): Linear(8, 4)
+          (1): relu
+          (2): Linear(4, 2)
+        )
     """
     for name, module in model.named_modules():
         if module.training:

@@ -39,6 +39,14 @@ class Linear(Module):
     Attributes:
         weight: shape (out_features, in_features); (out_features, 0) before a first call that tells it.
         bias: shape (out_features,), or None.
+
+    Example:
+        >>> layer = nn.Linear(784, 10)
+        >>> layer.weight.shape, layer(np.ones((5, 784))).shape
+        ((10, 784), (5, 10))
+        >>> layer = nn.Linear(None, 10)  # takes what comes
+        >>> layer(np.ones((5, 20))).shape, layer.weight.shape
+        ((5, 10), (10, 20))
     """
 
     weight: Parameter
@@ -99,6 +107,12 @@ class Bilinear(Module):
     Attributes:
         weight: shape (out_features, in1_features, in2_features).
         bias: shape (out_features,), or None.
+
+    Example:
+        >>> nn.Bilinear(2, 3, 4)(np.ones((5, 2)), np.ones((5, 3))).shape
+        (5, 4)
+        >>> nn.Bilinear(2, 2, 1, bias=False, init=1.0)([[1.0, 2.0]], [[3.0, 4.0]])  # (1 + 2) * (3 + 4)
+        Tensor([[21.]], requires_grad=True)
     """
 
     def __init__(
@@ -152,6 +166,13 @@ class Embedding(Module):
 
     Attributes:
         weight: shape (num_embeddings, embedding_dim).
+
+    Example:
+        >>> layer = nn.Embedding(1000, 4, padding_idx=0)
+        >>> layer([[7, 3, 0], [5, 0, 0]]).shape
+        (2, 3, 4)
+        >>> layer([0])
+        Tensor([[0., 0., 0., 0.]], requires_grad=True)
     """
 
     def __init__(
@@ -232,7 +253,13 @@ class Embedding(Module):
 
 
 class Flatten(Module):
-    """Join the axes `start_dim` to `end_dim` (inclusive) into one; by default all but the first."""
+    """Join the axes `start_dim` to `end_dim` (inclusive) into one; by default all but the first.
+
+    Example:
+        >>> x = np.zeros((5, 3, 8, 8))
+        >>> nn.Flatten()(x).shape, nn.Flatten(0, 1)(x).shape
+        ((5, 192), (15, 8, 8))
+    """
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         self.start_dim, self.end_dim = start_dim, end_dim
@@ -254,7 +281,14 @@ class Flatten(Module):
 
 
 class Identity(Module):
-    """Return the input; takes and ignores any arguments, as PyTorch's."""
+    """Return the input; takes and ignores any arguments, as PyTorch's.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+        >>> model[-1] = nn.Identity()  # what the last layer would be given
+        >>> model(np.ones((2, 4))).shape
+        (2, 8)
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         pass

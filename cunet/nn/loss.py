@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from ..autograd.tensor import Tensor, as_array
-from ..ops.loss import bernoulli, divergence, embedding, likelihood, margin, nll, regression
+from ..ops.loss import bernoulli, divergence, likelihood, nll, regression
 from ..ops.loss import cross_entropy as cross_entropy_ops
 from .function_layer import FunctionLayer
 from .inputs import agreeing
@@ -30,7 +29,12 @@ class Loss(FunctionLayer):
 
 
 class BCELoss(Loss):
-    """Loss that calls `cunet.functional.binary_cross_entropy`; same options, same order."""
+    """Loss that calls `cunet.functional.binary_cross_entropy`; same options, same order.
+
+    Example:
+        >>> nn.BCELoss()([0.75, 0.25], [1.0, 0.0]).round(4)  # of probabilities; of logits: BCEWithLogitsLoss
+        Tensor(0.2877)
+    """
 
     function = staticmethod(bernoulli.binary_cross_entropy)
     weight: Any = None
@@ -38,7 +42,14 @@ class BCELoss(Loss):
 
 
 class BCEWithLogitsLoss(Loss):
-    """Loss that calls `cunet.functional.binary_cross_entropy_with_logits`; same options, same order."""
+    """Loss that calls `cunet.functional.binary_cross_entropy_with_logits`; same options, same order.
+
+    Example:
+        >>> nn.BCEWithLogitsLoss()([0.0, -1000.0], [1.0, 0.0]).round(4)
+        Tensor(0.3466)
+        >>> nn.BCEWithLogitsLoss(pos_weight=3.0)([0.0, -1000.0], [1.0, 0.0]).round(4)
+        Tensor(1.0397)
+    """
 
     function = staticmethod(divergence.binary_cross_entropy_with_logits)
     weight: Any = None
@@ -47,7 +58,15 @@ class BCEWithLogitsLoss(Loss):
 
 
 class CrossEntropyLoss(Loss):
-    """Loss that calls `cunet.functional.cross_entropy`; same options, same order."""
+    """Loss that calls `cunet.functional.cross_entropy`; same options, same order.
+
+    Example:
+        >>> logits = [[2.0, 0.0, 0.0], [0.0, 0.0, 0.0]]  # no softmax before
+        >>> nn.CrossEntropyLoss()(logits, [0, 2]).round(4)
+        Tensor(0.6691)
+        >>> nn.CrossEntropyLoss(reduction="none")(logits, [0, -100]).round(4)  # -100 is ignored
+        Tensor([0.2395, 0.    ])
+    """
 
     function = staticmethod(cross_entropy_ops.cross_entropy)
     weight: Any = None
@@ -57,20 +76,14 @@ class CrossEntropyLoss(Loss):
     axis: int = 1
 
 
-class CosineEmbeddingLoss(FunctionLayer):
-    """Loss that calls `cunet.functional.cosine_embedding_loss`; same options, same order."""
-
-    function = staticmethod(embedding.cosine_embedding_loss)
-    margin: float = 0.0
-    reduction: str = "mean"
-
-    def forward(self, input1: Any, input2: Any, target: Any) -> Tensor:
-        """Return the loss of two batches of vectors and a target of 1 or -1 for each pair."""
-        return type(self).function(*agreeing(input1, input2, target), **self.options)
-
-
 class GaussianNLLLoss(FunctionLayer):
-    """Loss that calls `cunet.functional.gaussian_nll_loss`; same options, same order."""
+    """Loss that calls `cunet.functional.gaussian_nll_loss`; same options, same order.
+
+    Example:
+        >>> mean, target, var = [0.0], [2.0], [4.0]
+        >>> nn.GaussianNLLLoss()(mean, target, var).round(4)  # (log(4) + 2**2 / 4) / 2
+        Tensor(1.1931)
+    """
 
     function = staticmethod(likelihood.gaussian_nll_loss)
     full: bool = False
@@ -82,16 +95,13 @@ class GaussianNLLLoss(FunctionLayer):
         return type(self).function(*agreeing(input, target, var), **self.options)
 
 
-class HingeEmbeddingLoss(Loss):
-    """Loss that calls `cunet.functional.hinge_embedding_loss`; same options, same order."""
-
-    function = staticmethod(margin.hinge_embedding_loss)
-    margin: float = 1.0
-    reduction: str = "mean"
-
-
 class HuberLoss(Loss):
-    """Loss that calls `cunet.functional.huber_loss`; same options, same order."""
+    """Loss that calls `cunet.functional.huber_loss`; same options, same order.
+
+    Example:
+        >>> nn.HuberLoss(reduction="none")([0.5, 3.0], [0.0, 0.0])  # 0.5**2 / 2, and 3 - 1 / 2
+        Tensor([0.125, 2.5  ])
+    """
 
     function = staticmethod(regression.huber_loss)
     reduction: str = "mean"
@@ -99,7 +109,13 @@ class HuberLoss(Loss):
 
 
 class KLDivLoss(Loss):
-    """Loss that calls `cunet.functional.kl_div`; same options, same order."""
+    """Loss that calls `cunet.functional.kl_div`; same options, same order.
+
+    Example:
+        >>> log_q, p = np.log([[0.5, 0.5]]), [[0.75, 0.25]]
+        >>> nn.KLDivLoss(reduction="batchmean")(log_q, p).round(4)  # logarithms first, "mean" is over all elements
+        Tensor(0.1308, dtype=float64)
+    """
 
     function = staticmethod(divergence.kl_div)
     reduction: str = "mean"
@@ -107,43 +123,39 @@ class KLDivLoss(Loss):
 
 
 class L1Loss(Loss):
-    """Loss that calls `cunet.functional.l1_loss`; same options, same order."""
+    """Loss that calls `cunet.functional.l1_loss`; same options, same order.
+
+    Example:
+        >>> nn.L1Loss()([1.0, -2.0], [0.0, 0.0])
+        Tensor(1.5)
+    """
 
     function = staticmethod(regression.l1_loss)
     reduction: str = "mean"
 
 
 class MSELoss(Loss):
-    """Loss that calls `cunet.functional.mse_loss`; same options, same order."""
+    """Loss that calls `cunet.functional.mse_loss`; same options, same order.
+
+    Example:
+        >>> nn.MSELoss()([1.0, 2.0], [0.0, 0.0])
+        Tensor(2.5)
+        >>> nn.MSELoss(reduction="sum")([1.0, 2.0], [0.0, 0.0])
+        Tensor(5.)
+    """
 
     function = staticmethod(regression.mse_loss)
     reduction: str = "mean"
 
 
-class MarginRankingLoss(FunctionLayer):
-    """Loss that calls `cunet.functional.margin_ranking_loss`; same options, same order."""
-
-    function = staticmethod(margin.margin_ranking_loss)
-    margin: float = 0.0
-    reduction: str = "mean"
-
-    def forward(self, input1: Any, input2: Any, target: Any) -> Tensor:
-        """Return the loss of two batches of scores and a target of 1 or -1 for each pair."""
-        return type(self).function(*agreeing(input1, input2, target), **self.options)
-
-
-class MultiMarginLoss(Loss):
-    """Loss that calls `cunet.functional.multi_margin_loss`; same options, same order."""
-
-    function = staticmethod(margin.multi_margin_loss)
-    p: int = 1
-    margin: float = 1.0
-    weight: Any = None
-    reduction: str = "mean"
-
-
 class NLLLoss(Loss):
-    """Loss that calls `cunet.functional.nll_loss`; same options, same order."""
+    """Loss that calls `cunet.functional.nll_loss`; same options, same order.
+
+    Example:
+        >>> log_p = F.log_softmax(np.zeros((2, 4), np.float32), 1)  # four classes, each with probability 1/4
+        >>> nn.NLLLoss()(log_p, [0, 3]).round(4)
+        Tensor(1.3863)
+    """
 
     function = staticmethod(nll.nll_loss)
     weight: Any = None
@@ -153,7 +165,14 @@ class NLLLoss(Loss):
 
 
 class PoissonNLLLoss(Loss):
-    """Loss that calls `cunet.functional.poisson_nll_loss`; same options, same order."""
+    """Loss that calls `cunet.functional.poisson_nll_loss`; same options, same order.
+
+    Example:
+        >>> nn.PoissonNLLLoss()([0.0], [2.0])  # exp(0) - 2 * 0: the input is the log of the rate
+        Tensor(1.)
+        >>> nn.PoissonNLLLoss(log_input=False)([1.0], [2.0])
+        Tensor(1.)
+    """
 
     function = staticmethod(likelihood.poisson_nll_loss)
     log_input: bool = True
@@ -163,42 +182,13 @@ class PoissonNLLLoss(Loss):
 
 
 class SmoothL1Loss(Loss):
-    """Loss that calls `cunet.functional.smooth_l1_loss`; same options, same order."""
+    """Loss that calls `cunet.functional.smooth_l1_loss`; same options, same order.
+
+    Example:
+        >>> nn.SmoothL1Loss(reduction="none", beta=2.0)([1.0, 3.0], [0.0, 0.0])  # 1**2 / 2 / beta, and 3 - beta / 2
+        Tensor([0.25, 2.  ])
+    """
 
     function = staticmethod(regression.smooth_l1_loss)
     reduction: str = "mean"
     beta: float = 1.0
-
-
-class SoftMarginLoss(Loss):
-    """Loss that calls `cunet.functional.soft_margin_loss`; same options, same order."""
-
-    function = staticmethod(margin.soft_margin_loss)
-    reduction: str = "mean"
-
-
-class _TripletLoss(FunctionLayer):
-    def forward(self, anchor: Any, positive: Any, negative: Any) -> Tensor:
-        """Return the loss of three batches: things, what belongs to each, and what does not."""
-        return type(self).function(*agreeing(anchor, positive, negative), **self.options)
-
-
-class TripletMarginLoss(_TripletLoss):
-    """Loss that calls `cunet.functional.triplet_margin_loss`; same options, same order."""
-
-    function = staticmethod(embedding.triplet_margin_loss)
-    margin: float = 1.0
-    p: float = 2.0
-    eps: float = 1e-6
-    swap: bool = False
-    reduction: str = "mean"
-
-
-class TripletMarginWithDistanceLoss(_TripletLoss):
-    """Loss that calls `cunet.functional.triplet_margin_with_distance_loss`; same options, same order."""
-
-    function = staticmethod(embedding.triplet_margin_with_distance_loss)
-    distance_function: Callable[[Any, Any], Tensor] | None = None
-    margin: float = 1.0
-    swap: bool = False
-    reduction: str = "mean"

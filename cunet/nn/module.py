@@ -16,9 +16,9 @@ from ..autograd.tensor import Tensor
 from ..device import Array, Device, accumulator, is_array, is_floating, resolve_device, to_device
 from ..system import files
 from .ahead import compile_ahead
-from .fitting import LoadReport, fitted
+from .fitting import LoadReport, fitting
 from .observe import observed
-from .parameter import Parameter, UninitializedParameter
+from .parameter import Parameter
 
 
 class Module:
@@ -33,6 +33,16 @@ class Module:
     Layers compute on plain arrays, integers and flags too, in the dtype of their weights: on NumPy's float64 data a
     float32 model is a float32 model, also where `Flatten`, a pool or a scaler comes first. A Tensor that requires a
     gradient, or is no wider than float32, keeps its dtype; where the two differ results have the wider one.
+
+    Example:
+        >>> class MLP(nn.Module):
+        ...     def __init__(self, hidden):
+        ...         self.first, self.last = nn.Linear(784, hidden), nn.Linear(hidden, 10)
+        ...     def forward(self, x):
+        ...         return self.last(F.relu(self.first(x)))
+        >>> model = MLP(32)
+        >>> model(np.zeros((5, 784))).shape, [name for name, _ in model.named_parameters()]
+        ((5, 10), ['first.weight', 'first.bias', 'last.weight', 'last.bias'])
     """
 
     training: bool = True
@@ -220,30 +230,11 @@ class Module:
             ValueError: names, shapes or kinds of values do not fit; all that is wrong is listed, and nothing
                 was loaded.
         """
-        who = f"{type(self).__name__}.load_state_dict"
-        if not isinstance(state, Mapping):
-            raise TypeError(f"{who}: state must be a dict of arrays by name, got {state!r:.80}; load() takes a path")
         own = dict(self._tensors(state=True))
-        stored = {
-            id(tensor) for name, tensor in own.items() if name in state
-        }  # a tied weight has one name in some files
-        missing = [name for name, tensor in own.items() if id(tensor) not in stored]
-        unexpected = [name for name in state if name not in own]
-        problems = [f"missing: {', '.join(missing)}"] if strict and missing else []
-        problems += [f"unexpected: {', '.join(map(str, unexpected))}"] if strict and unexpected else []
-        converted = {}
-        for name, tensor in own.items():
-            if name in state:
-                try:
-                    converted[name] = fitted(state[name], tensor.data, isinstance(tensor, UninitializedParameter))
-                except (TypeError, ValueError) as error:
-                    problems.append(f"{name}: {error}")
-        if problems:
-            listing = "\n  ".join(problems)
-            raise ValueError(f"{who}: the state does not fit the model:\n  {listing}")
-        for name, array in converted.items():
+        arrays, report = fitting(f"{type(self).__name__}.load_state_dict", own, state, strict)
+        for name, array in arrays.items():
             own[name].data = array
-        return LoadReport(missing, unexpected)
+        return report
 
     def save(self, path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None) -> None:
         """Write parameters and buffers to a safetensors file, under their names; with strings to keep beside them."""

@@ -37,6 +37,14 @@ class InstanceNorm(RunningStatistics):
         dtype: floating dtype of weight and bias.
 
     Source: Ulyanov, Vedaldi and Lempitsky 2016, arXiv:1607.08022, equation 6.
+
+    Example:
+        >>> norm = nn.InstanceNorm(1)
+        >>> norm([[[1.0, 3.0]], [[10.0, 30.0]]])[:, 0].round(4)  # each sample by itself
+        Tensor([[-1.,  1.],
+                [-1.,  1.]])
+        >>> list(norm.state_dict())  # neither parameters nor statistics
+        []
     """
 
     ndims: tuple[int, ...] = (3, 4, 5)
@@ -69,19 +77,37 @@ class InstanceNorm(RunningStatistics):
 
 
 class InstanceNorm1d(InstanceNorm):
-    """`InstanceNorm` for (N, C, L)."""
+    """`InstanceNorm` for (N, C, L).
+
+    Example:
+        >>> nn.InstanceNorm1d(2)([[[1.0, 3.0], [0.0, 8.0]]]).round(4)
+        Tensor([[[-1.,  1.],
+                 [-1.,  1.]]])
+    """
 
     ndims = (3,)
 
 
 class InstanceNorm2d(InstanceNorm):
-    """`InstanceNorm` for (N, C, H, W)."""
+    """`InstanceNorm` for (N, C, H, W).
+
+    Example:
+        >>> norm = nn.InstanceNorm2d(3, affine=True)
+        >>> norm(np.zeros((2, 3, 8, 8))).shape, norm.weight.shape
+        ((2, 3, 8, 8), (3,))
+    """
 
     ndims = (4,)
 
 
 class InstanceNorm3d(InstanceNorm):
-    """`InstanceNorm` for (N, C, D, H, W)."""
+    """`InstanceNorm` for (N, C, D, H, W).
+
+    Example:
+        >>> norm = nn.InstanceNorm3d(3, track_running_stats=True)
+        >>> norm(np.zeros((2, 3, 4, 4, 4))).shape, list(norm.state_dict())
+        ((2, 3, 4, 4, 4), ['running_mean', 'running_var', 'num_batches_tracked'])
+    """
 
     ndims = (5,)
 
@@ -101,6 +127,13 @@ class LayerNorm(Module):
         weight, bias: shape normalized_shape, or None.
 
     Source: Ba, Kiros and Hinton 2016, arXiv:1607.06450, equation 3.
+
+    Example:
+        >>> nn.LayerNorm(2)([[1.0, 3.0], [10.0, 30.0]]).round(4)
+        Tensor([[-1.,  1.],
+                [-1.,  1.]], requires_grad=True)
+        >>> nn.LayerNorm((3, 4)).weight.shape
+        (3, 4)
     """
 
     def __init__(
@@ -154,6 +187,11 @@ class RMSNorm(Module):
         weight: shape normalized_shape, or None.
 
     Source: Zhang and Sennrich 2019, arXiv:1910.07467, equation 4.
+
+    Example:
+        >>> nn.RMSNorm(2)([[3.0, 4.0], [30.0, 40.0]]).round(4)  # by sqrt((3**2 + 4**2) / 2); no mean is taken off
+        Tensor([[0.8485, 1.1314],
+                [0.8485, 1.1314]], requires_grad=True)
     """
 
     def __init__(
@@ -202,6 +240,10 @@ class GroupNorm(Module):
         weight, bias: shape (C,), or None.
 
     Source: Wu and He 2018, arXiv:1803.08494, equations 1 and 7.
+
+    Example:
+        >>> nn.GroupNorm(2, 4)([[1.0, 3.0, 10.0, 30.0]]).round(4)  # channels 0 and 1, channels 2 and 3
+        Tensor([[-1.,  1., -1.,  1.]], requires_grad=True)
     """
 
     def __init__(

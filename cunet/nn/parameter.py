@@ -19,6 +19,14 @@ class Parameter(Tensor):
     Args:
         data: array, or numbers, of floating dtype.
         requires_grad: False makes it a frozen parameter: saved and moved, not trained.
+
+    Example:
+        >>> layer = nn.Linear(4, 2)
+        >>> layer.scale = nn.Parameter(np.ones(2, np.float32))
+        >>> [name for name, _ in layer.named_parameters()]
+        ['weight', 'bias', 'scale']
+        >>> layer.scale
+        Parameter([1., 1.], requires_grad=True)
     """
 
     __slots__ = ()

@@ -61,7 +61,14 @@ def register(who: str, module: Module, name: str, how: Parametrization) -> None:
 
 
 def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
-    """Tell whether a module has weights that are computed, or whether the one of that name is."""
+    """Tell whether a module has weights that are computed, or whether the one of that name is.
+
+    Example:
+        >>> layer = nn.utils.parametrizations.weight_norm(nn.Linear(4, 2))
+        >>> is_parametrized = nn.utils.parametrize.is_parametrized
+        >>> is_parametrized(layer), is_parametrized(layer, "bias")
+        (True, False)
+    """
     held = _parametrizations(module)
     return bool(held) if tensor_name is None else tensor_name in held
 
@@ -76,6 +83,13 @@ def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized
 
     Raises:
         ValueError: it is not computed, or has several originals of which none is the weight.
+
+    Example:
+        >>> layer = nn.utils.parametrizations.weight_norm(nn.Linear(4, 2))
+        >>> nn.utils.parametrize.remove_parametrizations(layer, "weight")
+        Linear(4, 2)
+        >>> list(layer.state_dict())
+        ['bias', 'weight']
     """
     who = "remove_parametrizations"
     held = _parametrizations(module)

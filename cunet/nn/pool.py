@@ -1,18 +1,15 @@
-"""Pooling, resampling and border layers: classes of the functions, most for 1, 2 and 3 spatial axes."""
+"""Pooling and resampling layers: classes of the functions, most for 1, 2 and 3 spatial axes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from ..autograd.tensor import Tensor
 from ..ops.pool import pooling as ops
 from ..ops.pool.pooling import Axes
-from ..ops.resize import interpolate, pad
+from ..ops.resize import interpolate
 from ..ops.shuffle import pixel_shuffle, pixel_unshuffle
 from .function_layer import Unary
-from .inputs import as_input
-from .module import Module
 
 
 class _AdaptiveAvgPool(Unary):
@@ -49,61 +46,117 @@ class _MaxPool(Unary):
 
 
 class AdaptiveAvgPool1d(_AdaptiveAvgPool):
-    """Layer that applies `cunet.functional.adaptive_avg_pool1d`; same options."""
+    """Layer that applies `cunet.functional.adaptive_avg_pool1d`; same options.
+
+    Example:
+        >>> nn.AdaptiveAvgPool1d(2)([[[1.0, 2.0, 3.0, 4.0]]])
+        Tensor([[[1.5, 3.5]]])
+    """
 
     function = staticmethod(ops.adaptive_avg_pool1d)
 
 
 class AdaptiveAvgPool2d(_AdaptiveAvgPool):
-    """Layer that applies `cunet.functional.adaptive_avg_pool2d`; same options."""
+    """Layer that applies `cunet.functional.adaptive_avg_pool2d`; same options.
+
+    Example:
+        >>> nn.AdaptiveAvgPool2d(1)(np.zeros((8, 64, 7, 7))).shape  # the mean of each channel, for any size
+        (8, 64, 1, 1)
+    """
 
     function = staticmethod(ops.adaptive_avg_pool2d)
 
 
 class AdaptiveAvgPool3d(_AdaptiveAvgPool):
-    """Layer that applies `cunet.functional.adaptive_avg_pool3d`; same options."""
+    """Layer that applies `cunet.functional.adaptive_avg_pool3d`; same options.
+
+    Example:
+        >>> nn.AdaptiveAvgPool3d((1, 2, 2))(np.zeros((1, 4, 6, 5, 4))).shape
+        (1, 4, 1, 2, 2)
+    """
 
     function = staticmethod(ops.adaptive_avg_pool3d)
 
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPool):
-    """Layer that applies `cunet.functional.adaptive_max_pool1d`; same options."""
+    """Layer that applies `cunet.functional.adaptive_max_pool1d`; same options.
+
+    Example:
+        >>> nn.AdaptiveMaxPool1d(2)([[[1.0, 5.0, 2.0, 3.0]]])
+        Tensor([[[5., 3.]]])
+    """
 
     function = staticmethod(ops.adaptive_max_pool1d)
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPool):
-    """Layer that applies `cunet.functional.adaptive_max_pool2d`; same options."""
+    """Layer that applies `cunet.functional.adaptive_max_pool2d`; same options.
+
+    Example:
+        >>> y, at = nn.AdaptiveMaxPool2d(1, return_indices=True)([[[[1.0, 2.0], [9.0, 4.0]]]])
+        >>> y.item(), at.item()  # row 1, column 0 of 2
+        (9.0, 2)
+    """
 
     function = staticmethod(ops.adaptive_max_pool2d)
 
 
 class AdaptiveMaxPool3d(_AdaptiveMaxPool):
-    """Layer that applies `cunet.functional.adaptive_max_pool3d`; same options."""
+    """Layer that applies `cunet.functional.adaptive_max_pool3d`; same options.
+
+    Example:
+        >>> nn.AdaptiveMaxPool3d(2)(np.zeros((1, 4, 6, 5, 4))).shape
+        (1, 4, 2, 2, 2)
+    """
 
     function = staticmethod(ops.adaptive_max_pool3d)
 
 
 class AvgPool1d(_AvgPool):
-    """Layer that applies `cunet.functional.avg_pool1d`; same options."""
+    """Layer that applies `cunet.functional.avg_pool1d`; same options.
+
+    Example:
+        >>> nn.AvgPool1d(3, stride=1, padding=1)([[[3.0, 3.0, 3.0]]])
+        Tensor([[[2., 3., 2.]]])
+        >>> nn.AvgPool1d(3, stride=1, padding=1, count_include_pad=False)([[[3.0, 3.0, 3.0]]])
+        Tensor([[[3., 3., 3.]]])
+    """
 
     function = staticmethod(ops.avg_pool1d)
 
 
 class AvgPool2d(_AvgPool):
-    """Layer that applies `cunet.functional.avg_pool2d`; same options."""
+    """Layer that applies `cunet.functional.avg_pool2d`; same options.
+
+    Example:
+        >>> nn.AvgPool2d(2)(np.arange(16.0).reshape(1, 1, 4, 4))[0, 0]
+        Tensor([[ 2.5,  4.5],
+                [10.5, 12.5]], dtype=float64)
+    """
 
     function = staticmethod(ops.avg_pool2d)
 
 
 class AvgPool3d(_AvgPool):
-    """Layer that applies `cunet.functional.avg_pool3d`; same options."""
+    """Layer that applies `cunet.functional.avg_pool3d`; same options.
+
+    Example:
+        >>> nn.AvgPool3d(2)(np.zeros((1, 3, 8, 8, 8))).shape  # the stride is the kernel's size
+        (1, 3, 4, 4, 4)
+    """
 
     function = staticmethod(ops.avg_pool3d)
 
 
 class Upsample(Unary):
-    """Layer that applies `cunet.functional.interpolate`; same options."""
+    """Layer that applies `cunet.functional.interpolate`; same options.
+
+    Example:
+        >>> nn.Upsample(scale_factor=2)([[[1.0, 2.0]]])
+        Tensor([[[1., 1., 2., 2.]]])
+        >>> nn.Upsample(scale_factor=2, mode="linear")([[[1.0, 2.0]]])
+        Tensor([[[1.  , 1.25, 1.75, 2.  ]]])
+    """
 
     function = staticmethod(interpolate)
     size: int | Sequence[int] | None = None
@@ -114,70 +167,65 @@ class Upsample(Unary):
 
 
 class PixelShuffle(Unary):
-    """Layer that applies `cunet.functional.pixel_shuffle`; same options."""
+    """Layer that applies `cunet.functional.pixel_shuffle`; same options.
+
+    Example:
+        >>> nn.PixelShuffle(2)(np.arange(4.0).reshape(1, 4, 1, 1))[0, 0]
+        Tensor([[0., 1.],
+                [2., 3.]], dtype=float64)
+        >>> nn.PixelShuffle(2)(np.zeros((1, 12, 5, 5))).shape
+        (1, 3, 10, 10)
+    """
 
     function = staticmethod(pixel_shuffle)
     upscale_factor: int
 
 
 class PixelUnshuffle(Unary):
-    """Layer that applies `cunet.functional.pixel_unshuffle`; same options."""
+    """Layer that applies `cunet.functional.pixel_unshuffle`; same options.
+
+    Example:
+        >>> nn.PixelUnshuffle(2)(np.zeros((1, 3, 10, 10))).shape
+        (1, 12, 5, 5)
+    """
 
     function = staticmethod(pixel_unshuffle)
     downscale_factor: int
 
 
 class MaxPool1d(_MaxPool):
-    """Layer that applies `cunet.functional.max_pool1d`."""
+    """Layer that applies `cunet.functional.max_pool1d`.
+
+    Example:
+        >>> nn.MaxPool1d(2)([[[1.0, 3.0, 5.0, 7.0, 9.0]]])
+        Tensor([[[3., 7.]]])
+        >>> nn.MaxPool1d(2, ceil_mode=True)([[[1.0, 3.0, 5.0, 7.0, 9.0]]])
+        Tensor([[[3., 7., 9.]]])
+    """
 
     function = staticmethod(ops.max_pool1d)
 
 
 class MaxPool2d(_MaxPool):
-    """Layer that applies `cunet.functional.max_pool2d`."""
+    """Layer that applies `cunet.functional.max_pool2d`.
+
+    Example:
+        >>> nn.MaxPool2d(2)(np.arange(16.0).reshape(1, 1, 4, 4))[0, 0]
+        Tensor([[ 5.,  7.],
+                [13., 15.]], dtype=float64)
+        >>> nn.MaxPool2d(3, stride=2, padding=1)(np.zeros((1, 4, 28, 28))).shape
+        (1, 4, 14, 14)
+    """
 
     function = staticmethod(ops.max_pool2d)
 
 
 class MaxPool3d(_MaxPool):
-    """Layer that applies `cunet.functional.max_pool3d`."""
+    """Layer that applies `cunet.functional.max_pool3d`.
 
-    function = staticmethod(ops.max_pool3d)
-
-
-class _Pad(Module):
-    """Border of the spatial axes; see `cunet.functional.pad`.
-
-    Args:
-        padding: one width for all sides, or (before, after) of the last axis, then of the one before it.
-        channels_last: the input is (N, *spatial, C).
+    Example:
+        >>> nn.MaxPool3d((1, 2, 2))(np.zeros((1, 3, 8, 8, 8))).shape
+        (1, 3, 8, 4, 4)
     """
 
-    mode: str
-    ndim: int
-
-    def __init__(self, padding: int | Sequence[int], channels_last: bool = False) -> None:
-        self.padding = (padding,) * (2 * self.ndim) if isinstance(padding, int) else tuple(padding)
-        if len(self.padding) != 2 * self.ndim:
-            raise ValueError(f"{type(self).__name__}: padding must be 1 or {2 * self.ndim} numbers, got {padding!r}")
-        self.channels_last = channels_last
-
-    def forward(self, x: Any) -> Tensor:
-        """Return `x` with its border."""
-        return pad(as_input(self, x, None), self.padding, self.mode, channels_last=self.channels_last)
-
-    def extra_repr(self) -> str:
-        """Show the widths."""
-        return f"{self.padding}"
-
-
-def _pad_layer(name: str, mode: str, ndim: int) -> type[_Pad]:
-    return type(name, (_Pad,), {"mode": mode, "ndim": ndim, "__doc__": _Pad.__doc__, "__module__": __name__})
-
-
-ZeroPad1d, ZeroPad2d, ZeroPad3d = (_pad_layer(f"ZeroPad{k}d", "constant", k) for k in (1, 2, 3))
-ReflectionPad1d, ReflectionPad2d, ReflectionPad3d = (_pad_layer(f"ReflectionPad{k}d", "reflect", k) for k in (1, 2, 3))
-ReplicationPad1d, ReplicationPad2d, ReplicationPad3d = (
-    _pad_layer(f"ReplicationPad{k}d", "replicate", k) for k in (1, 2, 3)
-)
-CircularPad1d, CircularPad2d, CircularPad3d = (_pad_layer(f"CircularPad{k}d", "circular", k) for k in (1, 2, 3))
+    function = staticmethod(ops.max_pool3d)

@@ -88,6 +88,12 @@ class RNNCell(_Cell):
         input_size, hidden_size, bias: lengths of input and state, and whether to have biases.
         nonlinearity: "tanh" or "relu".
         **options: init, generator, dtype; see `LSTMCell`.
+
+    Example:
+        >>> cell = nn.RNNCell(2, 3, bias=False, nonlinearity="relu", init=1.0)
+        >>> h = cell([[1.0, 2.0]])
+        >>> h.data, cell([[1.0, 2.0]], h).data  # 1 + 2, then 1 + 2 + 3 * 3
+        (array([[3., 3., 3.]], dtype=float32), array([[12., 12., 12.]], dtype=float32))
     """
 
     layer = staticmethod(rnn_layer)
@@ -122,6 +128,13 @@ class LSTMCell(_Cell):
     Attributes:
         weight_ih, weight_hh: shapes (4 * hidden_size, input_size) and (4 * hidden_size, hidden_size).
         bias_ih, bias_hh: shape (4 * hidden_size,), or None.
+
+    Example:
+        >>> cell = nn.LSTMCell(4, 8)
+        >>> h, c = cell(np.zeros((5, 4)))
+        >>> h, c = cell(np.ones((5, 4)), (h, c))
+        >>> h.shape, c.shape, cell.weight_ih.shape
+        ((5, 8), (5, 8), (32, 4))
     """
 
     layer = staticmethod(lstm_layer)
@@ -144,6 +157,13 @@ class GRUCell(_Cell):
 
     Attributes:
         weight_ih, weight_hh, bias_ih, bias_hh: as those of `LSTMCell`, with 3 gates.
+
+    Example:
+        >>> cell, h = nn.GRUCell(4, 8), None
+        >>> for x in np.zeros((10, 5, 4)):
+        ...     h = cell(x, h)
+        >>> h.shape, cell.weight_ih.shape
+        ((5, 8), (24, 4))
     """
 
     layer = staticmethod(gru_layer)

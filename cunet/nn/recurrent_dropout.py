@@ -23,6 +23,12 @@ class VariationalDropout(Module):
         generator: where masks are drawn from; by default the stream "dropout" of `cunet.manual_seed`.
 
     Source: Gal and Ghahramani 2016, arXiv:1512.05287, section 4.
+
+    Example:
+        >>> nn.VariationalDropout(0.5)(np.ones((3, 1, 8)))[:, 0]  # three steps of one sequence
+        Tensor([[0., 0., 2., 0., 2., 2., 0., 0.],
+                [0., 0., 2., 0., 2., 2., 0., 0.],
+                [0., 0., 2., 0., 2., 2., 0., 0.]], dtype=float64)
     """
 
     def __init__(self, p: float = 0.5, batch_first: bool = False, *, generator: Generator | None = None) -> None:
@@ -53,6 +59,13 @@ class DropConnect(Linear):
         **options: init, bias_init, generator, dtype of `Linear`.
 
     Source: Wan et al. 2013, "Regularization of neural networks using DropConnect", section 3.
+
+    Example:
+        >>> layer = nn.DropConnect(8, 1, bias=False, p=0.5, init=1.0)
+        >>> layer(np.ones((2, 8))), layer.eval()(np.ones((2, 8)))
+        (Tensor([[6.],
+                [6.]], requires_grad=True), Tensor([[8.],
+                [8.]], requires_grad=True))
     """
 
     def __init__(

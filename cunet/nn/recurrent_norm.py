@@ -27,7 +27,7 @@ from .inputs import as_input
 from .module import Module
 from .norm import LayerNorm
 from .parameter import check_sizes, make_parameter
-from .recurrent import RNNBase
+from .recurrent_base import RNNBase
 from .recurrent_cells import recurrent_distribution, states_of
 
 States = tuple[Any, ...]
@@ -105,6 +105,13 @@ class LayerNormRNNCell(_LayerNormCell):
         **options: eps, init, generator, dtype; see `LayerNormLSTMCell`.
 
     Source: Ba, Kiros and Hinton 2016, arXiv:1607.06450, equation 4; input and state have norms of their own.
+
+    Example:
+        >>> cell = nn.LayerNormRNNCell(4, 8)
+        >>> [name for name, _ in cell.named_parameters()]
+        ['weight_ih', 'weight_hh', 'norm_ih.weight', 'norm_ih.bias', 'norm_hh.weight', 'norm_hh.bias']
+        >>> cell(np.zeros((5, 4))).shape
+        (5, 8)
     """
 
     def __init__(self, input_size: int, hidden_size: int, nonlinearity: str = "tanh", **options: Any) -> None:
@@ -138,6 +145,11 @@ class LayerNormLSTMCell(_LayerNormCell):
         norm_ih, norm_hh, norm_c: `LayerNorm` over the gates of each part, and over the cell state.
 
     Source: Ba, Kiros and Hinton 2016, arXiv:1607.06450, equations 20 to 22.
+
+    Example:
+        >>> h, c = nn.LayerNormLSTMCell(4, 8)(np.zeros((5, 4)))
+        >>> h.shape, c.shape
+        ((5, 8), (5, 8))
     """
 
     gates = 4
@@ -168,6 +180,12 @@ class LayerNormGRUCell(_LayerNormCell):
         norm_ih, norm_hh: `LayerNorm` over both gates together; norm_in, norm_hn: over the candidate.
 
     Source: Ba, Kiros and Hinton 2016, arXiv:1607.06450, equations 23 to 25, with the names of PyTorch's GRU.
+
+    Example:
+        >>> cell = nn.LayerNormGRUCell(4, 8)
+        >>> h = cell(np.zeros((5, 4)))
+        >>> cell(np.ones((5, 4)), h).shape, cell.norm_ih
+        ((5, 8), LayerNorm((16,), eps=1e-05))
     """
 
     gates = 3
@@ -230,6 +248,11 @@ class LayerNormRNN(_LayerNormBase):
 
     Attributes:
         cells: one `LayerNormRNNCell` for each layer and direction, the directions of a layer side by side.
+
+    Example:
+        >>> y, h = nn.LayerNormRNN(4, 8)(np.zeros((10, 5, 4)))
+        >>> y.shape, h.shape
+        ((10, 5, 8), (1, 5, 8))
     """
 
     cell = LayerNormRNNCell
@@ -240,6 +263,12 @@ class LayerNormLSTM(_LayerNormBase):
 
     Attributes:
         cells: one `LayerNormLSTMCell` for each layer and direction, the directions of a layer side by side.
+
+    Example:
+        >>> layer = nn.LayerNormLSTM(4, 8, num_layers=2)
+        >>> y, (h, c) = layer(np.zeros((10, 5, 4)))
+        >>> y.shape, h.shape, [type(cell).__name__ for cell in layer.cells]
+        ((10, 5, 8), (2, 5, 8), ['LayerNormLSTMCell', 'LayerNormLSTMCell'])
     """
 
     gates = 4
@@ -252,6 +281,12 @@ class LayerNormGRU(_LayerNormBase):
 
     Attributes:
         cells: one `LayerNormGRUCell` for each layer and direction, the directions of a layer side by side.
+
+    Example:
+        >>> layer = nn.LayerNormGRU(4, 8, bidirectional=True, batch_first=True)
+        >>> y, h = layer(np.zeros((5, 10, 4)), lengths=[10, 7, 5, 2, 1])
+        >>> y.shape, h.shape
+        ((5, 10, 16), (2, 5, 8))
     """
 
     gates = 3

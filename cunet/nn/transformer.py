@@ -49,6 +49,12 @@ class TransformerEncoderLayer(Module):
         self_attn, linear1, linear2, norm1, norm2: as in PyTorch, whose state dict fits.
 
     Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.1; norms first: Xiong et al. 2020, arXiv:2002.04745.
+
+    Example:
+        >>> layer = nn.TransformerEncoderLayer(16, nhead=4, dim_feedforward=32, batch_first=True)
+        >>> padding = np.array([[False] * 5, [False] * 3 + [True] * 2])
+        >>> layer(np.zeros((2, 5, 16)), src_key_padding_mask=padding).shape
+        (2, 5, 16)
     """
 
     def __init__(
@@ -125,6 +131,11 @@ class TransformerEncoder(Module):
     Attributes:
         layers: `ModuleList` of the layers.
         norm: the last norm.
+
+    Example:
+        >>> encoder = nn.TransformerEncoder(lambda: nn.TransformerEncoderLayer(16, 4, 32), num_layers=2)
+        >>> encoder(np.zeros((5, 3, 16)), is_causal=True).shape  # (L, N, d_model)
+        (5, 3, 16)
     """
 
     def __init__(

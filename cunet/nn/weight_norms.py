@@ -35,6 +35,11 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
         ValueError: there is no such parameter or axis.
 
     Source: Salimans and Kingma 2016, arXiv:1602.07868, equation 2.
+
+    Example:
+        >>> layer = nn.utils.parametrizations.weight_norm(nn.Linear(2, 1, bias=False, init=3.0))
+        >>> layer.parametrizations["weight"].original0.data, layer.weight.data
+        (array([[4.2426405]], dtype=float32), array([[3., 3.]], dtype=float32))
     """
     weight = getattr(module, name, None)
     axes = weight.ndim if isinstance(weight, Tensor) else 0
@@ -65,6 +70,13 @@ def spectral_norm(
         ValueError: there is no such parameter or axis, or a number is out of its range.
 
     Source: Miyato, Kataoka, Koyama and Yoshida 2018, arXiv:1802.05957, equation 8 and algorithm 1.
+
+    Example:
+        >>> layer = nn.utils.parametrizations.spectral_norm(nn.Linear(2, 2, bias=False, init=init.eye(4.0)))
+        >>> layer([[1.0, 2.0]]).data.round(4)
+        array([[1., 2.]], dtype=float32)
+        >>> list(layer.state_dict())
+        ['parametrizations.weight.original', 'parametrizations.weight.0._u', 'parametrizations.weight.0._v']
     """
     check_sizes("spectral_norm", n_power_iterations=n_power_iterations)
     weight = getattr(module, name, None)

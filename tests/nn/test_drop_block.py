@@ -24,6 +24,7 @@ def test_squares_from_drawn_corners_are_dropped(size, b, p, dev):
     for i, j, k, m in np.argwhere(corners):
         mask[i, j, k : k + b, m : m + b] = 0
     np.testing.assert_allclose(y, mask * mask.size / mask.sum(), rtol=1e-12)
+    assert not np.signbit(y).any()  # 0, not -0
     assert 0 < mask.sum() < mask.size
 
 

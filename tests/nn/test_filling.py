@@ -135,8 +135,10 @@ def test_what_cannot_be_filled_is_named(dev):
         nn.init.normal_(dev(np.ones(3, np.int64)))
     with pytest.raises(ValueError, match="^xavier_normal: weight must have at least 2 axes"):
         nn.init.xavier_normal_(dev(np.ones(3)))
-    with pytest.raises(ValueError, match="^trunc_normal_: std must be > 0, got 0"):
+    with pytest.raises(ValueError, match="^trunc_normal_: std must be > 0 and a < b, got std=0, a=-2.0, b=2.0"):
         nn.init.trunc_normal_(weight, std=0)
+    with pytest.raises(ValueError, match="^trunc_normal_: std must be > 0 and a < b, got std=0.1, a=2, b=1"):
+        nn.init.trunc_normal_(weight, std=0.1, a=2, b=1)
     for sparsity in (-0.1, 1.1):
         with pytest.raises(ValueError, match="^sparse: sparsity must be within"):
             nn.init.sparse_(weight, sparsity)

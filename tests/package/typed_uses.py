@@ -73,6 +73,9 @@ assert_type(cunet.fft.rfft(x).real, Tensor)
 F.rleu(x)  # type: ignore[attr-defined]
 F.hard_tanh(x)  # type: ignore[attr-defined]
 nn.Lienar(2, 3)  # type: ignore[attr-defined]
+assert_type(nn.Conv2d(1, 8, 3).weight, nn.Parameter)
+nn.Conv2d(1, "8", 3)  # type: ignore[arg-type]
+nn.ZeroPad1d()  # type: ignore[call-arg]
 x.view(3, 2)  # type: ignore[attr-defined]
 F.relu(x, slope=0.1)  # type: ignore[call-arg]
 F.elu(x, alpha="much")  # type: ignore[arg-type]

@@ -1,5 +1,6 @@
 """tools/write_activations.py: nothing of the registry is missing, and what it would write is right."""
 
+import doctest
 import inspect
 import sys
 from pathlib import Path
@@ -30,13 +31,14 @@ def test_the_names_are_those_of_the_registry():
 
 
 def test_every_activation_is_registered():
-    """All public ops of the room; no layer of `nn.activation` stands for another function."""
+    """All public ops of the room; no layer of `nn.activation` or `nn.squashing` stands for another function."""
     found = {
         name: f for name, f in vars(F).items() if ".ops.activation." in getattr(inspect.unwrap(f), "__module__", "")
     }
     assert {n for n in found if not n.startswith("_")} <= set(ACTIVATIONS)
     here = {c.__name__ for c in vars(nn).values() if isinstance(c, type) and c.__module__.startswith("cunet.nn")}
-    classes = {n for n in here if "class " + n + "(" in inspect.getsource(nn.activation)}
+    source = inspect.getsource(nn.activation) + inspect.getsource(nn.squashing)
+    classes = {n for n in here if "class " + n + "(" in source}
     assert classes == {e.layer for e in ACTIVATIONS.values() if e.layer} - {"Identity"}
 
 
@@ -49,8 +51,11 @@ def test_what_it_writes_is_the_class_that_stands_there(name):
     }
     exec("from __future__ import annotations\n" + tool.layer_text(entry), namespace)
     written, there = namespace[entry.layer], getattr(nn, entry.layer)
-    assert written.function is there.function and written.__doc__ == there.__doc__
+    assert written.function is there.function
+    assert written.__doc__.partition("\n")[0] == there.__doc__.partition("\n")[0]
     assert str(inspect.signature(written)) == str(inspect.signature(there))
+    (example,) = doctest.DocTestFinder(recurse=False).find(written, module=False, globs={"nn": nn})
+    assert example.examples and doctest.DocTestRunner().run(example).failed == 0
 
 
 def test_it_writes_what_is_missing(monkeypatch, tmp_path, capsys):
