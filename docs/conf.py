@@ -28,8 +28,10 @@ MARK = re.compile(r"``.*?``|`.*?`|(\*+|(?<=\w)_(?!\w))")
 
 def plain(app, what, name, obj, options, lines):
     """Escape asterisks and last underscores in the prose of a docstring, as in ``(N, *)`` and ``init.normal_``."""
+    example = False  # from its first prompt to a blank line
     for k, line in enumerate(lines):
-        if not line.lstrip().startswith((">>>", "...")):
+        example = bool(line.strip()) and (example or line.lstrip().startswith(">>>"))
+        if not example:
             lines[k] = MARK.sub(lambda found: re.sub("(.)", r"\\\1", found[1]) if found[1] else found[0], line)
 
 

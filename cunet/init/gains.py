@@ -35,6 +35,14 @@ def fans(shape: Sequence[int], *, transposed: bool = False, groups: int = 1) -> 
         shape: of the weight, at least 2 axes.
         transposed: the weight is ``(in, out/groups, *kernel)``.
         groups: number of groups; divides ``shape[0]``.
+
+    Example:
+        >>> init.fans((64, 3, 7, 7))  # of a convolution from 3 to 64 channels
+        (147, 3136)
+        >>> init.fans((64, 3, 7, 7), transposed=True)
+        (3136, 147)
+        >>> init.fans((64, 1, 3, 3), groups=64)  # depthwise
+        (9, 9)
     """
     sizes = check_shape("fans", shape)
     if len(sizes) < 2:

@@ -52,6 +52,14 @@ class Initializer:
         name: shown in messages.
         fill: function of one request (``shape``, ``fans``, ``rng()``) that returns float64 values.
         options: shown by `repr`.
+
+    Example:
+        >>> first = init.Initializer("first", lambda r: r.rng().uniform(-1, 1, r.shape) / r.fans[0] ** 0.5)
+        >>> first((3, 4)).shape, first
+        ((3, 4), first())
+        >>> layer = nn.Linear(4, 3, init=first)
+        >>> f"{abs(layer.weight.numpy()).max():.1f}"
+        '0.5'
     """
 
     def __init__(self, name: str, fill: Callable[[Request], np.ndarray], **options: Any) -> None:

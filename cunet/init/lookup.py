@@ -36,6 +36,12 @@ def get(init: Any) -> Initializer:
     Raises:
         ValueError: unknown name.
         TypeError: anything else.
+
+    Example:
+        >>> init.get("kaiming_normal"), init.get(0.5)
+        (kaiming_normal(a=0.0, mode='fan_in', nonlinearity='leaky_relu'), constant(value=0.5))
+        >>> init.get(lambda shape, generator, dtype: generator.rng().exponential(size=shape))((2, 3)).dtype
+        dtype('float32')
     """
     if isinstance(init, Initializer):
         return init

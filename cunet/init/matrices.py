@@ -17,6 +17,11 @@ def orthogonal(gain: float = 1.0) -> Initializer:
     Axes after the first are flattened to columns. The last bits depend on the machine's LAPACK.
 
     Source: Saxe et al. 2013, arXiv:1312.6120; Mezzadri 2006, arXiv:math-ph/0609050, section 5 (sign of R).
+
+    Example:
+        >>> weight = init.orthogonal()((4, 64))
+        >>> np.linalg.svd(weight)[1].round(4)
+        array([1., 1., 1., 1.], dtype=float32)
     """
 
     def fill(r: Request) -> np.ndarray:
@@ -37,6 +42,15 @@ def delta_orthogonal(gain: float = 1.0) -> Initializer:
     It needs at least as many channels out as in. The centre is ``k // 2``, right for odd kernels with "same" padding.
 
     Source: Xiao et al. 2018, arXiv:1806.05393, algorithm 1.
+
+    Example:
+        >>> weight = init.delta_orthogonal()((8, 8, 3, 3))
+        >>> np.linalg.svd(weight[:, :, 1, 1])[1].round(4)
+        array([1., 1., 1., 1., 1., 1., 1., 1.], dtype=float32)
+        >>> weight.any(axis=(0, 1))  # where not all is 0
+        array([[False, False, False],
+               [False,  True, False],
+               [False, False, False]])
     """
 
     def fill(r: Request) -> np.ndarray:
@@ -56,7 +70,13 @@ def delta_orthogonal(gain: float = 1.0) -> Initializer:
 
 @factory
 def eye(gain: float = 1.0) -> Initializer:
-    """Fill with ``gain`` on the main diagonal of a matrix ``(out, in)`` and 0 elsewhere."""
+    """Fill with ``gain`` on the main diagonal of a matrix ``(out, in)`` and 0 elsewhere.
+
+    Example:
+        >>> init.eye(0.5)((2, 3))
+        array([[0.5, 0. , 0. ],
+               [0. , 0.5, 0. ]], dtype=float32)
+    """
 
     def fill(r: Request) -> np.ndarray:
         r.need_axes(2, 2, "(out, in)")
@@ -73,6 +93,12 @@ def dirac(groups: int = 1) -> Initializer:
 
     Args:
         groups: of the convolution; divides the first axis.
+
+    Example:
+        >>> x = cunet.tensor([[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]])
+        >>> F.conv1d(x, init.dirac()((2, 2, 3)), padding=1)
+        Tensor([[[1., 2., 3.],
+                 [4., 5., 6.]]])
     """
 
     def fill(r: Request) -> np.ndarray:
@@ -97,6 +123,11 @@ def sparse(sparsity: float, std: float = 0.01) -> Initializer:
     """Draw a matrix from N(0, std**2), with ``ceil(sparsity * rows)`` elements of each column, chosen at random, 0.
 
     Source: Martens 2010, "Deep learning via Hessian-free optimization", section 5.
+
+    Example:
+        >>> weight = init.sparse(0.75)((8, 5))
+        >>> np.count_nonzero(weight, axis=0)
+        array([2, 2, 2, 2, 2])
     """
     if not 0 <= sparsity <= 1:
         raise ValueError(f"sparse: sparsity must be within [0, 1], got {sparsity}")

@@ -90,16 +90,7 @@ def reduction(
 def rowwise(ins: str, outs: str, operation: str, *, preamble: str = "") -> Callable[[Body], Kernel]:
     """Make a kernel of a NumPy function that folds each row to a few numbers and uses them in all of the row.
 
-    Softmax and layer norm are of this kind: as a reduction and an elementwise kernel they would read the row twice::
-
-        @rowwise("T x", "T y", '''
-            fold(A top, log(A(0)), x, p > q ? p : q);
-            fold(A sum, 0, exp(x - top), p + q);
-            each(y = exp(x - top) / sum);
-        ''')
-        def plain_softmax(x):
-            e = np.exp(x - x.max(axis=-1, keepdims=True))
-            return e / e.sum(axis=-1, keepdims=True)
+    Softmax and layer norm are of this kind: as a reduction and an elementwise kernel they would read the row twice.
 
     ``fold(type name, identity, value, joined)`` makes `value`, taken in every element, into one number or struct (at
     most 32 bytes); `joined` puts ``p`` and ``q`` together, which may come in any order. ``each(statements)`` assigns
@@ -116,6 +107,20 @@ def rowwise(ins: str, outs: str, operation: str, *, preamble: str = "") -> Calla
         ins, outs: parameter lists, such as ``"T x, col A weight, A eps"`` and ``"T y, row A mean"``.
         operation: the CUDA text of a row; assigns every output.
         preamble: CUDA text placed before the kernel; knows the types ``T`` and ``A``.
+
+    Example:
+        >>> from cunet.rowwise import rowwise
+        >>> @rowwise("T x", "T y", '''
+        ...     fold(A top, log(A(0)), x, p > q ? p : q);
+        ...     fold(A sum, 0, exp(x - top), p + q);
+        ...     each(y = exp(x - top) / sum);
+        ... ''')
+        ... def plain_softmax(x):
+        ...     e = np.exp(x - x.max(axis=-1, keepdims=True))
+        ...     return e / e.sum(axis=-1, keepdims=True)
+        >>> plain_softmax(np.array([[0.0, 0.0], [1000.0, 999.0]], np.float32)).round(4)
+        array([[0.5   , 0.5   ],
+               [0.7311, 0.2689]], dtype=float32)
     """
     return lambda body: make(RowwiseSpec(body, parse(ins), parse(outs), preamble, operation))
 

@@ -16,7 +16,8 @@ from .dropout import inverted
 from .dropout_mask import draw_elements, threshold_of
 from .linalg import product
 from .operands import alike
-from .softmax import check_floating, softmax_backward, softmax_dot, softmax_stats
+from .softmax import check_floating, softmax_backward, softmax_dot
+from .softmax_stats import softmax_stats
 
 Shape = tuple[int, ...]
 
@@ -178,6 +179,13 @@ def scaled_dot_product_attention(
         TypeError: query, key or value is not floating, or attn_mask is neither bool nor floating.
 
     Source: Vaswani et al. 2017, arXiv:1706.03762, equation 1.
+
+    Example:
+        >>> x, value = cunet.tensor(np.zeros((1, 3, 4), np.float32)), cunet.tensor([[[0.0], [3.0], [6.0]]])
+        >>> F.scaled_dot_product_attention(x, x, value).numpy().ravel().round(4)  # equal scores: the mean
+        array([3., 3., 3.], dtype=float32)
+        >>> F.scaled_dot_product_attention(x, x, value, is_causal=True).numpy().ravel().round(4)
+        array([0. , 1.5, 3. ], dtype=float32)
     """
     out, _ = attention(
         query, key, value, attn_mask, dropout_p, is_causal, scale, training=training, generator=generator
@@ -218,6 +226,12 @@ def sinusoidal_positions(length: int, dim: int, dtype: Any = np.float32) -> np.n
         NumPy array of shape (length, dim).
 
     Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.5.
+
+    Example:
+        >>> F.sinusoidal_positions(3, 4).round(4)
+        array([[ 0.    ,  1.    ,  0.    ,  1.    ],
+               [ 0.8415,  0.5403,  0.01  ,  1.    ],
+               [ 0.9093, -0.4161,  0.02  ,  0.9998]], dtype=float32)
     """
     angles = np.arange(length)[:, None] * np.exp(np.arange(0, dim, 2) * (-math.log(10000.0) / dim))
     table = np.empty((length, dim))

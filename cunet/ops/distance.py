@@ -100,6 +100,14 @@ def normalize(input, p: float = 2.0, dim: Axis = 1, eps: float = 1e-12) -> Resul
     Raises:
         ValueError: p is below 0, or there is no such axis.
         TypeError: `input` is not of floating dtype.
+
+    Example:
+        >>> F.normalize(cunet.tensor([[3.0, 4.0], [0.0, 2.0]]))
+        Tensor([[0.6, 0.8],
+                [0. , 1. ]])
+        >>> F.normalize(cunet.tensor([[3.0, 4.0], [0.0, 2.0]]), p=1.0, dim=0).round(4)
+        Tensor([[1.    , 0.6667],
+                [0.    , 0.3333]])
     """
     check_order("normalize", p)
     x = wide("normalize", "input", input)
@@ -141,6 +149,12 @@ def cosine_similarity(x1, x2, dim: int = 1, eps: float = 1e-8) -> Result:
     Raises:
         ValueError: the shapes do not broadcast, or there is no such axis.
         TypeError: an array is not of floating dtype.
+
+    Example:
+        >>> x = cunet.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 0.0]])
+        >>> y = cunet.tensor([[3.0, 4.0], [-5.0, 0.0], [1.0, 1.0]])
+        >>> F.cosine_similarity(x, y).round(4)
+        Tensor([ 0.6, -1. ,  0. ])
     """
     a, b, dtype = common("cosine_similarity", x1, x2)
     axes = folded_axes(a.ndim, dim)
@@ -182,6 +196,10 @@ def pairwise_distance(x1, x2, p: float = 2.0, eps: float = 1e-6, keepdim: bool =
     Raises:
         ValueError: the shapes do not broadcast, or p is below 0.
         TypeError: an array is not of floating dtype.
+
+    Example:
+        >>> F.pairwise_distance(cunet.tensor([[0.0, 0.0], [1.0, 1.0]]), cunet.tensor([[3.0, 4.0], [1.0, 1.0]])).round(4)
+        Tensor([5., 0.])
     """
     check_order("pairwise_distance", p)
     a, b, dtype = common("pairwise_distance", x1, x2)

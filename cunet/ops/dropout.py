@@ -90,6 +90,12 @@ def dropout(
         Tensor like x. The gradient is dropped and scaled in the same places.
 
     Source: Srivastava et al. 2014, JMLR 15, section 4, with the scaling in training.
+
+    Example:
+        >>> F.dropout(cunet.tensor(np.ones(8, np.float32)), p=0.5)
+        Tensor([0., 0., 2., 0., 2., 2., 0., 0.])
+        >>> F.dropout(cunet.tensor(np.ones(8, np.float32)), p=0.5, training=False)
+        Tensor([1., 1., 1., 1., 1., 1., 1., 1.])
     """
     return _apply("dropout", input, p, training, inplace, generator, inverted)
 
@@ -125,6 +131,13 @@ def dropout_channel(
         Tensor like x.
 
     Source: Tompson et al. 2014, arXiv:1411.4280, section 3.2.
+
+    Example:
+        >>> F.dropout_channel(cunet.tensor(np.ones((1, 4, 3), np.float32)))
+        Tensor([[[0., 0., 0.],
+                 [0., 0., 0.],
+                 [2., 2., 2.],
+                 [0., 0., 0.]]])
     """
     return _apply(
         "dropout_channel",
@@ -149,7 +162,15 @@ def _spatial(
 def dropout1d(
     input: Any, p: float = 0.5, training: bool = True, inplace: bool = False, *, generator: Generator | None = None
 ) -> Tensor:
-    """Drop channels of `input` (N, C, L), or (C, L) of one sample; see `dropout_channel`."""
+    """Drop channels of `input` (N, C, L), or (C, L) of one sample; see `dropout_channel`.
+
+    Example:
+        >>> F.dropout1d(cunet.tensor(np.ones((1, 4, 3), np.float32)))
+        Tensor([[[0., 0., 0.],
+                 [0., 0., 0.],
+                 [2., 2., 2.],
+                 [0., 0., 0.]]])
+    """
     return _spatial("dropout1d", 1, input, p, training, inplace, generator)
 
 
@@ -159,6 +180,12 @@ def dropout2d(
     """Drop channels of `input` (N, C, H, W); see `dropout_channel`.
 
     Three axes are (N, C, L), as in PyTorch, with a warning: for (C, H, W) of one sample give ``input[None]``.
+
+    Example:
+        >>> y = F.dropout2d(cunet.tensor(np.ones((2, 4, 5, 5), np.float32)))
+        >>> y.mean((2, 3))  # each channel is dropped or kept as a whole
+        Tensor([[0., 0., 2., 0.],
+                [2., 2., 0., 0.]])
     """
     ndim = 2
     if len(_shape(input)) == 3:
@@ -170,7 +197,14 @@ def dropout2d(
 def dropout3d(
     input: Any, p: float = 0.5, training: bool = True, inplace: bool = False, *, generator: Generator | None = None
 ) -> Tensor:
-    """Drop channels of `input` (N, C, D, H, W), or (C, D, H, W) of one sample; see `dropout_channel`."""
+    """Drop channels of `input` (N, C, D, H, W), or (C, D, H, W) of one sample; see `dropout_channel`.
+
+    Example:
+        >>> y = F.dropout3d(cunet.tensor(np.ones((2, 4, 5, 5, 5), np.float32)))
+        >>> y.mean((2, 3, 4))
+        Tensor([[0., 0., 2., 0.],
+                [2., 2., 0., 0.]])
+    """
     return _spatial("dropout3d", 3, input, p, training, inplace, generator)
 
 
@@ -191,6 +225,13 @@ def alpha_dropout(
         Tensor like x.
 
     Source: Klambauer et al. 2017, arXiv:1706.02515, section "New Dropout Technique".
+
+    Example:
+        >>> x = cunet.tensor(np.zeros(6, np.float32))
+        >>> F.alpha_dropout(x, 0.25, training=True).round(4)
+        Tensor([-1.1435, -1.1435,  0.3812,  0.3812,  0.3812,  0.3812])
+        >>> F.alpha_dropout(x, 0.25)  # PyTorch's default of `training` is False here
+        Tensor([0., 0., 0., 0., 0., 0.])
     """
     return _apply("alpha_dropout", input, p, training, inplace, generator, _self_normalizing)
 
@@ -204,7 +245,15 @@ def feature_alpha_dropout(
     generator: Generator | None = None,
     axis: int = 1,
 ) -> Tensor:
-    """Alpha dropout of whole channels of samples; see `alpha_dropout` and `dropout_channel`."""
+    """Alpha dropout of whole channels of samples; see `alpha_dropout` and `dropout_channel`.
+
+    Example:
+        >>> F.feature_alpha_dropout(cunet.tensor(np.zeros((1, 4, 3), np.float32)), training=True).round(4)
+        Tensor([[[-0.7792, -0.7792, -0.7792],
+                 [-0.7792, -0.7792, -0.7792],
+                 [ 0.7792,  0.7792,  0.7792],
+                 [-0.7792, -0.7792, -0.7792]]])
+    """
     channel = _channels("feature_alpha_dropout", input, None, axis)
     return _apply("feature_alpha_dropout", input, p, training, inplace, generator, _self_normalizing, axis=channel)
 
@@ -228,6 +277,14 @@ def stochastic_depth(
         ValueError: another mode, or an input without axes.
 
     Source: Huang et al. 2016, arXiv:1603.09382, equations 2 and 5, with the scaling in training.
+
+    Example:
+        >>> branch = cunet.tensor(np.ones((4, 3), np.float32))
+        >>> F.stochastic_depth(branch, p=0.5)
+        Tensor([[0., 0., 0.],
+                [0., 0., 0.],
+                [2., 2., 2.],
+                [0., 0., 0.]])
     """
     if mode not in ("row", "batch"):
         raise ValueError(f'stochastic_depth: mode must be "row" or "batch", got {mode!r}')

@@ -20,7 +20,8 @@ import numpy as np
 from ..device import Array, array_module
 from ..kernels import Warps, elementwise, grid
 from ..kernels.philox import PHILOX_CUDA
-from ..random import Draw, call_of
+from ..random import Draw
+from ..random.generator import call_of
 
 LEVELS = 65536  # of the drop probability
 _TILE, _WARP = 512, 32  # elements, made of 128 words, and the threads that make them

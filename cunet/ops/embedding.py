@@ -62,6 +62,20 @@ def embedding(
         TypeError: `input` holds no integers, or `weight` is not floating.
         ValueError: an index out of range on the CPU; on the GPU, where asking would make the host wait, its
             result is NaN and its gradient is dropped.
+
+    Example:
+        >>> weight = cunet.tensor([[0.0, 0.0], [1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+        >>> y = F.embedding([1, 2, 1, 0], weight, padding_idx=0)
+        >>> y.numpy()
+        array([[1., 2.],
+               [3., 4.],
+               [1., 2.],
+               [0., 0.]], dtype=float32)
+        >>> y.sum().backward()
+        >>> weight.grad  # row 1 was taken twice
+        array([[0., 0.],
+               [2., 2.],
+               [1., 1.]], dtype=float32)
     """
     check_floating("embedding", weight, "weight")
     if weight.ndim != 2:
@@ -126,6 +140,11 @@ def one_hot(tensor: Any, num_classes: int, dtype: Any = np.float32) -> Tensor:
     Raises:
         TypeError: `tensor` holds no integers.
         ValueError: an index out of range on the CPU; on the GPU its row is 0.
+
+    Example:
+        >>> F.one_hot([0, 2], 3)
+        Tensor([[1., 0., 0.],
+                [0., 0., 1.]])
     """
     indices = _integers("one_hot", tensor.data if isinstance(tensor, Tensor) else tensor)
     _check_range("one_hot", indices, num_classes)

@@ -148,6 +148,13 @@ def irfft(spectrum: Any, n: int | None = None, axis: int = -1, norm: str | None 
     Raises:
         ValueError: shapes differ; no such axis or norm; no point to give.
         TypeError: `spectrum` is no pair, or not floating.
+
+    Example:
+        >>> x = cunet.tensor([1.0, 2.0, 3.0])
+        >>> cunet.fft.irfft(cunet.fft.rfft(x), n=3).round(4)
+        Tensor([1., 2., 3.])
+        >>> cunet.fft.irfft(cunet.fft.rfft(x)).shape  # 2 by default: an odd length is to be named
+        (2,)
     """
     return _irfft(*_pair("irfft", spectrum), n=n, axis=axis, norm=norm)
 

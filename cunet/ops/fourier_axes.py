@@ -90,32 +90,68 @@ def fft(x: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -
 
 
 def ifft(x: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Complex:
-    """Return the transform back: ``ifft(fft(x))`` is x; see `fft`."""
+    """Return the transform back: ``ifft(fft(x))`` is x; see `fft`.
+
+    Example:
+        >>> y = cunet.fft.fft(cunet.tensor([1.0, 2.0, 3.0]))
+        >>> cunet.fft.ifft(y).real.round(4)
+        Tensor([1., 2., 3.])
+    """
     return _complex("ifft", x, None if n is None else [n], [axis], norm, True)
 
 
 def fft2(x: Any, s: Lengths = None, axes: Axes = (-2, -1), norm: str | None = None) -> Complex:
-    """Return the transform along two axes; see `fft`."""
+    """Return the transform along two axes; see `fft`.
+
+    Example:
+        >>> stripes = np.array([[1.0, -1.0], [1.0, -1.0]])
+        >>> cunet.fft.fft2(stripes).real  # the highest frequency of the last axis alone
+        Tensor([[0., 4.],
+                [0., 0.]], dtype=float64)
+    """
     return _complex("fft2", x, s, axes, norm, False)
 
 
 def ifft2(x: Any, s: Lengths = None, axes: Axes = (-2, -1), norm: str | None = None) -> Complex:
-    """Return the transform back along two axes; see `fft`."""
+    """Return the transform back along two axes; see `fft`.
+
+    Example:
+        >>> x = cunet.tensor([[1.0, 2.0], [3.0, 4.0]])
+        >>> cunet.fft.ifft2(cunet.fft.fft2(x)).real
+        Tensor([[1., 2.],
+                [3., 4.]])
+    """
     return _complex("ifft2", x, s, axes, norm, True)
 
 
 def fftn(x: Any, s: Lengths = None, axes: Axes = None, norm: str | None = None) -> Complex:
-    """Return the transform along axes, all if `axes` is None, of lengths `s`; see `fft`."""
+    """Return the transform along axes, all if `axes` is None, of lengths `s`; see `fft`.
+
+    Example:
+        >>> cunet.fft.fftn(np.ones((2, 2, 2))).real.sum(), cunet.fft.fftn(np.ones((2, 3)), s=(4, 4)).shape
+        (Tensor(8., dtype=float64), (4, 4))
+    """
     return _complex("fftn", x, s, axes, norm, False)
 
 
 def ifftn(x: Any, s: Lengths = None, axes: Axes = None, norm: str | None = None) -> Complex:
-    """Return the transform back along axes; see `fftn`."""
+    """Return the transform back along axes; see `fftn`.
+
+    Example:
+        >>> x = np.arange(8.0).reshape(2, 2, 2)
+        >>> cunet.fft.ifftn(cunet.fft.fftn(x)).real.flatten()
+        Tensor([0., 1., 2., 3., 4., 5., 6., 7.], dtype=float64)
+    """
     return _complex("ifftn", x, s, axes, norm, True)
 
 
 def rfftn(x: Any, s: Lengths = None, axes: Axes = None, norm: str | None = None) -> Complex:
-    """Return the transform of real data along axes; that along the last one has ``n // 2 + 1`` numbers, see `rfft`."""
+    """Return the transform of real data along axes; that along the last one has ``n // 2 + 1`` numbers, see `rfft`.
+
+    Example:
+        >>> cunet.fft.rfftn(np.ones((4, 6, 8))).shape  # of the last axis 8 // 2 + 1
+        (4, 6, 5)
+    """
     x = lifted(x)
     lengths, over = _plan("rfftn", x, s, axes)
     if not over:
@@ -124,7 +160,14 @@ def rfftn(x: Any, s: Lengths = None, axes: Axes = None, norm: str | None = None)
 
 
 def irfftn(x: Any, s: Lengths = None, axes: Axes = None, norm: str | None = None) -> Tensor:
-    """Return the real data whose `rfftn` is x; `s` says their lengths, of which the last is even if it does not."""
+    """Return the real data whose `rfftn` is x; `s` says their lengths, of which the last is even if it does not.
+
+    Example:
+        >>> x = np.arange(12.0).reshape(2, 2, 3)
+        >>> cunet.fft.irfftn(cunet.fft.rfftn(x), s=x.shape).round(4)[1]
+        Tensor([[ 6.,  7.,  8.],
+                [ 9., 10., 11.]], dtype=float64)
+    """
     lengths, over = _plan("irfftn", lifted(parts(x)[0]), s, axes)
     if not over:
         raise ValueError("irfftn: axes must be at least one, got none")
@@ -133,10 +176,22 @@ def irfftn(x: Any, s: Lengths = None, axes: Axes = None, norm: str | None = None
 
 
 def rfft2(x: Any, s: Lengths = None, axes: Axes = (-2, -1), norm: str | None = None) -> Complex:
-    """Return the transform of real data along two axes; see `rfftn`."""
+    """Return the transform of real data along two axes; see `rfftn`.
+
+    Example:
+        >>> images = np.ones((10, 28, 28))
+        >>> cunet.fft.rfft2(images).shape
+        (10, 28, 15)
+    """
     return rfftn(x, s, axes, norm)
 
 
 def irfft2(x: Any, s: Lengths = None, axes: Axes = (-2, -1), norm: str | None = None) -> Tensor:
-    """Return the real data whose `rfft2` is x; see `irfftn`."""
+    """Return the real data whose `rfft2` is x; see `irfftn`.
+
+    Example:
+        >>> images = np.ones((10, 28, 27))
+        >>> cunet.fft.irfft2(cunet.fft.rfft2(images), s=(28, 27)).shape
+        (10, 28, 27)
+    """
     return irfftn(x, s, axes, norm)

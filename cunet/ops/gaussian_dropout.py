@@ -12,7 +12,8 @@ from ..autograd.tensor import Tensor
 from ..device import array_module
 from ..kernels import grid
 from ..kernels.philox import PHILOX_CUDA
-from ..random import Draw, Generator, call_of, default_generator
+from ..random import Draw, Generator, default_generator
+from ..random.generator import call_of
 from ..system.messages import shown
 from .operands import lifted
 from .softmax import check_floating
@@ -85,6 +86,11 @@ def gaussian_dropout(
         TypeError: `input` is not of floating dtype.
 
     Source: Srivastava et al. 2014, JMLR 15, section 10.
+
+    Example:
+        >>> y = F.gaussian_dropout(cunet.tensor(np.ones(100_000, np.float32)), p=0.2)
+        >>> f"mean {y.mean():.2f}, std {y.std():.2f}"  # sqrt(0.2 / 0.8) is 0.5
+        'mean 1.00, std 0.50'
     """
     deviation = deviation_of("gaussian_dropout", p)
     x = lifted(input)

@@ -121,6 +121,11 @@ def linear(input, weight, bias=None) -> Result:
 
     Raises:
         ValueError: shapes do not fit together.
+
+    Example:
+        >>> weight = cunet.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+        >>> F.linear(cunet.tensor([[1.0, 2.0]]), weight, [0.0, 0.0, 0.5])  # from 2 features to 3
+        Tensor([[1. , 2. , 3.5]])
     """
     if weight.ndim != 2 or not input.ndim or input.shape[-1] != weight.shape[1]:
         raise ValueError(

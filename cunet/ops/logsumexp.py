@@ -8,7 +8,8 @@ from ..autograd.methods import Axis
 from ..autograd.op import Result, op
 from ..kernels import elementwise, reduction
 from ..kernels.axes import reduced_shape
-from .softmax import OUT_REST, OUT_TOP, STATE, TWO_PASS, check_floating, softmax_stats
+from .softmax import check_floating
+from .softmax_stats import OUT_REST, OUT_TOP, STATE, TWO_PASS, softmax_stats
 
 
 @reduction(

@@ -236,6 +236,12 @@ def tanh(x) -> Result:
     """Return the hyperbolic tangent.
 
     The gradient is ``4 e / (1 + e)**2`` with ``e = exp(-2 |x|)``, which is sech(x)**2 without cancellation.
+
+    Example:
+        >>> F.tanh(cunet.tensor([-1.0, 0.0, 1.0])).round(4)
+        Tensor([-0.7616,  0.    ,  0.7616])
+        >>> cunet.grad(F.tanh)(np.array(0.0))
+        array(1.)
     """
     return tanh_forward(x), lambda gy: (tanh_backward(gy, x),)
 

@@ -149,6 +149,15 @@ def interpolate(
         ValueError: both or none of size and scale_factor, or a mode that does not fit the number of axes.
 
     Source: Keys 1981, "Cubic convolution interpolation for digital image processing", equation 4 (bicubic).
+
+    Example:
+        >>> x = cunet.tensor([[[0.0, 8.0]]])
+        >>> F.interpolate(x, scale_factor=2)
+        Tensor([[[0., 0., 8., 8.]]])
+        >>> F.interpolate(x, size=4, mode="linear")
+        Tensor([[[0., 2., 6., 8.]]])
+        >>> F.interpolate(x, size=5, mode="linear", align_corners=True)
+        Tensor([[[0., 2., 4., 6., 8.]]])
     """
     who = "interpolate"
     x = input if isinstance(input, Tensor) else Tensor(as_array(input))
@@ -224,6 +233,16 @@ def pad(
 
     Raises:
         ValueError: an odd number of widths, more than `input` has axes, or wider than the mode allows.
+
+    Example:
+        >>> x = cunet.tensor([[1.0, 2.0, 3.0]])
+        >>> F.pad(x, (1, 2))
+        Tensor([[0., 1., 2., 3., 0., 0.]])
+        >>> F.pad(x, (2, 2), mode="reflect")
+        Tensor([[3., 2., 1., 2., 3., 2., 1.]])
+        >>> F.pad(x, (0, 0, 1, 0), value=9.0)
+        Tensor([[9., 9., 9.],
+                [1., 2., 3.]])
     """
     input = input if isinstance(input, Tensor) else Tensor(input)
     pairs = [tuple(pad[k : k + 2]) for k in range(0, len(pad), 2)][::-1]

@@ -11,7 +11,8 @@ from ..autograd.tensor import Tensor
 from ..device import array_module
 from ..kernels import grid
 from ..kernels.philox import PHILOX_CUDA
-from ..random import Draw, Generator, call_of, default_generator
+from ..random import Draw, Generator, default_generator
+from ..random.generator import call_of
 from .dim import dim_or_axis
 from .math import add, multiply
 from .softmax import check_floating, softmax
@@ -77,6 +78,13 @@ def gumbel_softmax(
         TypeError: `logits` are not floating, or the axis was given under both names.
 
     Source: Jang, Gu, Poole 2017, arXiv:1611.01144, equation 2; Maddison, Mnih, Teh 2017, arXiv:1611.00712.
+
+    Example:
+        >>> logits = cunet.tensor(np.zeros((3, 4), np.float32), requires_grad=True)
+        >>> F.gumbel_softmax(logits, hard=True).numpy().round(4)
+        array([[0., 1., 0., 0.],
+               [0., 0., 0., 1.],
+               [0., 1., 0., 0.]], dtype=float32)
     """
     if not tau > 0:
         raise ValueError(f"gumbel_softmax: tau must be positive, got {tau}")

@@ -48,6 +48,13 @@ def pixel_shuffle(input, upscale_factor: int) -> Result:
         ValueError: the number of channels is no multiple of r * r, or `input` has fewer than 3 axes.
 
     Source: Shi et al. 2016, arXiv:1609.05158, equation 4.
+
+    Example:
+        >>> F.pixel_shuffle(np.arange(4.0).reshape(1, 4, 1, 1), 2)
+        Tensor([[[[0., 1.],
+                  [2., 3.]]]], dtype=float64)
+        >>> F.pixel_shuffle(np.ones((1, 12, 5, 5)), 2).shape
+        (1, 3, 10, 10)
     """
     _check("pixel_shuffle", "upscale_factor", input, upscale_factor)
     if input.shape[-3] % upscale_factor**2:
@@ -71,6 +78,10 @@ def pixel_unshuffle(input, downscale_factor: int) -> Result:
 
     Raises:
         ValueError: height or width is no multiple of r, or `input` has fewer than 3 axes.
+
+    Example:
+        >>> F.pixel_unshuffle(np.ones((1, 3, 10, 10)), 2).shape
+        (1, 12, 5, 5)
     """
     _check("pixel_unshuffle", "downscale_factor", input, downscale_factor)
     if input.shape[-2] % downscale_factor or input.shape[-1] % downscale_factor:

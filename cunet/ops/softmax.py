@@ -1,59 +1,19 @@
-"""softmax and log_softmax.
-
-All of them come from two numbers per row: the largest element `top`, and `rest`, the sum of ``exp(x - top)``
-over all *other* elements. No exponential is above 1, so nothing overflows; and ``1 + rest`` kept apart
-as `rest` holds probabilities next to 1, and the loss of a confident classifier, to full relative accuracy.
-
-Rows with infinities, as in PyTorch: where all elements are ``-inf``, or one is ``+inf``, softmax and
-log_softmax are NaN. logsumexp is that infinity; its gradient is 0 for ``-inf``, NaN for ``+inf`` and 0 for what
-stands beside that. A NaN makes its whole row NaN.
-"""
+"""softmax, softmin and log_softmax, from the two numbers of a row that `softmax_stats` gives."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from ..autograd.methods import Axis
 from ..autograd.op import Result, op
 from ..device import Array, accumulator, is_array, is_floating
-from ..kernels import TwoPass, elementwise, reduction, rowwise
-from ..kernels.axes import folded_axes, reduced_shape
-from ..kernels.backends.numpy import tuning as settings
-from ..kernels.spec import Fold
+from ..kernels import elementwise, reduction, rowwise
+from ..kernels.axes import folded_axes
 from ..kernels.tiled import Tiled
 from .activation.registry import activation
 from .dim import dim_or_axis
-
-# rest = -1 marks a state into which nothing was folded. `top` stays NaN once it is.
-STATE = """
-struct SoftmaxState { A top; A rest; };
-__device__ SoftmaxState softmax_join(SoftmaxState p, SoftmaxState q) {
-    // Selections, no branches: compilers for processors make vectors of them.
-    const bool first = q.rest < 0 || (!(p.rest < 0) && (p.top >= q.top || p.top != p.top));
-    const A high = first ? p.top : q.top, low = first ? q.top : p.top;
-    const A above = first ? p.rest : q.rest, below = first ? q.rest : p.rest;
-    const A factor = exp(low == high || below < 0 ? A(0) : low - high);
-    return SoftmaxState{high, above + (below + 1) * factor};
-}
-"""
-# The difference makes `rest` NaN where `top` is infinite.
-OUT_REST = "out_rest = a.rest < 0 ? log(A(-1)) : a.rest + (a.top - a.top)"
-OUT_TOP = "out_top = a.rest < 0 ? log(A(0)) : a.top"
-# First the largest element, then all others; elements as large as it are counted, to leave one of them out.
-TWO_PASS = TwoPass(
-    Fold("A(in_x)", "b > a || b != b ? b : a", "log(A(0))"),
-    "a",
-    Fold(
-        "SoftmaxState{A(A(in_x) == pivot), exp(A(in_x) == pivot ? A(-1e30) : A(in_x) - pivot)}",
-        "SoftmaxState{a.top + b.top, a.rest + b.rest}",
-        "SoftmaxState{A(0), A(0)}",
-        "SoftmaxState",
-    ),
-    "out_top = pivot; out_rest = a.rest + (a.top - 1) + (pivot - pivot)",
-)
+from .softmax_stats import softmax_stats
 
 
 def check_floating(who: str, x: Any, name: str = "x") -> None:
@@ -66,45 +26,6 @@ def check_floating(who: str, x: Any, name: str = "x") -> None:
 def is_last(x: Array, axis: int) -> bool:
     """Tell whether `axis` is the last one, so that the kernels for rows fit."""
     return x.ndim > 0 and axis in (-1, x.ndim - 1)
-
-
-def _as_matrix(x: Array, axis: Axis) -> Array:
-    """Return `x` as a matrix: a row for each result, the folded axes along it."""
-    axes = folded_axes(x.ndim, axis)
-    kept = [i for i in range(x.ndim) if i not in axes]
-    rows = math.prod(x.shape[i] for i in kept)
-    return x.transpose(*kept, *axes).reshape(rows, math.prod(x.shape[i] for i in axes))
-
-
-@reduction(
-    "T in_x",
-    "A out_top, A out_rest",
-    map="SoftmaxState{A(in_x), A(0)}",
-    reduce="softmax_join(a, b)",
-    post=f"{OUT_TOP}, {OUT_REST}",
-    identity="SoftmaxState{A(0), A(-1)}",
-    reduce_type="SoftmaxState",
-    preamble=STATE,
-)
-def softmax_stats(x, axis, keepdims):
-    rows = _as_matrix(x, axis)
-    count, length = rows.shape
-    top = np.full(count, -np.inf, x.dtype)
-    rest = np.zeros(count, x.dtype)
-    step = max(1, settings.tuning.rows // max(1, length))
-    for start in range(0, count if length else 0, step):
-        block = rows[start : start + step]
-        largest = (np.arange(len(block)), block.argmax(axis=1))
-        top[start : start + step] = high = block[largest]
-        e = np.subtract(block, high[:, None], order="C")  # along a row NumPy sums in pairs, across rows one by one
-        np.exp(e, out=e)[largest] = 0
-        rest[start : start + step] = e.sum(axis=1)
-    rest += top - top  # NaN where top is infinite
-    shape = reduced_shape(x.shape, axis, keepdims)
-    return top.reshape(shape), rest.reshape(shape)
-
-
-softmax_stats.native(TWO_PASS)
 
 
 @elementwise("T x, A top, A rest", "T y", "y = exp(x - top) / (1 + rest)")
@@ -189,6 +110,12 @@ def softmax(input, dim: int | None = None, *, dtype: Any = None, axis: int | Non
         TypeError: `input` is not of floating dtype, or the axis was given under both names.
 
     Source: Bridle 1990, "Probabilistic interpretation of feedforward classification network outputs", equation 11.
+
+    Example:
+        >>> scores = cunet.tensor([[1.0, 2.0, 3.0], [1000.0, 1000.0, -1000.0]])
+        >>> F.softmax(scores).round(4)
+        Tensor([[0.09  , 0.2447, 0.6652],
+                [0.5   , 0.5   , 0.    ]])
     """
     x, axis = _converted("softmax", input, dtype), dim_or_axis("softmax", dim, axis, -1)
     if is_last(x, axis):
@@ -211,6 +138,10 @@ def softmin(input, dim: int | None = None, *, dtype: Any = None) -> Result:
 
     Raises:
         TypeError: `input` is not of floating dtype.
+
+    Example:
+        >>> F.softmin(cunet.tensor([1.0, 2.0, 3.0])).round(4)
+        Tensor([0.6652, 0.2447, 0.09  ])
     """
     x, axis = -_converted("softmin", input, dtype), -1 if dim is None else dim
     if is_last(x, axis):
@@ -276,6 +207,10 @@ def log_softmax(input, dim: int | None = None, *, dtype: Any = None, axis: int |
 
     Raises:
         TypeError: see `softmax`.
+
+    Example:
+        >>> F.log_softmax(cunet.tensor([0.0, 200.0, 200.0])).round(4)  # where log(softmax(x)) would begin with -inf
+        Tensor([-200.6932,   -0.6931,   -0.6931])
     """
     x, axis = _converted("log_softmax", input, dtype), dim_or_axis("log_softmax", dim, axis, -1)
     if is_last(x, axis):

@@ -37,6 +37,14 @@ class Adafactor(Optimizer):
         d: the largest ``rms(u)``, > 0.
 
     Source: Shazeer, Stern 2018, arXiv:1804.04235, algorithms 4 and 5, without momentum; ``eps1`` as in PyTorch.
+
+    Example:
+        >>> layer = nn.Linear(1000, 500)
+        >>> optimizer = optim.Adafactor(layer.parameters())
+        >>> layer(np.ones((1, 1000), np.float32)).sum().backward()
+        >>> optimizer.step()
+        >>> optimizer.state[0]["row_var"].shape, optimizer.state[0]["col_var"].shape  # Adam keeps (500, 1000), twice
+        ((500, 1), (1, 1000))
     """
 
     def __init__(

@@ -119,6 +119,14 @@ class Adam(_Moments):
 
     Source: Kingma, Ba 2015, arXiv:1412.6980, algorithm 1; amsgrad: Reddi, Kale, Kumar 2018, arXiv:1904.09237,
     algorithm 2 (with bias corrections, as in PyTorch).
+
+    Example:
+        >>> w = cunet.tensor([1.0, 1.0], requires_grad=True)
+        >>> optimizer = optim.Adam([w], lr=0.1)
+        >>> w.grad = np.array([0.001, 1000.0], np.float32)
+        >>> optimizer.step()
+        >>> w.numpy().round(4)  # the first step is `lr` long, whatever the gradient
+        array([0.9, 0.9], dtype=float32)
     """
 
     def __init__(
@@ -173,6 +181,12 @@ class AdamW(Adam):
         weight_decay: as in the formula, >= 0.
 
     Source: Loshchilov, Hutter 2019, arXiv:1711.05101, algorithm 2.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 1))
+        >>> optimizer = optim.AdamW(optim.no_decay_groups(model, 0.01), lr=1e-3)
+        >>> [(len(group["params"]), group["weight_decay"]) for group in optimizer.param_groups]
+        [(2, 0.01), (4, 0.0)]
     """
 
     def __init__(
@@ -204,6 +218,15 @@ class NAdam(_Moments):
         decoupled_weight_decay: see `Adam`.
 
     Source: Dozat 2016, "Incorporating Nesterov momentum into Adam", algorithm 2 and section 3.2.
+
+    Example:
+        >>> w = cunet.tensor([1.0], requires_grad=True)
+        >>> optimizer = optim.NAdam([w], lr=0.1)
+        >>> for _ in range(100):
+        ...     w.grad = 2 * w.data  # of w**2
+        ...     optimizer.step()
+        >>> f"{abs(w.item()):.4f}"
+        '0.0000'
     """
 
     numbers = {"step": 0, "mu_product": 1.0}

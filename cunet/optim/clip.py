@@ -39,6 +39,14 @@ def clip_grad_norm_(
         RuntimeError: the norm is not finite and `error_if_nonfinite` is set.
 
     Source: Pascanu, Mikolov, Bengio 2013, arXiv:1211.5063, algorithm 1.
+
+    Example:
+        >>> w = cunet.tensor([0.0, 0.0], requires_grad=True)
+        >>> w.grad = np.array([3.0, 4.0], np.float32)
+        >>> optim.clip_grad_norm_([w], max_norm=1.0)  # between backward and the optimiser's step
+        array(5., dtype=float32)
+        >>> w.grad.round(4)
+        array([0.6, 0.8], dtype=float32)
     """
     for name, value in (("max_norm", max_norm), ("norm_type", norm_type)):
         if not value > 0:
@@ -84,6 +92,13 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
 
     Raises:
         ValueError: `clip_value` is not positive.
+
+    Example:
+        >>> w = cunet.tensor([0.0, 0.0], requires_grad=True)
+        >>> w.grad = np.array([0.25, -4.0], np.float32)
+        >>> optim.clip_grad_value_([w], 1.0)
+        >>> w.grad
+        array([ 0.25, -1.  ], dtype=float32)
     """
     if not clip_value > 0:
         raise ValueError(f"clip_grad_value_: clip_value must be positive, got {clip_value}")

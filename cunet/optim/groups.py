@@ -1,11 +1,12 @@
-"""Parameter groups that spare biases and norms from weight decay."""
+"""Groups of parameters: what may be in one, and those that spare biases and norms from weight decay."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..autograd.tensor import Tensor
+from ..device import is_floating
 from ..nn.module import Module
 
 
@@ -25,6 +26,13 @@ def no_decay_groups(
 
     Returns:
         The two groups, with names; a group that would be empty is left out.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(4, 8), nn.LayerNorm(8), nn.Linear(8, 1))
+        >>> for group in optim.no_decay_groups(model, 0.01):
+        ...     print(group["weight_decay"], [name for name, _ in group["params"]])
+        0.01 ['0.weight', '2.weight']
+        0.0 ['0.bias', '1.weight', '1.bias', '2.bias']
     """
     spared: set[int] = set()
     model: Any = model_or_named_parameters
@@ -47,3 +55,32 @@ def no_decay_groups(
 def is_scale(module: Module) -> bool:
     """Tell whether a layer is a norm or a PReLU, by the name of its class or of one it inherits from."""
     return any("Norm" in cls.__name__ or cls.__name__ == "PReLU" for cls in type(module).__mro__)
+
+
+def check_parameters(optimizer: str, named: Sequence[tuple[str | None, Any]], old: Sequence[Tensor]) -> None:
+    """Raise ValueError or TypeError for what cannot be a new group.
+
+    Args:
+        optimizer: complains.
+        named: the parameters, each with its name or None.
+        old: those that other groups have.
+    """
+    if not named:
+        raise ValueError(f"{optimizer}: a parameter group is empty; was the iterator used before?")
+    seen, arrays = {id(p) for p in old}, {id(p.data) for p in old}
+    for i, (name, p) in enumerate(named):
+        who = f"{optimizer}: parameter {i if name is None else repr(name)}"
+        if not isinstance(p, Tensor):
+            raise TypeError(f"{who} must be a Tensor, got {type(p).__name__}")
+        if not is_floating(p.data.dtype):
+            raise TypeError(f"{who} must have a floating dtype, got {p.data.dtype}")
+        if not p.is_leaf:
+            raise ValueError(f"{who} is the result of an op; only leaves can be trained")
+        if id(p) in seen:
+            raise ValueError(f"{who} is given twice")
+        if id(p.data) in arrays:
+            raise ValueError(f"{who} shares its array with another one; pass one Tensor for both")
+        seen.add(id(p))
+        arrays.add(id(p.data))
+    if not any(p.requires_grad for _, p in named):
+        raise ValueError(f"{optimizer}: no parameter of the group requires a gradient: nothing would be trained")

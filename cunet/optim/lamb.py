@@ -32,6 +32,15 @@ class LAMB(Optimizer):
         betas: (beta1, beta2), each in [0, 1).
 
     Source: You et al. 2020, arXiv:1904.00962, algorithm 2, with the identity for its function of the norm.
+
+    Example:
+        >>> w = cunet.tensor([[3.0, 0.0], [0.0, 4.0]], requires_grad=True)  # of norm 5
+        >>> optimizer = optim.LAMB([w], lr=0.1, weight_decay=0.0)
+        >>> w.grad = np.ones((2, 2), np.float32)
+        >>> optimizer.step()
+        >>> w.numpy().round(4)  # moved by 0.1 * 5 in all, by half of it in each of the 4 elements
+        array([[ 2.75, -0.25],
+               [-0.25,  3.75]], dtype=float32)
     """
 
     def __init__(

@@ -46,6 +46,14 @@ class Lion(Optimizer):
         betas: (beta1, beta2), each in [0, 1).
 
     Source: Chen et al. 2023, arXiv:2302.06675, algorithm 2.
+
+    Example:
+        >>> w = cunet.tensor([1.0, 1.0, 1.0], requires_grad=True)
+        >>> optimizer = optim.Lion([w], lr=0.125)
+        >>> w.grad = np.array([0.001, -1000.0, 0.0], np.float32)
+        >>> optimizer.step()
+        >>> w.numpy()
+        array([0.875, 1.125, 1.   ], dtype=float32)
     """
 
     def __init__(

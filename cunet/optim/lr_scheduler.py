@@ -1,10 +1,10 @@
 """The schedules of `cunet.optim`, where PyTorch has them: ``optim.lr_scheduler.StepLR``."""
 
 from ..system.public import publish as _publish
+from .cosine import CosineAnnealingLR as CosineAnnealingLR
+from .cosine import CosineAnnealingWarmRestarts as CosineAnnealingWarmRestarts
 from .onecycle import OneCycleLR as OneCycleLR
 from .plateau import ReduceLROnPlateau as ReduceLROnPlateau
-from .schedules import CosineAnnealingLR as CosineAnnealingLR
-from .schedules import CosineAnnealingWarmRestarts as CosineAnnealingWarmRestarts
 from .schedules import ExponentialLR as ExponentialLR
 from .schedules import LambdaLR as LambdaLR
 from .schedules import LinearLR as LinearLR

@@ -39,6 +39,16 @@ class Muon(Optimizer):
 
     Source: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"; Liu et al. 2025,
     arXiv:2502.16982, equations 2 to 4.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 2))
+        >>> hidden = model[2].weight
+        >>> others = [p for p in model.parameters() if p is not hidden]
+        >>> optimizers = optim.Muon([hidden], lr=0.02), optim.AdamW(others, lr=1e-3)
+        >>> optim.Muon([model[2].bias])
+        Traceback (most recent call last):
+            ...
+        ValueError: Muon: parameter 0 must have two axes, got shape (16,); another optimizer trains it
     """
 
     def __init__(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .cosine import between
 from .ondevice import set_setting
 from .optimizer import Optimizer
 from .rates import PerGroup
-from .schedules import LRScheduler, between
+from .schedules import LRScheduler
 
 
 class OneCycleLR(LRScheduler):
@@ -30,6 +31,14 @@ class OneCycleLR(LRScheduler):
         ValueError: a setting out of range; or a step beyond `total_steps`.
 
     Source: Smith, Topin 2018, arXiv:1708.07120; the two-phase cosine form is fastai's.
+
+    Example:
+        >>> optimizer = optim.SGD(nn.Linear(2, 1).parameters(), lr=0.1, momentum=0.9)
+        >>> schedule = optim.OneCycleLR(optimizer, max_lr=1.0, total_steps=6, pct_start=0.5, anneal_strategy="linear")
+        >>> [round(schedule.lr_at(step, 0.1, 0), 4) for step in range(6)]
+        [0.04, 0.52, 1.0, 0.6667, 0.3333, 0.0]
+        >>> optimizer.param_groups[0]["momentum"]  # largest where the rate is small
+        0.95
     """
 
     def __init__(

@@ -11,12 +11,13 @@ import numpy as np
 
 from ..autograd.tape import grad_enabled
 from ..autograd.tensor import Tensor
-from ..device import Array, is_array, is_floating, is_gpu_array
+from ..device import Array, is_array, is_gpu_array
 from ..kernels import Kernel
 from ..kernels.backends.native import native
 from ..system.quiet import quiet
 from . import ondevice
 from .flat_buffer import FlatBuffer, by_dtype_and_device
+from .groups import check_parameters
 from .rule import Group, State
 from .saved import EXTRA, by_own_names, check_groups, check_states, plain
 
@@ -46,6 +47,17 @@ class Optimizer:
     Raises:
         ValueError: no parameters, a parameter twice, a setting out of its range or of an unknown name.
         TypeError: something that is no Tensor, or not of a floating dtype.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+        >>> optimizer = optim.Adam([
+        ...     {"params": model[0].parameters(), "lr": 1e-4},
+        ...     {"params": model[2].parameters()},
+        ... ], lr=1e-3)
+        >>> [group["lr"] for group in optimizer.param_groups]
+        [0.0001, 0.001]
+        >>> optimizer.state_dict()["param_groups"][1]["params"]
+        [2, 3]
     """
 
     #: State numbers of a parameter and their values before its first step.
@@ -112,26 +124,7 @@ class Optimizer:
         self._buffers.append([])
 
     def _check_params(self, named: Sequence[tuple[str | None, Any]]) -> None:
-        if not named:
-            raise ValueError(f"{self._name}: a parameter group is empty; was the iterator used before?")
-        old = [p for group in self.param_groups for p in group["params"]]
-        seen, arrays = {id(p) for p in old}, {id(p.data) for p in old}
-        for i, (name, p) in enumerate(named):
-            who = f"{self._name}: parameter {i if name is None else repr(name)}"
-            if not isinstance(p, Tensor):
-                raise TypeError(f"{who} must be a Tensor, got {type(p).__name__}")
-            if not is_floating(p.data.dtype):
-                raise TypeError(f"{who} must have a floating dtype, got {p.data.dtype}")
-            if not p.is_leaf:
-                raise ValueError(f"{who} is the result of an op; only leaves can be trained")
-            if id(p) in seen:
-                raise ValueError(f"{who} is given twice")
-            if id(p.data) in arrays:
-                raise ValueError(f"{who} shares its array with another one; pass one Tensor for both")
-            seen.add(id(p))
-            arrays.add(id(p.data))
-        if not any(p.requires_grad for _, p in named):
-            raise ValueError(f"{self._name}: no parameter of the group requires a gradient: nothing would be trained")
+        check_parameters(self._name, named, [p for group in self.param_groups for p in group["params"]])
 
     def _check(self, group: Group) -> None:
         """Raise ValueError for settings out of range; subclasses add their own."""

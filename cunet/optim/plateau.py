@@ -28,6 +28,18 @@ class ReduceLROnPlateau:
 
     Attributes:
         best: best metric so far, None before the first.
+
+    Example:
+        >>> optimizer = optim.SGD(nn.Linear(2, 1).parameters(), lr=1.0)
+        >>> schedule = optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=1)
+        >>> for loss in (3.0, 2.0, 2.0, 2.0, 1.0):
+        ...     schedule.step(loss)
+        ...     print(loss, schedule.last_lr)
+        3.0 [1.0]
+        2.0 [1.0]
+        2.0 [1.0]
+        2.0 [0.5]
+        1.0 [0.5]
     """
 
     def __init__(

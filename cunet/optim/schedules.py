@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -28,6 +27,18 @@ class LRScheduler:
 
     Attributes:
         last_epoch: number of steps made.
+
+    Example:
+        >>> model = nn.Linear(2, 1)
+        >>> optimizer = optim.SGD(model.parameters(), lr=1.0)
+        >>> schedule = optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+        >>> for epoch in range(3):
+        ...     optimizer.step()  # once a batch
+        ...     schedule.step()
+        ...     print(epoch, optimizer.param_groups[0]["lr"])
+        0 0.5
+        1 0.25
+        2 0.125
     """
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
@@ -113,6 +124,13 @@ class LambdaLR(LRScheduler):
     Args:
         optimizer, last_epoch: see `LRScheduler`.
         lr_lambda: function of the step count, or one per group.
+
+    Example:
+        >>> optimizer = optim.SGD(nn.Linear(2, 1).parameters(), lr=0.5)
+        >>> schedule = optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + step))
+        >>> schedule.step()
+        >>> schedule.last_lr
+        [0.25]
     """
 
     def __init__(
@@ -135,10 +153,16 @@ class StepLR(LRScheduler):
     Args:
         optimizer, last_epoch: see `LRScheduler`.
         step_size, gamma: as in the formula.
+
+    Example:
+        >>> optimizer = optim.SGD(nn.Linear(2, 1).parameters(), lr=1.0)
+        >>> schedule = optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.5)
+        >>> [schedule.lr_at(step, 1.0, 0) for step in range(6)]
+        [1.0, 1.0, 0.5, 0.5, 0.25, 0.25]
     """
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1) -> None:
-        _positive("StepLR", "step_size", step_size)
+        check_positive("StepLR", "step_size", step_size)
         self.step_size, self.gamma = step_size, gamma
         super().__init__(optimizer, last_epoch)
 
@@ -154,6 +178,12 @@ class MultiStepLR(LRScheduler):
         optimizer, last_epoch: see `LRScheduler`.
         milestones: step counts, in any order; one given twice counts twice.
         gamma: as in the formula.
+
+    Example:
+        >>> optimizer = optim.SGD(nn.Linear(2, 1).parameters(), lr=1.0)
+        >>> schedule = optim.lr_scheduler.MultiStepLR(optimizer, milestones=[2, 5], gamma=0.5)
+        >>> [schedule.lr_at(step, 1.0, 0) for step in range(7)]
+        [1.0, 1.0, 0.5, 0.5, 0.5, 0.25, 0.25]
     """
 
     def __init__(
@@ -173,6 +203,11 @@ class ExponentialLR(LRScheduler):
     Args:
         optimizer, last_epoch: see `LRScheduler`.
         gamma: as in the formula.
+
+    Example:
+        >>> schedule = optim.lr_scheduler.ExponentialLR(optim.SGD(nn.Linear(2, 1).parameters(), lr=1.0), gamma=0.5)
+        >>> [schedule.lr_at(step, 1.0, 0) for step in range(4)]
+        [1.0, 0.5, 0.25, 0.125]
     """
 
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
@@ -192,6 +227,12 @@ class LinearLR(LRScheduler):
     Args:
         optimizer, last_epoch: see `LRScheduler`.
         start_factor: in (0, 1]; end_factor: in [0, 1]; total_iters: steps until the end.
+
+    Example:
+        >>> optimizer = optim.SGD(nn.Linear(2, 1).parameters(), lr=1.0)
+        >>> schedule = optim.lr_scheduler.LinearLR(optimizer, start_factor=0.25, total_iters=3)
+        >>> [schedule.lr_at(step, 1.0, 0) for step in range(5)]
+        [0.25, 0.5, 0.75, 1.0, 1.0]
     """
 
     def __init__(
@@ -202,7 +243,7 @@ class LinearLR(LRScheduler):
         total_iters: int = 5,
         last_epoch: int = -1,
     ) -> None:
-        _positive("LinearLR", "total_iters", total_iters)
+        check_positive("LinearLR", "total_iters", total_iters)
         if not 0 < start_factor <= 1:
             raise ValueError(f"LinearLR: start_factor must be in (0, 1], got {start_factor}")
         if not 0 <= end_factor <= 1:
@@ -216,62 +257,7 @@ class LinearLR(LRScheduler):
         return base * (self.start_factor * (1 - done) + self.end_factor * done)
 
 
-class CosineAnnealingLR(LRScheduler):
-    """Follow half a cosine from the base rate to `eta_min` in `T_max` steps (and then back, and so on).
-
-    ``lr = eta_min + (base - eta_min) * (1 + cos(pi * step / T_max)) / 2``.
-
-    Args:
-        optimizer, last_epoch: see `LRScheduler`.
-        T_max, eta_min: as in the formula.
-
-    Source: Loshchilov, Hutter 2017, arXiv:1608.03983, equation 5, without the restarts.
-    """
-
-    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
-        _positive("CosineAnnealingLR", "T_max", T_max)
-        self.T_max, self.eta_min = T_max, eta_min
-        super().__init__(optimizer, last_epoch)
-
-    def lr_at(self, step: int, base: float, index: int) -> float:
-        """Return the rate after `step` steps."""
-        return between(base, self.eta_min, step / self.T_max)
-
-
-class CosineAnnealingWarmRestarts(LRScheduler):
-    """Follow half a cosine down, start again at the base rate, each time over `T_mult` times as many steps.
-
-    Args:
-        optimizer, last_epoch: see `LRScheduler`.
-        T_0: steps of the first descent; T_mult: whole number >= 1; eta_min: rate at the end of a descent.
-
-    Source: Loshchilov, Hutter 2017, arXiv:1608.03983, equation 5.
-    """
-
-    def __init__(
-        self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0, last_epoch: int = -1
-    ) -> None:
-        _positive("CosineAnnealingWarmRestarts", "T_0", T_0)
-        _positive("CosineAnnealingWarmRestarts", "T_mult", T_mult)
-        self.T_0, self.T_mult, self.eta_min = T_0, T_mult, eta_min
-        super().__init__(optimizer, last_epoch)
-
-    def lr_at(self, step: int, base: float, index: int) -> float:
-        """Return the rate after `step` steps."""
-        length = self.T_0
-        if self.T_mult == 1:
-            step %= length
-        while step >= length:
-            step -= length
-            length *= self.T_mult
-        return between(base, self.eta_min, step / length)
-
-
-def between(start: float, end: float, part: float) -> float:
-    """Return the point at `part` (0 to 1) of half a cosine from `start` to `end`."""
-    return end + (start - end) * (1 + math.cos(math.pi * part)) / 2
-
-
-def _positive(who: str, name: str, value: int) -> None:
+def check_positive(who: str, name: str, value: int) -> None:
+    """Raise ValueError unless a count of steps is a whole number of at least 1."""
     if not isinstance(value, int) or value < 1:
         raise ValueError(f"{who}: {name} must be a whole number >= 1, got {value}")

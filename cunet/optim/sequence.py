@@ -20,6 +20,14 @@ class SequentialLR(LRScheduler):
         optimizer, last_epoch: see `LRScheduler`.
         schedulers: of the same optimiser; not `ReduceLROnPlateau`, which needs a metric.
         milestones: step counts, rising, one fewer than schedulers.
+
+    Example:
+        >>> optimizer = optim.SGD(nn.Linear(2, 1).parameters(), lr=1.0)
+        >>> rise = optim.lr_scheduler.LinearLR(optimizer, start_factor=0.25, total_iters=3)
+        >>> fall = optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=4)
+        >>> schedule = optim.lr_scheduler.SequentialLR(optimizer, [rise, fall], milestones=[3])
+        >>> [round(schedule.lr_at(step, 1.0, 0), 4) for step in range(8)]
+        [0.25, 0.5, 0.75, 1.0, 0.8536, 0.5, 0.1464, 0.0]
     """
 
     def __init__(

@@ -66,6 +66,17 @@ class SGD(Optimizer):
 
     Source: Sutskever et al. 2013, "On the importance of initialization and momentum in deep learning",
     with ``lr`` outside of the momentum (equal as long as ``lr`` is constant).
+
+    Example:
+        >>> w = cunet.tensor([1.0, 2.0], requires_grad=True)
+        >>> optimizer = optim.SGD([w], lr=0.25, momentum=0.5)
+        >>> for _ in range(2):
+        ...     optimizer.zero_grad()
+        ...     (w**2).sum().backward()
+        ...     optimizer.step()
+        ...     print(w.data)
+        [0.5 1. ]
+        [0. 0.]
     """
 
     def __init__(

@@ -79,6 +79,17 @@ class SAM(_Wrapper):
 
     Source: Foret et al. 2021, arXiv:2010.01412, algorithm 1 with p = 2; adaptive: Kwon et al. 2021, arXiv:2102.11600,
     algorithm 1.
+
+    Example:
+        >>> w = cunet.tensor([1.0], requires_grad=True)
+        >>> optimizer = optim.SAM(optim.SGD([w], lr=0.25), rho=0.5)
+        >>> def closure():
+        ...     optimizer.zero_grad()
+        ...     loss = (w**2).sum()
+        ...     loss.backward()
+        ...     return loss
+        >>> optimizer.step(closure).item(), w.data  # by the gradient at 1.5, which is 3
+        (1.0, array([0.25], dtype=float32))
     """
 
     def __init__(self, optimizer: Optimizer, rho: float = 0.05, adaptive: bool = False) -> None:
@@ -149,6 +160,18 @@ class Lookahead(_Wrapper):
         alpha: the part, in (0, 1].
 
     Source: Zhang et al. 2019, arXiv:1907.08610, algorithm 1.
+
+    Example:
+        >>> w = cunet.tensor([8.0], requires_grad=True)
+        >>> optimizer = optim.Lookahead(optim.SGD([w], lr=1.0), k=3, alpha=0.5)
+        >>> for _ in range(4):
+        ...     w.grad = np.ones(1, np.float32)
+        ...     optimizer.step()
+        ...     print(w.data)  # two steps of 1, the third and half the way back, and on from there
+        [7.]
+        [6.]
+        [6.5]
+        [5.5]
     """
 
     def __init__(self, optimizer: Optimizer, k: int = 5, alpha: float = 0.5) -> None:

@@ -12,7 +12,7 @@ import cunet
 from cunet import F
 from cunet.autograd.tensor import Tensor
 from cunet.ops.logsumexp import logsumexp_forward
-from cunet.ops.softmax import softmax_stats
+from cunet.ops.softmax_stats import softmax_stats
 
 inf, nan = math.inf, math.nan
 

@@ -135,6 +135,10 @@ def gelu(input, approximate: str = "none") -> Result:
         ValueError: another value of approximate.
 
     Source: Hendrycks & Gimpel 2016, arXiv:1606.08415, section 2.
+
+    Example:
+        >>> F.gelu(cunet.tensor([-1.0, 1.0])).round(4), F.gelu(cunet.tensor([-1.0, 1.0]), approximate="tanh").round(4)
+        (Tensor([-0.1587,  0.8413]), Tensor([-0.1588,  0.8412]))
     """
     _check_approximate(approximate)
     if approximate == "tanh":
@@ -167,6 +171,10 @@ def silu(input, inplace: bool = False) -> Result:
     """Return ``x * sigmoid(x)``, also called swish; derivative ``sigmoid(x) * (1 + x * sigmoid(-x))``.
 
     Source: Elfwing, Uchibe & Doya 2017, arXiv:1702.03118; Ramachandran et al. 2017, arXiv:1710.05941.
+
+    Example:
+        >>> F.silu(cunet.tensor([-1.0, 0.0, 1.0])).round(4)
+        Tensor([-0.2689,  0.    ,  0.7311])
     """
     return silu_forward(input), lambda gy: (silu_backward(gy, input),)
 
@@ -207,6 +215,10 @@ def mish(input, inplace: bool = False) -> Result:
     ``4 * e * (1 + e) / d**2``.
 
     Source: Misra 2019, arXiv:1908.08681, equation 1.
+
+    Example:
+        >>> F.mish(cunet.tensor([-1.0, 0.0, 1.0])).round(4)
+        Tensor([-0.3034,  0.    ,  0.8651])
     """
     return mish_forward(input), lambda gy: (mish_backward(gy, input),)
 
@@ -230,6 +242,10 @@ def hardswish(input, inplace: bool = False) -> Result:
     The derivative is 0 for x <= -3, 1 for x >= 3 and ``(2 * x + 3) / 6`` between.
 
     Source: Howard et al. 2019, arXiv:1905.02244, section 5.2.
+
+    Example:
+        >>> F.hardswish(cunet.tensor([-1.0, 0.0, 1.0, 4.0])).round(4)
+        Tensor([-0.3333,  0.    ,  0.6667,  4.    ])
     """
     return hardswish_forward(input), lambda gy: (hardswish_backward(gy, input),)
 
@@ -263,6 +279,10 @@ def glu(input, dim: int = -1, *, axis: int | None = None) -> Result:
         ValueError: `input` has no such axis, or its length is odd.
 
     Source: Dauphin et al. 2016, arXiv:1612.08083, equation 1.
+
+    Example:
+        >>> F.glu(cunet.tensor([[1.0, 2.0, 0.0, 100.0]]))  # the last axis is halved: gates of 1/2 and 1
+        Tensor([[0.5, 2. ]])
     """
     axis = dim_or_axis("glu", dim, axis, -1)
     if not isinstance(axis, int):

@@ -34,6 +34,12 @@ def relu(input, inplace: bool = False) -> Result:
     """Return ``max(x, 0)``; derivative 1 for x > 0, else 0 (also at 0).
 
     Source: Nair & Hinton 2010, section 2.
+
+    Example:
+        >>> F.relu(cunet.tensor([-1.0, 0.0, 2.0]))
+        Tensor([0., 0., 2.])
+        >>> cunet.grad(lambda x: F.relu(x).sum())(np.array([-1.0, 0.0, 2.0]))
+        array([0., 0., 1.])
     """
     y = relu_forward(input)
     return y, lambda gy: (relu_backward(gy, y),)  # from y: x is then free as soon as the next op has run
@@ -61,6 +67,10 @@ def threshold(input, threshold: float = 1.0, value: float = 0.0, inplace: bool =
         inplace: see `cunet.functional`.
 
     Source: Konda, Memisevic & Krueger 2014, arXiv:1402.3337.
+
+    Example:
+        >>> F.threshold(cunet.tensor([0.5, 1.0, 2.0]), threshold=1.0, value=-3.0)
+        Tensor([-3., -3.,  2.])
     """
     return (
         threshold_forward(input, threshold, value),
@@ -116,6 +126,10 @@ def leaky_relu(input, negative_slope: float = 0.01, inplace: bool = False) -> Re
         ValueError: the slope is not finite.
 
     Source: Maas, Hannun & Ng 2013, section 2.
+
+    Example:
+        >>> F.leaky_relu(cunet.tensor([-2.0, 3.0])), F.leaky_relu(cunet.tensor([-2.0, 3.0]), negative_slope=0.25)
+        (Tensor([-0.02,  3.  ]), Tensor([-0.5,  3. ]))
     """
     _check_finite("leaky_relu: negative_slope", negative_slope)
     return leaky_relu_forward(input, negative_slope), lambda gy: (leaky_relu_backward(gy, input, negative_slope),)
@@ -143,6 +157,16 @@ def prelu(input, weight, axis: int = 1) -> Result:
         ValueError: the weight has another shape.
 
     Source: He et al. 2015, arXiv:1502.01852, equations 1 to 3.
+
+    Example:
+        >>> weight = cunet.tensor([0.25, 0.5], requires_grad=True)  # one slope a channel
+        >>> y = F.prelu(cunet.tensor([[-1.0, -1.0], [2.0, -4.0]]), weight)
+        >>> y.numpy()
+        array([[-0.25, -0.5 ],
+               [ 2.  , -2.  ]], dtype=float32)
+        >>> y.sum().backward()
+        >>> weight.grad
+        array([-1., -5.], dtype=float32)
     """
     slope = _along_axis(input, weight, axis).astype(accumulator(input.dtype), copy=False)
     shared = tuple(k for k, length in enumerate(slope.shape) if length == 1)
@@ -198,6 +222,10 @@ def elu(input, alpha: float = 1.0, inplace: bool = False) -> Result:
         ValueError: alpha is not finite.
 
     Source: Clevert, Unterthiner & Hochreiter 2015, arXiv:1511.07289, section 3.
+
+    Example:
+        >>> F.elu(cunet.tensor([-100.0, -1.0, 0.0, 2.0])).round(4)
+        Tensor([-1.    , -0.6321,  0.    ,  2.    ])
     """
     _check_finite("elu: alpha", alpha)
     return elu_forward(input, alpha), lambda gy: (elu_backward(gy, input, alpha),)
@@ -227,6 +255,11 @@ def celu(input, alpha: float = 1.0, inplace: bool = False) -> Result:
         ValueError: alpha is not positive, or not finite.
 
     Source: Barron 2017, arXiv:1704.07483.
+
+    Example:
+        >>> slope = cunet.grad(lambda x, f: f(x, alpha=2.0).sum())
+        >>> slope(np.zeros(1), F.celu), slope(np.zeros(1), F.elu)
+        (array([1.]), array([2.]))
     """
     if not alpha > 0:
         raise ValueError(f"celu: alpha must be > 0, got {alpha}")
@@ -259,5 +292,9 @@ def selu(input, inplace: bool = False) -> Result:
     dropout must then be alpha dropout. The derivative at 0 is ``scale * alpha``.
 
     Source: Klambauer et al. 2017, arXiv:1706.02515, equation 2 and appendix A1.
+
+    Example:
+        >>> F.selu(cunet.tensor([-100.0, -1.0, 0.0, 1.0])).round(4)
+        Tensor([-1.7581, -1.1113,  0.    ,  1.0507])
     """
     return selu_forward(input), lambda gy: (selu_backward(gy, input),)

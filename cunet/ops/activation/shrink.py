@@ -38,6 +38,10 @@ def softshrink(input, lambd: float = 0.5) -> Result:
         ValueError: lambd is below 0 or not finite.
 
     Source: Donoho & Johnstone 1994, "Ideal spatial adaptation by wavelet shrinkage", section 2.1.
+
+    Example:
+        >>> F.softshrink(cunet.tensor([-1.0, 0.25, 2.0]))
+        Tensor([-0.5,  0. ,  1.5])
     """
     if not 0 <= lambd < math.inf:
         raise ValueError(f"softshrink: lambd must be at least 0 and finite, got {lambd}")
@@ -62,6 +66,10 @@ def hardshrink(input, lambd: float = 0.5) -> Result:
         ValueError: lambd is below 0.
 
     Source: Donoho & Johnstone 1994, "Ideal spatial adaptation by wavelet shrinkage", section 2.1.
+
+    Example:
+        >>> F.hardshrink(cunet.tensor([-1.0, 0.25, 2.0]))
+        Tensor([-1.,  0.,  2.])
     """
     if not lambd >= 0:
         raise ValueError(f"hardshrink: lambd must be at least 0, got {lambd}")
@@ -96,5 +104,11 @@ def tanhshrink(input) -> Result:
     """Return ``input - tanh(input)``, also where the two are nearly equal; derivative ``tanh(input)**2``.
 
     Source: Lambert 1761 for the continued fraction of tanh.
+
+    Example:
+        >>> F.tanhshrink(cunet.tensor([-1.0, 0.0, 2.0])).round(4)
+        Tensor([-0.2384,  0.    ,  1.036 ])
+        >>> f"{F.tanhshrink(cunet.tensor(0.001)):.3g}"  # the float32 tanh(0.001) is 0.001 to its last bits
+        '3.33e-10'
     """
     return tanhshrink_forward(input), lambda gy: (tanhshrink_backward(gy, input),)

@@ -37,7 +37,13 @@ def below(x: np.ndarray) -> np.ndarray:
 @activation(layer="Identity", gain=1.0)
 @op
 def identity(input) -> Result:
-    """Return `input` itself: the linear activation."""
+    """Return `input` itself: the linear activation.
+
+    Example:
+        >>> activation = {"relu": F.relu, "linear": F.identity}["linear"]
+        >>> activation(cunet.tensor([-1.0, 2.0]))
+        Tensor([-1.,  2.])
+    """
     return input, lambda gy: (gy,)
 
 
@@ -64,6 +70,12 @@ def sigmoid(input) -> Result:
 
     The derivative ``y * (1 - y)``, at most 1/4, is computed as ``e / (1 + e)**2`` with ``e = exp(-|x|)``. In
     float32 `y` is exactly 1 from x = 17 on: losses take the logits `input` instead.
+
+    Example:
+        >>> F.sigmoid(cunet.tensor([-1.0, 0.0, 1.0])).round(4)
+        Tensor([0.2689, 0.5   , 0.7311])
+        >>> 1 - F.sigmoid(cunet.tensor(20.0))  # nothing is left in float32
+        Tensor(0.)
     """
     return sigmoid_forward(input), lambda gy: (sigmoid_backward(gy, input),)
 
@@ -81,7 +93,12 @@ def logsigmoid_backward(gy, x):
 @activation(logsigmoid_forward, logsigmoid_backward, layer="LogSigmoid")
 @op
 def logsigmoid(input) -> Result:
-    """Return ``log(sigmoid(x))``, computed as ``min(x, 0) - log1p(exp(-|x|))``; derivative ``sigmoid(-x)``."""
+    """Return ``log(sigmoid(x))``, computed as ``min(x, 0) - log1p(exp(-|x|))``; derivative ``sigmoid(-x)``.
+
+    Example:
+        >>> F.logsigmoid(cunet.tensor([-200.0, 0.0, 1.0])).round(4)
+        Tensor([-200.    ,   -0.6931,   -0.3133])
+    """
     return logsigmoid_forward(input), lambda gy: (logsigmoid_backward(gy, input),)
 
 
@@ -121,6 +138,12 @@ def softplus(input, beta: float = 1.0, threshold: float = 20.0) -> Result:
 
     Raises:
         ValueError: beta is not positive, or threshold is below 20, where the difference would be seen.
+
+    Example:
+        >>> F.softplus(cunet.tensor([-1.0, 0.0, 1.0])).round(4)
+        Tensor([0.3133, 0.6931, 1.3133])
+        >>> F.softplus(cunet.tensor([-1.0, 0.0, 1.0]), beta=10.0).round(4)
+        Tensor([0.    , 0.0693, 1.    ])
     """
     if not beta > 0:
         raise ValueError(f"softplus: beta must be > 0, got {beta}")
@@ -150,6 +173,10 @@ def softsign(input) -> Result:
     It saturates, polynomially where tanh does exponentially.
 
     Source: Turian, Bergstra & Bengio 2009; Glorot & Bengio 2010, section 3.
+
+    Example:
+        >>> F.softsign(cunet.tensor([-3.0, 0.0, 1.0]))
+        Tensor([-0.75,  0.  ,  0.5 ])
     """
     return softsign_forward(input), lambda gy: (softsign_backward(gy, input),)
 
@@ -177,6 +204,12 @@ def hardtanh(input, min_val: float = -1.0, max_val: float = 1.0, inplace: bool =
 
     Raises:
         ValueError: min_val is not below max_val.
+
+    Example:
+        >>> F.hardtanh(cunet.tensor([-2.0, 0.5, 2.0]))
+        Tensor([-1. ,  0.5,  1. ])
+        >>> F.hardtanh(cunet.tensor([-2.0, 0.5, 2.0]), min_val=0.0, max_val=1.0)
+        Tensor([0. , 0.5, 1. ])
     """
     if not min_val < max_val:
         raise ValueError(f"hardtanh: min_val must be < max_val, got {min_val} and {max_val}")
@@ -189,6 +222,10 @@ def relu6(input, inplace: bool = False) -> Result:
     """Return ``min(max(x, 0), 6)``; derivative 1 for 0 < x < 6, else 0.
 
     Source: Krizhevsky 2010, "Convolutional deep belief networks on CIFAR-10".
+
+    Example:
+        >>> F.relu6(cunet.tensor([-1.0, 3.0, 8.0]))
+        Tensor([0., 3., 6.])
     """
     return hardtanh_forward(input, 0, 6), lambda gy: (hardtanh_backward(gy, input, 0, 6),)
 
@@ -224,6 +261,12 @@ def hardsigmoid(input, inplace: bool = False, *, slope: float = 1 / 6) -> Result
 
     Raises:
         ValueError: slope is not positive.
+
+    Example:
+        >>> F.hardsigmoid(cunet.tensor([-3.0, 0.0, 1.5])).round(4)
+        Tensor([0.  , 0.5 , 0.75])
+        >>> F.hardsigmoid(cunet.tensor([-3.0, 0.0, 1.5]), slope=0.2).round(4)
+        Tensor([0. , 0.5, 0.8])
     """
     if not slope > 0:
         raise ValueError(f"hardsigmoid: slope must be > 0, got {slope}")

@@ -24,6 +24,7 @@ from ..windows import (
     to_planes,
     useful,
 )
+from . import docstrings
 from .primitives import convolve, convolve_input_gradient, convolve_weight_gradient
 
 
@@ -163,49 +164,6 @@ def _transposed_convolution(
     return from_planes(y.astype(dtype, copy=False), ndim, channels_last), vjp
 
 
-_DOC = """Convolve over {ndim} spatial ax{es}: ``y[n, o, t] = bias[o] + sum w[o, c, k] x[n, c, t stride + k dilation]``.
-
-    The sum is over c and k, `input` padded with zeros. As usual the kernel is not flipped: strictly, a correlation.
-
-    Args:
-        input: shape (N, C, {axes}), or (C, {axes}) of one sample; the result then has no N either.
-        weight: shape (O, C / groups, {kernel}), PyTorch's layout, also if `channels_last`.
-        bias: shape (O,) or None.
-        stride: a number, or one per axis.
-        padding: a number, one per axis, "valid" (none) or "same" (output as long as the input; stride 1 only;
-            the odd element goes behind).
-        dilation: distance between the taps of a kernel; a number, or one per axis.
-        groups: output channels see the input channels of their own group only; C for a depthwise convolution.
-        channels_last: `input` and the result are (N, {axes}, C).
-
-    Returns:
-        Shape (N, O, ...) with ``floor((length + 2 padding - dilation (k - 1) - 1) / stride) + 1`` along each axis.
-
-    Raises:
-        ValueError: shapes do not fit together, or the kernel is larger than the padded input.
-    """
-
-_TRANSPOSED_DOC = """Apply the transpose of `conv{ndim}d` (its gradient with respect to the input), which upsamples.
-
-    Args:
-        input: shape (N, C, {axes}), or (C, {axes}) of one sample; the result then has no N either.
-        weight: shape (C, O / groups, {kernel}), PyTorch's layout, also if `channels_last`.
-        bias: shape (O,) or None.
-        stride: a number, or one per axis.
-        padding: how much is cut off both ends of each axis; a number, or one per axis.
-        output_padding: how much longer the output is at the end, less than stride or dilation: of all lengths that
-            `conv{ndim}d` maps to that of `input` it chooses one.
-        groups, dilation, channels_last: see `conv{ndim}d`.
-
-    Returns:
-        Shape (N, O, ...) with ``(length - 1) stride - 2 padding + dilation (k - 1) + output_padding + 1`` along
-        each axis.
-
-    Raises:
-        ValueError: shapes do not fit together, or nothing is left of the output.
-    """
-
-
 def _conv(ndim: int) -> Callable[..., Tensor]:
     who = f"conv{ndim}d"
 
@@ -224,7 +182,7 @@ def _conv(ndim: int) -> Callable[..., Tensor]:
             _convolution, input, weight, bias, who=who, ndim=ndim, channels_last=channels_last, **options
         )
 
-    return described(conv, who, _DOC, ndim)
+    return described(conv, who, docstrings.CONV, ndim, example=docstrings.EXAMPLES[who])
 
 
 def _conv_transpose(ndim: int) -> Callable[..., Tensor]:
@@ -245,7 +203,7 @@ def _conv_transpose(ndim: int) -> Callable[..., Tensor]:
         options |= {"groups": groups, "dilation": dilation, "channels_last": channels_last}
         return over_samples(_transposed_convolution, input, weight, bias, who=who, ndim=ndim, **options)
 
-    return described(conv_transpose, who, _TRANSPOSED_DOC, ndim)
+    return described(conv_transpose, who, docstrings.TRANSPOSED, ndim, example=docstrings.EXAMPLES[who])
 
 
 conv1d, conv2d, conv3d = (_conv(ndim) for ndim in (1, 2, 3))

@@ -65,6 +65,14 @@ def binary_cross_entropy(input, target, weight: Any = None, reduction: str = "me
         ValueError: a probability below 0 or above 1 on the CPU (on the GPU, where asking would make the host wait,
             its loss is NaN); shapes that do not fit, or an unknown reduction.
         TypeError: neither array is of floating dtype.
+
+    Example:
+        >>> F.binary_cross_entropy(cunet.tensor([0.5, 0.25]), cunet.tensor([1.0, 0.0]), reduction="none").round(4)
+        Tensor([0.6931, 0.2877])
+        >>> F.binary_cross_entropy(cunet.tensor([2.0]), cunet.tensor([1.0]))
+        Traceback (most recent call last):
+            ...
+        ValueError: binary_cross_entropy: input must be probabilities, from 0 to 1, got 2.0 to 2.0; logits go ...
     """
     who = "binary_cross_entropy"
     check_reduction(who, reduction)

@@ -14,7 +14,8 @@ from ...autograd.op import Result, op
 from ...autograd.tensor import as_array
 from ...device import Array, is_array, is_floating
 from ...kernels.tiled import Tiled
-from ..softmax import check_floating, is_last, log_softmax_forward, softmax_stats
+from ..softmax import check_floating, is_last, log_softmax_forward
+from ..softmax_stats import softmax_stats
 from .label_kernels import (
     label_backward,
     label_loss,
@@ -62,6 +63,15 @@ def cross_entropy(
         TypeError: `input` not floating, `target` neither integer nor floating.
 
     Source: Szegedy et al. 2016, arXiv:1512.00567, section 7 (label smoothing).
+
+    Example:
+        >>> logits = cunet.tensor([[0.0, 0.0, 0.0], [0.0, 4.0, 0.0]])  # no idea; quite sure of class 1
+        >>> F.cross_entropy(logits, [2, 1], reduction="none").round(4)
+        Tensor([1.0986, 0.036 ])
+        >>> F.cross_entropy(logits, [2, -100]).round(4)  # log(3); the second label is ignored
+        Tensor(1.0986)
+        >>> F.cross_entropy(logits, [2, 1], label_smoothing=0.1, reduction="none").round(4)
+        Tensor([1.0986, 0.3026])
     """
     check_reduction("cross_entropy", reduction)
     check_floating("cross_entropy", input, "input")

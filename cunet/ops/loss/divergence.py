@@ -74,6 +74,13 @@ def binary_cross_entropy_with_logits(
     Raises:
         ValueError: shapes that do not fit, or an unknown reduction.
         TypeError: neither array is of floating dtype.
+
+    Example:
+        >>> logits, targets = cunet.tensor([0.0, 20.0, -2.0]), cunet.tensor([1.0, 0.0, 0.0])
+        >>> F.binary_cross_entropy_with_logits(logits, targets, reduction="none").round(4)
+        Tensor([ 0.6931, 20.    ,  0.1269])
+        >>> F.binary_cross_entropy_with_logits(logits, targets, reduction="none", pos_weight=3.0).round(4)
+        Tensor([ 2.0794, 20.    ,  0.1269])
     """
     who = "binary_cross_entropy_with_logits"
     check_reduction(who, reduction)
@@ -148,6 +155,13 @@ def kl_div(input, target, reduction: str = "mean", log_target: bool = False) -> 
         TypeError: neither is of floating dtype.
 
     Source: Kullback & Leibler 1951, "On information and sufficiency", equation 2.4.
+
+    Example:
+        >>> log_q, p = np.log([[0.25, 0.75]]), np.array([[0.5, 0.5]])
+        >>> F.kl_div(log_q, p, reduction="batchmean").round(4)
+        Tensor(0.1438, dtype=float64)
+        >>> F.kl_div(log_q, p).round(4)  # "mean" divides by the number of classes too
+        Tensor(0.0719, dtype=float64)
     """
     check_reduction("kl_div", reduction, ("batchmean", *REDUCTIONS))
     x, t = as_pair("kl_div", input, target)

@@ -61,6 +61,12 @@ def cosine_embedding_loss(input1, input2, target, margin: float = 0.0, reduction
         ValueError: shapes that do not fit, an unknown reduction, or on the CPU a target that is neither 1 nor -1 (on
             the GPU, where asking would make the host wait, its loss and gradient are NaN).
         TypeError: neither input is of floating dtype.
+
+    Example:
+        >>> x = cunet.tensor([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]])
+        >>> y = cunet.tensor([[5.0, 0.0], [0.0, 1.0], [3.0, 4.0]])
+        >>> F.cosine_embedding_loss(x, y, [1, 1, -1], reduction="none").round(4)
+        Tensor([0. , 1. , 0.6])
     """
     who = "cosine_embedding_loss"
     check_reduction(who, reduction)
@@ -111,6 +117,13 @@ def triplet_margin_with_distance_loss(
 
     Source: Balntas et al. 2016, "Learning local feature descriptors with triplets and shallow convolutional neural
         networks", section 3 (swap: section 3.2).
+
+    Example:
+        >>> anchor, near, far = cunet.tensor([[2.0, 0.0]]), cunet.tensor([[1.0, 0.0]]), cunet.tensor([[0.0, 1.0]])
+        >>> def by_angle(x, y):
+        ...     return 1 - F.cosine_similarity(x, y)
+        >>> F.triplet_margin_with_distance_loss(anchor, near, far, distance_function=by_angle, margin=1.5)
+        Tensor(0.5)
     """
     who = "triplet_margin_with_distance_loss"
     return _triplet(who, (anchor, positive, negative), distance_function or pairwise_distance, margin, swap, reduction)
@@ -156,6 +169,13 @@ def triplet_margin_loss(
 
     Source: Balntas et al. 2016, "Learning local feature descriptors with triplets and shallow convolutional neural
         networks", section 3.
+
+    Example:
+        >>> anchor, near, far = cunet.tensor([[0.0, 0.0]]), cunet.tensor([[0.0, 1.0]]), cunet.tensor([[0.0, 1.5]])
+        >>> F.triplet_margin_loss(anchor, near, far).round(4)
+        Tensor(0.5)
+        >>> F.triplet_margin_loss(anchor, near, far, margin=0.5).round(4)
+        Tensor(0.)
     """
     who = "triplet_margin_loss"
     check_order(who, p)

@@ -7,7 +7,8 @@ import numpy as np
 from ...device import Array
 from ...kernels import elementwise, reduction, rowwise
 from ...kernels.tiled import Tiled
-from ..softmax import TOP_CUDA, softmax_stats
+from ..softmax import TOP_CUDA
+from ..softmax_stats import softmax_stats
 from .nll import LABEL_CUDA, class_numbers, own_scores
 
 

@@ -85,6 +85,13 @@ def gaussian_nll_loss(input, target, var, full: bool = False, eps: float = 1e-6,
         TypeError: no array is of floating dtype.
 
     Source: Nix & Weigend 1994, "Estimating the mean and variance of the target probability distribution", equation 3.
+
+    Example:
+        >>> mean, target = cunet.tensor([0.0]), cunet.tensor([2.0])
+        >>> F.gaussian_nll_loss(mean, target, cunet.tensor([1.0]))
+        Tensor(2.)
+        >>> F.gaussian_nll_loss(mean, target, cunet.tensor([4.0])).round(4)  # less: it was known to be uncertain
+        Tensor(1.1931)
     """
     who = "gaussian_nll_loss"
     check_reduction(who, reduction)
@@ -191,6 +198,13 @@ def poisson_nll_loss(
     Raises:
         ValueError: the shapes differ, or an unknown reduction.
         TypeError: neither array is of floating dtype.
+
+    Example:
+        >>> log_rate, count = cunet.tensor([0.0, 1.0]), cunet.tensor([2.0, 0.0])
+        >>> F.poisson_nll_loss(log_rate, count, reduction="none").round(4)
+        Tensor([1.    , 2.7183])
+        >>> F.poisson_nll_loss(log_rate.exp(), count, log_input=False, reduction="none").round(4)
+        Tensor([1.    , 2.7183])
     """
     check_reduction("poisson_nll_loss", reduction)
     x, t = as_pair("poisson_nll_loss", input, target)

@@ -54,6 +54,11 @@ def margin_ranking_loss(input1, input2, target, margin: float = 0.0, reduction: 
     Raises:
         ValueError: the shapes differ, or an unknown reduction.
         TypeError: no array is of floating dtype.
+
+    Example:
+        >>> first, second = cunet.tensor([2.0, 2.0]), cunet.tensor([1.0, 1.0])
+        >>> F.margin_ranking_loss(first, second, [1, -1], margin=0.5, reduction="none")
+        Tensor([0. , 1.5])
     """
     check_reduction("margin_ranking_loss", reduction)
     x1, x2, t = as_same("margin_ranking_loss", input1=input1, input2=input2, target=target)
@@ -108,6 +113,10 @@ def hinge_embedding_loss(input, target, margin: float = 1.0, reduction: str = "m
         ValueError: the shapes differ, an unknown reduction, or on the CPU a target that is neither 1 nor -1 (on the
             GPU, where asking would make the host wait, its loss and gradient are NaN).
         TypeError: neither array is of floating dtype.
+
+    Example:
+        >>> F.hinge_embedding_loss(cunet.tensor([0.25, 0.25, 2.0]), [1, -1, -1], reduction="none")
+        Tensor([0.25, 0.75, 0.  ])
     """
     check_reduction("hinge_embedding_loss", reduction)
     x, t = as_pair("hinge_embedding_loss", input, target)
@@ -150,6 +159,10 @@ def soft_margin_loss(input, target, reduction: str = "mean") -> Result:
     Raises:
         ValueError: the shapes differ, or an unknown reduction.
         TypeError: neither array is of floating dtype.
+
+    Example:
+        >>> F.soft_margin_loss(cunet.tensor([0.0, 5.0, 5.0]), [1, 1, -1], reduction="none").round(4)
+        Tensor([0.6931, 0.0067, 5.0067])
     """
     check_reduction("soft_margin_loss", reduction)
     x, t = as_pair("soft_margin_loss", input, target)
@@ -208,6 +221,10 @@ def multi_margin_loss(
         TypeError: `input` is not floating, or `target` not of integer dtype.
 
     Source: Weston & Watkins 1999, "Support vector machines for multi-class pattern recognition", section 3.
+
+    Example:
+        >>> F.multi_margin_loss(cunet.tensor([[0.5, 2.0, 1.75], [0.5, 2.0, 1.75]]), [1, 0], reduction="none").round(4)
+        Tensor([0.25  , 1.5833])
     """
     who = "multi_margin_loss"
     check_reduction(who, reduction)

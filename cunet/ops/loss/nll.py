@@ -172,6 +172,11 @@ def nll_loss(
 
     Raises:
         ValueError, TypeError: as `cross_entropy`.
+
+    Example:
+        >>> log_p = F.log_softmax(cunet.tensor([[0.0, 0.0, 0.0], [0.0, 4.0, 0.0]]))
+        >>> F.nll_loss(log_p, [2, 1], reduction="none").round(4)
+        Tensor([1.0986, 0.036 ])
     """
     check_reduction("nll_loss", reduction)
     check_floating("nll_loss", input, "input")

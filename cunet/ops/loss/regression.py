@@ -122,6 +122,14 @@ def mse_loss(input, target, reduction: str = "mean") -> Result:
     Raises:
         ValueError: the shapes differ, or an unknown reduction.
         TypeError: neither is of floating dtype.
+
+    Example:
+        >>> F.mse_loss(cunet.tensor([1.0, 2.0]), cunet.tensor([1.0, 4.0]))
+        Tensor(2.)
+        >>> F.mse_loss(cunet.tensor([[1.0], [2.0]]), cunet.tensor([1.0, 4.0]))
+        Traceback (most recent call last):
+            ...
+        ValueError: mse_loss: both arrays must have the same shape, got (2, 1) and (2,)
     """
     return _compare("mse_loss", input, target, reduction, mse_forward, mse_backward)
 
@@ -138,7 +146,14 @@ def l1_backward(g, x, y):
 
 @op(arrays=2)
 def l1_loss(input, target, reduction: str = "mean") -> Result:
-    """Return the absolute error ``|input - target|``, whose gradient at 0 is 0; arguments as in `mse_loss`."""
+    """Return the absolute error ``|input - target|``, whose gradient at 0 is 0; arguments as in `mse_loss`.
+
+    Example:
+        >>> F.l1_loss(cunet.tensor([1.0, 2.0]), cunet.tensor([1.0, 4.0]))
+        Tensor(1.)
+        >>> F.l1_loss(cunet.tensor([1.0, 2.0]), cunet.tensor([1.0, 4.0]), reduction="none")
+        Tensor([0., 2.])
+    """
     return _compare("l1_loss", input, target, reduction, l1_forward, l1_backward)
 
 
@@ -176,6 +191,10 @@ def huber_loss(input, target, reduction: str = "mean", delta: float = 1.0) -> Re
         TypeError: neither array is of floating dtype.
 
     Source: Huber 1964, "Robust estimation of a location parameter".
+
+    Example:
+        >>> F.huber_loss(cunet.tensor([1.0, 3.0]), cunet.tensor([0.0, 0.0]), delta=2.0, reduction="none")
+        Tensor([0.5, 4. ])
     """
     if not delta > 0:
         raise ValueError(f"huber_loss: delta must be above 0, got {delta}")
@@ -197,6 +216,12 @@ def smooth_l1_loss(input, target, reduction: str = "mean", beta: float = 1.0) ->
         TypeError: neither array is of floating dtype.
 
     Source: Girshick 2015, arXiv:1504.08083, equation 3.
+
+    Example:
+        >>> F.smooth_l1_loss(cunet.tensor([0.5, 3.0]), cunet.tensor([0.0, 0.0]), reduction="none")
+        Tensor([0.125, 2.5  ])
+        >>> F.smooth_l1_loss(cunet.tensor([0.5, 3.0]), cunet.tensor([0.0, 0.0]), beta=0.5, reduction="none")
+        Tensor([0.25, 2.75])
     """
     if not beta >= 0:
         raise ValueError(f"smooth_l1_loss: beta must be at least 0, got {beta}")

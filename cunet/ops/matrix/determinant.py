@@ -40,6 +40,14 @@ def det(a) -> Result:
         ValueError: the matrices are not square.
 
     Source: Giles 2008, "An extended collection of matrix derivative results", section 2.2.4 (Jacobi's formula).
+
+    Example:
+        >>> a = np.array([[2.0, 1.0], [4.0, 3.0]])
+        >>> cunet.linalg.det(a).round(4)
+        Tensor(2., dtype=float64)
+        >>> cunet.grad(cunet.linalg.det)(a).round(4)  # the cofactors
+        array([[ 3., -4.],
+               [-1.,  2.]])
     """
     check_square("det", a)
     full = wide(a)
@@ -48,7 +56,13 @@ def det(a) -> Result:
 
 
 class SlogdetResult(NamedTuple):
-    """What `slogdet` returns."""
+    """What `slogdet` returns.
+
+    Example:
+        >>> sign, logabsdet = cunet.linalg.slogdet(np.eye(3))
+        >>> sign, logabsdet
+        (Tensor(1., dtype=float64), Tensor(0., dtype=float64))
+    """
 
     sign: Tensor
     logabsdet: Tensor
@@ -88,6 +102,11 @@ def slogdet(a: Any) -> SlogdetResult:
         ValueError: the matrices are not square.
 
     Source: Giles 2008, section 2.2.4.
+
+    Example:
+        >>> found = cunet.linalg.slogdet(1e-3 * np.eye(200))  # whose determinant, 1e-600, is 0 in float64
+        >>> found.sign, found.logabsdet.round(4)
+        (Tensor(1., dtype=float64), Tensor(-1381.5511, dtype=float64))
     """
     sign, y = _slogdet(a)
     return SlogdetResult(sign, y)

@@ -34,6 +34,15 @@ def solve(a, b) -> Result:
         numpy.linalg.LinAlgError: a matrix is singular, on the CPU; on a GPU its solution is not finite.
 
     Source: Giles 2008, "An extended collection of matrix derivative results", section 2.3.1.
+
+    Example:
+        >>> a, b = np.array([[2.0, 0.0], [0.0, 4.0]]), np.array([2.0, 2.0])
+        >>> cunet.linalg.solve(a, b)
+        Tensor([1. , 0.5], dtype=float64)
+        >>> cunet.linalg.solve(np.zeros((2, 2)), b)
+        Traceback (most recent call last):
+            ...
+        numpy.linalg.LinAlgError: solve: a must be invertible, got a singular matrix
     """
     check_square("solve", a)
     vector = b.ndim == 1
@@ -66,6 +75,11 @@ def inv(a) -> Result:
         numpy.linalg.LinAlgError: a matrix is singular, on the CPU; on a GPU its inverse is not finite.
 
     Source: Giles 2008, section 2.2.3.
+
+    Example:
+        >>> cunet.linalg.inv(np.array([[2.0, 1.0], [1.0, 1.0]])).round(4)
+        Tensor([[ 1., -1.],
+                [-1.,  2.]], dtype=float64)
     """
     check_square("inv", a)
     with requiring("inv: a must be invertible, got a singular matrix"):
@@ -97,6 +111,13 @@ def pinv(a, rcond: float | None = None) -> Result:
         numpy.linalg.LinAlgError: a matrix is not finite, on the CPU.
 
     Source: Golub, Pereyra 1973, "The differentiation of pseudo-inverses", equation 4.12.
+
+    Example:
+        >>> cunet.linalg.pinv(np.array([[1.0], [1.0]])).round(4)
+        Tensor([[0.5, 0.5]], dtype=float64)
+        >>> cunet.linalg.pinv(np.array([[2.0, 2.0], [2.0, 2.0]])).round(4)  # singular
+        Tensor([[0.125, 0.125],
+                [0.125, 0.125]], dtype=float64)
     """
     check_matrices("pinv", a)
     full = wide(a)
@@ -112,7 +133,13 @@ def pinv(a, rcond: float | None = None) -> Result:
 
 
 class LstsqResult(NamedTuple):
-    """What `lstsq` returns."""
+    """What `lstsq` returns.
+
+    Example:
+        >>> found = cunet.linalg.lstsq(np.array([[1.0, 0.0], [0.0, 2.0]]), np.array([3.0, 4.0]))
+        >>> found.x.round(4), found.rank
+        (Tensor([3., 2.], dtype=float64), Tensor(2, dtype=int64))
+    """
 
     x: Tensor
     residuals: Tensor
@@ -191,6 +218,12 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> LstsqResult:
         numpy.linalg.LinAlgError: a is not finite, on the CPU.
 
     Source: Golub, Pereyra 1973, "The differentiation of pseudo-inverses", equation 4.12.
+
+    Example:
+        >>> t = np.array([0.0, 1.0, 2.0, 3.0])  # a line through 4 points
+        >>> found = cunet.linalg.lstsq(np.stack([t, np.ones(4)], axis=1), 2 * t + 1 + np.array([0.0, 0.5, -0.5, 0.0]))
+        >>> found.x.round(4), found.residuals.round(4)
+        (Tensor([1.9 , 1.15], dtype=float64), Tensor([0.45], dtype=float64))
     """
     a, b = lifted(a, b), lifted(b, a)
     if a.ndim != 2 or b.ndim not in (1, 2) or a.shape[0] != b.shape[0]:
@@ -208,6 +241,12 @@ def matrix_power(a: Any, n: int) -> Tensor:
     Raises:
         TypeError: n is no whole number.
         ValueError: the matrices are not square.
+
+    Example:
+        >>> fibonacci = np.array([[1.0, 1.0], [1.0, 0.0]])
+        >>> cunet.linalg.matrix_power(fibonacci, 10)
+        Tensor([[89., 55.],
+                [55., 34.]], dtype=float64)
     """
     a = lifted(a)
     check_square("matrix_power", a.data)

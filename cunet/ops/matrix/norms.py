@@ -71,6 +71,15 @@ def norm(x: Any, ord: Any = None, axis: int | Sequence[int] | None = None, keepd
 
     Raises:
         ValueError: axes or order do not fit; a smallest element of none.
+
+    Example:
+        >>> x = np.array([[3.0, 4.0], [0.0, 0.0]])
+        >>> cunet.linalg.norm(x), cunet.linalg.norm(x, 1), cunet.linalg.norm(x, np.inf)
+        (Tensor(5., dtype=float64), Tensor(4., dtype=float64), Tensor(7., dtype=float64))
+        >>> cunet.linalg.norm(x, axis=1)  # of each row
+        Tensor([5., 0.], dtype=float64)
+        >>> cunet.grad(cunet.linalg.norm)(np.zeros(2))  # no NaN
+        array([0., 0.])
     """
     x = lifted(x)
     if x.dtype.kind in "biu":

@@ -24,6 +24,12 @@ def cholesky(a) -> Result:
         numpy.linalg.LinAlgError: a matrix is not positive definite, on the CPU; a GPU says nothing.
 
     Source: Murray 2016, "Differentiation of the Cholesky decomposition", arXiv:1602.07527.
+
+    Example:
+        >>> covariance = np.array([[4.0, 2.0], [2.0, 5.0]])
+        >>> cunet.linalg.cholesky(covariance)
+        Tensor([[2., 0.],
+                [1., 2.]], dtype=float64)
     """
     check_square("cholesky", a)
     xp = array_module(a)
@@ -40,7 +46,13 @@ def cholesky(a) -> Result:
 
 
 class QRResult(NamedTuple):
-    """What `qr` returns."""
+    """What `qr` returns.
+
+    Example:
+        >>> q, r = cunet.linalg.qr(np.ones((3, 2)))
+        >>> q.shape, r.shape
+        ((3, 2), (2, 2))
+    """
 
     Q: Tensor
     R: Tensor
@@ -86,6 +98,16 @@ def qr(a: Any) -> QRResult:
 
     Source: Walter, Lehmann 2010, "Algorithmic differentiation of linear algebra functions", arXiv:1001.1654; for
     M < N Roberts, Roberts 2020, "QR and LQ decomposition matrix backpropagation algorithms", arXiv:2009.10071.
+
+    Example:
+        >>> a = np.array([[3.0, 1.0], [4.0, 2.0]])
+        >>> q, r = cunet.linalg.qr(a)
+        >>> abs(r).round(4)  # rows of R, and columns of Q, have signs of LAPACK's choice
+        Tensor([[5. , 2.2],
+                [0. , 0.4]], dtype=float64)
+        >>> (q @ r).round(4)
+        Tensor([[3., 1.],
+                [4., 2.]], dtype=float64)
     """
     q, r = _qr(a)
     return QRResult(q, r)

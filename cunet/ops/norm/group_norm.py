@@ -43,6 +43,12 @@ def group_norm(
         Tensor like `input`.
 
     Source: Wu and He 2018, arXiv:1803.08494, equations 1 and 7.
+
+    Example:
+        >>> F.group_norm(cunet.tensor([[1.0, 3.0, 10.0, 30.0]]), 2).round(4)
+        Tensor([[-1.,  1., -1.,  1.]])
+        >>> F.group_norm(cunet.tensor([[1.0, 3.0, 10.0, 30.0]]), 1).round(4)
+        Tensor([[-0.872 , -0.6976, -0.0872,  1.6569]])
     """
     return _group_norm(input, weight, bias, num_groups=num_groups, eps=eps, axis=axis, activation=activation)
 

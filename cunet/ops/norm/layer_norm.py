@@ -51,6 +51,15 @@ def layer_norm(
         Tensor like `input`.
 
     Source: Ba, Kiros and Hinton 2016, arXiv:1607.06450, equation 3.
+
+    Example:
+        >>> x = cunet.tensor([[1.0, 3.0], [10.0, 30.0]])
+        >>> F.layer_norm(x, 2).round(4)
+        Tensor([[-1.,  1.],
+                [-1.,  1.]])
+        >>> F.layer_norm(x, 2, activation="relu").round(4)
+        Tensor([[0., 1.],
+                [0., 1.]])
     """
     return _layer_norm(input, weight, bias, normalized_shape=as_shape(normalized_shape), eps=eps, activation=activation)
 
@@ -88,5 +97,10 @@ def rms_norm(
         Tensor like `input`.
 
     Source: Zhang and Sennrich 2019, arXiv:1910.07467, equation 4.
+
+    Example:
+        >>> F.rms_norm(cunet.tensor([[3.0, 4.0], [30.0, 40.0]]), 2).round(4)
+        Tensor([[0.8485, 1.1314],
+                [0.8485, 1.1314]])
     """
     return _rms_norm(input, weight, normalized_shape=as_shape(normalized_shape), eps=eps, activation=activation)

@@ -67,6 +67,17 @@ def batch_norm(
         TypeError: running statistics that are no floating arrays.
 
     Source: Ioffe and Szegedy 2015, arXiv:1502.03167, algorithms 1 and 2.
+
+    Example:
+        >>> x, mean, var = cunet.tensor([[1.0, 10.0], [3.0, 30.0]]), np.zeros(2), np.ones(2)
+        >>> F.batch_norm(x, mean, var, training=True).round(4)
+        Tensor([[-1., -1.],
+                [ 1.,  1.]])
+        >>> mean, var.round(4)  # a tenth of the way to (2, 20) and (2, 200)
+        (array([0.2, 2. ]), array([ 1.1, 20.9]))
+        >>> F.batch_norm(x, mean, var).round(4)  # evaluation is the default
+        Tensor([[0.7628, 1.7499],
+                [2.6697, 6.1247]])
     """
     options: dict[str, Any] = {"axis": axis, "eps": eps, "activation": activation}
     given = _given("batch_norm", "training=True", not training, running_mean, running_var)
@@ -113,6 +124,11 @@ def instance_norm(
         TypeError: running statistics that are no floating arrays.
 
     Source: Ulyanov, Vedaldi and Lempitsky 2016, arXiv:1607.08022, equation 6.
+
+    Example:
+        >>> F.instance_norm(cunet.tensor([[[1.0, 3.0], [10.0, 30.0]]])).round(4)
+        Tensor([[[-1.,  1.],
+                 [-1.,  1.]]])
     """
     options: dict[str, Any] = {"axis": axis, "eps": eps, "activation": activation}
     given = _given("instance_norm", "use_input_stats=True", not use_input_stats, running_mean, running_var)

@@ -22,6 +22,7 @@ from ..windows import (
     to_planes,
     useful,
 )
+from . import docstrings
 from . import kernels as kernels
 
 Axes = int | tuple[int, ...]
@@ -112,63 +113,6 @@ def _avg_pool(x, *, who, ndim, plan, channels_last, count_include_pad=False, div
     return from_planes(y.reshape(*lead, *windows.out), ndim, channels_last), vjp
 
 
-_MAX_DOC = """Return the largest element of each window of {kernel}.
-
-    Among equal largest elements the first of the window (in the order of memory) gets the gradient, and is the one
-    whose index is returned; a NaN beats every number, the first NaN wins. Padding never wins.
-
-    Args:
-        input: shape (N, C, {axes}), or (C, {axes}) of one sample; the result then has no N either.
-        kernel_size: a number, or one per axis.
-        stride: the same; by default `kernel_size`.
-        padding: at most half the kernel, at both ends; a number, or one per axis.
-        dilation: distance between the elements of a window; a number, or one per axis.
-        ceil_mode: whether a last window may hang over the end.
-        return_indices: whether to return also where each maximum was.
-        channels_last: `input` and the result are (N, {axes}, C).
-
-    Returns:
-        Shape (N, C, ...) with ``floor((length + 2 padding - dilation (k - 1) - 1) / stride) + 1`` along each axis
-        (ceil if `ceil_mode`); with `return_indices` also int64 of the same shape: positions in the flattened
-        spatial axes of `input`.
-
-    Raises:
-        ValueError: wrong number of axes, or the kernel is larger than the padded input.
-    """
-
-_AVG_DOC = """Return the mean of each window of {kernel}.
-
-    Args:
-        input: shape (N, C, {axes}), or (C, {axes}) of one sample; the result then has no N either.
-        kernel_size, stride, padding, ceil_mode, channels_last: see `max_pool{ndim}d`.
-        count_include_pad: whether the zeros of the padding count as elements.
-        divisor_override: what to divide the sums by instead of the number of elements.
-
-    Returns:
-        Shape (N, C, ...), as of `max_pool{ndim}d`.
-
-    Raises:
-        ValueError: wrong number of axes, or the kernel is larger than the padded input.
-    """
-
-_ADAPTIVE_DOC = """Return the {what} element of each of `output_size` parts of the input.
-
-    Window o of n along an axis of length L is ``floor(o L / n)`` to ``ceil((o + 1) L / n)``, end excluded; 1 pools
-    over the whole axis.{more}
-
-    Args:
-        input: shape (N, C, {axes}), or (C, {axes}) of one sample; the result then has no N either.
-        output_size: a number, or one per axis; None keeps the length of the axis.{indices}
-        channels_last: `input` and the result are (N, {axes}, C).
-
-    Returns:
-        Shape (N, C, *output_size){returns}.
-
-    Raises:
-        ValueError: wrong number of axes, or a spatial axis is empty.
-    """
-
-
 def _max(ndim: int) -> Callable[..., Any]:
     who = f"max_pool{ndim}d"
 
@@ -188,7 +132,7 @@ def _max(ndim: int) -> Callable[..., Any]:
             _max_pool, input, who=who, ndim=ndim, plan=plan, channels_last=channels_last, return_indices=return_indices
         )
 
-    return described(max_pool, who, _MAX_DOC, ndim)
+    return described(max_pool, who, docstrings.MAX, ndim, example=docstrings.EXAMPLES[who])
 
 
 def _avg(ndim: int) -> Callable[..., Tensor]:
@@ -212,7 +156,7 @@ def _avg(ndim: int) -> Callable[..., Tensor]:
         options = {"count_include_pad": count_include_pad, "divisor": float(divisor_override or 0)}
         return over_samples(_avg_pool, input, who=who, ndim=ndim, plan=plan, channels_last=channels_last, **options)
 
-    return described(avg_pool, who, _AVG_DOC, ndim)
+    return described(avg_pool, who, docstrings.AVG, ndim, example=docstrings.EXAMPLES[who])
 
 
 def _adaptive_avg(ndim: int) -> Callable[..., Tensor]:
@@ -222,7 +166,8 @@ def _adaptive_avg(ndim: int) -> Callable[..., Tensor]:
         plan = functools.partial(_adaptive, who=who, output_size=output_size)
         return over_samples(_avg_pool, input, who=who, ndim=ndim, plan=plan, channels_last=channels_last)
 
-    return described(adaptive_avg_pool, who, _ADAPTIVE_DOC, ndim, what="mean", more="", indices="", returns="")
+    words = {"what": "mean", "more": "", "indices": "", "returns": "", "example": docstrings.EXAMPLES[who]}
+    return described(adaptive_avg_pool, who, docstrings.ADAPTIVE, ndim, **words)
 
 
 def _adaptive_max(ndim: int) -> Callable[..., Any]:
@@ -239,12 +184,13 @@ def _adaptive_max(ndim: int) -> Callable[..., Any]:
     return described(
         adaptive_max_pool,
         who,
-        _ADAPTIVE_DOC,
+        docstrings.ADAPTIVE,
         ndim,
         what="largest",
         more=f" Ties as in `max_pool{ndim}d`.",
         indices=f"\n        return_indices: see `max_pool{ndim}d`.",
         returns=", and the indices if asked for",
+        example=docstrings.EXAMPLES[who],
     )
 
 

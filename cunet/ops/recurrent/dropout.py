@@ -28,6 +28,13 @@ def variational_dropout(
         ValueError: `input` has not 3 axes.
 
     Source: Gal and Ghahramani 2016, arXiv:1512.05287, section 4.
+
+    Example:
+        >>> x = cunet.tensor(np.ones((3, 1, 6), np.float32))  # three steps of one sequence
+        >>> F.variational_dropout(x)[:, 0]
+        Tensor([[0., 0., 2., 0., 2., 2.],
+                [0., 0., 2., 0., 2., 2.],
+                [0., 0., 2., 0., 2., 2.]])
     """
     input = input if isinstance(input, Tensor) else as_array(input)
     if input.ndim != 3:
@@ -57,5 +64,14 @@ def drop_connect(weight: Any, p: float = 0.5, training: bool = True, generator: 
 
     Source: Wan et al. 2013, "Regularization of neural networks using DropConnect", section 3; evaluation uses
         the mean of the weights, where the paper samples.
+
+    Example:
+        >>> x, weight = cunet.tensor(np.ones((1, 4), np.float32)), cunet.tensor(np.ones((3, 4), np.float32))
+        >>> F.drop_connect(weight)
+        Tensor([[0., 0., 2., 0.],
+                [2., 2., 0., 0.],
+                [2., 0., 2., 2.]])
+        >>> F.linear(x, F.drop_connect(weight, training=False))
+        Tensor([[4., 4., 4.]])
     """
     return dropout(weight, p, training, generator=generator)

@@ -17,7 +17,7 @@ from ..dropout import _dropout, inverted
 from ..linalg import matmul
 from ..logsumexp import logsumexp_forward
 from ..slopes import times
-from ..softmax import softmax_stats
+from ..softmax_stats import softmax_stats
 
 
 @op(arrays=1)

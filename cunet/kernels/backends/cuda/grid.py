@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ....random import Counted
+from ....random.generator import Counted
 from ...grammar import Param
 from ...spec import Definition, GridSpec, arithmetic, single
 from .elementwise import device_text, program_of

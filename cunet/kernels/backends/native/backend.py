@@ -138,19 +138,46 @@ class Native:
         return self._runtime is not _UNKNOWN and self._runtime is not None
 
     def enabled(self) -> bool:
-        """Tell whether compiled kernels are used: wanted, and a compiler works. Compiles nothing but a few lines."""
+        """Tell whether compiled kernels are used: wanted, and a compiler works. Compiles nothing but a few lines.
+
+        Example:
+            >>> cunet.native.disable()
+            >>> cunet.native.enabled()
+            False
+            >>> cunet.native.enable()
+        """
         return self.active and self.runtime() is not None
 
     def enable(self) -> None:
-        """Use compiled kernels where they can be had."""
+        """Use compiled kernels where they can be had.
+
+        Example:
+            >>> cunet.native.disable()  # to compare, or to look for a bug
+            >>> cunet.native.enable()
+            >>> cunet.native.describe().startswith("on NumPy, as")
+            False
+        """
         self.active = True
 
     def disable(self) -> None:
-        """Use the NumPy bodies only."""
+        """Use the NumPy bodies only.
+
+        Example:
+            >>> cunet.native.disable()
+            >>> cunet.native.describe()
+            'on NumPy, as CUNET_NATIVE=0 or cunet.native.disable() asks'
+            >>> cunet.native.enable()
+        """
         self.active = False
 
     def describe(self) -> str:
-        """Say how kernels run on this CPU: compiled, by what and where they are kept, or on NumPy, and why."""
+        """Say how kernels run on this CPU: compiled, by what and where they are kept, or on NumPy, and why.
+
+        Example:
+            >>> said = cunet.native.describe()  # such as "compiled by /usr/bin/g++ into /home/ada/.cache/cunet/native"
+            >>> said.split()[0] in ("compiled", "on")
+            True
+        """
         from . import cache, compiler
 
         if not self.active:

@@ -3,8 +3,7 @@
 A draw is Philox4x64-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") with
 key ``(seed, id of the stream's name)`` and counter ``(0, call, 0, 0)``, bit for bit
 ``numpy.random.Philox``. Each draw takes the next call number, so streams of different names, and
-different calls of one stream, never overlap, and a draw can be made again from three plain numbers. `categorical` and
-`bernoulli` draw samples from such a stream.
+different calls of one stream, never overlap, and a draw can be made again from three plain numbers.
 """
 
 from __future__ import annotations
@@ -14,13 +13,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .device import Array, array_module, gpu, is_array, is_floating, like, resolve_device
+from ..device import Array, gpu, resolve_device
 
 _MASK = (1 << 64) - 1
 
 
 class Draw(NamedTuple):
-    """What names one draw: the Philox key ``(seed, stream)`` and the call number, each 64 bits."""
+    """What names one draw: the Philox key ``(seed, stream)`` and the call number, each 64 bits.
+
+    Example:
+        >>> draw = cunet.Generator(seed=7, stream="noise").next()
+        >>> first = draw.rng().normal(size=3)
+        >>> np.array_equal(draw.rng().normal(size=3), first)  # a draw names its numbers: they can be had again
+        True
+    """
 
     seed: int
     stream: int
@@ -78,6 +84,14 @@ class Generator:
         call: number of the next draw.
 
     The whole state is ``(seed, stream, call)``: see `state_dict`.
+
+    Example:
+        >>> generator = cunet.Generator(seed=7, stream="noise")
+        >>> noise = generator.rng().normal(size=3)
+        >>> generator  # one draw was taken
+        Generator(seed=7, stream='noise', call=1)
+        >>> F.dropout(cunet.tensor(np.ones(8, np.float32)), generator=generator.spawn("dropout"))
+        Tensor([2., 2., 0., 2., 0., 2., 0., 0.])
     """
 
     def __init__(self, seed: int = 0, stream: str = "default", call: int = 0) -> None:
@@ -159,7 +173,14 @@ class Generator:
 
 
 def stream_id(name: str) -> int:
-    """Return the 64-bit id of a stream's name (BLAKE2b: the same in every process)."""
+    """Return the 64-bit id of a stream's name (BLAKE2b: the same in every process).
+
+    Example:
+        >>> cunet.random.stream_id("dropout")
+        10899584076077068586
+        >>> cunet.Generator(seed=7, stream="dropout").next()
+        Draw(seed=7, stream=10899584076077068586, call=0)
+    """
     if name not in _IDS:
         import hashlib
 
@@ -174,7 +195,13 @@ _seed = 0
 
 
 def default_generator(stream: str = "default") -> Generator:
-    """Return the process-wide generator of a stream: what is used where none is given."""
+    """Return the process-wide generator of a stream: what is used where none is given.
+
+    Example:
+        >>> layer = nn.Linear(2, 3)  # draws its weight and its bias
+        >>> cunet.random.default_generator("init")
+        Generator(seed=0, stream='init', call=2)
+    """
     if stream not in _defaults:
         _defaults[stream] = Generator(_seed, stream)
     return _defaults[stream]
@@ -184,6 +211,13 @@ def manual_seed(seed: int) -> None:
     """Restart every process-wide generator from `seed`.
 
     The seed before the first call is 0, so a program that never seeds is reproducible too.
+
+    Example:
+        >>> cunet.manual_seed(3)
+        >>> first = nn.Linear(2, 3).weight.numpy()
+        >>> cunet.manual_seed(3)
+        >>> np.array_equal(nn.Linear(2, 3).weight.numpy(), first)
+        True
     """
     global _seed
     _seed = Generator(seed).seed
@@ -192,12 +226,28 @@ def manual_seed(seed: int) -> None:
 
 
 def get_state() -> dict[str, Any]:
-    """Return the state of all process-wide generators as plain numbers."""
+    """Return the state of all process-wide generators as plain numbers.
+
+    Example:
+        >>> y = F.dropout(cunet.tensor([1.0, 1.0]))
+        >>> state = cunet.random.get_state()
+        >>> [stream for stream in state["streams"] if stream["stream"] == "dropout"]
+        [{'seed': 0, 'stream': 'dropout', 'call': 1}]
+    """
     return {"seed": _seed, "streams": [g.state_dict() for g in _defaults.values()]}
 
 
 def set_state(state: dict[str, Any]) -> None:
-    """Restore a state that `get_state` returned."""
+    """Restore a state that `get_state` returned.
+
+    Example:
+        >>> state = cunet.random.get_state()
+        >>> F.dropout(cunet.tensor(np.ones(8, np.float32)))
+        Tensor([0., 0., 2., 0., 2., 2., 0., 0.])
+        >>> cunet.random.set_state(state)
+        >>> F.dropout(cunet.tensor(np.ones(8, np.float32)))
+        Tensor([0., 0., 2., 0., 2., 2., 0., 0.])
+    """
     loaded = {s["stream"]: Generator(s["seed"], s["stream"], s["call"]) for s in state["streams"]}
     manual_seed(state["seed"])
     for name, generator in loaded.items():
@@ -205,78 +255,11 @@ def set_state(state: dict[str, Any]) -> None:
 
 
 def streams() -> dict[str, Generator]:
-    """Return the process-wide generators that there are, by stream."""
+    """Return the process-wide generators that there are, by stream.
+
+    Example:
+        >>> layer = nn.Linear(2, 3)
+        >>> cunet.random.streams()["init"].call
+        2
+    """
     return dict(_defaults)
-
-
-def categorical(logits: Any, axis: int = -1, shape: tuple[int, ...] = (), generator: Generator | None = None) -> Array:
-    """Draw classes whose probabilities are ``softmax(logits)``.
-
-    The class is the first of which the sum of probabilities up to it is above a number in [0, 1). These numbers are
-    drawn on the CPU, so that every device draws the same classes. A step of REINFORCE, where the logarithm of the
-    probability of what was drawn is a negative cross-entropy:
-
-    >>> import numpy as np, cunet
-    >>> from cunet import F
-    >>> logits = cunet.tensor(np.zeros((4, 3)), requires_grad=True)
-    >>> actions = cunet.random.categorical(logits)
-    >>> reward = np.where(actions == 2, 1.0, 0.0)
-    >>> log_prob = -F.cross_entropy(logits, actions, reduction="none")
-    >>> (-log_prob * reward).mean().backward()
-
-    Args:
-        logits: Tensor or array with an axis of classes; -inf is never drawn.
-        axis: the axis of classes.
-        shape: how many draws of each, as leading axes of the result.
-        generator: where numbers are drawn from; by default the stream "sampling" of `manual_seed`.
-
-    Returns:
-        An array of int64 on the device of `logits`, of shape `shape` and that of `logits` without `axis`.
-
-    Raises:
-        ValueError: a row of logits holds NaN or +inf, or nothing above -inf; on a GPU finding that out waits for it.
-    """
-    scores = _array(logits)
-    xp = array_module(scores)
-    rows = xp.moveaxis(scores.astype(np.float64), axis, -1)
-    if not rows.shape[-1]:
-        raise ValueError(f"categorical: logits must have a class along axis {axis}, got shape {scores.shape}")
-    with np.errstate(all="ignore"):  # inf - inf is looked at below
-        total = xp.cumsum(xp.exp(rows - rows.max(axis=-1, keepdims=True)), axis=-1)
-    if not bool(xp.isfinite(total).all()):
-        raise ValueError("categorical: each row of logits must have a finite largest value, got nan or inf")
-    u = _uniform(generator, (*shape, *rows.shape[:-1]), scores)
-    return (total <= (u * total[..., -1])[..., None]).sum(axis=-1)
-
-
-def bernoulli(p: Any, shape: tuple[int, ...] = (), generator: Generator | None = None) -> Array:
-    """Draw 1 with probability `p`, else 0; the same on every device.
-
-    Args:
-        p: Tensor, array or number, in [0, 1].
-        shape: how many draws of each, as leading axes of the result.
-        generator: where numbers are drawn from; by default the stream "sampling" of `manual_seed`.
-
-    Returns:
-        An array of 0 and 1 on the device of `p`, of shape `shape` and that of `p`, in the dtype of a floating array
-        `p`, else float32.
-
-    Raises:
-        ValueError: a probability is outside [0, 1]; on a GPU finding that out waits for it.
-    """
-    chances = _array(p)
-    if not bool(((chances >= 0) & (chances <= 1)).all()):
-        raise ValueError("bernoulli: p must be in [0, 1] everywhere")
-    hit = _uniform(generator, (*shape, *chances.shape), chances) < chances
-    return hit.astype(chances.dtype if is_floating(chances.dtype) and hasattr(p, "dtype") else np.float32)
-
-
-def _array(x: Any) -> Array:
-    """Return an array, that of a Tensor, or one of a number or a list."""
-    x = x if is_array(x) else getattr(x, "data", x)
-    return x if is_array(x) else np.asarray(x)
-
-
-def _uniform(generator: Generator | None, shape: tuple[int, ...], reference: Array) -> Array:
-    """Return float64 numbers in [0, 1) on the device of `reference`."""
-    return like((generator or default_generator("sampling")).rng().random(shape), reference)
