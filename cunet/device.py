@@ -252,7 +252,12 @@ def asnumpy(x: Array) -> np.ndarray:
 
 
 def synchronize() -> None:
-    """Wait until the GPU has done all it was given; nothing on the CPU."""
+    """Wait until the GPU has done all it was given; nothing on the CPU.
+
+    Example:
+        >>> y = cunet.matmul(np.ones((64, 64)), np.ones((64, 64)))
+        >>> cunet.synchronize()  # on a GPU the product is done only now: read the clock here
+    """
     if _gpu is not _UNKNOWN and _gpu is not None:
         _gpu.cuda.get_current_stream().synchronize()
 

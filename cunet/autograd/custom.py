@@ -26,11 +26,6 @@ recomputing: ContextVar[bool] = ContextVar("cunet_recomputing", default=False)
 def custom_vjp(forward: Function, backward: Function, *, linear: bool = False) -> Function:
     """Return a function of Tensors with a gradient that is given: a projector and its adjoint, a solver, an FFT.
 
-    >>> import numpy as np, cunet
-    >>> shifted = cunet.custom_vjp(lambda x: np.roll(x, 1), lambda g, x: np.roll(g, -1), linear=True)
-    >>> cunet.grad(lambda x: (shifted(x) * np.arange(3.0)).sum())(np.zeros(3))
-    array([1., 2., 0.])
-
     Args:
         forward: ``forward(*arrays, **options) -> array``, any function of NumPy's or CuPy's arrays.
         backward: ``backward(gy, *arrays, **options)``, the gradient of the only array, or a tuple of one for each
@@ -41,6 +36,11 @@ def custom_vjp(forward: Function, backward: Function, *, linear: bool = False) -
 
     Raises:
         TypeError: (when it is called) a function returned something else.
+
+    Example:
+        >>> shifted = cunet.custom_vjp(lambda x: np.roll(x, 1), lambda g, x: np.roll(g, -1), linear=True)
+        >>> cunet.grad(lambda x: (shifted(x) * np.arange(3.0)).sum())(np.zeros(3))
+        array([1., 2., 0.])
     """
 
     @functools.wraps(forward)
@@ -76,12 +76,6 @@ class _Given:
 def custom_jvp(forward: Function, tangent: Function) -> Function:
     """Return a function of Tensors whose derivative in a direction is given; gradients are found from that.
 
-    >>> import numpy as np, cunet
-    >>> log_sum = cunet.custom_jvp(lambda x: np.log(np.exp(x).sum()),
-    ...                            lambda tx, x: (tx * cunet.exp(x)).sum() / cunet.exp(x).sum())
-    >>> cunet.grad(log_sum)(np.zeros(4))
-    array([0.25, 0.25, 0.25, 0.25])
-
     Args:
         forward: ``forward(*arrays, **options) -> array``, any function of NumPy's or CuPy's arrays.
         tangent: ``tangent(*tangents, *arrays, **options)``, the derivative of the result: linear in the tangents, of
@@ -90,6 +84,12 @@ def custom_jvp(forward: Function, tangent: Function) -> Function:
     Raises:
         TypeError: (when it is differentiated) `tangent` returned no Tensor.
         ValueError: that has not the shape of the result.
+
+    Example:
+        >>> log_sum = cunet.custom_jvp(lambda x: np.log(np.exp(x).sum()),
+        ...                            lambda tx, x: (tx * cunet.exp(x)).sum() / cunet.exp(x).sum())
+        >>> cunet.grad(log_sum)(np.zeros(4))
+        array([0.25, 0.25, 0.25, 0.25])
     """
     rule = _Moved(forward.__name__, tangent)
 
@@ -151,6 +151,18 @@ def checkpoint(f: Function, *args: Any, **kwargs: Any) -> Any:
         TypeError: `f` returned something else.
 
     Source: Chen et al. 2016, "Training deep nets with sublinear memory cost", arXiv:1604.06174.
+
+    Example:
+        >>> def block(x):
+        ...     print("computing")
+        ...     return cunet.exp(cunet.sin(x))
+        >>> x = cunet.tensor([0.0], requires_grad=True)
+        >>> y = cunet.checkpoint(block, x)
+        computing
+        >>> y.backward()  # what was not kept is computed again
+        computing
+        >>> x.grad
+        array([1.], dtype=float32)
     """
     if not is_recording() or is_forward():  # which keeps nothing
         return f(*args, **kwargs)

@@ -38,12 +38,6 @@ def differentiable(
 ) -> Function:
     """Make of the text of a kernel a function of Tensors that has derivatives of every order, on every device.
 
-    >>> import numpy as np, cunet
-    >>> morse = cunet.differentiable("T r, A depth", "T energy", "A u = exp(-r); energy = depth * (1 - u) * (1 - u)")
-    >>> force = cunet.grad(lambda r: -morse(r, 2.0).sum())
-    >>> force(np.array([0.5])).round(6)
-    array([-0.954605])
-
     The text is read, differentiated, and written again for CPUs and GPUs: it must be within the grammar of
     ``docs/derivatives.md``.
 
@@ -62,6 +56,13 @@ def differentiable(
 
     Raises:
         TypeError: something in the text has no derivative here; the message names it and its line.
+
+    Example:
+        >>> text = "A u = exp(-r); energy = depth * (1 - u) * (1 - u)"
+        >>> morse = cunet.differentiable("T r, A depth", "T energy", text)
+        >>> force = cunet.grad(lambda r: -morse(r, 2.0).sum())
+        >>> force(np.array([0.5])).round(6)
+        array([-0.954605])
     """
     kernel = _kernel(source, outs, operation, name, smooth, helpers)
     run = _by_body(kernel) if kernel.spec.kind == "rowwise" else op_of(kernel)

@@ -19,14 +19,6 @@ def from_dlpack(ext_tensor: Any, *, device: Device | None = None, copy: bool | N
     Nothing is copied, so what is written here is seen there. The other way ``torch.from_dlpack(x)`` and
     ``numpy.from_dlpack(x)`` take a Tensor as it is.
 
-    >>> import numpy as np
-    >>> import cunet
-    >>> theirs = np.arange(3.0)
-    >>> x = cunet.from_dlpack(theirs)
-    >>> theirs[0] = 7
-    >>> x.data
-    array([7., 1., 2.])
-
     Args:
         ext_tensor: an object with ``__dlpack__`` and ``__dlpack_device__``.
         device: "cpu", "gpu", "auto"; another one than where the memory lies means a copy.
@@ -37,6 +29,13 @@ def from_dlpack(ext_tensor: Any, *, device: Device | None = None, copy: bool | N
         ValueError: its memory or its dtype is of a kind that neither NumPy nor CuPy reads, or ``copy=False`` and
             another device.
         BufferError: it does not give its memory away, as PyTorch's tensors that require gradients.
+
+    Example:
+        >>> theirs = np.arange(3.0)
+        >>> x = cunet.from_dlpack(theirs)
+        >>> theirs[0] = 7
+        >>> x
+        Tensor([7., 1., 2.], dtype=float64)
     """
     if not (hasattr(ext_tensor, "__dlpack__") and hasattr(ext_tensor, "__dlpack_device__")):
         raise TypeError(f"from_dlpack: an object with __dlpack__ is needed, got {type(ext_tensor).__name__}")

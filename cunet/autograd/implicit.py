@@ -29,11 +29,6 @@ LinearSolve = Callable[[Matvec, Array], Array]
 def custom_root(residual: Function, solve: Function, linear_solve: LinearSolve | None = None) -> Function:
     """Return a function that solves ``residual(x, *args) = 0`` for x, and has derivatives of every order.
 
-    >>> import numpy as np, cunet
-    >>> root = cunet.custom_root(lambda x, a: x**2 - a, lambda a: np.sqrt(a))
-    >>> cunet.grad(lambda a: root(a).sum())(np.array([4.0])), cunet.hessian(lambda a: root(a).sum())(np.array([4.0]))
-    (array([0.25]), array([[-0.03125]]))
-
     Args:
         residual: ``residual(x, *args) -> Tensor`` of the shape of x, computed with what runs on Tensors. Parameters of
             modules that it uses get gradients too.
@@ -45,6 +40,11 @@ def custom_root(residual: Function, solve: Function, linear_solve: LinearSolve |
         ValueError: (when it is called) the residual has not the shape of x.
 
     Source: Blondel et al. 2022, "Efficient and modular implicit differentiation", arXiv:2105.15183.
+
+    Example:
+        >>> root = cunet.custom_root(lambda x, a: x**2 - a, lambda a: np.sqrt(a))
+        >>> cunet.grad(root)(np.array(4.0)), cunet.hessian(root)(np.array(4.0))
+        (array(0.25), array(-0.03125))
     """
 
     @functools.wraps(solve)
@@ -73,6 +73,12 @@ def fixed_point(f: Function, x: Any, *args: Any, tol: float | None = None, max_i
         RuntimeError: these were not enough.
 
     Source: Bai, Kolter & Koltun 2019, "Deep equilibrium models", arXiv:1909.01377.
+
+    Example:
+        >>> def root(a):  # by Newton's method
+        ...     return cunet.fixed_point(lambda x, a: (x + a / x) / 2, np.array(1.0), a)
+        >>> cunet.value_and_grad(root)(np.array(4.0))
+        (array(2.), array(0.25))
     """
     first = plain(x)
     tol = float(np.finfo(accumulator(first.dtype)).eps) ** 0.75 if tol is None else tol

@@ -65,6 +65,14 @@ def op(fn: Callable[..., Any] | None = None, /, *, arrays: int | None = None) ->
 
     Raises:
         TypeError: (when it is called) `fn` or `vjp` returned something else, such as a number or a Tensor.
+
+    Example:
+        >>> @cunet.op
+        ... def softsign(x):
+        ...     scale = 1 + abs(x)
+        ...     return x / scale, lambda gy: (gy / scale**2,)
+        >>> cunet.value_and_grad(lambda x: softsign(x).sum())(np.array([0.0, 1.0]))
+        (array(0.5), array([1.  , 0.25]))
     """
     return functools.partial(_lift, arrays=arrays) if fn is None else _lift(fn, arrays)
 

@@ -7,12 +7,10 @@ Nodes refer to nodes, and to leaf tensors, never back: no reference cycles.
 
 from __future__ import annotations
 
-import functools
 import heapq
-import inspect
 import itertools
 import sys
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ContextDecorator
 from contextvars import ContextVar, Token
 from typing import Any, Protocol, TypeVar, cast
@@ -23,6 +21,7 @@ from ..device import Array, clearer_error, is_array
 from ..kernels.capture import copied, total
 from ..kernels.sum_to import sum_over
 from ..system.quiet import quiet
+from .stepwise import stepwise
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -43,6 +42,13 @@ class no_grad(ContextDecorator):  # noqa: N801 (lower case, as users know it)
 
     Holds for the current thread or async task only. A decorated generator does not record while it runs; what
     its caller does between two values is recorded.
+
+    Example:
+        >>> w = cunet.tensor([1.0], requires_grad=True)
+        >>> with cunet.no_grad():
+        ...     y = 2 * w
+        >>> y.requires_grad, (2 * w).requires_grad
+        (False, True)
     """
 
     def _value(self) -> bool | Watcher:
@@ -50,13 +56,8 @@ class no_grad(ContextDecorator):  # noqa: N801 (lower case, as users know it)
 
     def __call__(self, function: Function) -> Function:
         """Return `function`, run with recording switched; it may be async, or a generator."""
-        if inspect.isgeneratorfunction(function):
-            return cast(Function, _generator(type(self), function))
-        if inspect.isasyncgenfunction(function):
-            return cast(Function, _async_generator(type(self), function))
-        if inspect.iscoroutinefunction(function):
-            return cast(Function, _coroutine(type(self), function))
-        return super().__call__(function)
+        wrapped = stepwise(type(self), function)
+        return super().__call__(function) if wrapped is None else cast(Function, wrapped)
 
     def __enter__(self) -> None:
         """Stop recording."""
@@ -70,61 +71,6 @@ class no_grad(ContextDecorator):  # noqa: N801 (lower case, as users know it)
         return type(self)()  # a decorated function may run in several threads at once
 
 
-def _generator(switch: type[no_grad], function: Callable[..., Generator[Any, Any, Any]]) -> Callable[..., Any]:
-    @functools.wraps(function)
-    def wrapped(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        steps = function(*args, **kwargs)
-        go_on, value = steps.send, None
-        while True:
-            try:
-                with switch():
-                    made = go_on(value)
-            except StopIteration as end:
-                return end.value
-            try:
-                go_on, value = steps.send, (yield made)
-            except GeneratorExit:
-                with switch():
-                    steps.close()
-                raise
-            except BaseException as error:
-                go_on, value = steps.throw, error
-
-    return wrapped
-
-
-def _async_generator(switch: type[no_grad], function: Callable[..., AsyncGenerator[Any, Any]]) -> Callable[..., Any]:
-    @functools.wraps(function)
-    async def wrapped(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        steps = function(*args, **kwargs)
-        go_on, value = steps.asend, None
-        while True:
-            try:
-                with switch():
-                    made = await go_on(value)
-            except StopAsyncIteration:
-                return
-            try:
-                go_on, value = steps.asend, (yield made)
-            except GeneratorExit:
-                with switch():
-                    await steps.aclose()
-                raise
-            except BaseException as error:
-                go_on, value = steps.athrow, error
-
-    return wrapped
-
-
-def _coroutine(switch: type[no_grad], function: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:
-    @functools.wraps(function)
-    async def wrapped(*args: Any, **kwargs: Any) -> Any:
-        with switch():
-            return await function(*args, **kwargs)
-
-    return wrapped
-
-
 class grad_enabled(no_grad):
     """Switch recording on inside `value_and_grad`, whose result would else be nothing."""
 
@@ -133,7 +79,14 @@ class grad_enabled(no_grad):
 
 
 def is_recording() -> bool:
-    """Tell whether ops on tensors that require gradients are recorded here and now."""
+    """Tell whether ops on tensors that require gradients are recorded here and now.
+
+    Example:
+        >>> with cunet.no_grad():
+        ...     within = cunet.is_recording()
+        >>> within, cunet.is_recording()
+        (False, True)
+    """
     return bool(recording.get())
 
 

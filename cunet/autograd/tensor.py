@@ -30,6 +30,19 @@ class Tensor(ArrayMethods["Tensor"]):
             limits, dropout in evaluation, `pad` by 0): write into a copy of it. No op writes into its inputs.
         grad: gradient of the same shape, dtype and device as `data`, or None; after
             ``backward(create_graph=True)`` a Tensor.
+
+    Example:
+        >>> x = cunet.Tensor(np.array([[1.0, 2.0], [3.0, 4.0]]), requires_grad=True)
+        >>> y = np.sqrt((x @ x.T + 4).diagonal())  # operators, methods and NumPy's own functions
+        >>> y
+        Tensor([3.        , 5.38516481], dtype=float64, requires_grad=True)
+        >>> y.sum().backward()
+        >>> x.grad.round(4)  # an array, like x.data
+        array([[0.3333, 0.6667],
+               [0.5571, 0.7428]])
+        >>> x.data, x.grad = x.data - x.grad, None  # a step; gradients add up until they are set to None
+        >>> x[0].detach().numpy().round(4)
+        array([0.6667, 1.3333])
     """
 
     __slots__ = ("_data", "_grad", "_modified", "_node", "_requires_grad")
@@ -198,6 +211,10 @@ def tensor(data: Any, dtype: Any = None, device: Device | None = None, requires_
         dtype: dtype to convert to.
         device: "cpu", "gpu" or "auto"; by default where `data` is (a list: the CPU).
         requires_grad: see `Tensor`.
+
+    Example:
+        >>> cunet.tensor([1, 2]), cunet.tensor([1.0, 2.0]), cunet.tensor(np.array([1.0, 2.0]))
+        (Tensor([1, 2], dtype=int64), Tensor([1., 2.]), Tensor([1., 2.], dtype=float64))
     """
     array = as_array(data.data if isinstance(data, Tensor) else data, dtype)
     if device is not None:

@@ -241,16 +241,6 @@ def within(order: int) -> Iterator[None]:
 def create_graph(order: int = 1) -> Iterator[None]:
     """Record what is computed within so that its gradients can be differentiated.
 
-    >>> import cunet
-    >>> x = cunet.tensor([1.0, 2.0], requires_grad=True)
-    >>> with cunet.create_graph():
-    ...     loss = (x**3).sum()
-    >>> loss.backward(create_graph=True)
-    >>> g, x.grad = x.grad, None
-    >>> (g**2).sum().backward()  # of 9 x**4
-    >>> x.grad
-    array([ 36., 288.], dtype=float32)
-
     Where a loss is a function of arrays, ``grad(f, create_graph=True)`` says the same without this.
 
     Args:
@@ -258,6 +248,16 @@ def create_graph(order: int = 1) -> Iterator[None]:
 
     Raises:
         ValueError: `order` is below 1.
+
+    Example:
+        >>> x = cunet.tensor([1.0, 2.0], requires_grad=True)
+        >>> with cunet.create_graph():
+        ...     loss = (x**3).sum()
+        >>> loss.backward(create_graph=True)
+        >>> g, x.grad = x.grad, None
+        >>> (g**2).sum().backward()  # of 9 x**4
+        >>> x.grad
+        array([ 36., 288.], dtype=float32)
     """
     if order < 1:
         raise ValueError(f"create_graph: order must be at least 1, got {order!r}")

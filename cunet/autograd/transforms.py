@@ -40,6 +40,13 @@ def value_and_grad(
     Raises:
         TypeError: `f` did not return a Tensor, or an argument is not of floating dtype or was not given.
         ValueError: the Tensor has more than one element; `argnums` names an argument twice.
+
+    Example:
+        >>> def loss(params, x):
+        ...     return ((x @ params["w"] + params["b"]) ** 2).mean()
+        >>> params = {"w": np.array([1.0, -1.0]), "b": np.array(1.0)}
+        >>> cunet.value_and_grad(loss)(params, np.array([[1.0, 1.0], [3.0, 2.0]]))
+        (array(2.5), {'w': array([7., 5.]), 'b': array(3.)})
     """
     single = isinstance(argnums, (int, str, np.integer))
     which, names = _arguments([argnums] if single else argnums), _positional(f)
@@ -148,7 +155,14 @@ def _tensors(name: str, out: Any, leaves: Sequence[Tensor], order: int) -> list[
 def grad(
     f: Callable[..., Any], argnums: Argument | Sequence[Argument] = 0, *, create_graph: bool = False
 ) -> Callable[..., Any]:
-    """Make of ``f(*arrays) -> scalar Tensor`` a function that returns its gradient; see `value_and_grad`."""
+    """Make of ``f(*arrays) -> scalar Tensor`` a function that returns its gradient; see `value_and_grad`.
+
+    Example:
+        >>> cunet.grad(lambda x: (x**2).sum())(np.array([1.0, 3.0]))
+        array([2., 6.])
+        >>> cunet.grad(cunet.grad(lambda x: x**3))(np.array(2.0))
+        array(12.)
+    """
     both = value_and_grad(f, argnums, create_graph=create_graph)
 
     @functools.wraps(f)

@@ -24,6 +24,11 @@ def device_info() -> dict[str, Any]:
         is a list of dicts with "name", "compute_capability", "memory_total" and "memory_free" (bytes, None if the GPU
         does not say); "nvidia_devices" is how many GPUs the driver sees, None without one; "problem" says why no GPU is
         used, or is ""; "advice" what to do about it.
+
+    Example:
+        >>> sorted(cunet.device_info())
+        ['advice', 'blas', 'blas_threads', 'cpu_count', 'cuda_runtime', 'cunet', 'cupy', 'gpus', 'kernels', 'numpy',
+         'nvidia_devices', 'nvidia_driver', 'platform', 'problem', 'python']
     """
     info: dict[str, Any] = {
         "cunet": _version("cunet"),

@@ -56,6 +56,15 @@ def elementwise(
         preamble: CUDA text placed before the kernel; knows the type ``A``.
         smooth: another text for the same function, from which its gradient is derived; for an operation that is
             written with ``abs`` or comparisons to keep its digits while the function has no corner there.
+
+    Example:
+        >>> @cunet.elementwise("T x, A k", "T y", "y = x * x / (x * x + k)")
+        ... def robust(x, k):
+        ...     return x * x / (x * x + k)
+        >>> robust(np.array([1.0, 3.0]), 3.0)  # of arrays, without gradients
+        array([0.25, 0.75])
+        >>> cunet.grad(lambda x: cunet.differentiable(robust)(x, 3.0).sum())(np.array([1.0, 3.0]))
+        array([0.375, 0.125])
     """
     return lambda body: make(ElementwiseSpec(body, parse(ins), parse(outs), preamble, operation, smooth))
 
@@ -82,6 +91,13 @@ def reduction(
             value. Struct states: members not called ``a`` or ``b``, at most 32 bytes.
         reduce_type: type of the running value.
         preamble: CUDA text placed before the kernel; knows the type ``A``.
+
+    Example:
+        >>> @cunet.reduction("T x", "T y", map="A(x) * A(x)", reduce="a + b", post="y = sqrt(a)", identity="0")
+        ... def length(x, axis, keepdims):
+        ...     return np.sqrt((x * x).sum(axis=axis, keepdims=keepdims))
+        >>> length(np.array([[3.0, 4.0], [6.0, 8.0]]), axis=1)
+        array([ 5., 10.])
     """
     texts = (map, reduce, post, identity, reduce_type)
     return lambda body: make(ReductionSpec(body, parse(ins), parse(outs), preamble, *texts))

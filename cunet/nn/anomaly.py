@@ -23,6 +23,15 @@ class Anomaly(FloatingPointError):
         backward: whether it was the op's gradient.
         module: the layer's place in the model, such as "layers.2", or "" outside of models.
         file, line: of the user's program, where the op was called.
+
+    Example:
+        >>> x = cunet.tensor([-1.0], requires_grad=True)
+        >>> try:
+        ...     with cunet.detect_anomaly():
+        ...         cunet.sqrt(x)
+        ... except cunet.Anomaly as anomaly:
+        ...     print(anomaly.op, anomaly.backward)
+        sqrt False
     """
 
     def __init__(self, text: str, op: str, backward: bool, place: Place) -> None:
@@ -59,6 +68,14 @@ def detect_anomaly() -> Iterator[None]:
     may come after the block). An infinity that an op was given is none it made: a mask of ``-inf`` raises nothing; NaN
     that came from outside is named too. Each result is looked at, so use it to search, not to train. Off, it costs
     nothing.
+
+    Example:
+        >>> x = cunet.tensor([0.0, 1.0], requires_grad=True)
+        >>> with cunet.detect_anomaly():
+        ...     y = cunet.log(x)
+        Traceback (most recent call last):
+            ...
+        cunet.nn.anomaly.Anomaly: detect_anomaly: log made infinity in 1 of 2 values, of shape (2,) of finite values...
     """
     token = recording.set(_Watcher() if recording.get() else False)
     try:

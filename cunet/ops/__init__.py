@@ -8,6 +8,7 @@ from ..autograd.pulling import leave_gradients
 from . import (
     array,
     cumulative,
+    indexing,
     linalg,
     logsumexp,
     math,
@@ -18,6 +19,7 @@ from . import (
     rounding,
     selection,
     sorting,
+    trigonometry,
 )
 from . import rules as rules
 
@@ -34,7 +36,7 @@ bind(
     astype=array.astype,
     broadcast_to=array.broadcast_to,
     clip=selection.clip,
-    cos=math.cos,
+    cos=trigonometry.cos,
     cumprod=cumulative.cumprod,
     cumsum=cumulative.cumsum,
     diagonal=rearrange.diagonal,
@@ -42,7 +44,7 @@ bind(
     divmod=rounding.divmod,
     exp=math.exp,
     floor_divide=rounding.floor_divide,
-    getitem=array.getitem,
+    getitem=indexing.getitem,
     leave_gradients=leave_gradients,
     log=math.log,
     logsumexp=logsumexp.logsumexp,
@@ -58,7 +60,7 @@ bind(
     repeat=array.repeat,
     reshape=array.reshape,
     round=rounding.round,
-    sin=math.sin,
+    sin=trigonometry.sin,
     sqrt=math.sqrt,
     square=math.square,
     squeeze=array.squeeze,

@@ -1,8 +1,7 @@
-"""Shape, selection and assembly: reshape, transpose, indexing, concatenation, padding, copies."""
+"""Shape and assembly: reshape, transpose, concatenation, padding, copies."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,22 +10,33 @@ import numpy as np
 from ..autograd.op import Result, Results, op
 from ..autograd.pytorch import numpy_words
 from ..autograd.tensor import Tensor
-from ..device import Array, accumulator, array_module, is_array, like
+from ..device import accumulator, array_module, is_array, like
 from ..device import to_device as moved
-from ..kernels import primitive
 from ..kernels.axes import folded_axes
-from .embedding import add_rows
+from .indexing import add_at
 
 
 @op(arrays=1)
 def reshape(x, shape: Any) -> Result:
-    """Return the elements in another shape; one length may be -1."""
+    """Return the elements in another shape; one length may be -1.
+
+    Example:
+        >>> cunet.reshape([1.0, 2.0, 3.0, 4.0], (2, -1))
+        Tensor([[1., 2.],
+                [3., 4.]])
+    """
     return x.reshape(shape), lambda gy: (gy.reshape(x.shape),)
 
 
 @op(arrays=1)
 def transpose(x, axes: Sequence[int] | None = None) -> Result:
-    """Permute the axes; reverse them if `axes` is None."""
+    """Permute the axes; reverse them if `axes` is None.
+
+    Example:
+        >>> x = np.zeros((2, 3, 4))
+        >>> cunet.transpose(x).shape, cunet.transpose(x, (0, 2, 1)).shape
+        ((4, 3, 2), (2, 4, 3))
+    """
     if axes is None:
         return x.transpose(), lambda gy: (gy.transpose(),)
     inverse = [0] * len(axes)
@@ -37,32 +47,60 @@ def transpose(x, axes: Sequence[int] | None = None) -> Result:
 
 @op(arrays=1)
 def swapaxes(x, axis1: int, axis2: int) -> Result:
-    """Swap two axes."""
+    """Swap two axes.
+
+    Example:
+        >>> cunet.swapaxes(np.zeros((2, 3, 4)), 1, -1).shape
+        (2, 4, 3)
+    """
     return x.swapaxes(axis1, axis2), lambda gy: (gy.swapaxes(axis1, axis2),)
 
 
 @op(arrays=1)
 def squeeze(x, axis: int | Sequence[int] | None = None) -> Result:
-    """Drop axes of length 1: all of them, or those in `axis`."""
+    """Drop axes of length 1: all of them, or those in `axis`.
+
+    Example:
+        >>> x = np.zeros((1, 3, 1))
+        >>> cunet.squeeze(x).shape, cunet.squeeze(x, axis=0).shape
+        ((3,), (3, 1))
+    """
     y = x.squeeze() if axis is None else x.squeeze(axis if isinstance(axis, int) else tuple(axis))
     return y, lambda gy: (gy.reshape(x.shape),)
 
 
 @op(arrays=1)
 def expand_dims(x, axis: int | Sequence[int]) -> Result:
-    """Insert axes of length 1 at the positions `axis` of the result."""
+    """Insert axes of length 1 at the positions `axis` of the result.
+
+    Example:
+        >>> cunet.expand_dims(np.zeros(3), 0).shape, cunet.expand_dims(np.zeros(3), (0, 2)).shape
+        ((1, 3), (1, 3, 1))
+    """
     return array_module(x).expand_dims(x, axis), lambda gy: (gy.reshape(x.shape),)
 
 
 @op(arrays=1)
 def broadcast_to(x, shape: int | Sequence[int]) -> Result:
-    """Return a read-only view of `x` stretched to `shape`."""
+    """Return a read-only view of `x` stretched to `shape`.
+
+    Example:
+        >>> cunet.broadcast_to([1.0, 2.0], (3, 2))
+        Tensor([[1., 2.],
+                [1., 2.],
+                [1., 2.]])
+    """
     return array_module(x).broadcast_to(x, tuple(shape) if isinstance(shape, Sequence) else (shape,)), lambda gy: (gy,)
 
 
 @op(arrays=1)
 def astype(x, dtype: Any) -> Result:
-    """Return `x` converted to `dtype`; the gradient is converted back."""
+    """Return `x` converted to `dtype`; the gradient is converted back.
+
+    Example:
+        >>> cunet.astype([1.7, -1.7], np.int64)
+        Tensor([ 1, -1], dtype=int64)
+    """
     return x.astype(dtype), lambda gy: (gy,)
 
 
@@ -70,78 +108,6 @@ def astype(x, dtype: Any) -> Result:
 def to_device(x, device: str) -> Result:
     """Return `x` on `device` ("cpu", "gpu", "auto"); the gradient goes back."""
     return moved(x, device), lambda gy: (like(gy, x),)
-
-
-@op
-def _getitem(x, *, index: Any) -> Result:
-    xp = array_module(x)
-    if xp is not np:
-        index = tuple(xp.asarray(p) if isinstance(p, np.ndarray) else p for p in index)
-
-    def vjp(gy):
-        if _repeats(index):
-            gx = add_at(gy, x.shape, index)
-        else:
-            gx = xp.zeros(x.shape, gy.dtype)
-            gx[index] = gy
-        return (gx,)
-
-    return x[index], vjp
-
-
-@primitive
-def add_at(gy: Array, shape: tuple[int, ...], index: tuple[Any, ...]) -> Array:
-    """Return the sums of the elements of `gy` at the elements that `index` names, in the order in which it does."""
-    gx = np.zeros(shape, accumulator(gy.dtype))
-    np.add.at(gx, index, gy.astype(gx.dtype, copy=False))
-    return gx
-
-
-@add_at.cuda
-def _(gy: Array, shape: tuple[int, ...], index: tuple[Any, ...]) -> Array:
-    """Sort first: CuPy's add.at adds by atomics, in another order in each run."""
-    xp = array_module(gy)
-    first, count = index[0], shape[0]
-    if (
-        is_array(first)
-        and first.dtype.kind in "iu"
-        and all(isinstance(p, slice) and p == slice(None) for p in index[1:])
-    ):
-        width = math.prod(shape[1:])
-        return add_rows(gy.reshape(first.size, width), first.reshape(-1) % max(count, 1), count).reshape(shape)
-    place = xp.arange(math.prod(shape)).reshape(shape)[index]
-    return add_rows(gy.reshape(-1, 1), place.reshape(-1), math.prod(shape)).reshape(shape)
-
-
-def _repeats(index: Any) -> bool:
-    """Tell whether an index can name one element twice: only integer arrays can."""
-    return any(is_array(p) and p.dtype.kind in "iu" for p in index)
-
-
-def getitem(x: Any, index: Any) -> Tensor:
-    """Select elements as NumPy does; gradients add up where an element was selected more than once.
-
-    Args:
-        x: tensor or array.
-        index: slices, integers, None, Ellipsis, integer or boolean arrays (NumPy, CuPy, Tensor, list), or a
-            tuple of such.
-    """
-    return _getitem(x, index=tuple(_plain_index(p) for p in (index if isinstance(index, tuple) else (index,))))
-
-
-def _plain_index(part: Any) -> Any:
-    if isinstance(part, Tensor):
-        return part.data
-    if part is None or part is Ellipsis or isinstance(part, (int, slice, np.generic)) or is_array(part):
-        return part
-    array = np.asarray(part)  # a list, a range, a nested tuple
-    if not array.size:
-        return array.astype(np.int64)
-    if array.dtype.kind not in "biu":
-        raise IndexError(
-            f"getitem: an index must be a slice, an integer, None, ... or an array of integers or bools, got {part!r}"
-        )
-    return array
 
 
 @op
@@ -163,7 +129,12 @@ def _concatenate(*arrays, axis) -> Result:
 
 @numpy_words
 def concatenate(tensors: Sequence[Any], axis: int | None = 0) -> Tensor:
-    """Join tensors along an existing axis (None: flattened first). Their other lengths must be equal."""
+    """Join tensors along an existing axis (None: flattened first). Their other lengths must be equal.
+
+    Example:
+        >>> cunet.concatenate([np.zeros((2, 3)), np.ones((1, 3))]).shape
+        (3, 3)
+    """
     return _concatenate(*_not_empty("concatenate", tensors), axis=axis)
 
 
@@ -178,7 +149,13 @@ def _stack(*arrays, axis) -> Result:
 
 @numpy_words
 def stack(tensors: Sequence[Any], axis: int = 0) -> Tensor:
-    """Join tensors of one shape along a new axis."""
+    """Join tensors of one shape along a new axis.
+
+    Example:
+        >>> cunet.stack([[1.0, 2.0], [3.0, 4.0]], axis=1)
+        Tensor([[1., 3.],
+                [2., 4.]])
+    """
     return _stack(*_not_empty("stack", tensors), axis=axis)
 
 
@@ -196,6 +173,13 @@ def split(x, sections: int | Sequence[int], axis: int = 0) -> Results:
         x: tensor or array.
         sections: a number of equal parts, or the positions of the cuts, as in `numpy.split`.
         axis: the axis to cut.
+
+    Example:
+        >>> x = np.arange(6.0)
+        >>> [part.shape for part in cunet.split(x, 2)]  # how many parts, not how long
+        [(3,), (3,)]
+        >>> [part.shape for part in cunet.split(x, [1, 3])]
+        [(1,), (2,), (3,)]
     """
     xp = array_module(x)
     if not x.ndim or isinstance(sections, int) and sections < 1:
@@ -217,6 +201,11 @@ def pad(x, pad_width: Any, value: float = 0.0) -> Result:
         x: tensor or array.
         pad_width: as in `numpy.pad`: a number, (before, after), or one such pair per axis.
         value: what to fill the border with.
+
+    Example:
+        >>> cunet.pad([[1.0, 2.0]], ((0, 1), (1, 1)), value=9.0)
+        Tensor([[9., 1., 2., 9.],
+                [9., 9., 9., 9.]])
     """
     xp = array_module(x)
     widths = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2))
@@ -226,14 +215,25 @@ def pad(x, pad_width: Any, value: float = 0.0) -> Result:
 
 @op(arrays=1)
 def flip(x, axis: int | Sequence[int] | None = None) -> Result:
-    """Reverse the order of elements along `axis` (None: all)."""
+    """Reverse the order of elements along `axis` (None: all).
+
+    Example:
+        >>> cunet.flip([[1.0, 2.0], [3.0, 4.0]], axis=1)
+        Tensor([[2., 1.],
+                [4., 3.]])
+    """
     xp = array_module(x)
     return xp.flip(x, axis), lambda gy: (xp.flip(gy, axis),)
 
 
 @op(arrays=1)
 def tile(x, reps: int | Sequence[int]) -> Result:
-    """Repeat the whole tensor `reps` times along each axis, as `numpy.tile`."""
+    """Repeat the whole tensor `reps` times along each axis, as `numpy.tile`.
+
+    Example:
+        >>> cunet.tile([1.0, 2.0], 2), cunet.repeat([1.0, 2.0], 2)
+        (Tensor([1., 2., 1., 2.]), Tensor([1., 1., 2., 2.]))
+    """
     xp = array_module(x)
     counts = tuple(reps) if isinstance(reps, Sequence) else (int(reps),)
     ndim = max(x.ndim, len(counts))
@@ -250,7 +250,12 @@ def tile(x, reps: int | Sequence[int]) -> Result:
 
 @op(arrays=1)
 def repeat(x, repeats: int | Sequence[int], axis: int | None = None) -> Result:
-    """Repeat each element along `axis` (None: of the flattened tensor), as `numpy.repeat`."""
+    """Repeat each element along `axis` (None: of the flattened tensor), as `numpy.repeat`.
+
+    Example:
+        >>> cunet.repeat([1.0, 2.0], 2), cunet.repeat([1.0, 2.0], [1, 3])
+        (Tensor([1., 1., 2., 2.]), Tensor([1., 2., 2., 2.]))
+    """
     xp = array_module(x)
     if x.ndim == 0 and axis is not None:  # to NumPy that is one element along axis 0
         folded_axes(0, axis)

@@ -14,7 +14,7 @@ import numpy as np
 from ..autograd.tensor import Tensor
 from ..autograd.tracing import plain
 from ..device import Array, array_module, is_array
-from . import array, linalg, math, pairwise, reduce, selection
+from . import array, linalg, math, pairwise, reduce, selection, trigonometry
 
 Function = Callable[..., Any]
 
@@ -22,19 +22,21 @@ Function = Callable[..., Any]
 class Complex(NamedTuple):
     """Complex numbers: two Tensors of one shape, with ``+ - * @``, division by real numbers, and ``abs``.
 
-    >>> import numpy as np, cunet
-    >>> phase = cunet.tensor([0.0, np.pi / 2], requires_grad=True)
-    >>> z = np.exp(cunet.Complex(0 * phase, phase)) * (1 + 1j)
-    >>> z.numpy().round(6)
-    array([ 1.+1.j, -1.+1.j], dtype=complex64)
-    >>> (z.real**2).sum().backward()
-
     It unpacks as the pair that it is. It takes part in arithmetic with Tensors, arrays and numbers, real or complex, in
     NumPy's ``exp``, ``sum``, ``where``, ``real``, ``imag``, ``abs``, ``angle``, ``conj``, ``reshape``, ``matmul`` and
     ``np.fft``, and in cunet's functions of these names. All others raise TypeError.
 
     Attributes:
         real, imag: the parts.
+
+    Example:
+        >>> phase = cunet.tensor([0.0, np.pi / 2], requires_grad=True)
+        >>> z = np.exp(cunet.Complex(0 * phase, phase)) * (1 + 1j)
+        >>> z.numpy().round(6)
+        array([ 1.+1.j, -1.+1.j], dtype=complex64)
+        >>> (z.real**2).sum().backward()
+        >>> phase.grad.round(4)
+        array([-2.,  2.], dtype=float32)
     """
 
     real: Tensor
@@ -65,7 +67,9 @@ class Complex(NamedTuple):
     def exp(self) -> Complex:
         """Return ``e ** z``."""
         size = math.exp(self.real)
-        return Complex(math.multiply(size, math.cos(self.imag)), math.multiply(size, math.sin(self.imag)))
+        return Complex(
+            math.multiply(size, trigonometry.cos(self.imag)), math.multiply(size, trigonometry.sin(self.imag))
+        )
 
     def sum(self, axis: Any = None, keepdims: bool = False) -> Complex:
         """Return the sum over `axis`."""

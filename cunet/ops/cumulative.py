@@ -17,7 +17,12 @@ Scaled = tuple[Array, Array]
 
 @op(arrays=1)
 def cumsum(x, axis: int | None = None, dtype: Any = None) -> Result:
-    """Return the running sum along `axis` (None: over the flattened tensor), computed in `dtype` if it is given."""
+    """Return the running sum along `axis` (None: over the flattened tensor), computed in `dtype` if it is given.
+
+    Example:
+        >>> cunet.cumsum([1.0, 2.0, 3.0])
+        Tensor([1., 3., 6.])
+    """
     xp = array_module(x)
     x = converted(x, dtype)
 
@@ -36,6 +41,12 @@ def cumprod(x, axis: int | None = None, dtype: Any = None) -> Result:
     """Return the running product along `axis` (None: over the flattened tensor), computed in `dtype` if it is given.
 
     The gradient is right with any number of zeros, and where a part of the product leaves the range of the dtype.
+
+    Example:
+        >>> cunet.cumprod([1.0, 2.0, 3.0])
+        Tensor([1., 2., 6.])
+        >>> cunet.grad(lambda x: cunet.cumprod(x)[-1])(np.array([2.0, 0.0, 3.0]))
+        array([0., 6., 0.])
     """
     xp, x = array_module(x), converted(x, dtype)
     floating = is_floating(x.dtype)

@@ -76,7 +76,14 @@ def column_sums(x: Array) -> Array:
 
 @op
 def matmul(x, y) -> Result:
-    """Return the matrix product ``x @ y`` as `numpy.matmul`: batch dimensions broadcast, 1-D allowed."""
+    """Return the matrix product ``x @ y`` as `numpy.matmul`: batch dimensions broadcast, 1-D allowed.
+
+    Example:
+        >>> cunet.matmul([[1.0, 2.0], [3.0, 4.0]], [1.0, 10.0])
+        Tensor([21., 43.])
+        >>> cunet.matmul(np.zeros((8, 2, 3)), np.zeros((3, 4))).shape
+        (8, 2, 4)
+    """
     if not getattr(x, "ndim", 0) or not getattr(y, "ndim", 0):
         raise ValueError("matmul: both arguments must have at least 1 axis; use * for scalars")
     if x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0]:
@@ -192,6 +199,11 @@ def einsum(subscripts: str, *operands: Any) -> Any:
     Raises:
         TypeError: the subscripts are no string: lists of axes are not supported.
         ValueError: the number of operands or of axes does not fit the subscripts.
+
+    Example:
+        >>> x, y = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[1.0, 0.0], [10.0, 1.0]])
+        >>> cunet.einsum("ij,ij->i", x, y), cunet.einsum("ii", x)  # dot products of rows; the trace
+        (Tensor([ 1., 34.], dtype=float64), Tensor(5., dtype=float64))
     """
     given: object = subscripts
     if not isinstance(given, str):

@@ -54,6 +54,10 @@ def logsumexp(x, axis: Axis = None, keepdims: bool = False) -> Result:
 
     Raises:
         TypeError: `x` is not of floating dtype.
+
+    Example:
+        >>> cunet.logsumexp([[1000.0, 1000.0], [999.0, 999.0]], axis=1).round(2)
+        Tensor([1000.69,  999.69])
     """
     check_floating("logsumexp", x)
     y, top, rest = logsumexp_forward(x, axis=axis, keepdims=True)

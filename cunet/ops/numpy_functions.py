@@ -15,7 +15,7 @@ import numpy as np
 from ..autograd.tape import is_recording
 from ..autograd.tensor import Tensor
 from ..device import is_array
-from . import array, cumulative, linalg, math, pairwise, reduce, rounding, selection
+from . import array, cumulative, linalg, math, pairwise, reduce, rounding, selection, trigonometry
 from .numpy_signatures import Unsupported, arrays_of, has_op, run_op
 
 Function = Callable[..., Any]
@@ -23,16 +23,16 @@ Function = Callable[..., Any]
 UFUNCS: dict[np.ufunc, Function] = {
     np.absolute: selection.abs,
     np.add: math.add,
-    np.arccos: math.arccos,
-    np.arccosh: math.arccosh,
-    np.arcsin: math.arcsin,
-    np.arcsinh: math.arcsinh,
-    np.arctan: math.arctan,
+    np.arccos: trigonometry.arccos,
+    np.arccosh: trigonometry.arccosh,
+    np.arcsin: trigonometry.arcsin,
+    np.arcsinh: trigonometry.arcsinh,
+    np.arctan: trigonometry.arctan,
     np.arctan2: pairwise.arctan2,
-    np.arctanh: math.arctanh,
+    np.arctanh: trigonometry.arctanh,
     np.ceil: rounding.ceil,
-    np.cos: math.cos,
-    np.cosh: math.cosh,
+    np.cos: trigonometry.cos,
+    np.cosh: trigonometry.cosh,
     np.divide: math.divide,
     np.divmod: rounding.divmod,
     np.exp: math.exp,
@@ -57,12 +57,12 @@ UFUNCS: dict[np.ufunc, Function] = {
     np.remainder: rounding.remainder,
     np.rint: rounding.round,
     np.sign: rounding.sign,
-    np.sin: math.sin,
-    np.sinh: math.sinh,
+    np.sin: trigonometry.sin,
+    np.sinh: trigonometry.sinh,
     np.sqrt: math.sqrt,
     np.square: math.square,
     np.subtract: math.subtract,
-    np.tan: math.tan,
+    np.tan: trigonometry.tan,
     np.tanh: math.tanh,
     np.trunc: rounding.trunc,
 }

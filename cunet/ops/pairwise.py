@@ -40,7 +40,12 @@ def hypot_backward(gy, x, y):
 
 @op
 def hypot(x, y) -> Result:
-    """Return ``sqrt(x * x + y * y)``, without overflow; the gradient at 0, 0 is 0, as that of `abs`."""
+    """Return ``sqrt(x * x + y * y)``, without overflow; the gradient at 0, 0 is 0, as that of `abs`.
+
+    Example:
+        >>> cunet.hypot([3.0, 3e30], [4.0, 4e30])  # the square of 3e30 is beyond float32
+        Tensor([5.e+00, 5.e+30])
+    """
     z = array_module(x, y).hypot(x, y)
 
     def vjp(gy):
@@ -73,6 +78,10 @@ def arctan2(y, x) -> Result:
 
     The gradient is ``x / r**2`` for y and ``-y / r**2`` for x with ``r = hypot(x, y)``, without overflow of squares; at
     0, 0, around which it cancels out, it is taken as 0.
+
+    Example:
+        >>> cunet.arctan2([1.0, -1.0], [-1.0, -1.0]).round(4)
+        Tensor([ 2.3562, -2.3562])
     """
     z = array_module(y, x).arctan2(y, x)
 
@@ -97,7 +106,12 @@ def logaddexp_backward(gy, x, y):
 
 @op
 def logaddexp(x, y) -> Result:
-    """Return ``log(exp(x) + exp(y))``, without overflow; equal infinities get half the gradient each."""
+    """Return ``log(exp(x) + exp(y))``, without overflow; equal infinities get half the gradient each.
+
+    Example:
+        >>> cunet.logaddexp([1000.0, -1000.0], [1000.0, -1000.0]).round(2)
+        Tensor([1000.69, -999.31])
+    """
     z = array_module(x, y).logaddexp(x, y)
 
     def vjp(gy):
@@ -140,6 +154,10 @@ def lerp(start, end, weight) -> Result:
 
     Args:
         start, end, weight: arrays or numbers, which broadcast.
+
+    Example:
+        >>> cunet.lerp([0.0, 10.0], [1.0, 20.0], 0.5)
+        Tensor([ 0.5, 15. ])
     """
     a, b, w = alike(start, end, weight)
     return lerp_forward(a, b, w), lambda gy: (

@@ -11,32 +11,57 @@ from ..device import Array, array_module
 
 
 def isnan(x: Any) -> Array:
-    """Tell of each element whether it is NaN."""
+    """Tell of each element whether it is NaN.
+
+    Example:
+        >>> cunet.isnan([1.0, np.nan, np.inf])
+        array([False,  True, False])
+    """
     x = _array(x)
     return array_module(x).isnan(x)
 
 
 def isinf(x: Any) -> Array:
-    """Tell of each element whether it is infinite."""
+    """Tell of each element whether it is infinite.
+
+    Example:
+        >>> cunet.isinf([1.0, np.nan, -np.inf])
+        array([False, False,  True])
+    """
     x = _array(x)
     return array_module(x).isinf(x)
 
 
 def isfinite(x: Any) -> Array:
-    """Tell of each element whether it is neither infinite nor NaN."""
+    """Tell of each element whether it is neither infinite nor NaN.
+
+    Example:
+        >>> cunet.isfinite([1.0, np.nan, np.inf])
+        array([ True, False, False])
+    """
     x = _array(x)
     return array_module(x).isfinite(x)
 
 
 @numpy_words
 def all(x: Any, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Tell whether no element over `axis` is 0; NaN is none."""
+    """Tell whether no element over `axis` is 0; NaN is none.
+
+    Example:
+        >>> cunet.all([[1.0, 0.0], [2.0, 3.0]], axis=1)
+        array([False,  True])
+    """
     return (_array(x) != 0).all(axis=axis, keepdims=keepdims)
 
 
 @numpy_words
 def any(x: Any, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Tell whether some element over `axis` is not 0, such as NaN."""
+    """Tell whether some element over `axis` is not 0, such as NaN.
+
+    Example:
+        >>> cunet.any([[0.0, 0.0], [0.0, 3.0]], axis=1)
+        array([False,  True])
+    """
     return (_array(x) != 0).any(axis=axis, keepdims=keepdims)
 
 

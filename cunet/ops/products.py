@@ -20,6 +20,13 @@ def dot(x: Any, y: Any) -> Tensor:
 
     For matrices this is ``x @ y``; a number multiplies. With more axes, all those that are left of `x` come before
     those of `y`, as in `numpy.dot`; `matmul` broadcasts them instead.
+
+    Example:
+        >>> cunet.dot([1.0, 2.0], [3.0, 4.0])
+        Tensor(11.)
+        >>> x, y = np.zeros((5, 2, 3)), np.zeros((5, 3, 4))
+        >>> cunet.dot(x, y).shape, cunet.matmul(x, y).shape
+        ((5, 2, 5, 4), (5, 2, 4))
     """
     x, y = lifted(x, y), lifted(y, x)
     if not x.ndim or not y.ndim:
@@ -30,13 +37,24 @@ def dot(x: Any, y: Any) -> Tensor:
 
 
 def inner(x: Any, y: Any) -> Tensor:
-    """Return the sum over the last axis of both; a number multiplies."""
+    """Return the sum over the last axis of both; a number multiplies.
+
+    Example:
+        >>> cunet.inner([[1.0, 2.0], [3.0, 4.0]], [1.0, 10.0])
+        Tensor([21., 43.])
+    """
     x, y = lifted(x, y), lifted(y, x)
     return _contracted("inner", x, y, (-1,), (-1,)) if x.ndim and y.ndim else multiply(x, y)
 
 
 def outer(x: Any, y: Any) -> Tensor:
-    """Return all products of an element of `x` and one of `y`, both flattened: shape (x.size, y.size)."""
+    """Return all products of an element of `x` and one of `y`, both flattened: shape (x.size, y.size).
+
+    Example:
+        >>> cunet.outer([1.0, 2.0], [3.0, 4.0, 5.0])
+        Tensor([[ 3.,  4.,  5.],
+                [ 6.,  8., 10.]])
+    """
     return multiply(reshape(lifted(x, y), (-1, 1)), reshape(lifted(y, x), (1, -1)))
 
 
@@ -49,6 +67,10 @@ def tensordot(x: Any, y: Any, axes: Axes = 2) -> Tensor:
 
     Raises:
         ValueError: the axes do not exist, or differ in number or in length.
+
+    Example:
+        >>> cunet.tensordot(np.zeros((2, 3, 4)), np.zeros((4, 3, 5)), axes=([1, 2], [1, 0])).shape
+        (2, 5)
     """
     x, y = lifted(x, y), lifted(y, x)
     if isinstance(axes, int):

@@ -12,7 +12,8 @@ from ..autograd.pytorch import numpy_words
 from ..autograd.tensor import Tensor
 from ..device import array_module
 from ..kernels.axes import one_axis
-from .array import broadcast_to, concatenate, getitem, reshape, transpose
+from .array import broadcast_to, concatenate, reshape, transpose
+from .indexing import getitem
 from .math import subtract
 from .operands import lifted
 from .reduce import sum
@@ -26,6 +27,10 @@ def roll(x, shift: int | Sequence[int], axis: int | Sequence[int] | None = None)
         x: tensor or array.
         shift: how far, backwards if negative; one for all axes, or one for each.
         axis: along which.
+
+    Example:
+        >>> cunet.roll([1.0, 2.0, 3.0], 1)
+        Tensor([3., 1., 2.])
     """
     xp = array_module(x)
     back = -shift if isinstance(shift, int) else tuple(-s for s in shift)
@@ -42,6 +47,12 @@ def diagonal(x, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Result:
         x: tensor or array of two axes or more.
         offset: which: 0 the main one, above it if positive, below it if negative.
         axis1, axis2: its first and second axis.
+
+    Example:
+        >>> cunet.diagonal([[1.0, 2.0], [3.0, 4.0]])
+        Tensor([1., 4.])
+        >>> cunet.diagonal(np.zeros((5, 3, 3)), axis1=1, axis2=2).shape  # of each matrix
+        (5, 3)
     """
     xp = array_module(x)
     row, column = max(-offset, 0), max(offset, 0)
@@ -65,6 +76,13 @@ def diag(x: Any, k: int = 0) -> Tensor:
 
     Raises:
         ValueError: `x` has neither one axis nor two.
+
+    Example:
+        >>> cunet.diag([1.0, 2.0])
+        Tensor([[1., 0.],
+                [0., 2.]])
+        >>> cunet.diag(cunet.diag([1.0, 2.0]))
+        Tensor([1., 2.])
     """
     x = lifted(x)
     if x.ndim not in (1, 2):
@@ -73,38 +91,75 @@ def diag(x: Any, k: int = 0) -> Tensor:
 
 
 def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Tensor:
-    """Return the sum over a diagonal, see `diagonal`; computed in `dtype` if it is given."""
+    """Return the sum over a diagonal, see `diagonal`; computed in `dtype` if it is given.
+
+    Example:
+        >>> cunet.trace([[1.0, 2.0], [3.0, 4.0]])
+        Tensor(5.)
+    """
     return sum(diagonal(x, offset, axis1, axis2), axis=-1, dtype=dtype)
 
 
 @op(arrays=1)
 def tril(x, k: int = 0) -> Result:
-    """Keep the lower triangle of the last two axes, up to diagonal `k`; 0 above it."""
+    """Keep the lower triangle of the last two axes, up to diagonal `k`; 0 above it.
+
+    Example:
+        >>> cunet.tril(np.ones((3, 3), np.int64), -1)
+        Tensor([[0, 0, 0],
+                [1, 0, 0],
+                [1, 1, 0]], dtype=int64)
+    """
     xp = array_module(x)
     return xp.tril(x, k), lambda gy: (xp.tril(gy, k),)
 
 
 @op(arrays=1)
 def triu(x, k: int = 0) -> Result:
-    """Keep the upper triangle of the last two axes, from diagonal `k` on; 0 below it."""
+    """Keep the upper triangle of the last two axes, from diagonal `k` on; 0 below it.
+
+    Example:
+        >>> cunet.triu(np.full((3, 3), -np.inf), 1)  # a causal mask, to be added to scores
+        Tensor([[  0., -inf, -inf],
+                [  0.,   0., -inf],
+                [  0.,   0.,   0.]], dtype=float64)
+    """
     xp = array_module(x)
     return xp.triu(x, k), lambda gy: (xp.triu(gy, k),)
 
 
 def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
-    """Move axes to other places; all others keep their order."""
+    """Move axes to other places; all others keep their order.
+
+    Example:
+        >>> cunet.moveaxis(np.zeros((8, 32, 32, 3)), -1, 1).shape  # channels first
+        (8, 3, 32, 32)
+    """
     x = lifted(x)
     # The axes of an array whose axis k has length k tell where each went.
     return transpose(x, np.moveaxis(np.empty(tuple(range(x.ndim))), source, destination).shape)
 
 
 def vstack(tensors: Sequence[Any]) -> Tensor:
-    """Join tensors along their first axis; those of one axis are rows."""
+    """Join tensors along their first axis; those of one axis are rows.
+
+    Example:
+        >>> cunet.vstack([[1.0, 2.0], [3.0, 4.0]])
+        Tensor([[1., 2.],
+                [3., 4.]])
+    """
     return concatenate([reshape(x, (1, -1)) if x.ndim < 2 else x for x in _lifted(tensors)])
 
 
 def hstack(tensors: Sequence[Any]) -> Tensor:
-    """Join tensors along their second axis, those of one axis along that."""
+    """Join tensors along their second axis, those of one axis along that.
+
+    Example:
+        >>> cunet.hstack([[1.0, 2.0], [3.0]])
+        Tensor([1., 2., 3.])
+        >>> cunet.hstack([np.zeros((2, 3)), np.zeros((2, 1))]).shape
+        (2, 4)
+    """
     parts = [reshape(x, (1,)) if x.ndim < 1 else x for x in _lifted(tensors)]
     return concatenate(parts, axis=0 if parts and parts[0].ndim == 1 else 1)
 
@@ -125,6 +180,10 @@ def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
 
     Raises:
         ValueError: `n` is negative.
+
+    Example:
+        >>> cunet.diff([1.0, 4.0, 9.0, 16.0]), cunet.diff([1.0, 4.0, 9.0, 16.0], n=2)
+        (Tensor([3., 5., 7.]), Tensor([2., 2.]))
     """
     x = lifted(x)
     if n < 0:

@@ -58,7 +58,13 @@ def _count(shape: tuple[int, ...], axis: Axis) -> int:
 
 @op(arrays=1)
 def sum(x, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -> Result:
-    """Return the sum over `axis`."""
+    """Return the sum over `axis`.
+
+    Example:
+        >>> x = np.array([[1.0, 2.0], [3.0, 4.0]])
+        >>> cunet.sum(x), cunet.sum(x, axis=0), cunet.sum(x, axis=1, keepdims=True).shape
+        (Tensor(10., dtype=float64), Tensor([4., 6.], dtype=float64), (2, 1))
+    """
     xp, x = array_module(x), converted(x, dtype)
     y = _narrow(_total(x, axis, keepdims), x.dtype)
     return y, lambda gy: (xp.broadcast_to(_expand(gy, x.shape, axis), x.shape),)
@@ -71,7 +77,14 @@ def _(x, axes, keepdims=True):
 
 @op(arrays=1)
 def mean(x, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -> Result:
-    """Return the mean over `axis`."""
+    """Return the mean over `axis`.
+
+    Example:
+        >>> cunet.mean([[1.0, 2.0], [3.0, 4.0]], axis=1)
+        Tensor([1.5, 3.5])
+        >>> cunet.mean(np.full(100000, 10.0, np.float16))  # summed in float32: float16 ends at 65504
+        Tensor(10., dtype=float16)
+    """
     xp, x = array_module(x), converted(x, dtype)
     y = _narrow(_mean(x, axis, keepdims), x.dtype)
 
@@ -98,7 +111,12 @@ def _variance(x: Array, axis: Axis, ddof: int, keepdims: bool, name: str) -> tup
 
 @op(arrays=1)
 def var(x, axis: Axis = None, ddof: int = 0, keepdims: bool = False, dtype: Any = None) -> Result:
-    """Return the variance over `axis`: ``sum((x - mean)**2) / (count - ddof)``, by two passes."""
+    """Return the variance over `axis`: ``sum((x - mean)**2) / (count - ddof)``, by two passes.
+
+    Example:
+        >>> cunet.var([1.0, 2.0, 3.0, 6.0]), cunet.var([1.0, 2.0, 3.0, 6.0], ddof=1).round(4)
+        (Tensor(3.5), Tensor(4.6667))
+    """
     x = converted(x, dtype)
     v, d, n = _variance(x, axis, ddof, keepdims, "var")
     return _narrow(v, x.dtype), lambda gy: (_expand(gy, x.shape, axis) * (d * (2 / n)),)
@@ -110,6 +128,12 @@ def std(x, axis: Axis = None, ddof: int = 0, keepdims: bool = False, dtype: Any 
 
     The value is NumPy's, 0 or inf where squares of the deviations leave the range of the dtype; the gradient is right
     there too.
+
+    Example:
+        >>> cunet.std([1.0, 3.0])
+        Tensor(1.)
+        >>> cunet.grad(cunet.std)(np.array([2.0, 2.0]))  # not NaN
+        array([0., 0.])
     """
     xp, x = array_module(x), converted(x, dtype)
     v, d, n = _variance(x, axis, ddof, keepdims, "std")
@@ -133,14 +157,26 @@ def _share_among_ties(x: Array, y: Array, gy: Array, axis: Axis) -> Array:
 
 @op(arrays=1)
 def max(x, axis: Axis = None, keepdims: bool = False) -> Result:
-    """Return the largest element over `axis`, NaN if there is one; equal ones share the gradient evenly."""
+    """Return the largest element over `axis`, NaN if there is one; equal ones share the gradient evenly.
+
+    Example:
+        >>> cunet.max([[1.0, 5.0], [7.0, 2.0]], axis=1)
+        Tensor([5., 7.])
+        >>> cunet.grad(cunet.max)(np.array([3.0, 1.0, 3.0]))
+        array([0.5, 0. , 0.5])
+    """
     y = x.max(axis=axis, keepdims=keepdims)
     return y, lambda gy: (_share_among_ties(x, y, gy, axis),)
 
 
 @op(arrays=1)
 def min(x, axis: Axis = None, keepdims: bool = False) -> Result:
-    """Return the smallest element over `axis`, NaN if there is one; equal ones share the gradient evenly."""
+    """Return the smallest element over `axis`, NaN if there is one; equal ones share the gradient evenly.
+
+    Example:
+        >>> cunet.min([[1.0, 5.0], [7.0, 2.0]], axis=1)
+        Tensor([1., 2.])
+    """
     y = x.min(axis=axis, keepdims=keepdims)
     return y, lambda gy: (_share_among_ties(x, y, gy, axis),)
 
@@ -156,6 +192,10 @@ def prod(x, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -> Res
     """Return the product over `axis`.
 
     The gradient is right with any number of zeros, and where a part of the product leaves the range of the dtype.
+
+    Example:
+        >>> cunet.grad(cunet.prod)(np.array([0.0, 2.0, 3.0]))
+        array([6., 0., 0.])
     """
     x = converted(x, dtype)
     wide = x.astype(accumulator(x.dtype), copy=False)

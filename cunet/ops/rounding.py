@@ -19,25 +19,45 @@ from .slopes import times
 
 @op
 def sign(x) -> Result:
-    """Return -1, 0 or 1 by the sign, NaN of NaN; the gradient is 0."""
+    """Return -1, 0 or 1 by the sign, NaN of NaN; the gradient is 0.
+
+    Example:
+        >>> cunet.sign([-2.0, 0.0, 3.0])
+        Tensor([-1.,  0.,  1.])
+    """
     return array_module(x).sign(x), lambda gy: (_nothing(gy),)
 
 
 @op
 def floor(x) -> Result:
-    """Return the largest whole number that is not above `x`; the gradient is 0."""
+    """Return the largest whole number that is not above `x`; the gradient is 0.
+
+    Example:
+        >>> cunet.floor([-1.5, 1.5])
+        Tensor([-2.,  1.])
+    """
     return array_module(x).floor(x), lambda gy: (_nothing(gy),)
 
 
 @op
 def ceil(x) -> Result:
-    """Return the smallest whole number that is not below `x`; the gradient is 0."""
+    """Return the smallest whole number that is not below `x`; the gradient is 0.
+
+    Example:
+        >>> cunet.ceil([-1.5, 1.5])
+        Tensor([-1.,  2.])
+    """
     return array_module(x).ceil(x), lambda gy: (_nothing(gy),)
 
 
 @op
 def trunc(x) -> Result:
-    """Return the whole number next to `x` on the way to 0; the gradient is 0."""
+    """Return the whole number next to `x` on the way to 0; the gradient is 0.
+
+    Example:
+        >>> cunet.trunc([-1.5, 1.5])
+        Tensor([-1.,  1.])
+    """
     return array_module(x).trunc(x), lambda gy: (_nothing(gy),)
 
 
@@ -63,6 +83,12 @@ def round(x, decimals: int = 0) -> Result:
 
     Raises:
         TypeError: `decimals` is no integer.
+
+    Example:
+        >>> cunet.round([0.5, 1.5, 2.5])
+        Tensor([0., 2., 2.])
+        >>> cunet.round([1234.0, 1251.0], -2)
+        Tensor([1200., 1300.])
     """
     if not isinstance(decimals, int):
         raise TypeError(f"round: decimals must be an integer, got {decimals!r}")
@@ -101,6 +127,10 @@ def remainder(x, y) -> Result:
     """Return what is left of `x` after `y` was taken off a whole number of times: ``x - y * floor(x / y)``.
 
     It has the sign of `y`, as in Python and NumPy. The gradient of x is 1, that of y ``-floor(x / y)``.
+
+    Example:
+        >>> cunet.remainder([7.0, -7.0], 3.0)
+        Tensor([1., 2.])
     """
     x, y = alike(x, y)
     if not is_floating(x.dtype):
@@ -113,7 +143,12 @@ mod = remainder  # NumPy's other name
 
 @op
 def floor_divide(x, y) -> Result:
-    """Return how often `y` goes into `x` as a whole: ``floor(x / y)``, exactly; the gradient is 0."""
+    """Return how often `y` goes into `x` as a whole: ``floor(x / y)``, exactly; the gradient is 0.
+
+    Example:
+        >>> cunet.floor_divide([7.0, -7.0], 3.0)
+        Tensor([ 2., -3.])
+    """
     x, y = alike(x, y)
     if not is_floating(x.dtype):
         return array_module(x).floor_divide(x, y), lambda gy: (None, None)
@@ -121,5 +156,10 @@ def floor_divide(x, y) -> Result:
 
 
 def divmod(x: Any, y: Any) -> tuple[Tensor, Tensor]:
-    """Return `floor_divide` and `remainder`."""
+    """Return `floor_divide` and `remainder`.
+
+    Example:
+        >>> cunet.divmod([7.0, -7.0], 3.0)
+        (Tensor([ 2., -3.]), Tensor([1., 2.]))
+    """
     return floor_divide(x, y), remainder(x, y)

@@ -15,21 +15,38 @@ from ..kernels import elementwise
 
 @op
 def abs(x) -> Result:
-    """Return the absolute value; its gradient at 0 is 0."""
+    """Return the absolute value; its gradient at 0 is 0.
+
+    Example:
+        >>> cunet.grad(lambda x: cunet.abs(x).sum())(np.array([-2.0, 0.0, 3.0]))
+        array([-1.,  0.,  1.])
+    """
     xp = array_module(x)
     return xp.abs(x), lambda gy: (gy * xp.sign(x),)
 
 
 @op
 def maximum(x, y) -> Result:
-    """Return the larger of two, NaN if either is; where they are equal each gets half the gradient."""
+    """Return the larger of two, NaN if either is; where they are equal each gets half the gradient.
+
+    Example:
+        >>> cunet.maximum([-1.0, 2.0], 0.0)
+        Tensor([0., 2.])
+        >>> cunet.grad(lambda x: cunet.maximum(x, 0.0).sum())(np.array([-1.0, 0.0, 2.0]))
+        array([0. , 0.5, 1. ])
+    """
     xp = array_module(x, y)
     return xp.maximum(x, y), lambda gy: (lambda: _share(xp, gy, x > y, x == y), lambda: _share(xp, gy, y > x, x == y))
 
 
 @op
 def minimum(x, y) -> Result:
-    """Return the smaller of two, NaN if either is; where they are equal each gets half the gradient."""
+    """Return the smaller of two, NaN if either is; where they are equal each gets half the gradient.
+
+    Example:
+        >>> cunet.minimum([1.0, 5.0, np.nan], 3.0)
+        Tensor([ 1.,  3., nan])
+    """
     xp = array_module(x, y)
     return xp.minimum(x, y), lambda gy: (lambda: _share(xp, gy, x < y, x == y), lambda: _share(xp, gy, y < x, x == y))
 
@@ -41,7 +58,15 @@ def _share(xp: Any, gy: Array, won: Array, tied: Array) -> Array:
 
 @op
 def where(condition, x, y) -> Result:
-    """Return `x` where `condition` holds, else `y`; no gradient crosses from the side not taken."""
+    """Return `x` where `condition` holds, else `y`; no gradient crosses from the side not taken.
+
+    Example:
+        >>> x = cunet.tensor([-1.0, 2.0], requires_grad=True)
+        >>> y = cunet.where(x > 0, x, 10 * x)
+        >>> y.sum().backward()
+        >>> y.numpy(), x.grad
+        (array([-10.,   2.], dtype=float32), array([10.,  1.], dtype=float32))
+    """
     xp = array_module(condition, x, y)
     if not is_array(condition):
         condition = xp.asarray(condition)
@@ -81,6 +106,12 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Tensor:
         x: floating tensor or array of any shape.
         min, max: numbers, or arrays that broadcast to the shape of `x`, or None for no limit. They get no
             gradient; use `maximum` and `minimum` for limits that are learned.
+
+    Example:
+        >>> cunet.clip([-3.0, 0.5, 3.0], -1, 1)
+        Tensor([-1. ,  0.5,  1. ])
+        >>> cunet.grad(lambda x: cunet.clip(x, -1, 1).sum())(np.array([-3.0, 0.5, 1.0]))
+        array([0., 1., 1.])
     """
     return _clip(x, min=_limit(min), max=_limit(max))
 
@@ -108,6 +139,10 @@ def nan_to_num(x, nan: float = 0.0, posinf: float | None = None, neginf: float |
         x: any shape; integers are returned as they are.
         nan: number in place of NaN.
         posinf, neginf: numbers in place of infinities; None: the largest and the smallest finite number of the dtype.
+
+    Example:
+        >>> cunet.nan_to_num([1.0, np.nan, np.inf], posinf=100.0)
+        Tensor([  1.,   0., 100.])
     """
     if not is_floating(x.dtype):
         return x, lambda gy: (None,)

@@ -17,27 +17,43 @@ from ..autograd.pytorch import numpy_words
 from ..autograd.tensor import Tensor, as_array
 from ..device import Array, array_module, device_of, is_floating, is_gpu_array, is_half
 from ..kernels.axes import folded_axes, one_axis, reduced_shape
-from .array import add_at, reshape
+from .array import reshape
+from .indexing import add_at
 from .operands import lifted
 from .pairwise import lerp_forward
 
 
 @numpy_words
 def argsort(x: Any, axis: int | None = -1) -> Array:
-    """Return the places along `axis` (None: of the flattened tensor) in the order of their elements, as an array."""
+    """Return the places along `axis` (None: of the flattened tensor) in the order of their elements, as an array.
+
+    Example:
+        >>> cunet.argsort([3.0, 1.0, 2.0])
+        array([1, 2, 0])
+    """
     a = _comparable(x)
     return a.reshape(-1).argsort(kind="stable") if axis is None else a.argsort(one_axis(a.ndim, axis), kind="stable")
 
 
 @numpy_words
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Array:
-    """Return the place of the largest element along `axis` (None: of the flattened tensor), the first, as an array."""
+    """Return the place of the largest element along `axis` (None: of the flattened tensor), the first, as an array.
+
+    Example:
+        >>> cunet.argmax([[1.0, 5.0, 5.0], [7.0, 2.0, 0.0]], axis=1)  # the first of equal ones
+        array([1, 0])
+    """
     return _comparable(x).argmax(axis=axis, keepdims=keepdims)
 
 
 @numpy_words
 def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Array:
-    """Return the place of the smallest element along `axis` (None: of the flattened tensor), the first, as an array."""
+    """Return the place of the smallest element along `axis` (None: of the flattened tensor), the first, as an array.
+
+    Example:
+        >>> cunet.argmin([[1.0, 5.0, 5.0], [7.0, 2.0, 0.0]], axis=1)
+        array([0, 2])
+    """
     return _comparable(x).argmin(axis=axis, keepdims=keepdims)
 
 
@@ -81,6 +97,12 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Tensor:
         TypeError: `indices` are no integers, or on another device.
         ValueError: `indices` have another number of axes.
         IndexError: an index is out of range, on the CPU.
+
+    Example:
+        >>> scores, labels = np.array([[1.0, 5.0], [7.0, 2.0]]), np.array([1, 0])
+        >>> cunet.take_along_axis(scores, labels[:, None], axis=1)
+        Tensor([[5.],
+                [7.]], dtype=float64)
     """
     x = lifted(x)
     places = lifted(indices, x).data
@@ -102,6 +124,10 @@ def sort(x: Any, axis: int | None = -1) -> Tensor:
     """Return the elements along `axis` (None: flattened) in rising order; equal ones keep their order.
 
     Each gradient goes to the element that came to its place.
+
+    Example:
+        >>> cunet.sort([3.0, np.nan, 1.0, 2.0])
+        Tensor([ 1.,  2.,  3., nan])
     """
     x = reshape(x, (-1,)) if axis is None else lifted(x)
     axis = one_axis(x.ndim, axis or 0)
@@ -124,6 +150,11 @@ def topk(x: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool = Tr
 
     Raises:
         ValueError: there are fewer than `k` elements.
+
+    Example:
+        >>> values, places = cunet.topk([1.0, 9.0, 3.0, 7.0], 2)
+        >>> values, places
+        (Tensor([9., 7.]), array([1, 3]))
     """
     x = lifted(x)
     axis = one_axis(x.ndim, axis)
@@ -168,6 +199,10 @@ def median(x, axis: Axis = None, keepdims: bool = False) -> Result:
 
     Raises:
         ValueError: there are no elements over `axis`.
+
+    Example:
+        >>> cunet.median([5.0, 1.0, 3.0]), cunet.median([5.0, 1.0, 3.0, 4.0])
+        (Tensor(3.), Tensor(3.5))
     """
     xp = array_module(x)
     wide = x if is_floating(x.dtype) else x.astype("float64")

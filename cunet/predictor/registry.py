@@ -30,6 +30,17 @@ def register_layer(name: str) -> Callable[[T], T]:
     Raises:
         ValueError: something else is registered under it.
         TypeError: it is no class of a `Module` and no function.
+
+    Example:
+        >>> @cunet.register_layer("mine.Scale")
+        ... class Scale(nn.Module):
+        ...     def __init__(self, factor=2.0):
+        ...         self.factor = nn.Parameter(np.array([factor], np.float32))
+        ...     def forward(self, x):
+        ...         return x * self.factor
+        >>> cunet.save_predictor(Scale(3.0), "scale.safetensors")
+        >>> cunet.load_predictor("scale.safetensors")([[2.0]])
+        array([[6.]], dtype=float32)
     """
     if not isinstance(name, str) or not name or name.startswith("cunet."):
         raise ValueError(f'register_layer: name must be a string, not beginning with "cunet.", got {name!r}')

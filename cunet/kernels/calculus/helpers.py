@@ -35,15 +35,6 @@ class Helper(NamedTuple):
 def derivative_of(text: str, *partials: str) -> Callable[[Callable[..., Any]], Helper]:
     """Tell the derivatives of a function that texts of kernels call.
 
-    >>> import numpy as np, cunet
-    >>> @cunet.derivative_of("__device__ inline A bump(A u, A k) { return exp(-k * u * u); }",
-    ...                      "-2 * k * u * bump(u, k)", "-u * u * bump(u, k)")
-    ... def bump(u, k):
-    ...     return np.exp(-k * u * u)
-    >>> f = cunet.differentiable("T x", "T y", "y = bump(x, A(2))", helpers=[bump])
-    >>> float(cunet.hessian(lambda x: f(x))(np.array(0.0)))
-    -4.0
-
     Args:
         text: CUDA text that defines it, over ``A``; goes before the kernel.
         partials: for each argument the derivative by it, an expression of the arguments, which may call the function.
@@ -53,6 +44,15 @@ def derivative_of(text: str, *partials: str) -> Callable[[Callable[..., Any]], H
 
     Raises:
         TypeError: there is not one expression for each argument, or one is outside of the grammar.
+
+    Example:
+        >>> @cunet.derivative_of("__device__ inline A bump(A u, A k) { return exp(-k * u * u); }",
+        ...                      "-2 * k * u * bump(u, k)", "-u * u * bump(u, k)")
+        ... def bump(u, k):
+        ...     return np.exp(-k * u * u)
+        >>> f = cunet.differentiable("T x", "T y", "y = bump(x, A(2))", helpers=[bump])
+        >>> float(cunet.hessian(lambda x: f(x))(np.array(0.0)))
+        -4.0
     """
 
     def decorate(body: Callable[..., Any]) -> Helper:

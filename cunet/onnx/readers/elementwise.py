@@ -10,19 +10,20 @@ import numpy as np
 
 from ...autograd.tensor import Tensor
 from ...device import NUMBERS, array_module, is_floating
-from ...ops import error_function, math, rounding, selection
+from ...ops import error_function, math, rounding, selection, trigonometry
 from ...ops.activation import gated, rectifier, shrink, squashing
 from ...system.extras import extra
 from ..reading import need, numbers, reads
 
 _UNARY: dict[str, Callable[..., Any]] = {
-    "Abs": selection.abs, "Acos": math.arccos, "Acosh": math.arccosh, "Asin": math.arcsin, "Asinh": math.arcsinh,
-    "Atan": math.arctan, "Atanh": math.arctanh, "Ceil": rounding.ceil, "Cos": math.cos, "Cosh": math.cosh,
-    "Erf": error_function.erf, "Exp": math.exp, "Floor": rounding.floor, "HardSwish": gated.hardswish,
-    "Identity": squashing.identity, "Log": math.log, "Mish": gated.mish, "Neg": math.negative,
-    "Reciprocal": math.reciprocal, "Relu": rectifier.relu, "Round": rounding.round, "Sigmoid": squashing.sigmoid,
-    "Sign": rounding.sign, "Sin": math.sin, "Sinh": math.sinh, "Softplus": squashing.softplus,
-    "Softsign": squashing.softsign, "Sqrt": math.sqrt, "Tan": math.tan, "Tanh": math.tanh,
+    "Abs": selection.abs, "Acos": trigonometry.arccos, "Acosh": trigonometry.arccosh, "Asin": trigonometry.arcsin,
+    "Asinh": trigonometry.arcsinh, "Atan": trigonometry.arctan, "Atanh": trigonometry.arctanh, "Ceil": rounding.ceil,
+    "Cos": trigonometry.cos, "Cosh": trigonometry.cosh, "Erf": error_function.erf, "Exp": math.exp,
+    "Floor": rounding.floor, "HardSwish": gated.hardswish, "Identity": squashing.identity, "Log": math.log,
+    "Mish": gated.mish, "Neg": math.negative, "Reciprocal": math.reciprocal, "Relu": rectifier.relu,
+    "Round": rounding.round, "Sigmoid": squashing.sigmoid, "Sign": rounding.sign, "Sin": trigonometry.sin,
+    "Sinh": trigonometry.sinh, "Softplus": squashing.softplus, "Softsign": squashing.softsign, "Sqrt": math.sqrt,
+    "Tan": trigonometry.tan, "Tanh": math.tanh,
 }  # fmt: skip
 #: For integers, of which there are no kernels.
 _INTEGERS = {"Abs": "abs", "Neg": "negative", "Sign": "sign", "Relu": "maximum"}

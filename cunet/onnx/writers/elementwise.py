@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...ops import error_function, pairwise, rounding, selection
+from ...ops import error_function, pairwise, rounding, selection, trigonometry
 from ...ops import math as arithmetic
 from ...ops.activation import gated, rectifier, shrink, squashing
 from ..graph import Given, Graph, Value
@@ -16,16 +16,16 @@ from ..writing import parameter, writes
 
 _NODES: dict[str, Callable[..., Any]] = {
     "Abs": selection.abs,
-    "Acos": arithmetic.arccos,
-    "Acosh": arithmetic.arccosh,
+    "Acos": trigonometry.arccos,
+    "Acosh": trigonometry.arccosh,
     "Add": arithmetic.add,
-    "Asin": arithmetic.arcsin,
-    "Asinh": arithmetic.arcsinh,
-    "Atan": arithmetic.arctan,
-    "Atanh": arithmetic.arctanh,
+    "Asin": trigonometry.arcsin,
+    "Asinh": trigonometry.arcsinh,
+    "Atan": trigonometry.arctan,
+    "Atanh": trigonometry.arctanh,
     "Ceil": rounding.ceil,
-    "Cos": arithmetic.cos,
-    "Cosh": arithmetic.cosh,
+    "Cos": trigonometry.cos,
+    "Cosh": trigonometry.cosh,
     "Div": arithmetic.divide,
     "Erf": error_function.erf,
     "Exp": arithmetic.exp,
@@ -44,12 +44,12 @@ _NODES: dict[str, Callable[..., Any]] = {
     "Selu": rectifier.selu,
     "Sigmoid": squashing.sigmoid,
     "Sign": rounding.sign,
-    "Sin": arithmetic.sin,
-    "Sinh": arithmetic.sinh,
+    "Sin": trigonometry.sin,
+    "Sinh": trigonometry.sinh,
     "Softsign": squashing.softsign,
     "Sqrt": arithmetic.sqrt,
     "Sub": arithmetic.subtract,
-    "Tan": arithmetic.tan,
+    "Tan": trigonometry.tan,
     "Tanh": arithmetic.tanh,
 }
 

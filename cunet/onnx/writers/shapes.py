@@ -8,7 +8,7 @@ import numpy as np
 
 from ...device import is_array
 from ...kernels.axes import folded_axes
-from ...ops import array, rearrange, resize, shuffle
+from ...ops import array, indexing, rearrange, resize, shuffle
 from ...ops.recurrent.layers import reorder
 from ..graph import Given, Graph, NotExportable, Value
 from ..sizes import Size
@@ -177,7 +177,7 @@ def _(g, x, *, downscale_factor):
     return g.shaped(moved, [*lead, c * r * r, h // r, w // r])
 
 
-@writes(array._getitem)
+@writes(indexing._getitem)
 def _(g, x, *, index):
     """Slice first, then gather and drop what integers name, then add axes: each in places of the array as it was."""
     taken = sum(part is not None and part is not Ellipsis for part in index)

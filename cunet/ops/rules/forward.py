@@ -7,7 +7,7 @@ from typing import Any
 from ...autograd.rules import moves, pointwise, tangent_of
 from ...autograd.tensor import Tensor
 from ...kernels import elementwise
-from .. import array, error_function, linalg, math, pairwise, rearrange, reduce, rounding, selection
+from .. import array, error_function, linalg, math, pairwise, rearrange, reduce, rounding, selection, trigonometry
 from ..activation import gated, rectifier, shrink, squashing
 from ..activation.registry import ACTIVATIONS
 
@@ -18,12 +18,13 @@ moves(
 moves(linalg.matmul, terms=((0, 1),))
 moves(linalg.linear, terms=((0, 1), (2,)))
 pointwise(
-    error_function.erf, error_function.erfc, math.arccos, math.arccosh, math.arcsin, math.arcsinh, math.arctan,
-    math.arctanh, math.cos, math.cosh, math.exp, math.exp2, math.expm1, math.log, math.log10, math.log1p, math.log2,
-    math.power, math.reciprocal, math.rsqrt, math.sin, math.sinh, math.sqrt, math.square, math.tan, math.tanh,
-    pairwise.arctan2, pairwise.hypot, pairwise.lerp, pairwise.logaddexp, rounding.ceil, rounding.floor, rounding.round,
-    rounding.sign, rounding.trunc, selection._clip, selection.abs, selection.maximum, selection.minimum,
-    selection.nan_to_num, selection.where,
+    error_function.erf, error_function.erfc, math.exp, math.exp2, math.expm1, math.log, math.log10, math.log1p,
+    math.log2, math.power, math.reciprocal, math.rsqrt, math.sqrt, math.square, math.tanh, pairwise.arctan2,
+    pairwise.hypot, pairwise.lerp, pairwise.logaddexp, rounding.ceil, rounding.floor, rounding.round, rounding.sign,
+    rounding.trunc, selection._clip, selection.abs, selection.maximum, selection.minimum, selection.nan_to_num,
+    selection.where, trigonometry.arccos, trigonometry.arccosh, trigonometry.arcsin, trigonometry.arcsinh,
+    trigonometry.arctan, trigonometry.arctanh, trigonometry.cos, trigonometry.cosh, trigonometry.sin, trigonometry.sinh,
+    trigonometry.tan,
 )  # fmt: skip
 FAMILIES = {module.__name__ for module in (gated, math, rectifier, shrink, squashing)}  # here, so that they are loaded
 pointwise(*(e.function for e in ACTIVATIONS.values() if e.forward is not None and e.function.__module__ in FAMILIES))

@@ -7,7 +7,8 @@ from typing import Any
 from ...autograd.rules import composite
 from ...kernels.axes import folded_axes, one_axis, reduced_shape
 from .. import cumulative, math, reduce
-from ..array import astype, concatenate, getitem, reshape, transpose
+from ..array import astype, concatenate, reshape, transpose
+from ..indexing import getitem
 
 
 @composite(reduce.prod)

@@ -11,7 +11,8 @@ from ...device import array_module
 from .. import math, selection
 from ..activation.rectifier import relu
 from ..activation.squashing import sigmoid
-from ..array import getitem, stack
+from ..array import stack
+from ..indexing import getitem
 from ..linalg import linear
 from ..recurrent.layers import gru_layer, lstm_layer, rnn_layer
 

@@ -6,7 +6,8 @@ from ...autograd.rules import composite
 from ...autograd.tracing import plain
 from ...device import array_module
 from .. import embedding, selection
-from ..array import getitem, reshape, transpose
+from ..array import reshape, transpose
+from ..indexing import getitem
 from ..pool.pooling import _max_pool
 from ..sorting import take_along_axis
 

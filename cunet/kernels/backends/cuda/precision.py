@@ -22,6 +22,14 @@ def precision(mode: str) -> Iterator[None]:
 
     Raises:
         ValueError: `mode` is neither.
+
+    Example:
+        >>> x = np.full((2, 2), 1 + 2.0**-20, np.float32)
+        >>> with cunet.precision("tf32"):  # a GPU takes 11 bits of the factors, a CPU all
+        ...     y = cunet.matmul(x, x)
+        >>> y.round(2)
+        Tensor([[2., 2.],
+                [2., 2.]])
     """
     if mode not in ("ieee", "tf32"):
         raise ValueError(f'precision: mode must be "ieee" or "tf32", got {mode!r}')
