@@ -7,6 +7,7 @@ import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,12 @@ class CorruptFile(ValueError):
 
     def __init__(self, path: str | os.PathLike[str], what: str) -> None:
         """Say what is wrong with the file and what to do."""
+        self._made_of = path, what
         super().__init__(f"{os.fspath(path)}: {what}; delete this file and fetch it again")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Go from process to process, with the notes."""
+        return type(self), self._made_of, vars(self)
 
 
 def read_idx(path: str | os.PathLike[str]) -> np.ndarray:

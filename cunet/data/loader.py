@@ -5,33 +5,41 @@ from __future__ import annotations
 import copy
 import operator
 from collections.abc import Callable, Iterator
+from collections.abc import Generator as Generated
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..autograd.tensor import Tensor
-from ..device import Array, device_of, is_array, is_floating, like, not_numbers, resolve_device, to_device
+from ..device import Array, is_array, is_floating, like, resolve_device, to_device
 from ..random import Draw, Generator, default_generator
-from ..system.messages import foreign
 from .collation import batch_of
+from .given import check_devices, columns_of, count_of, floating, worker_count
 from .upload import uploaded
+from .workers import Job, made
 
 
 @dataclass
 class _Epoch:
-    """Where an epoch stands: its draw (None: in order) and the number of the batch that comes next."""
+    """Where an epoch stands: its draw (None: in order), its number, and that of the batch that comes next."""
 
     draw: Draw | None
+    number: int
     next_batch: int = 0
 
 
 @dataclass
 class _Position:
-    """The epoch of the newest iteration, which `state_dict` reports, and what the next iteration goes on with."""
+    """The epoch of the newest iteration, which `state_dict` reports, and what the next iteration goes on with.
+
+    Attributes:
+        begun: how many epochs were begun.
+    """
 
     epoch: _Epoch | None = None
     resume: _Epoch | None = None
+    begun: int = 0
 
 
 class Loader:
@@ -54,13 +62,27 @@ class Loader:
         collate: makes a batch from a list of samples; default: `collate`.
         dtype: floating arrays are converted to it once, now (those mapped from files, and batches of a dataset, when
             they are cut); integers stay what they are. Default: all keep theirs.
+        workers: processes that make the samples of a dataset, and batches of them, while others are used: each has at
+            most one batch ready. The dataset is what it was when the epoch began; what a sample's code counts or
+            changes stays in the worker. 0: samples are made when their batch is asked for.
+        start_method: "fork", "spawn" or "forkserver": how workers are begun, anew in each epoch; default: as
+            `multiprocessing` does. Where they are not forked, dataset and `collate` are pickled, and a program needs
+            ``if __name__ == "__main__":``.
+
+    Batches are the same, to the bit, with any number of workers. What a dataset draws from cunet's streams
+    (``cunet.random.default_generator("mine").rng()``, or a `Generator` of its own) depends on seed, epoch and the
+    sample's place in it, and on nothing else. In workers NumPy's and Python's global generators are seeded so for each
+    sample; without workers they are left alone.
 
     Yields:
         Tuples of arrays, one per array in `data` (of a dict: dicts); from a dataset, what `collate` makes.
 
     Raises:
         ValueError: arrays differ in length or device; there is no sample or no batch; `batch_size` is below 1.
-        TypeError: `data` is neither arrays of numbers nor one dataset; `dtype` does not float.
+        TypeError: `data` is neither arrays of numbers nor one dataset; `dtype` does not float; there are `workers` for
+            arrays, or, when an epoch begins, what they have to be given cannot be pickled.
+        RuntimeError: when a batch is due: its worker was killed. An error of the dataset comes as itself, when its
+            batch is due, with a note that names the sample.
     """
 
     def __init__(
@@ -74,10 +96,12 @@ class Loader:
         collate: Callable[[list[Any]], Any] | None = None,
         dtype: Any = None,
         order: Callable[[Draw, int], np.ndarray] | None = None,
+        workers: int = 0,
+        start_method: str | None = None,
     ) -> None:
         """Check the data and move arrays; see the class for the arguments."""
-        self._keys, data = _columns(data)
-        self.n_samples = _n_samples(data)
+        self._keys, data = columns_of(data)
+        self.n_samples = count_of(data)
         self.batch_size = operator.index(batch_size)
         if self.batch_size < 1:
             raise ValueError(f"Loader: batch_size must be at least 1, got {batch_size}")
@@ -88,14 +112,15 @@ class Loader:
         self.shuffle, self.drop_last, self.order = shuffle or order is not None, drop_last, order or permutation
         self.generator = generator
         self.device = None if device is None else resolve_device(device)
-        self.dtype = None if dtype is None else _floating(dtype)
+        self.dtype = None if dtype is None else floating(dtype)
         self.collate = collate or batch_of
+        self.workers, self.start_method = worker_count(workers, start_method, is_array(data[0])), start_method
         self.arrays = self.dataset = None
         if is_array(data[0]):
             if collate is not None:
                 raise TypeError("Loader: collate is for datasets, but arrays were given")
             self.arrays = tuple(self._held(x) for x in data)
-            _check_devices(self.arrays)
+            check_devices(self.arrays)
         else:
             self.dataset = data[0]
         self._position = _Position()
@@ -109,14 +134,15 @@ class Loader:
         """Begin an epoch, or go on with the one that `load_state_dict` brought."""
         epoch, self._position.resume = self._position.resume, None
         if epoch is None:
-            epoch = _Epoch(self._generator().next() if self.shuffle else None)
+            epoch = _Epoch(self._generator().next() if self.shuffle else None, self._position.begun)
+            self._position.begun += 1
         self._position.epoch = epoch
         return self._batches(epoch)
 
     def astype(self, dtype: Any) -> Loader:
         """Return a loader that goes through the same epochs, with the same position, in another dtype; see `Loader`."""
         other = copy.copy(self)
-        other.dtype = _floating(dtype)
+        other.dtype = floating(dtype)
         if self.arrays is not None:
             other.arrays = tuple(other._held(x) for x in self.arrays)
         return other
@@ -132,6 +158,7 @@ class Loader:
             "generator": self._generator().state_dict(),
             "draw": list(epoch.draw) if epoch and epoch.draw else None,
             "next_batch": epoch.next_batch if epoch else None,
+            "epoch": epoch.number if epoch else self._position.begun,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -140,8 +167,8 @@ class Loader:
         Raises:
             ValueError: the state is of a loader with other data, batch size or shuffling. Nothing is changed.
         """
-        required = {"n_samples", "batch_size", "generator", "draw", "next_batch"}
-        if set(state) != required:
+        required = {"n_samples", "batch_size", "generator", "draw", "next_batch", "epoch"}
+        if {*state, "epoch"} != required:  # 0.1.0 did not count epochs
             raise ValueError(f"Loader: state must have the keys {sorted(required)}, got {sorted(state)}")
         for name in ("n_samples", "batch_size"):
             if state[name] != getattr(self, name):
@@ -154,8 +181,9 @@ class Loader:
                 raise ValueError(f"Loader: the state is at batch {next_batch}, this loader has {len(self)}")
         self._generator().load_state_dict(state["generator"])
         self._position.epoch = None
-        whole = next_batch in (None, len(self))
-        self._position.resume = None if whole else _Epoch(draw and Draw(*draw), next_batch)
+        whole, number = next_batch in (None, len(self)), state.get("epoch", 0)
+        self._position.resume = None if whole else _Epoch(draw and Draw(*draw), number, next_batch)
+        self._position.begun = number if whole else number + 1
 
     def _generator(self) -> Generator:
         return self.generator or default_generator("loader")
@@ -164,25 +192,28 @@ class Loader:
         order = None if epoch.draw is None else self.order(epoch.draw, self.n_samples)
         if self.arrays is not None and order is not None:
             order = like(order, self.arrays[0])  # one upload an epoch
-        while epoch.next_batch < len(self):
-            start = epoch.next_batch * self.batch_size
-            stop = min(start + self.batch_size, self.n_samples)
-            rows = slice(start, stop) if order is None else order[start:stop]
-            epoch.next_batch += 1  # before the yield, so that a state saved in the loop's body is past this batch
-            yield self._cut(rows)
+        left = range(epoch.next_batch, len(self))
+        with closing(self._cuts(order, left, (*(epoch.draw or ()), epoch.number))) as cuts:
+            while epoch.next_batch < len(self):
+                epoch.next_batch += 1  # before the yield, so that a state saved in the loop's body is past this batch
+                yield next(cuts)
 
     def in_order(self) -> Iterator[Any]:
         """Yield batches of all samples in the order of the data; no draw is made, and no epoch's position changes."""
-        for start in range(0, self.n_samples, self.batch_size):
-            yield self._cut(slice(start, min(start + self.batch_size, self.n_samples)))
+        return self._cuts(None, range(-(-self.n_samples // self.batch_size)), ())
 
-    def _cut(self, rows: Any) -> Any:
-        if self.arrays is not None:
+    def _cuts(self, order: Any, numbers: range, epoch: tuple[int, ...]) -> Generated[Any, None, None]:
+        """Yield some batches of an epoch: its order, or None; their numbers; what draws are to depend on."""
+        if self.arrays is None:
+            job = Job(self.dataset, self.collate, order, self.n_samples, self.batch_size, epoch)
+            batches = made(job, numbers, self.workers, self.start_method) if self.workers else map(job.batch, numbers)
+            yield from map(self._move, batches)
+            return
+        for start in range(numbers.start * self.batch_size, numbers.stop * self.batch_size, self.batch_size):
+            stop = min(start + self.batch_size, self.n_samples)
+            rows = slice(start, stop) if order is None else order[start:stop]
             columns = tuple(self._cast(x[rows]) for x in self.arrays)
-            return columns if self._keys is None else dict(zip(self._keys, columns, strict=True))
-        dataset: Any = self.dataset
-        numbers = range(rows.start, rows.stop) if isinstance(rows, slice) else rows.tolist()
-        return self._move(self.collate([dataset[i] for i in numbers]))
+            yield columns if self._keys is None else dict(zip(self._keys, columns, strict=True))
 
     def _move(self, x: Any) -> Any:
         """Return `x`, with each array in it in the loader's dtype and on its device."""
@@ -216,50 +247,3 @@ def permutation(draw: Draw, n: int) -> np.ndarray:
     NumPy may change the algorithm of ``Generator.permutation``; the words of Philox will stay what they are.
     """
     return np.argsort(draw.bit_generator().random_raw(n), kind="stable")
-
-
-def _columns(data: tuple[Any, ...]) -> tuple[list[Any] | None, tuple[Any, ...]]:
-    """Return the keys of a dict of arrays (else None), and what was given, with the arrays of a tuple or dict alone."""
-    keys = None
-    if len(data) == 1 and isinstance(data[0], (tuple, dict)) and data[0]:
-        values = tuple(data[0].values()) if isinstance(data[0], dict) else data[0]
-        if all(is_array(x) or isinstance(x, Tensor) for x in values):
-            keys, data = list(data[0]) if isinstance(data[0], dict) else None, values
-    return keys, tuple(x.data if isinstance(x, Tensor) else x for x in data)
-
-
-def _n_samples(data: tuple[Any, ...]) -> int:
-    """Return the number of samples in what was given to Loader, after checking that it makes sense."""
-    if not data:
-        raise TypeError("Loader: arrays or a dataset are required, got nothing")
-    for number, x in enumerate(data):
-        if not is_array(x):
-            if len(data) > 1:
-                raise TypeError(f"Loader: several arguments must all be arrays, number {number} is {foreign(x)}")
-            if hasattr(x, "to_numpy") or not (hasattr(x, "__len__") and hasattr(x, "__getitem__")):
-                raise TypeError(f"Loader: arrays or an object with len() and [i] are required, got {foreign(x)}")
-        elif wrong := not_numbers(x):
-            raise TypeError(f"Loader: arrays must hold numbers, but number {number} is {wrong}")
-        elif x.ndim == 0:
-            raise ValueError(f"Loader: arrays must have at least one axis, number {number} has none")
-        elif len(x) != len(data[0]):
-            raise ValueError(
-                f"Loader: arrays must have equal lengths, but number 0 has shape {data[0].shape}"
-                f" and number {number} has shape {x.shape}"
-            )
-    if len(data[0]) == 0:
-        raise ValueError("Loader: there must be at least one sample, got none")
-    return len(data[0])
-
-
-def _floating(dtype: Any) -> np.dtype:
-    dtype = np.dtype(dtype)
-    if not is_floating(dtype):
-        raise TypeError(f"Loader: dtype must be floating, got {dtype}")
-    return dtype
-
-
-def _check_devices(arrays: tuple[Array, ...]) -> None:
-    devices = [device_of(x) for x in arrays]
-    if len(set(devices)) > 1:
-        raise ValueError(f"Loader: arrays must be on one device, got {', '.join(devices)}; pass device= to move them")

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..device import Array, gpu, resolve_device
+from ..system.place import here
 
 _MASK = (1 << 64) - 1
 
@@ -110,7 +111,10 @@ class Generator:
         return type(self), (self.seed, self.stream, self.call)
 
     def next(self) -> Draw:
-        """Take the next draw."""
+        """Take the next draw; for a sample of a dataset that a `Loader` asks for, one that depends on its place."""
+        at = here.get()
+        if at is not None:
+            return Draw(self.seed, stream_id(self.stream), at.call(self.seed, self.stream))
         with self._lock:
             call = self.call
             self.call = (call + 1) & _MASK
