@@ -159,11 +159,11 @@ class Forward(Level):
         return y, Dual(self, moved, vjp if self.order > 1 else no_way_back)
 
     def _read(self, x: Any) -> Any:
-        """Return the tangent of an argument. Nobody goes back from it: what was before it may be freed."""
+        """Return the tangent of an argument. Nobody goes back from what has it here: what was before may be freed."""
         tangent = self.tangent(x)
         if tangent is not None and self.order == 1:
             node = x._node if x._node.index is None else x._node.parents[0]
-            if isinstance(node.vjp, Dual):
+            if isinstance(node.vjp, Dual) and node.vjp.run is self:
                 node.parents = ()
         return tangent
 

@@ -1,5 +1,6 @@
 """Forward mode: of every op, against gradients; nested; and what it costs."""
 
+import itertools
 import tracemalloc
 
 import numpy as np
@@ -84,6 +85,42 @@ def test_perturbations_are_not_confused(dev):
     assert host(slope(lambda x: x * grad(lambda y: x * y)(one), two)) == 4
     assert host(grad(lambda x: x * slope(lambda y: x * y, one))(two)) == 4
     assert host(slope(lambda x: x * cunet.no_grad()(lambda: x * x)(), two)) == 4
+
+
+def derived(f, mode, count):
+    """Return the derivative of a function of a list of arrays in either mode, and of how many it is one."""
+    if mode == "forward":
+        return lambda xs: jvp(lambda *a: f(a), tuple(xs[:count]), tuple(xs[count:]))[1], 2 * count
+
+    def pulled(xs):
+        return [*cunet.vjp(lambda *a: f(a), *xs[:count])[1](list(xs[count:]))]
+
+    return pulled, count
+
+
+@pytest.mark.parametrize("modes", list(itertools.product(("forward", "reverse"), repeat=3)), ids="-".join)
+def test_modes_within_each_other(modes, rng, dev):
+    """What moves are arguments, tangents and cotangents of those within, all of them."""
+
+    def f(xs):
+        return [cunet.sin(xs[0]) * xs[1]]
+
+    outer, count = f, 2
+    for mode in modes[:2]:
+        within, results = outer, len(outer([dev(rng.standard_normal(3)) for _ in range(count)]))
+        outer, count = derived(within, mode, count)
+        count += 0 if mode == "forward" else results
+    xs, vs = ([dev(rng.standard_normal(3)) for _ in range(count)] for _ in range(2))
+    values = [[x + step * v for x, v in zip(xs, vs, strict=True)] for step in (1e-5, -1e-5)]
+    slopes = [(host(a) - host(b)) / 2e-5 for a, b in zip(*map(outer, values), strict=True)]
+    last, _ = derived(outer, modes[2], count)
+    if modes[2] == "forward":
+        for t, expected in zip(last([*xs, *vs]), slopes, strict=True):
+            np.testing.assert_allclose(host(t), expected, rtol=1e-7, atol=1e-8)
+        return
+    weights = [dev(rng.standard_normal(3)) for _ in slopes]
+    found = sum(float((host(g) * host(v)).sum()) for g, v in zip(last([*xs, *weights]), vs, strict=True))
+    assert found == pytest.approx(sum((s * host(w)).sum() for s, w in zip(slopes, weights, strict=True)), rel=1e-7)
 
 
 def test_values_of_gradients_within_move(dev):
