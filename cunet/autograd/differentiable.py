@@ -104,7 +104,8 @@ def _by_body(kernel: Kernel) -> Function:
 def _kernel(source: Any, outs: Any, operation: Any, name: str, smooth: str, helpers: Sequence[Helper]) -> Kernel:
     if isinstance(source, str):
         if not isinstance(outs, str) or not isinstance(operation, str):
-            raise TypeError("differentiable: a text needs inputs, outputs and an operation, three strings")
+            got = ", ".join(type(text).__name__ for text in (source, outs, operation))
+            raise TypeError(f"differentiable: a text needs inputs, outputs and an operation, three strings, got {got}")
         return from_text(name, parse(source), parse(outs), operation, smooth, helpers=helpers)
     if outs is not None or operation is not None or smooth or helpers:
         raise TypeError("differentiable: a kernel has its outputs and its text, and says itself what is smooth")

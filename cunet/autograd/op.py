@@ -12,7 +12,7 @@ import numpy as np
 
 from ..device import NUMBERS, Array, clearer_error, is_array, is_floating, is_gpu_array, not_numbers
 from ..kernels.capture import captured, capturing
-from ..system.messages import shown
+from ..system.messages import named_error, shown
 from ..system.quiet import IGNORED, errors
 from .pytorch import refuse_words
 from .tape import Node, Watcher, recording
@@ -205,6 +205,7 @@ class _Parameters:
         count = code.co_argcount if arrays is None else arrays
         defaults = fn.__defaults__ or ()
         self.name = fn.__name__
+        self.ours = fn.__module__.partition(".")[0] == __name__.partition(".")[0]
         self.arrays, self.static = names[:count], names[count:]
         self.defaults = dict(zip(positional[len(positional) - len(defaults) :], defaults, strict=True))
         self.defaults |= fn.__kwdefaults__ or {}
@@ -250,8 +251,10 @@ class _Parameters:
                     raise TypeError(f"{who}: {key} must be a number, got {value!r}") from error
                 if self.kinds.get(key) in _INTEGERS and isinstance(value, float):
                     raise TypeError(f"{who}: {key} must be an integer, got {value!r}") from error
-            if said.startswith("expected an array"):  # by `as_array`, which does not know for whom
-                raise TypeError(f"{who}: {error}") from None
+        if self.ours or said.startswith("expected an array"):  # by `as_array`, which does not know for whom
+            named = named_error(who, error, inputs)
+            if named is not None:
+                raise named from error
 
 
 def _recorded(y: Any, node: Node, mode: bool | Watcher = True, inputs: Sequence[Any] = ()) -> Any:

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
+from ..system.messages import named_error
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -37,7 +39,7 @@ def refuse_words(who: str, given: Iterable[str], known: Collection[str]) -> None
 
 
 def numpy_words(function: Callable[P, R]) -> Callable[P, R]:
-    """Let a function that is no op name its own word for a keyword of PyTorch's, as ops do."""
+    """Let a function that is no op say who it is, and its own word for a keyword of PyTorch's, as ops do."""
 
     code = function.__code__
     known = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
@@ -46,8 +48,10 @@ def numpy_words(function: Callable[P, R]) -> Callable[P, R]:
     def checked(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
-        except TypeError:
+        except (TypeError, ValueError) as error:
             refuse_words(function.__name__, kwargs, known)
+            if (named := named_error(function.__name__, error, args)) is not None:
+                raise named from error
             raise
 
     return checked

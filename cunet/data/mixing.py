@@ -31,8 +31,10 @@ class _Mixture(Augmentation):
         """Return a batch (images, probabilities) of images (N, C, H, W) and labels (N,)."""
         x = self._checked(images, floating=True)
         if len(rest) != 1 or getattr(rest[0], "shape", None) != x.shape[:1] or rest[0].dtype.kind not in "iu":
+            got = ", ".join(f"{getattr(a, 'dtype', type(a).__name__)} {getattr(a, 'shape', '')}".strip() for a in rest)
             raise ValueError(
-                f"{type(self).__name__}: labels must be integers (N,) = ({len(x)},), and nothing after them"
+                f"{type(self).__name__}: labels must be integers (N,) = ({len(x)},), and nothing after them,"
+                f" got {got or 'no labels'}"
             )
         xp, rng = array_module(x), self._rng()
         other = like(np.argsort(rng.random(len(x)), kind="stable"), x)

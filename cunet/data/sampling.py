@@ -25,7 +25,11 @@ class Weighted:
     def __init__(self, weights: Any) -> None:
         values = np.asarray(asnumpy(weights) if is_array(weights) else weights, np.float64)
         if values.ndim != 1 or not np.isfinite(values).all() or (values < 0).any() or not values.sum() > 0:
-            raise ValueError("Weighted: weights must be (N,), finite, at least 0 and not all 0")
+            lies = f"from {values.min()} to {values.max()}" if values.size else "none"
+            raise ValueError(
+                "Weighted: weights must have shape (N,), be finite, at least 0 and not all 0,"
+                f" got shape {values.shape}, {lies}"
+            )
         self.bounds = np.cumsum(values / values.sum())
 
     def __call__(self, draw: Draw, n: int) -> np.ndarray:

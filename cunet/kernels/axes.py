@@ -24,7 +24,7 @@ def folded_axes(ndim: int, axis: Any) -> tuple[int, ...]:
             raise np.exceptions.AxisError(a, ndim)
     axes = tuple(a % ndim for a in given) if ndim else ()
     if len(axes) > 1 and len(set(axes)) < len(axes):
-        raise ValueError(f"axis: an axis must be named once, got {axis} of {ndim} axes")
+        raise ValueError(f"an axis must be named once, got {axis} of {ndim} axes")
     return axes
 
 

@@ -117,7 +117,8 @@ class KernelSpec:
                     who = self.name.removesuffix("_forward")  # the op, which is what was called
                     raise TypeError(f"{who}: a floating dtype is required, got {arg.dtype}; use astype")
                 return arg.dtype
-        raise TypeError(f"{self.name}: no array argument of the data type")
+        names = ", ".join(param.name for param in self.ins if param.type == "T")
+        raise TypeError(f"{self.name}: one of {names} must be an array, got numbers alone")
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

@@ -49,7 +49,7 @@ def recompute_batch_norm(model: Module, batches: Iterable[Any], run: Callable[[A
                 (run or _run)(model, batch)
                 done = True
         if layers and not done:
-            raise ValueError("recompute_batch_norm: there was no batch")
+            raise ValueError("recompute_batch_norm: batches must hold at least one, got none")
     except BaseException:
         done = False
         raise

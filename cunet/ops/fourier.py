@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.op import Result, Results, op
+from ..autograd.pytorch import numpy_words
 from ..autograd.tensor import Tensor
 from ..device import Array, accumulator, array_module, is_floating
 from .complex import Complex, joined, parts
@@ -84,6 +85,7 @@ def _rfft(x, n: int | None = None, axis: int = -1, norm: str | None = None) -> R
     return (real, imag), vjp
 
 
+@numpy_words
 def rfft(x: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Complex:
     """Return the discrete Fourier transform of real data along an axis.
 
@@ -133,6 +135,7 @@ def _irfft(real, imag, n: int | None = None, axis: int = -1, norm: str | None = 
     return _back(a, b, length, axis, norm).astype(dtype, copy=False), vjp
 
 
+@numpy_words
 def irfft(spectrum: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Tensor:
     """Return the real data whose `rfft` is `spectrum`: ``irfft(rfft(x), n=len(x))`` is x.
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..autograd.op import Results, op
+from ..autograd.pytorch import numpy_words
 from ..autograd.tensor import Tensor
 from ..device import Array, accumulator, array_module
 from .complex import Complex, joined, parts
@@ -65,6 +66,7 @@ def _complex(who: str, x: Any, s: Any, axes: Any, norm: str | None, inverse: boo
     return Complex(real, imag)
 
 
+@numpy_words
 def fft(x: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Complex:
     """Return the discrete Fourier transform along an axis: ``sum(x[j] * exp(-2j * pi * j * k / n))`` for each k.
 
@@ -89,6 +91,7 @@ def fft(x: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -
     return _complex("fft", x, None if n is None else [n], [axis], norm, False)
 
 
+@numpy_words
 def ifft(x: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Complex:
     """Return the transform back: ``ifft(fft(x))`` is x; see `fft`.
 
@@ -100,6 +103,7 @@ def ifft(x: Any, n: int | None = None, axis: int = -1, norm: str | None = None) 
     return _complex("ifft", x, None if n is None else [n], [axis], norm, True)
 
 
+@numpy_words
 def fft2(x: Any, s: Lengths = None, axes: Axes = (-2, -1), norm: str | None = None) -> Complex:
     """Return the transform along two axes; see `fft`.
 
@@ -112,6 +116,7 @@ def fft2(x: Any, s: Lengths = None, axes: Axes = (-2, -1), norm: str | None = No
     return _complex("fft2", x, s, axes, norm, False)
 
 
+@numpy_words
 def ifft2(x: Any, s: Lengths = None, axes: Axes = (-2, -1), norm: str | None = None) -> Complex:
     """Return the transform back along two axes; see `fft`.
 
@@ -124,6 +129,7 @@ def ifft2(x: Any, s: Lengths = None, axes: Axes = (-2, -1), norm: str | None = N
     return _complex("ifft2", x, s, axes, norm, True)
 
 
+@numpy_words
 def fftn(x: Any, s: Lengths = None, axes: Axes = None, norm: str | None = None) -> Complex:
     """Return the transform along axes, all if `axes` is None, of lengths `s`; see `fft`.
 
@@ -134,6 +140,7 @@ def fftn(x: Any, s: Lengths = None, axes: Axes = None, norm: str | None = None) 
     return _complex("fftn", x, s, axes, norm, False)
 
 
+@numpy_words
 def ifftn(x: Any, s: Lengths = None, axes: Axes = None, norm: str | None = None) -> Complex:
     """Return the transform back along axes; see `fftn`.
 
@@ -145,6 +152,7 @@ def ifftn(x: Any, s: Lengths = None, axes: Axes = None, norm: str | None = None)
     return _complex("ifftn", x, s, axes, norm, True)
 
 
+@numpy_words
 def rfftn(x: Any, s: Lengths = None, axes: Axes = None, norm: str | None = None) -> Complex:
     """Return the transform of real data along axes; that along the last one has ``n // 2 + 1`` numbers, see `rfft`.
 
@@ -159,6 +167,7 @@ def rfftn(x: Any, s: Lengths = None, axes: Axes = None, norm: str | None = None)
     return _complex("rfftn", rfft(x, lengths[-1], over[-1], norm), lengths[:-1], over[:-1], norm, False)
 
 
+@numpy_words
 def irfftn(x: Any, s: Lengths = None, axes: Axes = None, norm: str | None = None) -> Tensor:
     """Return the real data whose `rfftn` is x; `s` says their lengths, of which the last is even if it does not.
 
@@ -175,6 +184,7 @@ def irfftn(x: Any, s: Lengths = None, axes: Axes = None, norm: str | None = None
     return irfft(inner, None if s is None else lengths[-1], over[-1], norm)
 
 
+@numpy_words
 def rfft2(x: Any, s: Lengths = None, axes: Axes = (-2, -1), norm: str | None = None) -> Complex:
     """Return the transform of real data along two axes; see `rfftn`.
 
@@ -186,6 +196,7 @@ def rfft2(x: Any, s: Lengths = None, axes: Axes = (-2, -1), norm: str | None = N
     return rfftn(x, s, axes, norm)
 
 
+@numpy_words
 def irfft2(x: Any, s: Lengths = None, axes: Axes = (-2, -1), norm: str | None = None) -> Tensor:
     """Return the real data whose `rfft2` is x; see `irfftn`.
 

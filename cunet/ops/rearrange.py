@@ -71,6 +71,7 @@ def _on_diagonal(x, k: int) -> Result:
     return array_module(x).diag(x, k), lambda gy: (gy.diagonal(k),)
 
 
+@numpy_words
 def diag(x: Any, k: int = 0) -> Tensor:
     """Return the matrix with `x` on diagonal `k` and 0 elsewhere; of a matrix, what is on that diagonal.
 
@@ -90,6 +91,7 @@ def diag(x: Any, k: int = 0) -> Tensor:
     return _on_diagonal(x, k) if x.ndim == 1 else diagonal(x, k)
 
 
+@numpy_words
 def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Tensor:
     """Return the sum over a diagonal, see `diagonal`; computed in `dtype` if it is given.
 
@@ -128,6 +130,7 @@ def triu(x, k: int = 0) -> Result:
     return xp.triu(x, k), lambda gy: (xp.triu(gy, k),)
 
 
+@numpy_words
 def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
     """Move axes to other places; all others keep their order.
 
@@ -140,6 +143,7 @@ def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[in
     return transpose(x, np.moveaxis(np.empty(tuple(range(x.ndim))), source, destination).shape)
 
 
+@numpy_words
 def vstack(tensors: Sequence[Any]) -> Tensor:
     """Join tensors along their first axis; those of one axis are rows.
 
@@ -151,6 +155,7 @@ def vstack(tensors: Sequence[Any]) -> Tensor:
     return concatenate([reshape(x, (1, -1)) if x.ndim < 2 else x for x in _lifted(tensors)])
 
 
+@numpy_words
 def hstack(tensors: Sequence[Any]) -> Tensor:
     """Join tensors along their second axis, those of one axis along that.
 

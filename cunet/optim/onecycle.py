@@ -103,7 +103,10 @@ class OneCycleLR(LRScheduler):
 def _total_steps(total: int | None, epochs: int | None, per_epoch: int | None) -> int:
     if total is None:
         if epochs is None or per_epoch is None:
-            raise ValueError("OneCycleLR: needs total_steps, or epochs and steps_per_epoch")
+            raise ValueError(
+                "OneCycleLR: total_steps, or both epochs and steps_per_epoch, must be given,"
+                f" got {total}, {epochs} and {per_epoch}"
+            )
         total = epochs * per_epoch
     if total < 1:
         raise ValueError(f"OneCycleLR: total_steps must be positive, got {total}")

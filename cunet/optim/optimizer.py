@@ -179,11 +179,11 @@ class Optimizer:
 
     def kernel(self, group: Group) -> Kernel:
         """Return the kernel, ``kernel(g, *scalars, w, *slots)``."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{self._name} must define kernel()")
 
     def advance(self, group: Group, numbers: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """Return the state numbers after this step, and the scalars that the kernel takes in it."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{self._name} must define advance()")
 
     # -- training
 

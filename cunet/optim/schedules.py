@@ -59,7 +59,7 @@ class LRScheduler:
 
     def lr_at(self, step: int, base: float, index: int) -> float:
         """Return the rate after `step` steps of group `index`, which started with `base`: a line in `base`."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{self._name} must define lr_at()")
 
     def _set_others(self, step: int) -> None:
         """Set what a schedule sets beside the rates; raise for a step that it does not have."""

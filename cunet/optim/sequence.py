@@ -42,7 +42,10 @@ class SequentialLR(LRScheduler):
             raise ValueError(f"SequentialLR: milestones must be positive and rise, got {list(milestones)}")
         for i, scheduler in enumerate(schedulers):
             if not isinstance(scheduler, LRScheduler):
-                raise TypeError(f"SequentialLR: schedulers[{i}] cannot be used here: {type(scheduler).__name__}")
+                raise TypeError(
+                    f"SequentialLR: schedulers[{i}] must be a schedule that asks for no metric,"
+                    f" got {type(scheduler).__name__}"
+                )
             if scheduler.optimizer is not optimizer:
                 raise ValueError(f"SequentialLR: schedulers[{i}] belongs to another optimiser")
         self.schedulers, self.milestones = list(schedulers), list(milestones)

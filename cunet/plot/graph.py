@@ -85,7 +85,8 @@ def graph(y: Tensor, model: Module | None = None, limit: int = 1000) -> Graph:
         RuntimeError: `backward` has let the graph go.
     """
     if not isinstance(y, Tensor) or y._node is None:
-        raise ValueError("graph: y must be a Tensor that was computed of one that requires a gradient")
+        got = "one without history" if isinstance(y, Tensor) else type(y).__name__
+        raise ValueError(f"graph: y must be a Tensor that was computed of one that requires a gradient, got {got}")
     names = {id(p): name for name, p in model.named_parameters()} if model is not None else {}
     numbers: dict[int, int] = {id(y._node): 0}
     lines: list[str] = []

@@ -79,7 +79,8 @@ def filters(weight: Any, count: int = 64, ax: Any = None) -> Any:
     """
     found = first_weight(weight) if isinstance(weight, Module) else weight
     if found is None:
-        raise ValueError("filters: model must begin with a Conv2d, or a Linear on square images, got another layer")
+        got = type(weight).__name__
+        raise ValueError(f"filters: model must begin with a Conv2d, or a Linear on square images, got {got} without")
     pictures, largest = filter_pictures(found, count)
     if ax is None:
         (ax,) = new_panels("filters", 1, 1, 4.8, 4.2)

@@ -73,7 +73,7 @@ def bernoulli(p: Any, shape: tuple[int, ...] = (), generator: Generator | None =
     """
     chances = _array(p)
     if not bool(((chances >= 0) & (chances <= 1)).all()):
-        raise ValueError("bernoulli: p must be in [0, 1] everywhere")
+        raise ValueError(f"bernoulli: p must be in [0, 1] everywhere, got {chances.min()} to {chances.max()}")
     hit = _uniform(generator, (*shape, *chances.shape), chances) < chances
     return hit.astype(chances.dtype if is_floating(chances.dtype) and hasattr(p, "dtype") else np.float32)
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Iterable
 from typing import Any
+
+import numpy as np
 
 
 def somebody_looks() -> bool:
@@ -45,6 +48,20 @@ def shown(value: Any) -> str:
     if value is None or isinstance(value, (int, float, str)):
         return repr(value)
     return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+
+
+def named_error(who: str, error: Exception, arguments: Iterable[Any]) -> Exception | None:
+    """Return an error that says who was called and of which shapes, or None if `error` says who does.
+
+    Of NumPy's errors most do not, as "repeated axis in transpose".
+    """
+    kind, text = type(error), str(error)
+    said = text.partition(":")[0].isidentifier() and kind is not np.exceptions.AxisError
+    if kind not in (TypeError, ValueError, np.exceptions.AxisError) or text.startswith(who) or said:
+        return None
+    shapes = " and ".join(str(tuple(a.shape)) for a in arguments if hasattr(a, "shape"))
+    got = f", got shape{'s' * (' and ' in shapes)} {shapes}" if shapes and "(" not in text and "got" not in text else ""
+    return kind(f"{who}: {text.rstrip()}{got}")
 
 
 def foreign(value: Any) -> str:

@@ -31,7 +31,7 @@ class Progress:
 
     def __init__(self, mode: bool | str, unit: str) -> None:
         if mode not in ("auto", True, False):
-            raise ValueError(f'progress must be "auto", True or False, got {mode!r}')
+            raise ValueError(f'Trainer: progress must be "auto", True or False, got {mode!r}')
         self.rows = mode is not False
         self.bar = mode is True or (mode == "auto" and somebody_looks())
         self.unit = unit

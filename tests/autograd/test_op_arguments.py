@@ -57,6 +57,30 @@ def test_who_was_given_no_array_is_said():
                 call(a)
 
 
+def test_an_error_of_numpys_says_which_op_it_was_and_the_shapes():
+    x = cunet.Tensor(X)
+    calls = {
+        "add: operands could not be broadcast together with shapes (4,3) (5,)": lambda: x + np.ones(5),
+        "sum: axis 5 is out of bounds for array of dimension 2, got shape (4, 3)": lambda: x.sum(axis=5),
+        "sum: an axis must be named once, got (0, 0) of 2 axes": lambda: x.sum(axis=(0, 0)),
+        "softmax: axis 4 is out of bounds for array of dimension 2, got shape (4, 3)": lambda: F.softmax(x, 4),
+        "reshape: cannot reshape array of size 12 into shape (5,)": lambda: x.reshape(5),
+        "stack: all input arrays must have the same shape, got shapes (4, 3) and (3,)": lambda: cunet.stack([x, x[0]]),
+        "transpose: repeated axis in transpose, got shape (4, 3)": lambda: x.transpose(0, 0),
+        "moveaxis: destination: axis 5 is out of bounds": lambda: cunet.moveaxis(x, 0, 5),
+        "argmax: axis 7 is out of bounds for array of dimension 2, got shape (4, 3)": lambda: x.argmax(axis=7),
+        "norm: axis 4 is out of bounds for array of dimension 2, got shape (4, 3)": lambda: cunet.linalg.norm(
+            x, axis=4
+        ),
+    }
+    for message, call in calls.items():
+        with pytest.raises(ValueError) as caught:
+            call()
+        assert str(caught.value).startswith(message)
+    with pytest.raises(np.exceptions.AxisError):
+        x.sum(axis=5)
+
+
 def test_errors_of_an_op_that_are_about_no_argument_come_as_they_are():
     @cunet.op
     def broken(x, *, factor=2.0):
@@ -64,3 +88,10 @@ def test_errors_of_an_op_that_are_about_no_argument_come_as_they_are():
 
     with pytest.raises(AttributeError, match="missing"):
         broken(cunet.Tensor(X), factor="3")
+
+    @cunet.op
+    def refuses(x):
+        raise ValueError("what its author wrote")
+
+    with pytest.raises(ValueError, match="^what its author wrote$"):
+        refuses(cunet.Tensor(X))

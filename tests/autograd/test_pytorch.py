@@ -138,6 +138,16 @@ def test_every_function_with_an_axis_says_so(name):
 
 
 @pytest.mark.cpu_only
+def test_functions_of_other_rooms_with_an_axis_say_so():
+    for room in (cunet.linalg, cunet.fft):
+        for name in room.__all__:
+            parameters = inspect.signature(getattr(room, name)).parameters
+            if word := next((w for w in ("axis", "axes") if w in parameters), None):
+                with pytest.raises(TypeError, match=f"^{name}: dim= is not taken; write {word}="):
+                    getattr(room, name)(np.ones((2, 2)), dim=0)
+
+
+@pytest.mark.cpu_only
 @pytest.mark.parametrize(
     ("call", "message"),
     [

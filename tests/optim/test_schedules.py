@@ -289,5 +289,5 @@ def test_wrong_kinds_are_refused():
         optim.StepLR([1], 1)
     with pytest.raises(TypeError, match="optimizer must be an Optimizer, got list"):
         optim.ReduceLROnPlateau([1])
-    with pytest.raises(TypeError, match=r"schedulers\[0\] cannot be used here: ReduceLROnPlateau"):
+    with pytest.raises(TypeError, match=r"schedulers\[0\] must be a schedule .* got ReduceLROnPlateau"):
         optim.SequentialLR(opt, [optim.ReduceLROnPlateau(opt)], [])

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...autograd.op import Result, op
+from ...autograd.pytorch import numpy_words
 from ...autograd.tensor import Tensor
 from ...device import array_module
 from ...kernels.axes import folded_axes, reduced_shape
@@ -46,6 +47,7 @@ def _power_norm(x, *, p, axis, keepdims) -> Result:
     return y.reshape(reduced_shape(x.shape, axis, keepdims)), vjp
 
 
+@numpy_words
 def norm(x: Any, ord: Any = None, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
     """Return a norm of vectors (over one axis) or matrices (over two).
 

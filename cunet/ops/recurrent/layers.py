@@ -34,7 +34,8 @@ def _check(who: str, gates: int, x: Any, states: dict[str, Any], weights: Sequen
         if array is not None and array.shape != shape:
             raise ValueError(f"{who}: {name} must have shape {shape}, got {array.shape}")
     if (b_ih is None) != (b_hh is None):
-        raise ValueError(f"{who}: bias_ih and bias_hh must both be given or both be None")
+        given = "bias_hh" if b_ih is None else "bias_ih"
+        raise ValueError(f"{who}: bias_ih and bias_hh must both be given or both be None, got {given} alone")
     if sizes is not None and (len(sizes) != x.shape[0] or sorted(sizes, reverse=True) != list(sizes)):
         raise ValueError(f"{who}: sizes must be {x.shape[0]} numbers that do not grow, got {sizes}")
 
