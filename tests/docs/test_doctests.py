@@ -49,8 +49,8 @@ def test_examples_run(module, tmp_path, monkeypatch):
         if place != module:
             continue
         with turn(name):
-            cunet.manual_seed(0)
             for example in doctest.DocTestFinder().find(found, name, module=False, globs=dict(NAMES)):
+                cunet.manual_seed(0)
                 runner, said = doctest.DocTestRunner(optionflags=flags), []
                 runner.run(example, out=said.append)
                 assert not runner.failures, "".join(said)
