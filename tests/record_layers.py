@@ -4,6 +4,7 @@ import numpy as np
 
 import cunet
 from cunet import nn
+from cunet.ops.activation.registry import ACTIVATIONS
 
 
 def classes(rng, n):
@@ -29,6 +30,7 @@ def probabilities(rng, n):
 SEQUENCE, ROW, IMAGES = (3, 4), (4,), {1: (2, 8), 2: (2, 6, 6), 3: (2, 4, 4, 4)}
 #: By name: arguments, and the inputs: shapes behind the axis of samples, or functions that draw one.
 LAYERS = {
+    **{entry.layer: ((), [ROW]) for entry in ACTIVATIONS.values() if entry.layer},
     "Linear": ((4, 3), [ROW]),
     "Bilinear": ((4, 4, 3), [ROW, ROW]),
     "DropConnect": ((4, 3), [ROW]),
@@ -62,10 +64,6 @@ LAYERS = {
     "Upsample": ((None, 2.0), [(1, 3, 3)]),
     "CosineSimilarity": ((), [ROW, ROW]),
     "PairwiseDistance": ((), [ROW, ROW]),
-    **{name: ((), [ROW]) for name in (
-        "CELU", "ELU", "GELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU", "LogSigmoid", "Mish",
-        "ReLU", "ReLU6", "SELU", "SiLU", "Sigmoid", "Softplus", "Softshrink", "Softsign", "Tanh", "Tanhshrink",
-    )},
     **{f"{norm}{kind}": ((4, 5), [SEQUENCE]) for norm in ("", "LayerNorm") for kind in ("RNN", "LSTM", "GRU")},
     **{f"{norm}{kind}Cell": ((4, 5), [ROW]) for norm in ("", "LayerNorm") for kind in ("RNN", "LSTM", "GRU")},
 }  # fmt: skip
