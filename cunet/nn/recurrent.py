@@ -10,12 +10,14 @@ from .recurrent_base import RNNBase
 
 
 class RNN(RNNBase):
-    """Simple recurrent layers; see `RNNBase` for the arguments and `RNNBase.forward` for the call.
+    """Simple recurrent layers: ``h' = tanh(weight_ih @ x + bias_ih + weight_hh @ h + bias_hh)`` at each step.
+
+    ``y, h = layer(x, hx, lengths)``: see `LSTM`; here the state is h alone.
 
     Args:
-        input_size, hidden_size, num_layers: see `RNNBase`.
+        input_size, hidden_size, num_layers: see `LSTM`.
         nonlinearity: "tanh" or "relu".
-        *args, **options: the other arguments of `RNNBase`, from `bias` on.
+        *args, **options: the other arguments of `LSTM`, from `bias` on, without proj_size.
 
     Example:
         >>> layer = nn.RNN(4, 8, batch_first=True)
@@ -43,15 +45,41 @@ class RNN(RNNBase):
 
 
 class LSTM(RNNBase):
-    """Layers of long short-term memory; see `RNNBase` for the arguments and `RNNBase.forward` for the call.
+    """Layers of long short-term memory: ``c' = f * c + i * g`` and ``h' = o * tanh(c')`` at each step.
 
-    Gates lie in PyTorch's order: input, forget, cell, output. The state is a pair ``(h, c)``.
+    Gates lie in PyTorch's order: input, forget, cell, output; see `LSTMCell`.
+
+    ``y, (h, c) = layer(x, hx=None, lengths=None)``: x has shape (T, N, input_size), or (T, input_size) for one
+    sequence; hx is a pair of first states of shape (layers * directions, N, hidden_size), 0 if None. The lengths are N
+    numbers of steps from 1 to T, on the CPU, all T if None: what is in x beyond them is not looked at, be it NaN, and
+    the backward direction begins at each sequence's own end. y has shape (T, N, directions * hidden_size), and is 0
+    beyond the lengths; (h, c) are the states after each sequence's last step.
 
     Args:
-        input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional: see `RNNBase`.
+        input_size: length of the last axis of the input.
+        hidden_size: length of the state of each layer and direction.
+        num_layers: number of layers; each reads the outputs of the one before.
+        bias: whether to have the two biases.
+        batch_first: whether inputs and outputs are (N, T, ...), not (T, N, ...). States are not affected.
+        dropout: probability to drop outputs of each layer but the last, a fresh mask at each step; the recurrent
+            state is never dropped by it (Zaremba et al. 2014, arXiv:1409.2329).
+        bidirectional: whether to run each layer in both directions and join their outputs, forward first.
         proj_size: length that outputs, and the h of states, are projected to, less than hidden_size, by weights
             weight_hr_l0 of shape (proj_size, hidden_size) for each layer and direction; 0 for no projection.
-        **options: the other arguments of `RNNBase`.
+        variational_dropout: probability to drop units with one mask per sequence, the same at every step; or
+            three: for the input of each layer, for its state on the way into ``weight_hh``, and for the last
+            layer's output (Gal and Ghahramani 2016, arXiv:1512.05287).
+        weight_drop: probability to drop single elements of each ``weight_hh``, one mask per call (Merity et al.
+            2017, arXiv:1708.02182). The stored weights stay as they are.
+        init: initialiser of the weights (see `cunet.init.get`); by default PyTorch's,
+            U(-1/sqrt(hidden_size), 1/sqrt(hidden_size)), which biases always have.
+        generator: where the weights are drawn from.
+        mask_generator: where dropout masks are drawn from; by default the stream "dropout" of `cunet.manual_seed`.
+        dtype: floating dtype of the parameters.
+
+    Attributes:
+        weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0: as those of the cell, for each layer ``_l0``, ``_l1``;
+            ``_l0_reverse`` for the other direction.
 
     Source: Sak et al. 2014, arXiv:1402.1128, section 2.1 (projection).
 
@@ -85,9 +113,10 @@ class LSTM(RNNBase):
 
 
 class GRU(RNNBase):
-    """Layers of gated recurrent units; see `RNNBase` for the arguments and `RNNBase.forward` for the call.
+    """Layers of gated recurrent units: ``h' = (1 - z) * n + z * h`` at each step; see `GRUCell`.
 
-    Gates lie in PyTorch's order: reset, update, new; the reset gate acts after the product with the state.
+    ``y, h = layer(x, hx, lengths)``: see `LSTM`, also for the arguments; here the state is h alone, and proj_size is
+    not offered.
 
     Example:
         >>> layer = nn.GRU(4, 8)

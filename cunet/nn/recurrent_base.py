@@ -27,29 +27,7 @@ from .recurrent_dropout import rates_of
 class RNNBase(Module):
     """Base of the recurrent layers: stacking, directions, lengths and dropout; a subclass runs one layer one way.
 
-    Args:
-        input_size: length of the last axis of the input.
-        hidden_size: length of the state of each layer and direction.
-        num_layers: number of layers; each reads the outputs of the one before.
-        bias: whether to have the two biases.
-        batch_first: whether inputs and outputs are (N, T, ...), not (T, N, ...). States are not affected.
-        dropout: probability to drop outputs of each layer but the last, a fresh mask at each step; the recurrent
-            state is never dropped by it (Zaremba et al. 2014, arXiv:1409.2329).
-        bidirectional: whether to run each layer in both directions and join their outputs, forward first.
-        variational_dropout: probability to drop units with one mask per sequence, the same at every step; or
-            three: for the input of each layer, for its state on the way into ``weight_hh``, and for the last
-            layer's output (Gal and Ghahramani 2016, arXiv:1512.05287).
-        weight_drop: probability to drop single elements of each ``weight_hh``, one mask per call (Merity et al.
-            2017, arXiv:1708.02182). The stored weights stay as they are.
-        init: initialiser of the weights (see `cunet.init.get`); by default PyTorch's,
-            U(-1/sqrt(hidden_size), 1/sqrt(hidden_size)), which biases always have.
-        generator: where the weights are drawn from.
-        mask_generator: where dropout masks are drawn from; by default the stream "dropout" of `cunet.manual_seed`.
-        dtype: floating dtype of the parameters.
-
-    Attributes:
-        weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0: as those of the cell, for each layer ``_l0``, ``_l1``;
-            ``_l0_reverse`` for the other direction.
+    See `LSTM` for the arguments.
     """
 
     gates = 1

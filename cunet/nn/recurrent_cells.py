@@ -89,6 +89,8 @@ class RNNCell(_Cell):
         nonlinearity: "tanh" or "relu".
         **options: init, generator, dtype; see `LSTMCell`.
 
+    Source: Elman 1990, "Finding structure in time".
+
     Example:
         >>> cell = nn.RNNCell(2, 3, bias=False, nonlinearity="relu", init=1.0)
         >>> h = cell([[1.0, 2.0]])
@@ -112,9 +114,10 @@ class RNNCell(_Cell):
 
 
 class LSTMCell(_Cell):
-    """One step of an LSTM; see `cunet.ops.recurrent.layers.lstm_layer`.
+    """One step of an LSTM: ``c' = f * c + i * g`` and ``h' = o * tanh(c')``.
 
-    Gates lie in PyTorch's order: input, forget, cell, output.
+    The gates ``i, f, g, o`` are the four parts of ``weight_ih @ x + bias_ih + weight_hh @ h + bias_hh``, of which g
+    goes through tanh and the others through the sigmoid; they lie in PyTorch's order.
 
     Args:
         input_size: length of the last axis of the input.
@@ -128,6 +131,8 @@ class LSTMCell(_Cell):
     Attributes:
         weight_ih, weight_hh: shapes (4 * hidden_size, input_size) and (4 * hidden_size, hidden_size).
         bias_ih, bias_hh: shape (4 * hidden_size,), or None.
+
+    Source: Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000.
 
     Example:
         >>> cell = nn.LSTMCell(4, 8)
@@ -148,15 +153,19 @@ class LSTMCell(_Cell):
 
 
 class GRUCell(_Cell):
-    """One step of a GRU; see `cunet.ops.recurrent.layers.gru_layer`.
+    """One step of a GRU: ``h' = (1 - z) * n + z * h``.
 
-    Gates lie in PyTorch's order: reset, update, new.
+    ``r, z`` are the sigmoids of the first two of three parts of ``weight_ih @ x + bias_ih + weight_hh @ h + bias_hh``,
+    and ``n = tanh(weight_ih @ x + bias_ih + r * (weight_hh @ h + bias_hh))`` of the third: the reset gate acts after
+    the product. They lie in PyTorch's order: reset, update, new.
 
     Args:
         input_size, hidden_size, bias, init, generator, dtype: see `LSTMCell`.
 
     Attributes:
         weight_ih, weight_hh, bias_ih, bias_hh: as those of `LSTMCell`, with 3 gates.
+
+    Source: Cho et al. 2014, arXiv:1406.1078, section 2.3, except for the place of the reset gate.
 
     Example:
         >>> cell, h = nn.GRUCell(4, 8), None

@@ -244,7 +244,7 @@ class _LayerNormBase(RNNBase):
 
 
 class LayerNormRNN(_LayerNormBase):
-    """Layer-normalised simple recurrent layers, tanh; arguments as `RNNBase` (no biases: the norms have them).
+    """Layer-normalised simple recurrent layers, tanh; arguments as `LSTM` but proj_size; the norms have the biases.
 
     Attributes:
         cells: one `LayerNormRNNCell` for each layer and direction, the directions of a layer side by side.
@@ -259,7 +259,7 @@ class LayerNormRNN(_LayerNormBase):
 
 
 class LayerNormLSTM(_LayerNormBase):
-    """Layer-normalised LSTM; arguments as `RNNBase` (no biases: the norms have them).
+    """Layer-normalised LSTM; arguments as `LSTM` but proj_size; the norms have the biases.
 
     Attributes:
         cells: one `LayerNormLSTMCell` for each layer and direction, the directions of a layer side by side.
@@ -277,7 +277,7 @@ class LayerNormLSTM(_LayerNormBase):
 
 
 class LayerNormGRU(_LayerNormBase):
-    """Layer-normalised GRU; arguments as `RNNBase` (no biases: the norms have them).
+    """Layer-normalised GRU; arguments as `LSTM` but proj_size; the norms have the biases.
 
     Attributes:
         cells: one `LayerNormGRUCell` for each layer and direction, the directions of a layer side by side.
