@@ -20,6 +20,13 @@ class MinMaxScaler(Scaler):
         feature_range: (low, high).
 
     Source: scikit-learn's class of that name, whose results these are to 1e-10.
+
+    Example:
+        >>> from cunet.data import MinMaxScaler
+        >>> scaler = MinMaxScaler().fit(np.array([[0.0, 10.0], [4.0, 20.0]]))
+        >>> scaler.transform(np.array([[1.0, 15.0], [8.0, 10.0]]))
+        array([[0.25, 0.5 ],
+               [2.  , 0.  ]])
     """
 
     minimum: Tensor
@@ -77,6 +84,13 @@ class StandardScaler(MomentScaler):
         features, axis: see `Scaler`.
         eps: added to the variances.
         ddof: variances are ``sum((x - mean)**2) / (N - ddof)``.
+
+    Example:
+        >>> from cunet.data import StandardScaler
+        >>> scaler = StandardScaler().fit(np.array([[0.0, 10.0], [4.0, 10.0]]))  # the training data
+        >>> y = scaler.transform(np.array([[6.0, 11.0]]))
+        >>> y, scaler.inverse_transform(y)
+        (array([[2., 1.]]), array([[ 6., 11.]]))
     """
 
     squares: Tensor

@@ -100,6 +100,19 @@ class PCAWhitening(Whitening):
     """Whiten along the principal components: ``W = diag(1 / sqrt(values + eps)) @ vectors.T``, the largest first.
 
     The result has as many features as the data have directions. See `Whitening`.
+
+    Example:
+        >>> from cunet.data import PCAWhitening
+        >>> x = np.array([[3.0, 3.0], [-3.0, -3.0], [1.0, -1.0], [-1.0, 1.0]])
+        >>> y = PCAWhitening().fit_transform(x)
+        >>> y.round(4) + 0.0
+        array([[ 1.4142,  0.    ],
+               [-1.4142,  0.    ],
+               [ 0.    ,  1.4142],
+               [ 0.    , -1.4142]])
+        >>> (y.T @ y / 4).round(4) + 0.0
+        array([[1., 0.],
+               [0., 1.]])
     """
 
     def _solve(self, covariance: Array) -> tuple[Array, Array]:
@@ -113,6 +126,15 @@ class ZCAWhitening(Whitening):
 
     Of all whitenings it has the least mean squared distance to the data; what it makes of images looks like them.
     Dropped directions become 0. The result has the shape of the data. See `Whitening`.
+
+    Example:
+        >>> from cunet.data import ZCAWhitening
+        >>> x = np.array([[3.0, 3.0], [-3.0, -3.0], [1.0, -1.0], [-1.0, 1.0]])
+        >>> ZCAWhitening().fit_transform(x).round(4) + 0.0
+        array([[ 1.,  1.],
+               [-1., -1.],
+               [ 1., -1.],
+               [-1.,  1.]])
     """
 
     def _solve(self, covariance: Array) -> tuple[Array, Array]:
@@ -137,6 +159,15 @@ class CholeskyWhitening(Whitening):
 
     Raises:
         ValueError: at first use: the covariance has no full rank and `eps` is 0.
+
+    Example:
+        >>> from cunet.data import CholeskyWhitening
+        >>> x = np.array([[2.0, 2.0], [-2.0, -2.0], [2.0, 4.0], [-2.0, -4.0]])
+        >>> CholeskyWhitening().fit_transform(x).round(4) + 0.0  # the first feature is only scaled
+        array([[ 1., -1.],
+               [-1.,  1.],
+               [ 1.,  1.],
+               [-1., -1.]])
     """
 
     def _solve(self, covariance: Array) -> tuple[Array, Array]:

@@ -92,6 +92,18 @@ class CSVLog(LogFile):
     Args:
         path: the file; its folder has to be there.
         times: whether "seconds" and "samples_per_second" are noted too, which differ from run to run.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from cunet.train import CSVLog, Trainer
+        >>> x = y = np.zeros((8, 1), np.float32)
+        >>> log = CSVLog("log.csv")
+        >>> trainer = Trainer(nn.Linear(1, 1, bias=False), "mse_loss", "sgd", callbacks=log, progress=False)
+        >>> history = trainer.fit((x, y), (x, y), epochs=2)
+        >>> print(Path("log.csv").read_text())
+        epoch,loss,complete,valid_loss
+        1,0.0,True,0.0
+        2,0.0,True,0.0
     """
 
     def _row(self, logs: Logs) -> Logs:
@@ -114,6 +126,17 @@ class JSONLog(LogFile):
     Args:
         path: the file; its folder has to be there.
         times: whether "seconds" and "samples_per_second" are noted too, which differ from run to run.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from cunet.train import JSONLog, Trainer
+        >>> x = y = np.zeros((8, 1), np.float32)
+        >>> log = JSONLog("log.jsonl")
+        >>> trainer = Trainer(nn.Linear(1, 1, bias=False), "mse_loss", "sgd", callbacks=log, progress=False)
+        >>> history = trainer.fit((x, y), epochs=2)
+        >>> print(Path("log.jsonl").read_text())
+        {"epoch": 1, "loss": 0.0, "complete": true}
+        {"epoch": 2, "loss": 0.0, "complete": true}
     """
 
     def _text(self, rows: list[Logs]) -> str:
