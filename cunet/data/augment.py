@@ -17,7 +17,8 @@ Range = tuple[float, float]
 class Augmentation:
     """Base: ``augmentation(images, *rest) -> (images, *rest)``, for ``Trainer(augment=...)`` or a loop of your own.
 
-    Each call takes one draw of its stream, "augment" by default: seed and number of the call decide everything.
+    Each call takes one draw of its stream, "augment" by default: seed and number of the call decide everything. A
+    subclass defines ``_changed(images, rng)``, which returns other images (N, C, H, W).
 
     Args:
         generator: stream of random numbers.

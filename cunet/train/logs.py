@@ -84,10 +84,11 @@ class LogFile(Callback):
 
 
 class CSVLog(LogFile):
-    """Write the numbers of each epoch to a CSV file; see `LogFile`.
+    """Write the numbers of each epoch to a CSV file.
 
-    Columns are all entries that are numbers, flags or strings; where an epoch has none the cell is empty. A column that
-    comes later is put into the whole file.
+    It is begun anew by each `fit` and holds all that the history does: after ``fit(resume=...)`` it is, to the byte,
+    what it would be without the stop. Columns are all entries that are numbers, flags or strings; where an epoch has
+    none the cell is empty. A column that comes later is put into the whole file.
 
     Args:
         path: the file; its folder has to be there.
@@ -121,7 +122,10 @@ class CSVLog(LogFile):
 
 
 class JSONLog(LogFile):
-    """Write each epoch as a line of JSON; see `LogFile`. Arrays are nested lists; what is not finite is null.
+    """Write each epoch as a line of JSON; arrays are nested lists, what is not finite is null.
+
+    It is begun anew by each `fit` and holds all that the history does: after ``fit(resume=...)`` it is, to the byte,
+    what it would be without the stop.
 
     Args:
         path: the file; its folder has to be there.
