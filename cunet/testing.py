@@ -44,6 +44,15 @@ def gradcheck(
     Raises:
         AssertionError: a gradient is off, or has not the dtype and shape of its input.
         TypeError: no output is of floating dtype, or no input is.
+
+    Example:
+        >>> from cunet.testing import gradcheck
+        >>> gradcheck(lambda x: x**3, np.array([1.0, 2.0]), order=2)  # says nothing: it is right
+        >>> wrong = cunet.custom_vjp(np.sin, lambda g, x: g)
+        >>> gradcheck(wrong, np.array([1.0]))
+        Traceback (most recent call last):
+            ...
+        AssertionError: gradcheck: along a random direction through all inputs: backward gives ...
     """
     rng = np.random.default_rng(0) if rng is None else rng
     inputs = [_to_dtype(a, np.float64) for a in arrays]
@@ -88,14 +97,14 @@ def _along(
     f: Callable[..., Any], inputs: Sequence[Any], which: Sequence[int], rng: np.random.Generator
 ) -> Callable[..., Tensor]:
     """Return the derivative, along a random direction, of a curved function of all outputs, as a function."""
-    directions = [like(rng.standard_normal(inputs[i].shape), inputs[i]) for i in which]
+    directions = [_random_like(inputs[i], rng) for i in which]
     seed = int(rng.integers(2**32))
 
     def total(*xs: Any) -> Any:
         weights, parts = np.random.default_rng(seed), []
         for y in _outputs(f(*xs)):
             if is_floating(y.dtype):
-                w = like(np.asarray(weights.standard_normal(y.shape)), y.data)
+                w = _random_like(y.data, weights)
                 parts.append((y * w + y * y * (w * 0.5)).sum())
         return sum(parts[1:], parts[0])
 
@@ -153,6 +162,11 @@ def parity(
         One dict per dtype: ``dtype`` (its name), ``value`` and ``gradients`` (one per floating input): the largest
         distance in units in the last place of the CPU's result; ``relative`` the largest distance of all,
         relative to the largest element of its array.
+
+    Example:
+        >>> from cunet.testing import parity
+        >>> [(row["dtype"], row["value"]) for row in parity(cunet.exp, np.array([1.0, 2.0]), device="cpu")]
+        [('float32', 0.0), ('float64', 0.0)]
     """
     return [_parity(f, [_to_dtype(a, dtype) for a in arrays], np.dtype(dtype), device, seed) for dtype in dtypes]
 
@@ -180,14 +194,20 @@ def ulp_distance(a: np.ndarray, reference: np.ndarray) -> float:
     """Return the largest distance of `a` from `reference`, in units in the last place of the reference's dtype.
 
     NaN is at distance 0 from NaN, an infinity from the same infinity; both are infinitely far from all else.
+
+    Example:
+        >>> from cunet.testing import ulp_distance
+        >>> ulp_distance(np.array([1 + 2.0**-22], np.float32), np.array([1.0], np.float32))
+        2.0
     """
     if not a.size:
         return 0.0
-    info = _finfo(reference.dtype)
+    info = None if reference.dtype.name == "bfloat16" else np.finfo(reference.dtype)
+    least, digits = (-126, 7) if info is None else (info.minexp, info.nmant)
     x, y = a.astype(np.float64), reference.astype(np.float64)
     with np.errstate(all="ignore"):
-        exponent = np.maximum(np.frexp(y)[1] - 1, info.minexp)
-        distance = np.abs(x - y) / np.ldexp(1.0, exponent - info.nmant)
+        exponent = np.maximum(np.frexp(y)[1] - 1, least)
+        distance = np.abs(x - y) / np.ldexp(1.0, exponent - digits)
     distance = np.where((x == y) | (np.isnan(x) & np.isnan(y)), 0.0, distance)
     return float(np.where(np.isnan(distance), np.inf, distance).max())
 
@@ -211,16 +231,10 @@ def _weighted_gradients(
     """Return the gradients of the weighted sum of all outputs; append the weights (None: not floating) and values."""
     leaves = [Tensor(a, requires_grad=i in which) if is_array(a) else a for i, a in enumerate(inputs)]
     outputs = _outputs(f(*leaves))
-    terms = []
-    for y in outputs:
-        w = None
-        if is_floating(y.dtype):
-            w = like(np.asarray(rng.standard_normal(y.shape)).astype(y.dtype), y.data)
-        weights.append(w)
-        if values is not None:
-            values.append(y.data)
-        if w is not None and y.requires_grad:
-            terms.append((y, w))
+    weights += [_random_like(y.data, rng) if is_floating(y.dtype) else None for y in outputs]
+    if values is not None:
+        values += [y.data for y in outputs]
+    terms = [(y, w) for y, w in zip(outputs, weights, strict=True) if w is not None and y.requires_grad]
     if all(w is None for w in weights):
         raise TypeError("gradcheck: at least one output must be of floating dtype")
     for k, (y, w) in enumerate(terms):
@@ -242,7 +256,7 @@ def _directions(
     inputs: Sequence[Any], which: Sequence[int], rng: np.random.Generator
 ) -> Iterator[tuple[str, dict[int, Array]]]:
     """Yield what to call it and the direction for each input that moves."""
-    random = {i: like(np.asarray(rng.standard_normal(inputs[i].shape)), inputs[i]) for i in which}
+    random = {i: _random_like(inputs[i], rng) for i in which}
     yield "along a random direction through all inputs", random
     for i in which:
         shape, size = inputs[i].shape, inputs[i].size
@@ -258,6 +272,10 @@ def _outputs(result: Any) -> tuple[Tensor, ...]:
     if not all(isinstance(y, Tensor) for y in outputs):
         raise TypeError("gradcheck: the function must return a Tensor or a tuple of Tensors")
     return outputs
+
+
+def _random_like(x: Array, rng: np.random.Generator) -> Array:
+    return like(np.asarray(rng.standard_normal(x.shape)).astype(x.dtype), x)
 
 
 def _step(x: Array, d: Array) -> Array:
@@ -277,11 +295,3 @@ def _to_dtype(a: Any, dtype: Any) -> Any:
     if not is_array(a) and isinstance(a, (float, list, np.generic)):
         a = np.asarray(a)
     return a.astype(dtype) if _is_floating(a) else a
-
-
-def _finfo(dtype: np.dtype) -> Any:
-    if dtype.name == "bfloat16":
-        import ml_dtypes
-
-        return ml_dtypes.finfo(dtype)
-    return np.finfo(dtype)

@@ -20,6 +20,13 @@ class RandomAffine(Augmentation):
         scale: zoom, from and to, uniform in the logarithm.
         shear: largest angle, either way, by which columns lean.
         generator: stream of random numbers.
+
+    Example:
+        >>> from cunet.data import RandomAffine
+        >>> images, labels = np.zeros((8, 1, 28, 28), np.float32), np.arange(8)
+        >>> x, y = RandomAffine(degrees=10, translate=0.1, scale=(0.9, 1.1))(images, labels)
+        >>> x.shape, y  # labels are handed on
+        ((8, 1, 28, 28), array([0, 1, 2, 3, 4, 5, 6, 7]))
     """
 
     def __init__(

@@ -17,10 +17,20 @@ Range = tuple[float, float]
 class Augmentation:
     """Base: ``augmentation(images, *rest) -> (images, *rest)``, for ``Trainer(augment=...)`` or a loop of your own.
 
-    Each call takes one draw of its stream, "augment" by default: seed and number of the call decide everything.
+    Each call takes one draw of its stream, "augment" by default: seed and number of the call decide everything. A
+    subclass defines ``_changed(images, rng)``, which returns other images (N, C, H, W).
 
     Args:
         generator: stream of random numbers.
+
+    Example:
+        >>> from cunet.data import Augmentation
+        >>> class Noise(Augmentation):
+        ...     def _changed(self, x, rng):
+        ...         return x + rng.normal(0, 0.1, x.shape).astype(x.dtype)
+        >>> noisy, labels = Noise()(np.zeros((2, 1, 4, 4), np.float32), np.array([3, 5]))
+        >>> noisy.shape, labels
+        ((2, 1, 4, 4), array([3, 5]))
     """
 
     def __init__(self, generator: Generator | None = None) -> None:
@@ -55,6 +65,12 @@ class Compose(Augmentation):
 
     Args:
         steps: augmentations, or functions ``(images, *rest) -> (images, *rest)``.
+
+    Example:
+        >>> from cunet.data import Compose, Normalize, RandomFlip
+        >>> augment = Compose(RandomFlip(p=1.0), Normalize(mean=1.0, std=2.0))
+        >>> augment(np.array([[[[1.0, 3.0]]]]), np.array([0]))
+        (array([[[[1., 0.]]]]), array([0]))
     """
 
     def __init__(self, *steps: Any) -> None:
@@ -76,6 +92,11 @@ class RandomFlip(Augmentation):
         p: probability of each image.
         axis: -1 for left and right, -2 for up and down.
         generator: stream of random numbers.
+
+    Example:
+        >>> from cunet.data import RandomFlip
+        >>> RandomFlip(p=1.0)(np.array([[[[1.0, 2.0, 3.0]]]]))[0]
+        array([[[[3., 2., 1.]]]])
     """
 
     def __init__(self, p: float = 0.5, axis: int = -1, generator: Generator | None = None) -> None:
@@ -97,6 +118,12 @@ class RandomCrop(Augmentation):
         generator: stream of random numbers.
 
     Source: He et al. 2016, arXiv:1512.03385, section 4.2.
+
+    Example:
+        >>> from cunet.data import RandomCrop
+        >>> x, y = RandomCrop(padding=4)(np.ones((8, 3, 32, 32)), np.arange(8))
+        >>> x.shape, float(x.min())  # zeros came in
+        ((8, 3, 32, 32), 0.0)
     """
 
     def __init__(self, padding: int = 4, generator: Generator | None = None) -> None:
@@ -128,6 +155,12 @@ class RandomErasing(Augmentation):
         generator: stream of random numbers.
 
     Source: Zhong et al. 2020, arXiv:1708.04896, algorithm 1; a rectangle that is too long is cut to the image.
+
+    Example:
+        >>> from cunet.data import RandomErasing
+        >>> (x,) = RandomErasing(p=1.0, area=(0.25, 0.25), ratio=(1.0, 1.0))(np.ones((1, 1, 8, 8)))
+        >>> float(x.mean())  # a quarter is gone
+        0.75
     """
 
     def __init__(
@@ -159,6 +192,12 @@ class Normalize(Augmentation):
 
     Args:
         mean, std: a number, or one a channel.
+
+    Example:
+        >>> from cunet.data import Normalize
+        >>> x, y = Normalize(mean=(0.5, 1.0), std=(0.5, 2.0))(np.ones((1, 2, 1, 1)), np.array([7]))
+        >>> x.ravel(), y
+        (array([1., 0.]), array([7]))
     """
 
     def __init__(self, mean: Any, std: Any) -> None:

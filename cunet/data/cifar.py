@@ -31,6 +31,13 @@ class CIFAR10(Images):
         CorruptFile: a file is truncated, or holds something else.
 
     Source: Krizhevsky 2009, "Learning Multiple Layers of Features from Tiny Images".
+
+    Example:
+        >>> from cunet.data import CIFAR10
+        >>> np.arange(2 * 3073, dtype=np.uint8).tofile("test_batch.bin")  # two records in the true format
+        >>> test = CIFAR10("test", root=".")
+        >>> test, test.arrays(flatten=False)[0].shape, CIFAR10.NAMES[0]
+        (CIFAR10('test': 2 images of 32x32), (2, 3, 32, 32), 'airplane')
     """
 
     PEAK = 255

@@ -20,6 +20,12 @@ def collate(samples: list[Any]) -> Any:
     Raises:
         ValueError: samples differ in shape, length or keys.
         TypeError: samples are no numbers, such as strings.
+
+    Example:
+        >>> from cunet.data import collate
+        >>> x, y = collate([(np.zeros(3), 1), (np.ones(3), 0)])
+        >>> x.shape, y
+        ((2, 3), array([1, 0]))
     """
     first = samples[0]
     if isinstance(first, (tuple, list)):

@@ -23,6 +23,14 @@ class Digits(Images):
         ImportError: scikit-learn is not installed.
 
     Source: Alpaydin and Kaynak 1998, "Optical Recognition of Handwritten Digits", UCI repository (its test part).
+
+    Example:
+        >>> from cunet.data import Digits
+        >>> Digits("train"), Digits("test")
+        (Digits('train': 1442 images of 8x8), Digits('test': 355 images of 8x8))
+        >>> x, y = Digits("test").arrays(flatten=False)
+        >>> x.shape, x.dtype.name, np.bincount(y)
+        ((355, 1, 8, 8), 'float32', array([35, 36, 35, 36, 36, 36, 36, 35, 34, 36]))
     """
 
     PEAK = 16

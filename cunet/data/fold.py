@@ -21,6 +21,14 @@ def fold_scaler(model: Module) -> Module:
 
     Raises:
         RuntimeError: a scaler has not been fitted.
+
+    Example:
+        >>> from cunet.data import StandardScaler, fold_scaler
+        >>> x = np.array([[0.0, 100.0], [2.0, 300.0]])
+        >>> model = nn.Sequential(StandardScaler().fit(x), nn.Linear(2, 1))
+        >>> folded = fold_scaler(model)
+        >>> type(folded[0]).__name__, np.allclose(folded(x).numpy(), model(x).numpy(), atol=1e-5)
+        ('Identity', True)
     """
     folded = copy.deepcopy(model)
     for layers in [module for module in folded.modules() if isinstance(module, Sequential)]:

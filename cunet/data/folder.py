@@ -34,6 +34,18 @@ class ImageFolder:
         ImportError: Pillow is not installed: ``pip install "cunet[images]"``.
         DatasetUnavailable: there is no such folder, or no image in it.
         CorruptFile: by a sample whose file is damaged.
+
+    Example:
+        >>> import os
+        >>> from PIL import Image
+        >>> from cunet.data import ImageFolder, Loader
+        >>> for name in ("cat", "dog"):
+        ...     os.makedirs(f"pets/{name}")
+        ...     Image.new("RGB", (40, 30)).save(f"pets/{name}/1.png")
+        >>> pets = ImageFolder("pets", size=(24, 32))
+        >>> x, y = next(iter(Loader(pets, batch_size=2)))
+        >>> pets.names, x.shape, y
+        (['cat', 'dog'], (2, 3, 24, 32), array([0, 1]))
     """
 
     def __init__(self, root: str | os.PathLike[str], size: tuple[int, int] | None = None, colour: bool = True) -> None:

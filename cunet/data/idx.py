@@ -20,7 +20,19 @@ _LONGEST_HEADER = 4 + 4 * 64
 
 
 class CorruptFile(ValueError):
-    """A file is truncated or does not hold what its name or header promises."""
+    """A file is truncated or does not hold what its name or header promises.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from cunet.data import CorruptFile, read_idx
+        >>> size = Path("labels.idx").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 9, 42]))
+        >>> try:
+        ...     read_idx("labels.idx")
+        ... except CorruptFile as error:
+        ...     print(error)
+        labels.idx: truncated: its header promises shape (9,) of uint8, 17 bytes in all, but it holds 9;
+        delete this file and fetch it again
+    """
 
     def __init__(self, path: str | os.PathLike[str], what: str) -> None:
         """Say what is wrong with the file and what to do."""
@@ -46,6 +58,12 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
         CorruptFile: the file is truncated, too long, damaged, or no IDX file.
 
     Source: LeCun, Cortes, Burges, "The MNIST database of handwritten digits", section on file formats.
+
+    Example:
+        >>> from cunet.data import read_idx, write_idx
+        >>> write_idx("labels.gz", np.array([3, 1, 4], np.uint8))
+        >>> read_idx("labels.gz")
+        array([3, 1, 4], dtype=uint8)
     """
     return parse_idx(read_announced(path), path)
 
@@ -99,6 +117,13 @@ def write_idx(path: str | os.PathLike[str], array: np.ndarray) -> None:
     Raises:
         TypeError: IDX has no code for the array's dtype.
         ValueError: the array has an axis of 2**32 or more.
+
+    Example:
+        >>> import os
+        >>> from cunet.data import write_idx
+        >>> write_idx("images.idx", np.zeros((2, 28, 28), np.uint8))
+        >>> os.path.getsize("images.idx")  # 4 bytes of header, 4 an axis, and the pixels
+        1584
     """
     array = np.asarray(array)
     codes = {name: code for code, name in _CODES.items()}

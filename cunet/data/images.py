@@ -11,7 +11,16 @@ Split = Literal["train", "test"]
 
 
 class DatasetUnavailable(RuntimeError):
-    """A dataset is in none of the places looked at and could not be downloaded."""
+    """A dataset is in none of the places looked at and could not be downloaded.
+
+    Example:
+        >>> from cunet.data import MNIST, DatasetUnavailable
+        >>> try:
+        ...     train = MNIST(root="nowhere")  # with a root nothing is downloaded
+        ... except DatasetUnavailable as error:
+        ...     print(error)
+        MNIST: no folder nowhere...
+    """
 
 
 class Images:
@@ -21,6 +30,16 @@ class Images:
         split: "train" or "test".
         images: uint8, at most `PEAK`: (N, H, W) with 0 for the background, or (N, 3, H, W) in colour.
         labels: (N,) int64, the class.
+
+    Example:
+        >>> from cunet.data import Digits
+        >>> digits = Digits("test")
+        >>> image, label = digits[0]
+        >>> len(digits), image.shape, image.dtype.name, int(label)
+        (355, (8, 8), 'uint8', 5)
+        >>> x, y = digits.arrays()  # float32, standardised, one row an image
+        >>> x.shape, y.shape
+        ((355, 64), (355,))
     """
 
     PEAK: ClassVar[int]  # the value of full ink

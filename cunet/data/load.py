@@ -26,6 +26,12 @@ def load_images(name: str = "auto", root: str | os.PathLike[str] | None = None) 
         DatasetUnavailable: MNIST was asked for and cannot be had.
         ImportError: scikit-learn, which has the digits, is not installed.
         CorruptFile: a file of MNIST was found but is truncated or damaged; "auto" does not hide that.
+
+    Example:
+        >>> from cunet.data import load_images
+        >>> train, test = load_images("digits")
+        >>> train, test
+        (Digits('train': 1442 images of 8x8), Digits('test': 355 images of 8x8))
     """
     if name not in ("auto", "mnist", "digits"):
         raise ValueError(f'load_images: name must be "auto", "mnist" or "digits", got {name!r}')

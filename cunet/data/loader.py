@@ -83,6 +83,14 @@ class Loader:
             arrays, or, when an epoch begins, what they have to be given cannot be pickled.
         RuntimeError: when a batch is due: its worker was killed. An error of the dataset comes as itself, when its
             batch is due, with a note that names the sample.
+
+    Example:
+        >>> from cunet.data import Loader
+        >>> loader = Loader(np.arange(10.0), np.arange(10) % 2, batch_size=4)
+        >>> [(x.shape, y.tolist()) for x, y in loader]
+        [((4,), [0, 1, 0, 1]), ((4,), [0, 1, 0, 1]), ((2,), [0, 1])]
+        >>> len(Loader(np.arange(10.0), batch_size=4, shuffle=True, drop_last=True))
+        2
     """
 
     def __init__(

@@ -56,6 +56,13 @@ class MixUp(_Mixture):
         generator: stream of random numbers.
 
     Source: Zhang et al. 2018, arXiv:1710.09412, section 2.
+
+    Example:
+        >>> from cunet.data import MixUp
+        >>> images, labels = np.zeros((2, 1, 8, 8), np.float32), np.array([0, 2])
+        >>> x, y = MixUp(classes=3, alpha=0.4)(images, labels)
+        >>> y.shape, y.sum(axis=1)  # probabilities, as F.cross_entropy takes them
+        ((2, 3), array([1., 1.], dtype=float32))
     """
 
     def __init__(self, classes: int, alpha: float = 0.2, generator: Generator | None = None) -> None:
@@ -74,6 +81,13 @@ class CutMix(_Mixture):
         generator: stream of random numbers.
 
     Source: Yun et al. 2019, arXiv:1905.04899, equations 1 and 2.
+
+    Example:
+        >>> from cunet.data import CutMix
+        >>> images, labels = np.zeros((2, 3, 32, 32), np.float32), np.array([0, 2])
+        >>> x, y = CutMix(classes=3)(images, labels)
+        >>> x.shape, y.shape, y.sum(axis=1)
+        ((2, 3, 32, 32), (2, 3), array([1., 1.], dtype=float32))
     """
 
     def __init__(self, classes: int, alpha: float = 1.0, generator: Generator | None = None) -> None:

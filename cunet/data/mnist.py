@@ -72,6 +72,15 @@ class MNIST(Images):
         CorruptFile: a file was found but is truncated, damaged or not MNIST's.
 
     Source: LeCun, Bottou, Bengio, Haffner 1998, "Gradient-based learning applied to document recognition".
+
+    Example:
+        >>> from cunet.data import MNIST, write_idx
+        >>> write_idx("t10k-images-idx3-ubyte.gz", np.zeros((5, 28, 28), np.uint8))  # a small file in its place
+        >>> write_idx("t10k-labels-idx1-ubyte.gz", np.arange(5, dtype=np.uint8))
+        >>> test = MNIST("test", root=".", verify=False)
+        >>> x, y = test.arrays(flatten=False)
+        >>> test, x.shape
+        (MNIST('test': 5 images of 28x28), (5, 1, 28, 28))
     """
 
     PEAK = 255

@@ -33,6 +33,14 @@ class FashionMNIST(Images):
         CorruptFile: a file is truncated or damaged.
 
     Source: Xiao, Rasul and Vollgraf 2017, arXiv:1708.07747.
+
+    Example:
+        >>> from cunet.data import FashionMNIST, write_idx
+        >>> write_idx("t10k-images-idx3-ubyte.gz", np.zeros((5, 28, 28), np.uint8))  # a small file in its place
+        >>> write_idx("t10k-labels-idx1-ubyte.gz", np.arange(5, dtype=np.uint8))
+        >>> test = FashionMNIST("test", root=".")
+        >>> test, FashionMNIST.NAMES[test.labels[1]]
+        (FashionMNIST('test': 5 images of 28x28), 'trouser')
     """
 
     PEAK = 255
@@ -66,6 +74,14 @@ class EMNIST(Images):
         CorruptFile: a file is truncated or damaged.
 
     Source: Cohen, Afshar, Tapson and van Schaik 2017, arXiv:1702.05373.
+
+    Example:
+        >>> from cunet.data import EMNIST, write_idx
+        >>> write_idx("emnist-letters-test-images-idx3-ubyte.gz", np.zeros((2, 28, 28), np.uint8))  # a small file
+        >>> write_idx("emnist-letters-test-labels-idx1-ubyte.gz", np.array([1, 26], np.uint8))
+        >>> test = EMNIST("test", "letters", root=".")
+        >>> test.labels, test.CLASSES
+        (array([ 0, 25]), 26)
     """
 
     PEAK = 255

@@ -20,6 +20,14 @@ class Weighted:
 
     Raises:
         ValueError: a weight is negative or not finite, or all are 0.
+
+    Example:
+        >>> from cunet.data import Loader, Weighted
+        >>> y = np.array([0] * 90 + [1] * 10)
+        >>> loader = Loader(y, batch_size=100, order=Weighted(1 / np.bincount(y)[y]))
+        >>> (batch,) = next(iter(loader))
+        >>> 30 < int(batch.sum()) < 70  # about half, where there are 10
+        True
     """
 
     def __init__(self, weights: Any) -> None:
@@ -45,6 +53,13 @@ class Stratified:
 
     Args:
         labels: (N,).
+
+    Example:
+        >>> from cunet.data import Loader, Stratified
+        >>> y = np.array([0] * 6 + [1] * 2)
+        >>> loader = Loader(y, batch_size=4, order=Stratified(y))
+        >>> [int(batch.sum()) for (batch,) in loader]  # a 1 in each batch
+        [1, 1]
     """
 
     def __init__(self, labels: Any) -> None:

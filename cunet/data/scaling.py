@@ -16,10 +16,20 @@ class MinMaxScaler(Scaler):
     A feature that is constant there is not divided: it becomes ``low + x - min``. Data beyond the range go beyond.
 
     Args:
-        features, axis: see `Scaler`.
+        features: shape of one sample's statistics, or a number of features; None: that of the first data. Needed
+            before `load_state_dict` alone.
+        axis: the axes over which statistics are taken, 0 among them: ``(0, 2, 3)`` for one value a channel of (N, C,
+            H, W).
         feature_range: (low, high).
 
     Source: scikit-learn's class of that name, whose results these are to 1e-10.
+
+    Example:
+        >>> from cunet.data import MinMaxScaler
+        >>> scaler = MinMaxScaler().fit(np.array([[0.0, 10.0], [4.0, 20.0]]))
+        >>> scaler.transform(np.array([[1.0, 15.0], [8.0, 10.0]]))
+        array([[0.25, 0.5 ],
+               [2.  , 0.  ]])
     """
 
     minimum: Tensor
@@ -74,9 +84,16 @@ class StandardScaler(MomentScaler):
     A feature that is constant there becomes 0: it is divided by 1, or ``sqrt(eps)`` if that is not 0.
 
     Args:
-        features, axis: see `Scaler`.
+        features, axis: as for `MinMaxScaler`.
         eps: added to the variances.
         ddof: variances are ``sum((x - mean)**2) / (N - ddof)``.
+
+    Example:
+        >>> from cunet.data import StandardScaler
+        >>> scaler = StandardScaler().fit(np.array([[0.0, 10.0], [4.0, 10.0]]))  # the training data
+        >>> y = scaler.transform(np.array([[6.0, 11.0]]))
+        >>> y, scaler.inverse_transform(y)
+        (array([[2., 1.]]), array([[ 6., 11.]]))
     """
 
     squares: Tensor

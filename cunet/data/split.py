@@ -34,13 +34,6 @@ def split(
 ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """Return data without a share of its samples, drawn at random, and those samples; each in the order they had.
 
-    >>> import numpy as np
-    >>> from cunet import data
-    >>> labels = np.arange(10) % 2
-    >>> (x, y), (x_valid, y_valid) = data.split(np.arange(10.0), labels, share=0.4, stratify=labels)
-    >>> y.tolist().count(0), y_valid.tolist().count(0)
-    (3, 2)
-
     Args:
         data: arrays of equal length, NumPy's or CuPy's, or one dataset.
         share: of the second part, above 0 and below 1.
@@ -49,6 +42,13 @@ def split(
 
     Raises:
         ValueError: one of the parts would be empty, or there is not one label a sample.
+
+    Example:
+        >>> from cunet import data
+        >>> labels = np.arange(10) % 2
+        >>> (x, y), (x_valid, y_valid) = data.split(np.arange(10.0), labels, share=0.4, stratify=labels)
+        >>> np.bincount(y), np.bincount(y_valid)
+        (array([3, 3]), array([2, 2]))
     """
     loader = Loader(*data)
     labels = None if stratify is None else _host(stratify)
@@ -76,6 +76,12 @@ def folds(
     Raises:
         ImportError: scikit-learn is not installed: ``pip install "cunet[sklearn]"``.
         ValueError: by scikit-learn: there are too few samples.
+
+    Example:
+        >>> from cunet.data import folds
+        >>> x, y = np.arange(6.0), np.array([0, 1] * 3)
+        >>> [(len(x_train), np.bincount(y_valid)) for (x_train, _), (_, y_valid) in folds(3, x, y, labels=y)]
+        [(4, array([1, 1])), (4, array([1, 1])), (4, array([1, 1]))]
     """
     loader = Loader(*data)
     y, among = (None if given is None else _host(given) for given in (labels, groups))

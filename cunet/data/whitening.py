@@ -99,7 +99,29 @@ class Whitening(MomentScaler):
 class PCAWhitening(Whitening):
     """Whiten along the principal components: ``W = diag(1 / sqrt(values + eps)) @ vectors.T``, the largest first.
 
-    The result has as many features as the data have directions. See `Whitening`.
+    Samples (N, ...) are taken as rows of d features. The result has as many as the data have directions: one in which
+    they do not vary is dropped, unless `eps` gives it a variance.
+
+    Args:
+        features: shape of a sample, or a number of features; None: that of the first data. Needed before
+            `load_state_dict` alone.
+        eps: added to each eigenvalue of the covariance, so that directions that are all noise are not blown up.
+        ddof: the covariance is ``sum((x - mean) @ (x - mean).T) / (N - ddof)``.
+
+    Source: Kessy, Lewin & Strimmer 2018, "Optimal whitening and decorrelation", table 1.
+
+    Example:
+        >>> from cunet.data import PCAWhitening
+        >>> x = np.array([[3.0, 3.0], [-3.0, -3.0], [1.0, -1.0], [-1.0, 1.0]])
+        >>> y = PCAWhitening().fit_transform(x)
+        >>> y.round(4) + 0.0
+        array([[ 1.4142,  0.    ],
+               [-1.4142,  0.    ],
+               [ 0.    ,  1.4142],
+               [ 0.    , -1.4142]])
+        >>> (y.T @ y / 4).round(4) + 0.0
+        array([[1., 0.],
+               [0., 1.]])
     """
 
     def _solve(self, covariance: Array) -> tuple[Array, Array]:
@@ -112,7 +134,19 @@ class ZCAWhitening(Whitening):
     """Whiten and stay as close to the data as can be: ``W = vectors @ diag(1 / sqrt(values + eps)) @ vectors.T``.
 
     Of all whitenings it has the least mean squared distance to the data; what it makes of images looks like them.
-    Dropped directions become 0. The result has the shape of the data. See `Whitening`.
+    Directions in which the data do not vary become 0. The result has the shape of the data.
+
+    Args:
+        features, eps, ddof: as for `PCAWhitening`.
+
+    Example:
+        >>> from cunet.data import ZCAWhitening
+        >>> x = np.array([[3.0, 3.0], [-3.0, -3.0], [1.0, -1.0], [-1.0, 1.0]])
+        >>> ZCAWhitening().fit_transform(x).round(4) + 0.0
+        array([[ 1.,  1.],
+               [-1., -1.],
+               [ 1., -1.],
+               [-1.,  1.]])
     """
 
     def _solve(self, covariance: Array) -> tuple[Array, Array]:
@@ -133,10 +167,22 @@ class ZCAWhitening(Whitening):
 class CholeskyWhitening(Whitening):
     """Whiten each feature given those before it: W is the inverse of the lower Cholesky factor of ``cov + eps * I``.
 
-    The map is a triangle: the first feature is only scaled. See `Whitening`; but no direction can be dropped.
+    The map is a triangle: the first feature is only scaled. No direction can be dropped.
+
+    Args:
+        features, eps, ddof: as for `PCAWhitening`.
 
     Raises:
         ValueError: at first use: the covariance has no full rank and `eps` is 0.
+
+    Example:
+        >>> from cunet.data import CholeskyWhitening
+        >>> x = np.array([[2.0, 2.0], [-2.0, -2.0], [2.0, 4.0], [-2.0, -4.0]])
+        >>> CholeskyWhitening().fit_transform(x).round(4) + 0.0  # the first feature is only scaled
+        array([[ 1., -1.],
+               [-1.,  1.],
+               [ 1.,  1.],
+               [-1., -1.]])
     """
 
     def _solve(self, covariance: Array) -> tuple[Array, Array]:

@@ -20,6 +20,13 @@ class Calibration(NamedTuple):
         confidence: the mean confidence of the samples in each bin, (bins,); NaN in an empty one.
         accuracy: the share of them whose class is right, (bins,); NaN in an empty one.
         samples: how many samples each bin has, (bins,). Bin k of K holds confidences in (k / K, (k + 1) / K].
+
+    Example:
+        >>> from cunet.diagnose import calibration
+        >>> probabilities = np.array([[0.75, 0.25], [0.75, 0.25], [0.75, 0.25], [0.75, 0.25]])
+        >>> found = calibration(probabilities, np.array([0, 0, 0, 1]), bins=4)
+        >>> found.samples, found.accuracy, found.expected_error
+        (array([0, 0, 4, 0]), array([ nan,  nan, 0.75,  nan]), 0.0)
     """
 
     confidence: np.ndarray
@@ -71,6 +78,13 @@ def calibration(probabilities: Any, target: Any, bins: int = 15) -> Calibration:
         ValueError: shapes do not fit, there is no sample, a row is no distribution, or a label is no class.
 
     Source: Guo, Pleiss, Sun and Weinberger 2017, "On Calibration of Modern Neural Networks", section 2.
+
+    Example:
+        >>> from cunet.diagnose import calibration
+        >>> sure = np.tile([[0.875, 0.125]], (4, 1))
+        >>> found = calibration(sure, np.array([0, 0, 1, 1]), bins=10)
+        >>> found.expected_error  # it says 0.875 and is right half of the time
+        0.375
     """
     bins = operator.index(bins)
     if bins < 1:
@@ -111,6 +125,12 @@ def fit_temperature(logits: Any, target: Any) -> float:
             than by chance (it would be infinite).
 
     Source: Guo et al. 2017, section 4.2, equation 9.
+
+    Example:
+        >>> from cunet.diagnose import fit_temperature
+        >>> logits = np.tile([[np.log(9.0), 0.0]], (4, 1))  # 0.9, where it is right three times of four
+        >>> round(fit_temperature(logits, np.array([0, 0, 0, 1])), 4)
+        2.0
     """
     z, labels = _checked("fit_temperature", "logits", logits, target)
     z = z - z.max(axis=1, keepdims=True)

@@ -21,6 +21,13 @@ class Finding(NamedTuple):
         where: the layer, the parameter, or "input", "output", "loss", "optimizer".
         seen: what was measured.
         advice: what to do.
+
+    Example:
+        >>> from cunet.diagnose import health
+        >>> x = np.full((32, 4), 1000.0, np.float32) * np.arange(32)[:, None]
+        >>> finding = health(nn.Linear(4, 3), (x, np.arange(32) % 3), "cross_entropy", show=False)[0]
+        >>> finding.cause, finding.where
+        ('unscaled inputs', 'input')
     """
 
     cause: str
@@ -30,7 +37,18 @@ class Finding(NamedTuple):
 
 
 class Findings(list[Finding]):
-    """Findings, the likeliest cause first; `str` gives a table of 80 columns."""
+    """Findings, the likeliest cause first; `str` gives a table of 80 columns.
+
+    Example:
+        >>> from cunet.diagnose import Finding, Findings
+        >>> found = Findings([Finding("dead units", "layers.1", "all of 8 units are 0", "a lower rate")])
+        >>> found.causes
+        ['dead units']
+        >>> print(found)
+        finding     where     seen, and what to do
+        dead units  layers.1  all of 8 units are 0
+                              -> a lower rate
+    """
 
     def __str__(self) -> str:
         """Return the table; one line where there is nothing to tell."""

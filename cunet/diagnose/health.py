@@ -29,14 +29,6 @@ def health(
     One batch goes forward and backward in training mode; with an optimizer a few steps are tried on it. Parameters,
     gradients, buffers, modes, random streams and the optimizer are as before afterwards.
 
-    >>> import numpy as np
-    >>> from cunet import nn
-    >>> from cunet.diagnose import health
-    >>> x = 1000 * np.random.default_rng(0).random((64, 4), np.float32)
-    >>> found = health(nn.Linear(4, 4), (x, x.argmax(axis=1)), "cross_entropy", show=False)
-    >>> found.causes
-    ['unscaled inputs']
-
     Args:
         model: the model.
         batch: ``(*inputs, target)`` as a Loader yields, of the size that is trained with.
@@ -50,6 +42,13 @@ def health(
     Raises:
         TypeError: the batch is no tuple of inputs and target, or the loss is none.
         ValueError: the batch is empty.
+
+    Example:
+        >>> from cunet.diagnose import health
+        >>> x = 1000 * np.random.default_rng(0).random((64, 4), np.float32)
+        >>> found = health(nn.Linear(4, 4), (x, x.argmax(axis=1)), "cross_entropy", show=False)
+        >>> found.causes
+        ['unscaled inputs']
     """
     if not isinstance(batch, (tuple, list)) or len(batch) < 2:
         raise TypeError(f"health: batch must be a tuple (*inputs, target), got {shown(batch)}")

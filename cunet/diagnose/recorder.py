@@ -27,14 +27,6 @@ _WAITING = 16
 class Recorder:
     """Record mean, variance, percentiles, gradients, updates and statistics of a model's layers, one step in many.
 
-    ::
-
-        recorder = diagnose.Recorder(model, optimizer)
-        for x, y in batches:
-            with recorder.step(x):
-                loss = step(x, y)
-        print(recorder.findings())
-
     What is measured stays on the device until it is asked for. A step that is observed runs as it is written, where
     others are replays (`cunet.compile`); its numbers are the same.
 
@@ -47,6 +39,20 @@ class Recorder:
 
     Raises:
         ValueError: `every` is below 1.
+
+    Example:
+        >>> from cunet.diagnose import Recorder
+        >>> x = 1000 * np.random.default_rng(0).random((64, 4), np.float32)
+        >>> model = nn.Linear(4, 1)
+        >>> optimizer = optim.SGD(model.parameters(), lr=1e-9)
+        >>> recorder = Recorder(model, optimizer, every=2)
+        >>> for _ in range(4):
+        ...     with recorder.step(x):
+        ...         optimizer.zero_grad()
+        ...         (model(x) ** 2).mean().backward()
+        ...         optimizer.step()
+        >>> len(recorder.snapshots), recorder.findings().causes
+        (2, ['unscaled inputs'])
     """
 
     def __init__(

@@ -39,6 +39,15 @@ class Predictive(NamedTuple):
 
     Source: Gal, "Uncertainty in Deep Learning", 2016, section 3.3.1; Houlsby et al. 2011, "Bayesian Active Learning for
     Classification and Preference Learning", equation 2.
+
+    Example:
+        >>> from cunet.diagnose import ensemble_predict
+        >>> nets = [nn.Sequential(lambda x, p=p: cunet.tensor([p] * len(x))) for p in ([1.0, 0.0], [0.0, 1.0])]
+        >>> found = ensemble_predict(nets, np.zeros((1, 2), np.float32), outputs="probabilities")
+        >>> found.mean, found.spread
+        (array([[0.5, 0.5]], dtype=float32), array([[0.5, 0.5]], dtype=float32))
+        >>> found.entropy.round(4), found.mutual_information.round(4)  # all doubt is that they do not agree
+        (array([0.6931], dtype=float32), array([0.6931], dtype=float32))
     """
 
     mean: np.ndarray
@@ -75,6 +84,13 @@ def mc_dropout_predict(
         ValueError: nothing in the model drops; or `samples` is less than 1.
 
     Source: Gal and Ghahramani 2016, "Dropout as a Bayesian Approximation", equation 6.
+
+    Example:
+        >>> from cunet.diagnose import mc_dropout_predict
+        >>> model = nn.Sequential(nn.Linear(2, 8), nn.Dropout(0.5), nn.Linear(8, 3))
+        >>> found = mc_dropout_predict(model, np.ones((5, 2), np.float32), samples=20)
+        >>> found.mean.shape, found.entropy.shape, bool((found.mutual_information <= found.entropy).all())
+        ((5, 3), (5,), True)
     """
     samples = operator.index(samples)
     if samples < 1:
@@ -107,6 +123,13 @@ def ensemble_predict(
 
     Source: Lakshminarayanan, Pritzel and Blundell 2017, "Simple and Scalable Predictive Uncertainty Estimation using
     Deep Ensembles", section 2.4.
+
+    Example:
+        >>> from cunet.diagnose import ensemble_predict
+        >>> models = [nn.Linear(2, 1, init="ones", bias=False), nn.Linear(2, 1, init="zeros", bias=False)]
+        >>> found = ensemble_predict(models, np.array([[1.0, 2.0]], np.float32), outputs="values")
+        >>> found.mean, found.spread
+        (array([[1.5]], dtype=float32), array([[1.5]], dtype=float32))
     """
     nets = list(models)
     if not nets:

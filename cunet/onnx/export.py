@@ -29,8 +29,6 @@ def export(
     for this example: branches, loops, numbers. Lengths of all other axes are fixed. Weights keep their names; inputs
     have those of the arguments of `forward`, outputs are called ``output``, or ``output_0`` and so on.
 
-    >>> cunet.onnx.export(model, images[:2], "model.onnx")  # doctest: +SKIP
-
     Args:
         model: a `Module`; any of its layers, and users' own.
         example: what it is called with: an array, or a tuple of several. Two samples or more: among them is looked for
@@ -42,6 +40,12 @@ def export(
     Raises:
         ImportError: the package onnx is not installed.
         ValueError: an op has no form in ONNX, or depends on the batch in Python; the message names it and its layer.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(4, 3), nn.ReLU())
+        >>> cunet.onnx.export(model, np.zeros((2, 4), np.float32), "model.onnx")
+        >>> list(cunet.onnx.load("model.onnx").state_dict())  # weights keep their names
+        ['0.weight', '0.bias']
     """
     if not isinstance(model, Module):
         raise TypeError(f"onnx.export: model must be a Module, got {type(model).__name__}")

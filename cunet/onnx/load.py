@@ -24,9 +24,6 @@ def load(path: str | os.PathLike[str]) -> OnnxModel:
     Floating weights are parameters under their names in the file, statistics of batch norms buffers; it computes as in
     evaluation in both modes. Each node is done by cunet's ops, so gradients go through all that has one.
 
-    >>> model = cunet.onnx.load("model.onnx")  # doctest: +SKIP
-    >>> scores = model(images)  # doctest: +SKIP
-
     Args:
         path: the file. Weights that it keeps beside itself are read from its own folder alone.
 
@@ -38,6 +35,13 @@ def load(path: str | os.PathLike[str]) -> OnnxModel:
         FileNotFoundError: there is no such file.
         ValueError: it is no ONNX file or a broken one, names files outside of its folder, or has nodes that cunet does
             not know, which are listed.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(4, 3), nn.ReLU())
+        >>> cunet.onnx.export(model, np.zeros((2, 4), np.float32), "model.onnx")
+        >>> loaded, x = cunet.onnx.load("model.onnx"), np.ones((5, 4), np.float32)
+        >>> loaded(x).shape, np.allclose(loaded(x).numpy(), model(x).numpy(), atol=1e-6)
+        ((5, 3), True)
     """
     onnx = extra("onnx", "onnx", "onnx.load")
     from . import readers as readers  # what does the nodes is imported when it is needed
@@ -165,6 +169,14 @@ class OnnxModel(Module):
 
     Attributes:
         input_names, output_names: of the file.
+
+    Example:
+        >>> cunet.onnx.export(nn.Linear(4, 3), np.zeros((2, 4), np.float32), "linear.onnx")
+        >>> model = cunet.onnx.load("linear.onnx")
+        >>> model
+        OnnxModel(x -> output, 2 nodes)
+        >>> model(np.ones((5, 4), np.float32)).shape, [w.shape for w in model.parameters()]
+        ((5, 3), [(3, 4), (3,)])
     """
 
     def __init__(

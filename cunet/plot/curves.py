@@ -63,6 +63,14 @@ def history(logs: Sequence[Logs], *names: str) -> list[Any]:
     Raises:
         ImportError: matplotlib is not installed: ``pip install "cunet[plot]"``.
         ValueError: there is no such entry, or none at all.
+
+    Example:
+        >>> from cunet import plot
+        >>> logs = [{"epoch": 1, "loss": 2.0, "valid_loss": 2.5}, {"epoch": 2, "loss": 1.0, "valid_loss": 2.0}]
+        >>> (ax,) = plot.history(logs)
+        >>> ax.get_ylabel(), [line.get_label() for line in ax.lines]
+        ('loss', ['training', 'validation'])
+        >>> ax.figure.savefig("curves.png")
     """
     known = curves_of(logs)
     for name in names:

@@ -25,6 +25,14 @@ class Graph:
 
     Attributes:
         text: the same text.
+
+    Example:
+        >>> from cunet import plot
+        >>> x = cunet.tensor([1.0], requires_grad=True)
+        >>> drawing = plot.graph(cunet.exp(x))
+        >>> drawing.render("graph.dot")  # .svg, .png and .pdf need Graphviz
+        >>> drawing.text.splitlines()[-1], drawing.text.count("label=")
+        ('}', 2)
     """
 
     def __init__(self, text: str) -> None:
@@ -83,6 +91,13 @@ def graph(y: Tensor, model: Module | None = None, limit: int = 1000) -> Graph:
     Raises:
         ValueError: nothing was recorded for `y`, or more than `limit` ops and leaves were.
         RuntimeError: `backward` has let the graph go.
+
+    Example:
+        >>> from cunet import plot
+        >>> model = nn.Linear(2, 1)
+        >>> text = str(plot.graph(model(np.ones((4, 2), np.float32)).sum(), model))
+        >>> text.count("label="), "weight" in text  # sum, linear, weight, bias
+        (4, True)
     """
     if not isinstance(y, Tensor) or y._node is None:
         got = "one without history" if isinstance(y, Tensor) else type(y).__name__

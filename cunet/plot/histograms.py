@@ -26,6 +26,12 @@ def histograms(values: Any, count: int = 12) -> list[Any]:
         ImportError: matplotlib is not installed: ``pip install "cunet[plot]"``.
         TypeError: it is neither.
         ValueError: there is nothing to draw.
+
+    Example:
+        >>> from cunet import plot
+        >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+        >>> [ax.get_title().split()[0] for ax in plot.histograms(model)]
+        ['0.weight', '2.weight']
     """
     if not isinstance(values, (Module, Mapping)):
         raise TypeError(f"histograms: values must be a model or a dict of arrays, got {type(values).__name__}")

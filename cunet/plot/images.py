@@ -76,6 +76,12 @@ def filters(weight: Any, count: int = 64, ax: Any = None) -> Any:
     Raises:
         ImportError: matplotlib is not installed: ``pip install "cunet[plot]"``.
         ValueError: it has no pictures.
+
+    Example:
+        >>> from cunet import plot
+        >>> ax = plot.filters(nn.Sequential(nn.Conv2d(1, 6, 5), nn.ReLU()))
+        >>> ax.get_title()
+        '6 filters of 5 x 5 pixels'
     """
     found = first_weight(weight) if isinstance(weight, Module) else weight
     if found is None:
@@ -113,6 +119,13 @@ def mistakes(
     Raises:
         ImportError: matplotlib is not installed: ``pip install "cunet[plot]"``.
         ValueError: shapes do not fit.
+
+    Example:
+        >>> from cunet import plot
+        >>> images, scores = np.zeros((3, 8, 8)), np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
+        >>> ax = plot.mistakes(images, scores, np.array([0, 0, 1]), names=["cat", "dog"])
+        >>> ax.get_title(), [text.get_text() for text in ax.texts]
+        ('2 of 2 wrong of 3', ['cat → dog', 'dog → cat'])
     """
     pictures, said, labels = _checked(images, scores, target)
     best = said.argmax(axis=1)

@@ -26,6 +26,12 @@ class Record(NamedTuple):
             was tried again, under another number), "running" or "waiting".
         curve: the values it told on the way, by step.
         seconds: how long it took; None if it has not ended.
+
+    Example:
+        >>> from cunet.search import search
+        >>> best = search(lambda trial: trial["x"] ** 2, {"x": [-1, 0, 2]}, method="grid", storage=None).best
+        >>> best.number, best.params, best.value, best.state
+        (1, {'x': 0}, 0.0, 'complete')
     """
 
     number: int
@@ -43,6 +49,14 @@ class SearchResult:
         study: the search as Optuna has it, for all that Optuna does with one.
         mode: "min" or "max": which way is better.
         trials: a `Record` of every trial, in the order of their numbers.
+
+    Example:
+        >>> from cunet.search import search
+        >>> found = search(lambda trial: trial["x"] ** 2, {"x": [-1, 0, 2]}, method="grid", storage=None)
+        >>> found
+        SearchResult(3 complete, best 0 by {'x': 0})
+        >>> [(trial.params["x"], trial.value) for trial in found.trials]
+        [(-1, 1.0), (0, 0.0), (2, 4.0)]
     """
 
     def __init__(self, study: optuna.Study, mode: str, trials: list[Record]) -> None:

@@ -42,11 +42,6 @@ def search(
     worker is not heard of for four heartbeats is put back into the queue with its values and its seed. Other programs,
     on other machines too, may call it at the same time with the same arguments: they share the trials.
 
-    >>> from cunet.search import Float, search
-    >>> found = search(lambda trial: (trial["x"] - 1) ** 2, {"x": Float(-4, 4)}, trials=30, storage=None)
-    >>> abs(found.best.params["x"] - 1) < 0.5
-    True
-
     Args:
         build: ``build(trial) -> number`` makes a model of the trial's values (``trial["lr"]``), trains it and returns
             how good it is, such as the last validation loss. One that is not finite counts as the worst there is.
@@ -77,6 +72,12 @@ def search(
     Source: Bergstra et al. 2011, "Algorithms for Hyper-Parameter Optimization" (TPE); Jones et al. 1998, "Efficient
     Global Optimization of Expensive Black-Box Functions" (expected improvement); Golovin et al. 2017, "Google Vizier"
     (the median rule); Akiba et al. 2019, "Optuna".
+
+    Example:
+        >>> from cunet.search import Float, search
+        >>> found = search(lambda trial: (trial["x"] - 1) ** 2, {"x": Float(-4, 4)}, trials=30, storage=None)
+        >>> abs(found.best.params["x"] - 1) < 0.5
+        True
     """
     extra("optuna", "search", "search")
     found = checked_space(space)

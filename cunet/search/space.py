@@ -24,6 +24,13 @@ class Float:
         low, high: the ends.
         log: whether its logarithm is what is drawn evenly: for rates, decays and other scales.
         step: what values are apart, counted from `low`; None: any value.
+
+    Example:
+        >>> from cunet.search import Float, search
+        >>> space = {"lr": Float(1e-4, 1e-1, log=True)}
+        >>> found = search(lambda trial: trial["lr"], space, trials=5, method="random", storage=None)
+        >>> all(1e-4 <= trial.params["lr"] <= 1e-1 for trial in found.trials)
+        True
     """
 
     low: float
@@ -57,6 +64,12 @@ class Int:
         low, high: the ends.
         log: whether its logarithm is what is drawn evenly: for sizes.
         step: what values are apart, counted from `low`.
+
+    Example:
+        >>> from cunet.search import Int, search
+        >>> found = search(lambda trial: trial["width"], {"width": Int(16, 64, step=16)}, method="grid", storage=None)
+        >>> [trial.params["width"] for trial in found.trials]
+        [16, 32, 48, 64]
     """
 
     low: int

@@ -18,6 +18,15 @@ class Trial(Mapping[str, Any]):
     Attributes:
         number: of the trial in its search, from 0.
         seed: its own, the same where it is tried again; `cunet.manual_seed` has it when `build` is called.
+
+    Example:
+        >>> from cunet.search import Int, search
+        >>> def build(trial):
+        ...     model = nn.Linear(trial["width"], 1)  # drawn from the trial's own seed
+        ...     return model.weight.size
+        >>> found = search(build, {"width": Int(2, 4)}, method="grid", mode="max", storage=None)
+        >>> found.best.params
+        {'width': 4}
     """
 
     def __init__(self, values: dict[str, Any], seed: int, trial: optuna.Trial) -> None:
@@ -60,6 +69,17 @@ class Pruning(Callback):
     Args:
         trial: what `build` was given.
         monitor: entry of the logs that is compared: the one whose last value `build` returns.
+
+    Example:
+        >>> from cunet.search import Pruning, search
+        >>> x, y = np.ones((8, 2), np.float32), np.ones((8, 1), np.float32)
+        >>> def build(trial):
+        ...     model = nn.Linear(2, 1)
+        ...     optimizer = optim.SGD(model.parameters(), lr=trial["lr"])
+        ...     trainer = cunet.Trainer(model, "mse_loss", optimizer, callbacks=Pruning(trial), progress=False)
+        ...     return trainer.fit((x, y), (x, y), epochs=3)[-1]["valid_loss"]
+        >>> search(build, {"lr": [0.0, 0.1]}, method="grid", storage=None).best.params
+        {'lr': 0.1}
     """
 
     def __init__(self, trial: Trial, monitor: str = "valid_loss") -> None:

@@ -43,6 +43,16 @@ class NetClassifier(ClassifierMixin, Net):
             ``model_.save(path)`` writes weights that last.
         history_: one dict per epoch.
         trainer_: the `Trainer`.
+
+    Example:
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.pipeline import make_pipeline
+        >>> from sklearn.preprocessing import StandardScaler
+        >>> from cunet.sklearn import NetClassifier
+        >>> x, y = load_iris(return_X_y=True)
+        >>> net = make_pipeline(StandardScaler(), NetClassifier(hidden=(16,), epochs=20, lr=0.02, random_state=0))
+        >>> net.fit(x, y).score(x, y) > 0.9, net.predict_proba(x[:2]).shape
+        (True, (2, 3))
     """
 
     def __init__(

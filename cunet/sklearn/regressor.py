@@ -24,6 +24,13 @@ class NetRegressor(RegressorMixin, Net):
 
     Attributes:
         n_features_in_, model_, history_, trainer_: as of `NetClassifier`.
+
+    Example:
+        >>> from cunet.sklearn import NetRegressor
+        >>> x = np.linspace(-1, 1, 200)[:, None]
+        >>> net = NetRegressor(hidden=(32,), epochs=30, lr=0.02, random_state=0).fit(x, np.abs(x[:, 0]))
+        >>> net.score(x, np.abs(x[:, 0])) > 0.9, net.predict([[0.5]]).shape
+        (True, (1,))
     """
 
     def __sklearn_tags__(self) -> Any:

@@ -94,6 +94,14 @@ class EMA(Average):
 
     Source: Polyak and Juditsky 1992, "Acceleration of stochastic approximation by averaging"; Tarvainen and Valpola
     2017, arXiv:1703.01780, equation 2.
+
+    Example:
+        >>> from cunet.train import EMA, Trainer
+        >>> x, y = np.ones((64, 2), np.float32), np.ones((64, 1), np.float32)
+        >>> trainer = Trainer(nn.Linear(2, 1), "mse_loss", "adam", average=EMA(0.99), progress=False)
+        >>> history = trainer.fit((x, y), epochs=2, batch_size=16)
+        >>> trainer.average.count, trainer.average.shown  # updates that are in it; the model has it now
+        (8, True)
     """
 
     def __init__(self, decay: float = 0.999) -> None:
@@ -122,6 +130,14 @@ class SWA(Average):
         ValueError: `start` is not in [0, 1).
 
     Source: Izmailov et al. 2018, arXiv:1803.05407, algorithm 1.
+
+    Example:
+        >>> from cunet.train import SWA, Trainer
+        >>> x, y = np.ones((64, 2), np.float32), np.ones((64, 1), np.float32)
+        >>> trainer = Trainer(nn.Linear(2, 1), "mse_loss", "sgd", average=SWA(start=0.5), progress=False)
+        >>> history = trainer.fit((x, y), epochs=4, batch_size=16)
+        >>> trainer.average.count  # of the ends of 4 epochs
+        2
     """
 
     def __init__(self, start: float = 0.75) -> None:

@@ -89,6 +89,16 @@ class EarlyStopping(Monitor):
 
     A later call of `fit` waits anew, for something better than the best so far; with another model or optimiser it
     begins anew entirely.
+
+    Example:
+        >>> from cunet.train import EarlyStopping, Trainer
+        >>> x, y = np.ones((8, 2), np.float32), np.ones((8, 1), np.float32)
+        >>> stopping = EarlyStopping("valid_loss", patience=2, restore_best=True)
+        >>> model = nn.Linear(2, 1)
+        >>> frozen = optim.SGD(model.parameters(), lr=0.0)
+        >>> trainer = Trainer(model, "mse_loss", frozen, callbacks=stopping, progress=False)
+        >>> len(trainer.fit((x, y), (x, y), epochs=100))  # the first was the best, two more were waited for
+        3
     """
 
     def __init__(
@@ -151,6 +161,16 @@ class BestWeights(Monitor):
     Args:
         path: the file; replaced whole or not at all.
         monitor, mode: as in `EarlyStopping`; ``monitor=None`` saves after every epoch.
+
+    Example:
+        >>> from cunet.train import BestWeights, Trainer
+        >>> x, y = np.ones((8, 2), np.float32), np.ones((8, 1), np.float32)
+        >>> best = BestWeights("best.safetensors")
+        >>> trainer = Trainer(nn.Linear(2, 1), "mse_loss", "sgd", callbacks=best, progress=False)
+        >>> history = trainer.fit((x, y), (x, y), epochs=3)
+        >>> report = trainer.model.load("best.safetensors")
+        >>> trainer.evaluate((x, y))["loss"] == min(row["valid_loss"] for row in history)
+        True
     """
 
     def __init__(
@@ -204,6 +224,16 @@ class Schedule(Callback):
         schedule: the schedule.
         per: "epoch" or "batch": when to step.
         monitor: entry of the logs to hand to the schedule, for `ReduceLROnPlateau`.
+
+    Example:
+        >>> from cunet.train import Schedule, Trainer
+        >>> model = nn.Linear(2, 1)
+        >>> optimizer = optim.SGD(model.parameters(), lr=0.1)
+        >>> schedule = Schedule(optim.CosineAnnealingLR(optimizer, T_max=4))
+        >>> trainer = Trainer(model, "mse_loss", optimizer, callbacks=schedule, progress=False)
+        >>> history = trainer.fit((np.ones((8, 2), np.float32), np.ones((8, 1), np.float32)), epochs=4)
+        >>> [round(row["lr"], 4) for row in history]
+        [0.1, 0.0854, 0.05, 0.0146]
     """
 
     def __init__(self, schedule: Any, per: Literal["epoch", "batch"] = "epoch", monitor: str | None = None) -> None:

@@ -33,6 +33,15 @@ class Checkpoint(Monitor):
 
     Raises:
         ValueError: a number is below 1, or the folder is the name of a file.
+
+    Example:
+        >>> from cunet.train import Checkpoint, Trainer
+        >>> def run(epochs):
+        ...     saved = Checkpoint("run", monitor=None)
+        ...     trainer = Trainer(nn.Linear(2, 1), "mse_loss", "sgd", callbacks=saved, progress=False)
+        ...     return trainer.fit((np.ones((8, 2)), np.ones((8, 1))), epochs=epochs, resume="auto")
+        >>> len(run(2)), len(run(5))  # the second one goes on with epoch 3
+        (2, 5)
     """
 
     folder: Path

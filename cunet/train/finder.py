@@ -36,6 +36,12 @@ class RateSearch:
         losses: the loss at each, before the step with it.
         smoothed: averages of each loss with its neighbours, a tenth of all, as losses are noisy.
         suggestion: the rate at which the smoothed loss falls fastest, per factor of the rate; None if it never falls.
+
+    Example:
+        >>> from cunet.train import RateSearch
+        >>> found = RateSearch(rates=[0.001, 0.01, 0.1, 1.0, 10.0], losses=[2.0, 1.9, 1.0, 0.9, 5.0])
+        >>> found.suggestion
+        0.01
     """
 
     def __init__(self, rates: list[float], losses: list[float]) -> None:
@@ -92,15 +98,6 @@ def find_lr(
     ``rate = low * (high / low) ** (step / (steps - 1))``; it ends where the loss is 4 times the best, or not finite.
     Take the suggestion, or something below where the loss is lowest: there it is about to rise.
 
-    >>> import numpy as np
-    >>> from cunet import nn
-    >>> from cunet.train import Trainer, find_lr
-    >>> x = np.random.default_rng(0).normal(size=(256, 3)).astype(np.float32)
-    >>> trainer = Trainer(nn.Linear(3, 1), "mse_loss", "sgd")
-    >>> found = find_lr(trainer, (x, x.sum(axis=1, keepdims=True)), batch_size=32)
-    >>> 1e-4 < found.suggestion < 1
-    True
-
     Args:
         trainer: makes the steps; its callbacks are not called. Weights, optimiser, random streams and the position of a
             `Loader` are afterwards what they were.
@@ -113,6 +110,14 @@ def find_lr(
         ValueError: ``0 < low < high`` does not hold, or there are fewer than 3 steps.
 
     Source: Smith 2017, arXiv:1506.01186, section 3.3.
+
+    Example:
+        >>> from cunet.train import Trainer, find_lr
+        >>> x = np.random.default_rng(0).normal(size=(256, 3)).astype(np.float32)
+        >>> trainer = Trainer(nn.Linear(3, 1), "mse_loss", "sgd")
+        >>> found = find_lr(trainer, (x, x.sum(axis=1, keepdims=True)), batch_size=32)
+        >>> 1e-4 < found.suggestion < 1
+        True
     """
     if not 0 < low < high or not math.isfinite(high):
         raise ValueError(f"find_lr: 0 < low < high is required, got low={low}, high={high}")

@@ -12,7 +12,19 @@ _BESIDE = ("complete", "skipped", "samples_per_second")
 
 
 class History(list[dict[str, Any]]):
-    """A list of one dict per epoch, in order; see `Trainer.history`. Notebooks show it as a table."""
+    """A list of one dict per epoch, in order; see `Trainer.history`. Notebooks show it as a table.
+
+    Example:
+        >>> from cunet.train import History
+        >>> history = History([{"epoch": 1, "loss": 2.0, "valid_loss": 3.0}])
+        >>> history.append({"epoch": 2, "loss": 1.0, "valid_loss": 2.5})
+        >>> print(history)
+        epoch    loss  valid loss
+            1  2.0000      3.0000
+            2  1.0000      2.5000
+        >>> [row["valid_loss"] for row in history]
+        [3.0, 2.5]
+    """
 
     def plot(self, *names: str) -> list[Any]:
         """Draw loss, metrics and learning rate over the epochs; return axes of matplotlib, one for each.

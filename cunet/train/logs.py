@@ -84,14 +84,27 @@ class LogFile(Callback):
 
 
 class CSVLog(LogFile):
-    """Write the numbers of each epoch to a CSV file; see `LogFile`.
+    """Write the numbers of each epoch to a CSV file.
 
-    Columns are all entries that are numbers, flags or strings; where an epoch has none the cell is empty. A column that
-    comes later is put into the whole file.
+    It is begun anew by each `fit` and holds all that the history does: after ``fit(resume=...)`` it is, to the byte,
+    what it would be without the stop. Columns are all entries that are numbers, flags or strings; where an epoch has
+    none the cell is empty. A column that comes later is put into the whole file.
 
     Args:
         path: the file; its folder has to be there.
         times: whether "seconds" and "samples_per_second" are noted too, which differ from run to run.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from cunet.train import CSVLog, Trainer
+        >>> x = y = np.zeros((8, 1), np.float32)
+        >>> log = CSVLog("log.csv")
+        >>> trainer = Trainer(nn.Linear(1, 1, bias=False), "mse_loss", "sgd", callbacks=log, progress=False)
+        >>> history = trainer.fit((x, y), (x, y), epochs=2)
+        >>> print(Path("log.csv").read_text())
+        epoch,loss,complete,valid_loss
+        1,0.0,True,0.0
+        2,0.0,True,0.0
     """
 
     def _row(self, logs: Logs) -> Logs:
@@ -109,11 +122,25 @@ class CSVLog(LogFile):
 
 
 class JSONLog(LogFile):
-    """Write each epoch as a line of JSON; see `LogFile`. Arrays are nested lists; what is not finite is null.
+    """Write each epoch as a line of JSON; arrays are nested lists, what is not finite is null.
+
+    It is begun anew by each `fit` and holds all that the history does: after ``fit(resume=...)`` it is, to the byte,
+    what it would be without the stop.
 
     Args:
         path: the file; its folder has to be there.
         times: whether "seconds" and "samples_per_second" are noted too, which differ from run to run.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from cunet.train import JSONLog, Trainer
+        >>> x = y = np.zeros((8, 1), np.float32)
+        >>> log = JSONLog("log.jsonl")
+        >>> trainer = Trainer(nn.Linear(1, 1, bias=False), "mse_loss", "sgd", callbacks=log, progress=False)
+        >>> history = trainer.fit((x, y), epochs=2)
+        >>> print(Path("log.jsonl").read_text())
+        {"epoch": 1, "loss": 0.0, "complete": true}
+        {"epoch": 2, "loss": 0.0, "complete": true}
     """
 
     def _text(self, rows: list[Logs]) -> str:

@@ -45,6 +45,15 @@ class TensorBoard(Callback):
     Raises:
         ImportError: TensorBoard is not installed: ``pip install "cunet[tensorboard]"``; raised by `fit`.
         ValueError: `every_steps` is below 1.
+
+    Example:
+        >>> import os
+        >>> from cunet.train import TensorBoard, Trainer
+        >>> x, y = np.ones((8, 2), np.float32), np.ones((8, 1), np.float32)
+        >>> trainer = Trainer(nn.Linear(2, 1), "mse_loss", "sgd", callbacks=TensorBoard("runs/first"), progress=False)
+        >>> history = trainer.fit((x, y), (x, y), epochs=2)
+        >>> sorted(os.listdir("runs/first"))  # tensorboard --logdir runs
+        ['train', 'valid']
     """
 
     def __init__(

@@ -12,8 +12,6 @@ from ..device import Device, resolve_device
 from ..nn.ahead import compile_ahead
 from ..nn.inputs import dtype_of
 from ..nn.module import Module
-from ..record import Report as Recording
-from ..system import trees
 from ..system.table import html_table
 from .arguments import (
     check_average,
@@ -29,11 +27,12 @@ from .average import Average
 from .facts import facts
 from .files import folder_of, state_to_resume
 from .history import History
-from .loop import Logs, Loop
+from .loop import Logs
 from .metrics.named import named_metrics
 from .progress import Progress
 from .report import Report
-from .state import restore, restore_callbacks, state_of
+from .run import Run
+from .state import restore
 from .steps import Recorded, Steps
 from .supply import Supply, underlying
 from .updates import Policy, Updates
@@ -42,7 +41,20 @@ from .weights import ignore_index_of, threshold_of
 
 
 class Callback:
-    """Base of callbacks; define the hooks you need. Set ``trainer.stop = True`` to end training."""
+    """Base of callbacks; define the hooks you need. Set ``trainer.stop = True`` to end training.
+
+    Example:
+        >>> class StopBelow(cunet.train.Callback):
+        ...     def __init__(self, loss):
+        ...         self.loss = loss
+        ...     def on_epoch_end(self, trainer, logs):
+        ...         logs["largest_weight"] = float(abs(trainer.model.weight.data).max())  # goes into the history
+        ...         trainer.stop = logs["loss"] < self.loss
+        >>> trainer = cunet.Trainer(nn.Linear(2, 1), "mse_loss", "sgd", callbacks=StopBelow(0.01), progress=False)
+        >>> history = trainer.fit((np.ones((8, 2)), np.ones((8, 1))), epochs=1000)
+        >>> history[-1]["loss"] < 0.01 <= history[-2]["loss"], "largest_weight" in history[0]
+        (True, True)
+    """
 
     folder: Path | None = None  # where ``fit(resume="auto")`` looks, if this callback saves whole runs
 
@@ -72,7 +84,7 @@ class Callback:
         """Continue from a state that `state_dict` returned; called after `on_fit_begin`."""
 
 
-class Trainer(Loop):
+class Trainer(Run):
     """Train, evaluate and apply a model.
 
     Args:
@@ -124,6 +136,16 @@ class Trainer(Loop):
 
     Reading a value off the GPU waits for it, so losses are summed there and read once an epoch, and, while
     a bar is shown, twice a second.
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=(256, 3)).astype(np.float32)
+        >>> y = (x.sum(axis=1) > 0).astype(np.int64)
+        >>> model = nn.Sequential(nn.Linear(3, 16), nn.ReLU(), nn.Linear(16, 2))
+        >>> optimizer = optim.Adam(model.parameters(), lr=0.01)
+        >>> trainer = cunet.Trainer(model, "cross_entropy", optimizer, metrics="accuracy", progress=False)
+        >>> history = trainer.fit((x, y), epochs=20, batch_size=32, validation_split=0.25)
+        >>> history[-1]["valid_accuracy"] > 0.9, trainer.predict(x[:5]).shape
+        (True, (5, 2))
     """
 
     def __init__(
@@ -172,10 +194,6 @@ class Trainer(Loop):
             if isinstance(module, Module):
                 module.to(self.device)  # type: ignore[arg-type]
         compile_ahead([self.loss], self.model.parameters())
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Copy and pickle without the data."""
-        return {**vars(self), "train_data": None, "valid_data": None, "weighting": None}
 
     def fit(
         self,
@@ -241,57 +259,6 @@ class Trainer(Loop):
         self._fit(train, valid, self.fit_began + epochs, display, state, evaluate_first and state is None)
         return self.history
 
-    def _fit(self, train: Any, valid: Any, last: int, display: Progress, state: Any, evaluate_first: bool) -> None:
-        """Go through the epochs up to the number `last`, in a run that may go on from a state."""
-        error: BaseException | None = None
-        if self.report is not None:
-            self.report.begin()
-        try:
-            self._call("on_fit_begin")
-            if state is not None:
-                restore_callbacks(self, state)
-            if evaluate_first:
-                self._measure_first(valid, display)
-            self._run_epochs(train, valid, last, display)
-            self._show_average(train)
-        except BaseException as problem:
-            error = problem
-            self.interrupted |= isinstance(error, KeyboardInterrupt)
-            raise
-        finally:
-            display.end()
-            try:
-                self._call_all("on_fit_end")
-            finally:
-                if self.report is not None:
-                    self.report.end(self, error)
-        if self._recorded.mode is True:
-            display.say(self._recorded.summary())
-        if self.recorder is not None:
-            display.say(str(self.recorder.findings()))
-        if self.stop:
-            display.say(f"stopped {'by Ctrl-C ' if self.interrupted else ''}in epoch {self.epoch} of {last}")
-
-    def save(self, path: str | os.PathLike[str], metadata: dict[str, str] | None = None) -> None:
-        """Write the whole state of the run to one safetensors file, for `load` or ``fit(resume=path)``."""
-        trees.save_tree(path, state_of(self), metadata)
-
-    def load(self, path: str | os.PathLike[str]) -> None:
-        """Take over the state in a file of `save`, between two calls of `fit`; in one epoch, ``fit(resume=path)`` does.
-
-        Raises:
-            ValueError: the file is damaged, or of another model, optimiser or other callbacks; nothing is changed then.
-        """
-        state = trees.load_tree(path)
-        restore(self, state)
-        restore_callbacks(self, state)
-        if self.average is not None and state["average"]["shown"]:
-            self.average.put(self.model)
-
     def _repr_html_(self) -> str:
         """Return for a notebook what the run is, and its history."""
         return html_table([("", type(self).__name__), *facts(self)], left=2) + self.history._repr_html_()
-
-    def reports(self) -> dict[str, Recording]:
-        """Return how calls were recorded and replayed, and why some were not, by the method that made them."""
-        return self._recorded.reports()

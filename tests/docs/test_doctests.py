@@ -19,14 +19,6 @@ NAMES = {"np": np, "cunet": cunet, "nn": nn, "F": functional, "init": init, "opt
 #: How many objects of a module have no example yet; only ever fewer.
 WITHOUT = {
     "cunet": 6,
-    "cunet.data": 32,
-    "cunet.diagnose": 9,
-    "cunet.onnx": 1,
-    "cunet.plot": 7,
-    "cunet.search": 6,
-    "cunet.sklearn": 2,
-    "cunet.testing": 3,
-    "cunet.train": 26,
 }
 
 

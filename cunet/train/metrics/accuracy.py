@@ -28,6 +28,14 @@ def accuracy(prediction: Any, target: Any, ignore_index: int = IGNORED, threshol
 
     Raises:
         ValueError: shapes do not fit. A label that is none of the classes is a miss: losses refuse it.
+
+    Example:
+        >>> from cunet.train import accuracy
+        >>> scores = np.array([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]])
+        >>> float(accuracy(scores, np.array([1, 1, -100])))  # the last one is ignored
+        0.5
+        >>> float(accuracy(np.array([2.0, -1.0]), np.array([1, 1])))  # logits of class 1
+        0.5
     """
     return counted_accuracy(prediction, target, ignore_index, threshold)[0]
 
@@ -57,6 +65,13 @@ class TopK(Metric):
     Args:
         k: how many classes may be named.
         ignore_index: label whose positions are left out.
+
+    Example:
+        >>> from cunet.train import TopK
+        >>> metric = TopK(2)
+        >>> metric.update(np.array([[0.5, 0.3, 0.2], [0.1, 0.2, 0.7]]), np.array([1, 0]))
+        >>> metric.compute()
+        0.5
     """
 
     def __init__(self, k: int = 5, ignore_index: int = IGNORED) -> None:

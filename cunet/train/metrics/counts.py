@@ -17,6 +17,14 @@ class ConfusionMatrix(Metric):
     Args:
         ignore_index: label whose positions are left out.
         threshold: above which a single score means class 1.
+
+    Example:
+        >>> from cunet.train import ConfusionMatrix
+        >>> metric = ConfusionMatrix()
+        >>> metric.update(np.array([[2.0, 1.0], [0.0, 1.0], [3.0, 0.0]]), np.array([0, 1, 1]))
+        >>> metric.compute()  # one sample of class 1 was taken for 0
+        array([[1, 0],
+               [1, 1]])
     """
 
     name = "confusion_matrix"
@@ -83,6 +91,13 @@ class Precision(_Confusions):
             "micro": over all samples at once; None: that of class 1 if there is a single score, else "macro".
         ignore_index: label whose positions are left out.
         threshold: above which a single score means class 1.
+
+    Example:
+        >>> from cunet.train import Precision
+        >>> metric = Precision()
+        >>> metric.update(np.array([2.0, 1.0, -1.0, 3.0]), np.array([1, 0, 1, 1]))  # logits of class 1
+        >>> round(metric.compute(), 4)  # of the three that are said to be 1
+        0.6667
     """
 
     name = "precision"
@@ -92,7 +107,15 @@ class Precision(_Confusions):
 
 
 class Recall(_Confusions):
-    """Share of the samples of a class that are said to be so: ``hits / actual``; options as `Precision`."""
+    """Share of the samples of a class that are said to be so: ``hits / actual``; options as `Precision`.
+
+    Example:
+        >>> from cunet.train import Recall
+        >>> metric = Recall()
+        >>> metric.update(np.array([2.0, 1.0, -1.0, -3.0]), np.array([1, 0, 1, 1]))  # logits of class 1
+        >>> round(metric.compute(), 4)  # of the three that are 1
+        0.3333
+    """
 
     name = "recall"
 
@@ -101,7 +124,15 @@ class Recall(_Confusions):
 
 
 class F1(_Confusions):
-    """Harmonic mean of precision and recall: ``2 * hits / (predicted + actual)``; options as `Precision`."""
+    """Harmonic mean of precision and recall: ``2 * hits / (predicted + actual)``; options as `Precision`.
+
+    Example:
+        >>> from cunet.train import F1
+        >>> metric = F1(average="macro")
+        >>> metric.update(np.array([[2.0, 1.0], [0.0, 1.0], [3.0, 0.0]]), np.array([0, 1, 1]))
+        >>> round(metric.compute(), 4)
+        0.6667
+    """
 
     name = "f1"
 

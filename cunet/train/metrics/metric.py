@@ -13,21 +13,25 @@ class Metric:
     """Base of the metrics that are no mean over batches: `update` with each batch, `compute` at the end, `reset`.
 
     A subclass defines `update`, which calls `add` with arrays of one shape each, and `compute`, which makes of the
-    sums of these (`fetched`) a number, or an array::
-
-        class Largest(Metric):
-            name = "largest_error"
-
-            def update(self, prediction, target):
-                self.add(errors=abs(prediction - target).sum(), count=len(target))
-
-            def compute(self):
-                sums = self.fetched()
-                return sums["errors"] / sums["count"]
+    sums of these (`fetched`) a number, or an array.
 
     Attributes:
         name: what its value is called in the logs.
         sums: what was summed up so far, by name, on the device of the data.
+
+    Example:
+        >>> from cunet.train import Metric
+        >>> class Bias(Metric):
+        ...     name = "bias"
+        ...     def update(self, prediction, target):
+        ...         self.add(errors=(prediction - target).sum(), count=target.size)
+        ...     def compute(self):
+        ...         sums = self.fetched()
+        ...         return float(sums["errors"] / sums["count"])
+        >>> metric = Bias()
+        >>> metric.update(np.array([1.0, 3.0]), np.array([0.0, 1.0]))
+        >>> metric.compute()
+        1.5
     """
 
     name = ""

@@ -87,6 +87,13 @@ class AUROC(_Area):
         ignore_index: label whose positions are left out.
 
     Source: Hanley and McNeil 1982, "The meaning and use of the area under a ROC curve".
+
+    Example:
+        >>> from cunet.train import AUROC
+        >>> metric = AUROC()
+        >>> metric.update(np.array([0.1, 0.4, 0.35, 0.8]), np.array([0, 0, 1, 1]))
+        >>> metric.compute()  # three of the four pairs are in order
+        0.75
     """
 
     name = "auroc"
@@ -105,6 +112,13 @@ class AveragePrecision(_Area):
 
     Args:
         ignore_index: label whose positions are left out.
+
+    Example:
+        >>> from cunet.train import AveragePrecision
+        >>> metric = AveragePrecision()
+        >>> metric.update(np.array([0.1, 0.4, 0.35, 0.8]), np.array([0, 0, 1, 1]))
+        >>> round(metric.compute(), 4)
+        0.8333
     """
 
     name = "average_precision"

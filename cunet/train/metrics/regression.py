@@ -35,7 +35,15 @@ class _Errors(Metric):
 
 
 class MAE(_Errors):
-    """Mean absolute error: ``mean(abs(prediction - target))``."""
+    """Mean absolute error: ``mean(abs(prediction - target))``.
+
+    Example:
+        >>> from cunet.train import MAE
+        >>> metric = MAE()
+        >>> metric.update(np.array([1.0, 3.0]), np.array([0.0, 5.0]))
+        >>> metric.compute()
+        1.5
+    """
 
     name = "mae"
 
@@ -51,7 +59,16 @@ class MAE(_Errors):
 
 
 class RMSE(_Errors):
-    """Root mean square error: ``sqrt(mean((prediction - target) ** 2))``; of several outputs the mean of theirs."""
+    """Root mean square error: ``sqrt(mean((prediction - target) ** 2))``; of several outputs the mean of theirs.
+
+    Example:
+        >>> from cunet.train import RMSE
+        >>> metric = RMSE()
+        >>> for prediction, target in (([1.0], [0.0]), ([3.0], [10.0])):  # not the mean of both batches' roots
+        ...     metric.update(np.array(prediction), np.array(target))
+        >>> metric.compute()
+        5.0
+    """
 
     name = "rmse"
 
@@ -73,6 +90,13 @@ class R2(_Errors):
 
     Mean and squares of the targets are joined batch by batch (Chan et al. 1983, equation 1.5): a mean far from 0 costs
     no digits.
+
+    Example:
+        >>> from cunet.train import R2
+        >>> metric = R2()
+        >>> metric.update(np.array([1.0, 2.0, 4.0]), np.array([1.0, 2.0, 3.0]))
+        >>> metric.compute()
+        0.5
     """
 
     name = "r2"
@@ -110,6 +134,13 @@ class Perplexity(Metric):
 
     Args:
         ignore_index: label whose positions are left out.
+
+    Example:
+        >>> from cunet.train import Perplexity
+        >>> metric = Perplexity()
+        >>> metric.update(np.zeros((2, 8)), np.array([3, 5]))  # logits that are all alike
+        >>> round(metric.compute(), 4)
+        8.0
     """
 
     name = "perplexity"
