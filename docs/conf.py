@@ -21,6 +21,7 @@ napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 html_theme = "furo"
 html_title = f"cunet {version}"
+html_show_copyright = False  # LICENSE says it
 
 #: What stands between backticks, or a mark that means something to reStructuredText and nothing to us.
 MARK = re.compile(r"``.*?``|`.*?`|(\*+|(?<=\w)_(?!\w))")
