@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..device import Array, is_array, is_floating, like, resolve_device, to_device
+from ..device import Array, device_of, is_array, is_floating, like, resolve_device, to_device
 from ..random import Draw, Generator, default_generator
 from .collation import batch_of
 from .given import check_devices, columns_of, count_of, floating, worker_count
@@ -58,7 +58,8 @@ class Loader:
         generator: where the orders are drawn from, one draw per epoch; default: the stream "loader" of
             `cunet.manual_seed`.
         device: "cpu", "gpu" or "auto": arrays are moved there once, now, and each batch is cut there; batches of a
-            dataset are moved one by one. Default: they stay where they are.
+            dataset, and of arrays that are mapped from files (`numpy.memmap`), are moved one by one, on a GPU while it
+            computes. Default: they stay where they are.
         collate: makes a batch from a list of samples; default: `collate`.
         dtype: floating arrays are converted to it once, now (those mapped from files, and batches of a dataset, when
             they are cut); integers stay what they are. Default: all keep theirs.
@@ -128,7 +129,8 @@ class Loader:
             if collate is not None:
                 raise TypeError("Loader: collate is for datasets, but arrays were given")
             self.arrays = tuple(self._held(x) for x in data)
-            check_devices(self.arrays)
+            if self.device is None:
+                check_devices(self.arrays)
         else:
             self.dataset = data[0]
         self._position = _Position()
@@ -198,8 +200,6 @@ class Loader:
 
     def _batches(self, epoch: _Epoch) -> Iterator[Any]:
         order = None if epoch.draw is None else self.order(epoch.draw, self.n_samples)
-        if self.arrays is not None and order is not None:
-            order = like(order, self.arrays[0])  # one upload an epoch
         left = range(epoch.next_batch, len(self))
         with closing(self._cuts(order, left, (*(epoch.draw or ()), epoch.number))) as cuts:
             while epoch.next_batch < len(self):
@@ -217,11 +217,22 @@ class Loader:
             batches = made(job, numbers, self.workers, self.start_method) if self.workers else map(job.batch, numbers)
             yield from map(self._move, batches)
             return
+        of = {device_of(x): x for x in self.arrays}
+        orders = {device: like(order, x) for device, x in of.items() if order is not None}  # one upload an epoch
         for start in range(numbers.start * self.batch_size, numbers.stop * self.batch_size, self.batch_size):
             stop = min(start + self.batch_size, self.n_samples)
-            rows = slice(start, stop) if order is None else order[start:stop]
-            columns = tuple(self._cast(x[rows]) for x in self.arrays)
+            columns = tuple(
+                self._cut(x, slice(start, stop) if order is None else orders[device_of(x)][start:stop])
+                for x in self.arrays
+            )
             yield columns if self._keys is None else dict(zip(self._keys, columns, strict=True))
+
+    def _cut(self, x: Array, rows: Any) -> Array:
+        """Return rows of an array; those that are mapped from a file are read, converted and moved now."""
+        part = self._cast(x[rows])
+        if not isinstance(x, np.memmap):
+            return part
+        return uploaded(np.asarray(part), self.device or "cpu")
 
     def _move(self, x: Any) -> Any:
         """Return `x`, with each array in it in the loader's dtype and on its device."""
@@ -238,8 +249,8 @@ class Loader:
         return x if self.device is None else uploaded(x, self.device)
 
     def _held(self, x: Array) -> Array:
-        """Return an array as it is kept: converted and moved, unless it is mapped from a file and can stay there."""
-        if isinstance(x, np.memmap) and self.device != "gpu":
+        """Return an array as it is kept: converted and moved, unless it is mapped from a file, where it stays."""
+        if isinstance(x, np.memmap):
             return x
         return self._cast(x) if self.device is None else to_device(self._cast(x), self.device)
 

@@ -129,7 +129,7 @@ def _flat_grads(params: list[Tensor]) -> list[tuple[list[int], Array]]:
 
 
 def _assign(params: list[Tensor], flat: Array) -> None:
-    flat = flat.astype(params[0].data.dtype, copy=False)
+    flat = flat.astype(params[0].grad.dtype, copy=False)  # type: ignore[union-attr]
     start = 0
     for p in params:
         end = start + p.data.size

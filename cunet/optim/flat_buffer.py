@@ -165,7 +165,8 @@ class FlatBuffer:
         if maximize:
             grads = [negated(g) for g in grads]
         if self.device == "gpu":
-            return [g.astype(self.dtype, copy=False) for g in grads]
+            kind = self.wide if all(g.dtype == self.wide for g in grads) else self.dtype
+            return [g.astype(kind, copy=False) for g in grads]
         if len(grads) == 1 and grads[0].dtype == self.wide:
             return grads[0].reshape(-1)
         if self.grads is None:

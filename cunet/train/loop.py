@@ -174,12 +174,15 @@ class Loop(Evaluator):
             if self.stop:
                 return
         with self._not_finite(running, batch=running.batches):
-            if self.updates.flush(self):
-                self._take_in()
+            if self.updates.flush(self) or self.updates.overflowed:
+                self._take_in(running)
 
-    def _take_in(self) -> None:
-        """Let the average of weights know of an update."""
-        if self.average is not None and not self.updates.pending:
+    def _take_in(self, running: Running) -> None:
+        """Let the average of weights know of an update, or the epoch of one that was left out."""
+        if self.updates.overflowed:
+            self.updates.overflowed = False
+            running.lost += 1
+        elif self.average is not None and not self.updates.pending:
             self.average.after_update(self.model)
 
     def _learn(self, running: Running, batch: tuple[Array, ...]) -> None:
@@ -197,7 +200,7 @@ class Loop(Evaluator):
                 losses, prediction = self._observed(batch, loss)
                 self.loss = loss
                 self._measure(running.measures, losses, prediction, batch[-1], self.weighting)
-                self._take_in()
+                self._take_in(running)
         except ValueError as error:
             if len(batch[-1]) == 1:
                 error.add_note(
@@ -229,8 +232,8 @@ class Loop(Evaluator):
         if other and not self.updates.used:
             if self.updates.changes_gradients:
                 raise ValueError(
-                    "Trainer: accumulate, clip_norm and clip_value are done by Trainer.step: call super().step(), or do"
-                    f" them in {type(self).__name__}.step"
+                    "Trainer: accumulate, clip_norm, clip_value and loss_scale are done by Trainer.step: call"
+                    f" super().step(), or do them in {type(self).__name__}.step"
                 )
             self.updates.check("the loss", total_of(losses), self.loss, batch[-1])
         return losses, prediction

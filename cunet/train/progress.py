@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ..system.messages import somebody_looks
+from ..system.messages import in_notebook, somebody_looks
+from .notebook import Live
 
 _WIDTH = 7  # of a column of numbers: six of them, the rate and three more columns have to fit 80 columns
 _VALID = "valid_"  # begins the names of what was found by validation
@@ -21,8 +21,8 @@ _KNOWN_TOTAL = "{desc} {percentage:3.0f}%|{bar}| {remaining} left, {rate_fmt}{po
 class Progress:
     """Show the progress of one `fit`.
 
-    In a terminal and in a notebook a tqdm bar (on stderr) runs with each epoch and gives way to the epoch's
-    row (on stdout); in a log file, or a pipe, there are only the rows.
+    In a terminal a tqdm bar (on stderr) runs with each epoch and gives way to the epoch's row (on stdout); in a log
+    file, or a pipe, there are only the rows. In a notebook one output has all of it: see `Live`.
 
     Args:
         mode: "auto" (a bar where somebody looks), True (always), False (silent).
@@ -36,12 +36,17 @@ class Progress:
         self.bar = mode is True or (mode == "auto" and somebody_looks())
         self.unit = unit
         self._bar: Any = None
+        self._live = Live(unit) if self.bar and in_notebook() else None
         self._widths: dict[str, int] = {}
-        self._next = 0.0
+        self._next, self._trains = 0.0, False
 
     def begin(self, label: str, total: int | None) -> None:
         """Start a bar of `total` samples (None: not known)."""
-        if self.bar:
+        self._trains = label.startswith("epoch")
+        self._next = time.perf_counter()
+        if self._live is not None:
+            self._live.begin(label, total)
+        elif self.bar:
             self._bar = _tqdm()(
                 total=total,
                 desc=label,
@@ -51,15 +56,22 @@ class Progress:
                 dynamic_ncols=True,
                 bar_format=_UNKNOWN_TOTAL if total is None else _KNOWN_TOTAL,
             )
-            self._next = time.perf_counter()
 
     def advance(self, count: int, means: Callable[[], dict[str, float]]) -> None:
         """Count samples; ask for the running means only when it is time to show them."""
-        if self._bar is None:
+        if self._bar is not None:
+            self._bar.update(count)
+        elif self._live is not None:
+            self._live.advance(count)
+        else:
             return
-        self._bar.update(count)
         if time.perf_counter() >= self._next:
-            self._bar.set_postfix_str(" ".join(f"{_short(k)} {number(v)}" for k, v in means().items()))
+            found = means()
+            words = " ".join(f"{_short(k)} {number(v)}" for k, v in found.items())
+            if self._bar is not None:
+                self._bar.set_postfix_str(words)
+            elif self._live is not None:
+                self._live.show(words, found.get("loss") if self._trains else None)
             self._next = time.perf_counter() + _REFRESH
 
     def end(self) -> None:
@@ -67,6 +79,8 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+        if self._live is not None:
+            self._live.rest()
 
     def row(self, logs: dict[str, Any], last: int) -> None:
         """Print one epoch's row, of `last` epochs; before the first, and when there are new columns, the header."""
@@ -79,6 +93,10 @@ class Progress:
                 cells[key] = number(value)
         cells["sec"] = f"{logs['seconds']:.1f}"
         cells[f"{self.unit}/s"] = f"{logs['samples_per_second']:,.0f}"
+        if self._live is not None:
+            named = {_short(key).replace("_", " "): cell for key, cell in cells.items()}
+            self._live.row(named, logs.get("loss"), logs.get("valid_loss"))
+            return
         if not cells.keys() <= self._widths.keys():
             self._header(list(cells), last)
         print(" ".join(cells.get(key, "-").rjust(width) for key, width in self._widths.items()), flush=True)
@@ -123,7 +141,6 @@ def _short(key: str) -> str:
 
 
 def _tqdm() -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about ipywidgets: the plain bar does
-        from tqdm.auto import tqdm
+    from tqdm import tqdm  # here, so that importing cunet does not load it
+
     return tqdm

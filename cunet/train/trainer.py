@@ -101,6 +101,10 @@ class Trainer(Run):
             end of an epoch those that are left. A schedule per batch steps with each batch all the same.
         clip_norm, clip_value: largest norm of all gradients together (`optim.clip_grad_norm_`), and largest absolute
             value of one; or None.
+        loss_scale: "dynamic", for models of float16: the loss is scaled on the way back, so that small gradients do not
+            round to 0, and gradients are divided by the scale before they are clipped and used. Where they overflow the
+            update is left out, and the scale halved; after 2,000 updates without that it is doubled. Or a number that
+            stays. Waits for the device in each step.
         augment: ``augment(*inputs, target) -> (*inputs, target)``, called with each batch of training, on the device.
             What it draws from cunet's streams comes again in a run that is resumed.
         average: `EMA` or `SWA`, an average of the weights, with which is evaluated.
@@ -121,7 +125,7 @@ class Trainer(Run):
     Attributes:
         history: one dict per epoch, a `History`: "epoch", "loss", the metrics, the same with "valid_", "seconds" and
             "samples_per_second" of training, and "complete" (False for an epoch that was cut short); "skipped": how
-            many batches `on_nan` left out, if any.
+            many batches `on_nan`, or updates `loss_scale`, left out, if any.
         epoch: number of the current epoch, from 1; counts on over several calls of `fit`.
         global_step: training steps so far.
         epoch_state: what is known of the epoch that is under way; None between two.
@@ -132,10 +136,8 @@ class Trainer(Run):
     Plain floating arrays are converted to the model's dtype: whole ones and those of a `Loader` once, others batch by
     batch. A mean over an epoch weighs each batch by its samples; for `cross_entropy`, `nll_loss` and `accuracy` (also
     with options, by `functools.partial` or `nn.CrossEntropyLoss`) by its labels that are not ignored, with their
-    weights: it is the value over all data at once.
-
-    Reading a value off the GPU waits for it, so losses are summed there and read once an epoch, and, while
-    a bar is shown, twice a second.
+    weights: it is the value over all data at once. Losses are summed on the device, and read once an epoch, and twice a
+    second while a bar is shown.
 
     Example:
         >>> x = np.random.default_rng(0).normal(size=(256, 3)).astype(np.float32)
@@ -159,6 +161,7 @@ class Trainer(Run):
         accumulate: int = 1,
         clip_norm: float | None = None,
         clip_value: float | None = None,
+        loss_scale: float | str | None = None,
         augment: Callable[..., Any] | None = None,
         average: Average | None = None,
         on_nan: Policy | None = None,
@@ -175,7 +178,7 @@ class Trainer(Run):
         self.model, self.loss, self.optimizer = model, loss_function(loss), optimizer_of(optimizer, model)
         self.metrics = named_metrics(metrics, ignore_index_of(self.loss), threshold_of(self.loss))
         self.callbacks: list[Callback] = listed_callbacks(callbacks, Callback)
-        self.updates = Updates(accumulate, clip_norm, clip_value, on_nan)
+        self.updates = Updates(accumulate, clip_norm, clip_value, on_nan, loss_scale)
         self.careful = self.updates if self.updates.wanted else None
         self.recorder = recorder_of(diagnose, model, self.optimizer, self.updates.clips, accumulate)
         self.augment, self.average = augment, check_average(average, Average)
