@@ -37,6 +37,7 @@ from .autograd.tensor import tensor as tensor
 from .autograd.tracing import create_graph as create_graph
 from .autograd.transforms import grad as grad
 from .autograd.transforms import value_and_grad as value_and_grad
+from .autograd.vmap import vmap as vmap
 from .device import synchronize as synchronize
 from .doctor.machine import device_info as device_info
 from .kernels import elementwise as elementwise

@@ -6,6 +6,7 @@ Each returns arrays, and within a function that is being differentiated Tensors;
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,11 +14,12 @@ import numpy as np
 
 from ..device import array_module
 from .forward import Forward, cotangent_of
+from .mapped import Mapped, Place
 from .pulling import gradients_at
 from .tape import grad_enabled, is_recording
 from .tensor import Tensor, beside
 from .tracing import nested, plain, variable, within
-from .transforms import _map_arrays
+from .transforms import _map_arrays, one_of
 
 Function = Callable[..., Any]
 
@@ -29,6 +31,7 @@ class _Recorded:
         leaves: its arguments.
         outputs: its results, Tensors.
         order: how often what is returned can be differentiated from outside.
+        place: which calls of `vmap` it is in; leaves and outputs have their axes in front.
     """
 
     def __init__(self, who: str, f: Function, primals: Sequence[Any], more: int) -> None:
@@ -37,7 +40,7 @@ class _Recorded:
             self._run(f)
 
     def _start(self, who: str, primals: Sequence[Any]) -> None:
-        self.who, self.leaves, self.outputs = who, list[Tensor](), list[Tensor]()
+        self.who, self.leaves, self.outputs, self.place = who, list[Tensor](), list[Tensor](), Place()
         self.order = nested.get() if is_recording() else 0
         self.arguments = [_map_arrays(self._lift, p) for p in primals]
 
@@ -45,21 +48,22 @@ class _Recorded:
         self.result = f(*self.arguments)
         _map_arrays(self._take, self.result)
 
-    def _lift(self, x: Any) -> Tensor:
+    def _lift(self, x: Any) -> Any:
+        x = self.place.full(x)
         leaf = variable(x) if self.order and isinstance(x, Tensor) else Tensor(plain(x), requires_grad=True)
         self.leaves.append(leaf)
-        return leaf
+        return self.place.seen(leaf)
 
     def _take(self, y: Any) -> Any:
-        if not isinstance(y, Tensor):
+        if not isinstance(y, (Tensor, Mapped)):
             raise TypeError(f"{self.who}: the function must return Tensors, got {type(y).__name__}")
-        self.outputs.append(y)
+        self.outputs.append(self.place.full(y))
         return y
 
     def scalar(self) -> Tensor:
         """Return the only output, which has one element."""
-        if len(self.outputs) != 1 or self.outputs[0].size != 1:
-            got = ", ".join(str(y.shape) for y in self.outputs)
+        if len(self.outputs) != 1 or math.prod(self.place.shape(self.outputs[0])) != 1:
+            got = ", ".join(str(self.place.shape(y)) for y in self.outputs)
             raise ValueError(f"{self.who}: the function must return one element, got shape {got}")
         return self.outputs[0]
 
@@ -75,10 +79,10 @@ class _Recorded:
         flat: list[Any] = []
         for tree in trees:
             _map_arrays(flat.append, tree)
-        shapes = [np.shape(plain(a)) for a in flat], [x.shape for x in like]
-        if shapes[0] != shapes[1]:
-            raise ValueError(f"{self.who}: {what} must have shapes {shapes[1]}, got {shapes[0]}")
-        arrays = [beside(a, x.data) for a, x in zip(flat, like, strict=True)]
+        shapes = [a.shape if isinstance(a, Mapped) else np.shape(plain(a)) for a in flat]
+        if shapes != (wanted := [self.place.shape(x) for x in like]):
+            raise ValueError(f"{self.who}: {what} must have shapes {wanted}, got {shapes}")
+        arrays = [self.place.full(beside(a, x.data)) for a, x in zip(flat, like, strict=True)]
         return [
             a if isinstance(a, Tensor) else a.astype(x.dtype, copy=False) for a, x in zip(arrays, like, strict=True)
         ]
@@ -89,7 +93,8 @@ class _Recorded:
 
         def next_value(_: Any) -> Any:
             value = next(queue)
-            return plain(value) if not self.order else value if isinstance(value, Tensor) else Tensor(value)
+            value = plain(value) if not self.order else value if isinstance(value, Tensor) else Tensor(value)
+            return self.place.seen(value)
 
         return _map_arrays(next_value, tree)
 
@@ -109,7 +114,7 @@ class _Pushed(_Recorded):
         self._start(who, primals)
         run = Forward(self.order + 1)
         pairs = zip(self.leaves, self.given(tangents, self.leaves, "tangents"), strict=True)
-        moving = iter([run.variable(x, t) for x, t in pairs])
+        moving = iter([self.place.seen(run.variable(x, t)) for x, t in pairs])
         self.arguments = [_map_arrays(lambda _: next(moving), a) for a in self.arguments]
         with run.running():
             self._run(f)
@@ -219,7 +224,7 @@ def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
 
     run = _Recorded("hvp", slope, primals, 1)
     out = run.scalar()
-    found = run.pull([(out, out._seed(None))] if out.requires_grad else [], run.leaves)
+    found = run.pull([(out, one_of(out))] if out.requires_grad else [], run.leaves)
     products = run.put(tuple(primals), found)
     return products[0] if len(primals) == 1 else products
 
@@ -241,11 +246,12 @@ def jacobian(f: Function) -> Function:
         run = _Recorded("jacobian", lambda x: f(x, *args, **kwargs), [x], 2)
         (y,), (leaf,) = run.outputs, run.leaves
         if y.size <= leaf.size:
-            return run.put(None, [_rows(run, y, leaf, (*y.shape, *leaf.shape))])
+            return run.put(None, [_rows(run, y, leaf)])
         cotangent = cotangent_of(y.data)
         (g,) = run.pull([(y, cotangent)], [leaf], 1)
-        columns = _rows(run, g if isinstance(g, Tensor) else Tensor(g), cotangent, (leaf.size, y.size))
-        return run.put(None, [columns.T.reshape((*y.shape, *leaf.shape))])
+        columns, ndim = _rows(run, g if isinstance(g, Tensor) else Tensor(g), cotangent), len(run.place.shape(leaf))
+        lead = columns.ndim - ndim - len(run.place.shape(y))
+        return run.put(None, [np.moveaxis(columns, tuple(range(lead, lead + ndim)), tuple(range(-ndim, 0)))])
 
     return evaluate
 
@@ -264,22 +270,24 @@ def hessian(f: Function) -> Function:
     def evaluate(x: Any, *args: Any, **kwargs: Any) -> Any:
         run = _Recorded("hessian", lambda x: f(x, *args, **kwargs), [x], 2)
         out, (leaf,) = run.scalar(), run.leaves
-        (g,) = run.pull([(out, out._seed(None))], [leaf], 1)
-        return run.put(None, [_rows(run, g if isinstance(g, Tensor) else Tensor(g), leaf, leaf.shape * 2)])
+        (g,) = run.pull([(out, one_of(out))], [leaf], 1)
+        return run.put(None, [_rows(run, g if isinstance(g, Tensor) else Tensor(g), leaf)])
 
     return evaluate
 
 
-def _rows(run: _Recorded, y: Tensor, x: Tensor, shape: tuple[int, ...]) -> Any:
-    """Return the gradients of all elements of `y`, one after the other, in a shape."""
-    xp, rows = array_module(y.data), []
-    for k in range(y.size):
-        unit = xp.zeros(y.size, y.dtype)
+def _rows(run: _Recorded, y: Tensor, x: Tensor) -> Any:
+    """Return the gradients of all elements of `y`, one after the other, in the shape of both together."""
+    own, lead = run.place.shape(y), y.shape[: len(run.place.levels)]
+    xp, rows, count = array_module(y.data), [], math.prod(own)
+    for k in range(count):
+        unit = xp.zeros(count, y.dtype)
         unit[k] = 1
-        rows += run.pull([(y, unit.reshape(y.shape))], [x])
+        rows += run.pull([(y, xp.broadcast_to(unit.reshape(own), y.shape))], [x])
+    shape = (*lead, *own, *run.place.shape(x))
     if not rows:
         return xp.zeros(shape, x.dtype)
     if any(isinstance(row, Tensor) for row in rows):
         tensors: Any = [row if isinstance(row, Tensor) else Tensor(row) for row in rows]
-        return np.stack(tensors).reshape(shape)
-    return xp.stack(rows).reshape(shape)
+        return np.stack(tensors, axis=len(lead)).reshape(shape)
+    return xp.stack(rows, axis=len(lead)).reshape(shape)

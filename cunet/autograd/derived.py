@@ -14,6 +14,7 @@ from ..kernels.axes import folded_axes, reduced_shape
 from ..kernels.calculus.kernels import differentiable_inputs, formulas, gradient_kernel, summed
 from ..kernels.spec import Definition, ReductionSpec
 from ..kernels.sum_to import sum_over
+from .mapped import elementwise, mapped_by
 from .op import op
 
 
@@ -64,7 +65,9 @@ def _elementwise(kernel: Kernel) -> Callable[..., Any]:
         return y, vjp
 
     run.__name__ = kernel.name
-    return op(run)
+    made = op(run)
+    mapped_by(made)(elementwise)
+    return made
 
 
 def _all(gy: Any, y: Any) -> list[Array]:

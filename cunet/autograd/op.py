@@ -97,7 +97,7 @@ def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
         if len(args) > count or (static and not named.isdisjoint(static)):
             args, static = parameters.bind(args, static)
         if static and not STATIC.issuperset(map(type, static.values())):
-            static = _fit_static(name, static)
+            static = _fit_static(name, static, args)
         inputs, parents, needed, loose = list[Any](), list[Any](), False, False
         for a in args:
             if isinstance(a, Tensor):
@@ -185,9 +185,11 @@ def _kinds(value: Any) -> str:
     return f"({', '.join(map(_kinds, value))})" if type(value) is tuple else type(value).__name__
 
 
-def _fit_static(name: str, static: dict[str, Any]) -> dict[str, Any]:
-    """Make Python numbers of NumPy's; refuse a Tensor that would get no gradient."""
+def _fit_static(name: str, static: dict[str, Any], args: Sequence[Any]) -> dict[str, Any]:
+    """Make Python numbers of NumPy's; refuse a Tensor that would get no gradient, and what no argument can see to."""
     for key, value in static.items():
+        if hasattr(value, "run_op") and not any(hasattr(a, "run_op") for a in args):
+            raise TypeError(f"{name.lstrip('_')}: {key} must be the same for all samples of a vmap, got {value!r}")
         if isinstance(value, Tensor) and value._requires_grad and recording.get():
             raise TypeError(f"{name}: {key} gets no gradient, but a Tensor that requires one came; pass {key}.detach()")
     return {

@@ -26,8 +26,8 @@ def bind(**own: Callable[..., Any]) -> None:
 
 
 def plain(x: Any) -> Any:
-    """Return the array of a Tensor; anything else as it is."""
-    return x._data if isinstance(x, Operators) else x
+    """Return the array of a Tensor; anything else as it is, such as what is mapped."""
+    return x._data if isinstance(x, Operators) and not hasattr(x, "run_op") else x
 
 
 class Operators(Generic[TensorT]):

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..device import Array, array_module, is_array
 from .forward import Call, ForwardRule, shaped
+from .mapped import elementwise, mapped_by
 from .op import op as lift
 from .operators import ops
 from .pulling import gradients_at
@@ -84,6 +85,7 @@ def linear(*each_op: Op, terms: Sequence[Term] = ((0,),), affine: bool = False, 
 
 def pointwise(*each_op: Op) -> None:
     """Say that some ops work element by element: their slopes, which their vjp has, are those forward too."""
+    mapped_by(*each_op)(elementwise)
     for op in each_op:
         set_forward(op, _Pointwise())
 

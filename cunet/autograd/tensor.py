@@ -245,9 +245,9 @@ def beside(x: Any, *others: Any) -> Any:
 
     As everywhere, numbers and lists of numbers have no dtype of their own.
     """
-    if isinstance(x, Tensor) or is_array(x):
+    if isinstance(x, ArrayMethods) or is_array(x):
         return x
-    arrays = [other.data for other in others if isinstance(other, Tensor)] + [a for a in others if is_array(a)]
+    arrays = [a for a in map(array_of, others) if is_array(a)]
     dtypes = [a.dtype for a in arrays if is_floating(a.dtype)]
     array = as_array(x)
     number = not isinstance(x, (list, tuple))
@@ -256,6 +256,13 @@ def beside(x: Any, *others: Any) -> Any:
     if arrays and number:  # made there: an upload would cost more
         return array_module(arrays[0]).full((), array.item(), array.dtype)
     return like(array, arrays[0]) if arrays else array
+
+
+def array_of(x: Any) -> Any:
+    """Return the array of a Tensor, or of all samples of what `vmap` maps; anything else as it is."""
+    while hasattr(x, "run_op") and hasattr(x, "value"):
+        x = x.value
+    return x._data if isinstance(x, Tensor) else x
 
 
 @functools.lru_cache(64)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..device import Array, array_module
+from .mapped import Mapped, Place
 from .pulling import gradients_at
 from .tape import backpropagate, grad_enabled, is_recording, owned
 from .tensor import Tensor
@@ -55,11 +56,13 @@ def value_and_grad(
     def evaluate(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         leaves: list[Tensor] = []
         order = max(nested.get(), int(create_graph)) if is_recording() else 0  # that of the results
+        within_vmap = Place()
 
-        def lift(x: Any) -> Tensor:
+        def lift(x: Any) -> Any:
+            x = within_vmap.full(x)
             data = x.data if isinstance(x, Tensor) else x
             leaves.append(variable(x) if order and isinstance(x, Tensor) else Tensor(data, requires_grad=True))
-            return leaves[-1]
+            return within_vmap.seen(leaves[-1])
 
         places = [_place(f, names, argument, args, kwargs) for argument in which]
         if len(set(places)) < len(places):
@@ -70,10 +73,13 @@ def value_and_grad(
             lifted[place] = _map_arrays(lift, lifted[place])
         with grad_enabled(), within(order + 1):
             out = f(*[lifted[k] for k in range(len(args))], **{name: lifted[name] for name in kwargs})
-        found = _gradients(_name(f), out, leaves) if not order else _tensors(_name(f), out, leaves, order)
-        gradients = iter(found)
+        _check_scalar(_name(f), out)
+        out = within_vmap.full(out)
+        seed = one_of(out) if out.requires_grad else None
+        found = _gradients(out, seed, leaves) if not order else _tensors(out, seed, leaves, order)
+        gradients = map(within_vmap.seen, found)
         result = tuple(_map_arrays(lambda _: next(gradients), lifted[place]) for place in places)
-        return out if order else out.data, result[0] if single else result
+        return within_vmap.seen(out if order else out.data), result[0] if single else result
 
     return evaluate
 
@@ -122,29 +128,32 @@ def _positional(f: Callable[..., Any]) -> list[str]:
     return [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
 
 
-def _gradients(name: str, out: Any, leaves: Sequence[Tensor]) -> list[Array]:
-    """Return the gradient of the one element of `out` by each leaf; 0 for those that it does not depend on."""
-    _check_scalar(name, out)
-    found = backpropagate(out._node, out._seed(None), False) if out._node is not None else {}
+def _check_scalar(name: str, out: Any) -> None:
+    if not isinstance(out, (Tensor, Mapped)):
+        raise TypeError(f"grad: {name} must return a Tensor, got {type(out).__name__}")
+    if out.size != 1:
+        raise ValueError(f"grad: {name} must return one element, got shape {out.shape}")
+
+
+def one_of(out: Tensor) -> Array:
+    """Return the seed of the only element, or of that of each sample."""
+    return out._seed(None) if out.size == 1 else array_module(out.data).ones(out.shape, out.dtype)
+
+
+def _gradients(out: Tensor, seed: Any, leaves: Sequence[Tensor]) -> list[Array]:
+    """Return the gradient of `out` by each leaf; 0 for those that it does not depend on."""
+    found = backpropagate(out._node, seed, False) if out._node is not None else {}
     if out.requires_grad and out._node is None:
-        found[id(out)] = (out, out._seed(None))
+        found[id(out)] = (out, seed)
     taken: set[int] = set()
     return [
         owned(found[id(x)][1], taken) if id(x) in found else array_module(x.data).zeros_like(x.data) for x in leaves
     ]
 
 
-def _check_scalar(name: str, out: Any) -> None:
-    if not isinstance(out, Tensor):
-        raise TypeError(f"grad: {name} must return a Tensor, got {type(out).__name__}")
-    if out.size != 1:
-        raise ValueError(f"grad: {name} must return one element, got shape {out.shape}")
-
-
-def _tensors(name: str, out: Any, leaves: Sequence[Tensor], order: int) -> list[Tensor]:
+def _tensors(out: Tensor, seed: Any, leaves: Sequence[Tensor], order: int) -> list[Tensor]:
     """Return the gradients of `_gradients` as Tensors that can be differentiated `order` times."""
-    _check_scalar(name, out)
-    found = gradients_at([(out, out._seed(None))], leaves, order) if out.requires_grad else [None] * len(leaves)
+    found = gradients_at([(out, seed)], leaves, order) if out.requires_grad else [None] * len(leaves)
     gradients = []
     for x, g in zip(leaves, found, strict=True):
         g = array_module(x.data).zeros_like(x.data) if g is None else g

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autograd.mapped import Mapped
 from ..autograd.tensor import Tensor, as_array, wrap
 from ..device import is_array, is_floating
 from ..system.messages import foreign
@@ -38,6 +39,10 @@ def as_input(layer: object, x: Any, weight: Tensor | None, name: str = "x") -> A
         return wrap(x._data.astype(weight.dtype, copy=False)) if wide else x
     if type(x) is np.ndarray and weight is not None and x.dtype is weight._data.dtype:
         return x
+    if isinstance(x, Mapped):
+        if weight is None or x.requires_grad or (is_floating(x.dtype) and x.dtype.itemsize <= 4):
+            return x
+        return x.astype(weight.dtype, copy=False)
     who = type(layer).__name__
     if isinstance(x, tuple) and any(is_array(part) or isinstance(part, (Tensor, tuple)) for part in x):
         raise TypeError(

@@ -12,6 +12,7 @@ from ..device import asnumpy
 from ..ops.array import concatenate, expand_dims, squeeze, stack, swapaxes
 from ..ops.dropout import dropout
 from ..ops.dropout_mask import threshold_of
+from ..ops.operands import lifted
 from ..ops.recurrent.dropout import drop_connect, state_mask, variational_dropout
 from ..ops.recurrent.layers import reorder, running, sizes_of
 from ..ops.recurrent.loop import Sizes
@@ -130,8 +131,7 @@ class RNNBase(Module):
         """Return x as (T, N, input_size), the first states, and whether x was a single sequence; all checked."""
         who = type(self).__name__
         weight = next(iter(self.parameters()))
-        x = as_input(self, x, weight)
-        x = x if isinstance(x, Tensor) else Tensor(x)
+        x = lifted(as_input(self, x, weight))
         if x.ndim not in (2, 3) or x.shape[-1] != self.input_size:
             layout = "N, T" if self.batch_first else "T, N"
             raise ValueError(f"{who}: x must have shape ({layout}, {self.input_size}), got {x.shape}")

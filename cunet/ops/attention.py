@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from ..autograd.op import Results, op
-from ..autograd.tensor import Tensor, as_array
+from ..autograd.tensor import Tensor
 from ..device import Array, array_module, is_floating
 from ..kernels import elementwise
 from ..random import Generator, default_generator
 from .dropout import inverted
 from .dropout_mask import draw_elements, threshold_of
 from .linalg import product
-from .operands import alike
+from .operands import alike, lifted
 from .softmax import check_floating, softmax_backward, softmax_dot
 from .softmax_stats import softmax_stats
 
@@ -120,20 +120,19 @@ def attention(
 ) -> tuple[Tensor, Tensor]:
     """Return the result of `scaled_dot_product_attention` together with the weights it used, (..., L, S)."""
     who = "scaled_dot_product_attention"
-    query, key, value = (a if isinstance(a, Tensor) else as_array(a) for a in (query, key, value))
-    arrays = [a.data if isinstance(a, Tensor) else a for a in (query, key, value)]
+    query, key, value = arrays = [lifted(a) for a in (query, key, value)]
     for name, a in zip(("query", "key", "value"), arrays, strict=True):
         check_floating(who, a, name)
     scores = _check(who, *[a.shape for a in arrays])
     if attn_mask is not None:
-        attn_mask = attn_mask if isinstance(attn_mask, Tensor) else as_array(attn_mask)
+        attn_mask = lifted(attn_mask)
         if attn_mask.dtype.kind != "b" and not is_floating(attn_mask.dtype):
             raise TypeError(f"{who}: attn_mask must be of bool or floating dtype, got {attn_mask.dtype}")
         if (_common(attn_mask.shape, scores) or ())[-2:] != scores[-2:]:
             raise ValueError(f"{who}: attn_mask must broadcast to (..., L, S) = {scores}, got {attn_mask.shape}")
     threshold = threshold_of(who, dropout_p) if training else 0
     draw = (generator or default_generator("dropout")).next() if threshold else None
-    factor = 1 / math.sqrt(max(1, arrays[0].shape[-1])) if scale is None else scale
+    factor = 1 / math.sqrt(max(1, query.shape[-1])) if scale is None else scale
     options: dict[str, Any] = {"is_causal": is_causal, "scale": factor, "draw": draw, "threshold": threshold}
     y, weights = _attention(query, key, value, attn_mask, **options)
     return y, weights

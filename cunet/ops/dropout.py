@@ -13,6 +13,7 @@ from ..device import array_module, is_floating
 from ..random import Generator, default_generator
 from ..system.messages import warn
 from .dropout_mask import LEVELS, draw_elements, drop_channels, threshold_of
+from .operands import lifted
 
 
 def inverted(threshold: int) -> tuple[float, float, float]:
@@ -64,7 +65,7 @@ def _apply(
     if dtype is not None and not is_floating(dtype):
         raise TypeError(f"{who}: input must have a floating dtype, got {dtype}")
     if not training or threshold == 0:
-        return x if isinstance(x, Tensor) else Tensor(x)
+        return lifted(x)
     draw = (generator or default_generator("dropout")).next()
     run = _channel_dropout if static else _dropout
     return run(x, draw=draw, threshold=threshold, factors=law(threshold), **static)

@@ -94,7 +94,7 @@ def gaussian_dropout(
     """
     deviation = deviation_of("gaussian_dropout", p)
     x = lifted(input)
-    check_floating("gaussian_dropout", x.data, "input")
+    check_floating("gaussian_dropout", x, "input")
     if not training or p == 0:
         return x
     return _gaussian_dropout(x, draw=(generator or default_generator("dropout")).next(), deviation=deviation)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autograd.mapped import Mapped, run
 from ..autograd.op import Result, op
 from ..autograd.tensor import Tensor
 from ..device import Array, accumulator, array_module, is_array
@@ -74,13 +75,16 @@ def getitem(x: Any, index: Any) -> Tensor:
         >>> x.grad
         array([2., 0., 1.], dtype=float32)
     """
-    return _getitem(x, index=tuple(_plain_index(p) for p in (index if isinstance(index, tuple) else (index,))))
+    parts = tuple(_plain_index(p) for p in (index if isinstance(index, tuple) else (index,)))
+    if any(isinstance(p, Mapped) for p in parts):
+        return run(_getitem, [x], {"index": parts})
+    return _getitem(x, index=parts)
 
 
 def _plain_index(part: Any) -> Any:
     if isinstance(part, Tensor):
         return part.data
-    if part is None or part is Ellipsis or isinstance(part, (int, slice, np.generic)) or is_array(part):
+    if part is None or part is Ellipsis or isinstance(part, (int, slice, np.generic, Mapped)) or is_array(part):
         return part
     array = np.asarray(part)  # a list, a range, a nested tuple
     if not array.size:

@@ -107,7 +107,7 @@ def array_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: d
         raise TypeError(f"{name}: out must be an array, got a Tensor; assign the result, or write into its .data")
     call = ufunc if method == "__call__" else getattr(ufunc, method)
     if ufunc in CONSTANT:
-        return call(*arrays_of(inputs), **kwargs)
+        return call(*arrays_of(inputs, name), **kwargs)
     own = UFUNCS.get(ufunc) if method == "__call__" else METHODS.get((ufunc, method))
     if own is None:
         return _values(name, call, inputs, kwargs, INSTEAD.get(name, "cunet has no op of that name"))
@@ -127,7 +127,7 @@ def array_function(function: Function, args: tuple[Any, ...], kwargs: dict[str, 
     """Do what `Tensor.__array_function__` promises."""
     name = f"np{function.__module__.removeprefix('numpy')}.{function.__name__}"
     if function in CONSTANT:
-        return function(*arrays_of(args), **arrays_of(kwargs))
+        return function(*arrays_of(args, name), **arrays_of(kwargs, name))
     if not has_op(function):
         return _values(name, function, args, kwargs, INSTEAD.get(name, "cunet has no op of that name"))
     try:
@@ -142,7 +142,7 @@ def _values(name: str, function: Function, args: Any, kwargs: Any, instead: str)
         raise TypeError(
             f"{name} would lose the gradient of a Tensor: {instead}; where values alone are meant give it x.detach()"
         )
-    return function(*arrays_of(args), **arrays_of(kwargs))
+    return function(*arrays_of(args, name), **arrays_of(kwargs, name))
 
 
 def _wants_gradient(tree: Any) -> bool:

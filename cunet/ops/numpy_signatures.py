@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autograd.mapped import Mapped
 from ..autograd.tensor import Tensor
 from . import array, cumulative, linalg, products, rearrange, reduce, rounding, selection, sorting
 from .numpy_fft import FFT
@@ -21,13 +22,19 @@ class Unsupported(Exception):
     """An argument that the op does not take."""
 
 
-def arrays_of(tree: Any) -> Any:
-    """Put the arrays of Tensors into nested lists, tuples and dicts."""
+def arrays_of(tree: Any, name: str) -> Any:
+    """Put the arrays of Tensors into nested lists, tuples and dicts; `name` is that of who gets them.
+
+    Raises:
+        TypeError: there is a sample of `vmap`, of which there is no array.
+    """
     if isinstance(tree, Tensor):
         return tree.data
+    if isinstance(tree, Mapped):
+        raise TypeError(f"vmap: {name} has no rule for a mapped axis; call it outside of vmap, or on the whole batch")
     if isinstance(tree, dict):
-        return {key: arrays_of(value) for key, value in tree.items()}
-    return type(tree)(map(arrays_of, tree)) if type(tree) in (list, tuple) else tree
+        return {key: arrays_of(value, name) for key, value in tree.items()}
+    return type(tree)([arrays_of(part, name) for part in tree]) if type(tree) in (list, tuple) else tree
 
 
 _signature = functools.cache(inspect.signature)
@@ -68,7 +75,7 @@ def _unsupported(**given: Any) -> None:
 
 
 def _where(condition: Any, *choices: Any) -> Any:
-    return selection.where(condition, *choices) if choices else np.nonzero(arrays_of(condition))
+    return selection.where(condition, *choices) if choices else np.nonzero(arrays_of(condition, "np.where"))
 
 
 def _concatenate(
@@ -116,7 +123,7 @@ def _sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable
 def _full_like(a: Any, fill_value: Any, *args: Any, **kwargs: Any) -> Any:
     if isinstance(fill_value, Tensor):
         raise Unsupported("Tensor to fill with; use cunet.broadcast_to")
-    return np.full_like(arrays_of(a), fill_value, *args, **kwargs)
+    return np.full_like(arrays_of(a, "np.full_like"), fill_value, *args, **kwargs)
 
 
 def _ravel(a: Any) -> Tensor:

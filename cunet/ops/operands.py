@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..autograd.mapped import Mapped
 from ..autograd.tensor import Tensor, beside
 from ..device import Array, array_module, is_array
 
 
-def lifted(x: Any, *others: Any) -> Tensor:
-    """Return a Tensor: what is none becomes one, that can meet `others`."""
-    return x if isinstance(x, Tensor) else Tensor(beside(x, *others))
+def lifted(x: Any, *others: Any) -> Any:
+    """Return a Tensor, or what stands for one: what is neither becomes one, that can meet `others`."""
+    return x if isinstance(x, (Tensor, Mapped)) else Tensor(beside(x, *others))
 
 
 def alike(*operands: Any) -> list[Array]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..autograd.mapped import mappable
 from ..autograd.methods import Axis
 from ..autograd.pytorch import numpy_words
 from ..autograd.tensor import Tensor, as_array
 from ..device import Array, array_module
 
 
+@mappable
 def isnan(x: Any) -> Array:
     """Tell of each element whether it is NaN.
 
@@ -21,6 +23,7 @@ def isnan(x: Any) -> Array:
     return array_module(x).isnan(x)
 
 
+@mappable
 def isinf(x: Any) -> Array:
     """Tell of each element whether it is infinite.
 
@@ -32,6 +35,7 @@ def isinf(x: Any) -> Array:
     return array_module(x).isinf(x)
 
 
+@mappable
 def isfinite(x: Any) -> Array:
     """Tell of each element whether it is neither infinite nor NaN.
 
@@ -43,6 +47,7 @@ def isfinite(x: Any) -> Array:
     return array_module(x).isfinite(x)
 
 
+@mappable
 @numpy_words
 def all(x: Any, axis: Axis = None, keepdims: bool = False) -> Array:
     """Tell whether no element over `axis` is 0; NaN is none.
@@ -54,6 +59,7 @@ def all(x: Any, axis: Axis = None, keepdims: bool = False) -> Array:
     return (_array(x) != 0).all(axis=axis, keepdims=keepdims)
 
 
+@mappable
 @numpy_words
 def any(x: Any, axis: Axis = None, keepdims: bool = False) -> Array:
     """Tell whether some element over `axis` is not 0, such as NaN.

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..autograd.op import Result, op
 from ..autograd.pytorch import numpy_words
-from ..autograd.tensor import Tensor
+from ..autograd.tensor import Tensor, array_of
 from ..device import array_module
 from ..kernels.axes import one_axis
 from .array import broadcast_to, concatenate, reshape, transpose
@@ -207,7 +207,7 @@ def _end(end: Any, x: Tensor, axis: int) -> Tensor:
     """Return a number as a tensor of the shape of `x`, of length 1 along `axis`."""
     shape = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
     if type(end) in (int, float):  # filled in where `x` is: an upload would make a GPU wait
-        xp = array_module(x.data)
-        return Tensor(xp.full(shape, end, xp.result_type(x.data, end)))
+        xp = array_module(array_of(x))
+        return Tensor(xp.full(shape, end, xp.result_type(array_of(x), end)))
     end = lifted(end, x)
     return end if end.ndim else broadcast_to(end, shape)

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from ..autograd.op import Result, op
-from ..autograd.tensor import Tensor, as_array
+from ..autograd.tensor import Tensor
 from ..device import Array, accumulator, array_module
 from .array import pad as constant_pad
 from .linalg import product
+from .operands import lifted
 from .pool.pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 
 #: The modes that mix neighbours, and for how many spatial axes they are.
@@ -160,7 +161,7 @@ def interpolate(
         Tensor([[[0., 2., 4., 6., 8.]]])
     """
     who = "interpolate"
-    x = input if isinstance(input, Tensor) else Tensor(as_array(input))
+    x = lifted(input)
     ndim = x.ndim - 2
     if not 1 <= ndim <= 3:
         raise ValueError(f"{who}: input must have 3 to 5 axes (N, C, *spatial), got shape {x.shape}")
@@ -244,7 +245,7 @@ def pad(
         Tensor([[9., 9., 9.],
                 [1., 2., 3.]])
     """
-    input = input if isinstance(input, Tensor) else Tensor(input)
+    input = lifted(input)
     pairs = [tuple(pad[k : k + 2]) for k in range(0, len(pad), 2)][::-1]
     skipped = int(channels_last)
     if len(pad) % 2 or len(pairs) + skipped > input.ndim or any(w < 0 for pair in pairs for w in pair):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.op import Result, op
-from ..autograd.tensor import Tensor
+from ..autograd.tensor import Tensor, array_of
 from ..device import array_module
 from ..kernels import grid
 from ..kernels.philox import PHILOX_CUDA
@@ -89,12 +89,12 @@ def gumbel_softmax(
     if not tau > 0:
         raise ValueError(f"gumbel_softmax: tau must be positive, got {tau}")
     axis = dim_or_axis("gumbel_softmax", dim, axis, -1)
-    data = logits.data if isinstance(logits, Tensor) else logits
-    check_floating("gumbel_softmax", data, "logits")
+    check_floating("gumbel_softmax", logits, "logits")
     noisy = _add_gumbel_noise(logits, draw=(generator or default_generator("sampling")).next())
     y = softmax(multiply(noisy, 1 / tau), axis=axis)
     if not hard:
         return y
+    data = array_of(logits)
     xp = array_module(data)
     classes = xp.arange(data.shape[axis]).reshape([-1 if k == axis % data.ndim else 1 for k in range(data.ndim)])
     chosen = xp.expand_dims(y.data.argmax(axis=axis), axis) == classes

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autograd.methods import ArrayMethods
 from ..autograd.op import Result, op
 from ..device import Array, accumulator, is_array, is_floating
 from ..kernels import elementwise, reduction, rowwise
@@ -18,7 +19,7 @@ from .softmax_stats import softmax_stats
 
 def check_floating(who: str, x: Any, name: str = "x") -> None:
     """Raise TypeError unless `x`, called `name`, is an array of floating dtype."""
-    if not is_array(x) or not is_floating(x.dtype):
+    if not (is_array(x) or isinstance(x, ArrayMethods)) or not is_floating(x.dtype):
         got = getattr(x, "dtype", type(x).__name__)
         raise TypeError(f"{who}: {name} must be an array of floating dtype, got {got}")
 

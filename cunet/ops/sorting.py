@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autograd.mapped import Mapped, mappable, run
 from ..autograd.methods import Axis
 from ..autograd.op import Result, op
 from ..autograd.pytorch import numpy_words
@@ -23,6 +24,7 @@ from .operands import lifted
 from .pairwise import lerp_forward
 
 
+@mappable
 @numpy_words
 def argsort(x: Any, axis: int | None = -1) -> Array:
     """Return the places along `axis` (None: of the flattened tensor) in the order of their elements, as an array.
@@ -35,6 +37,7 @@ def argsort(x: Any, axis: int | None = -1) -> Array:
     return a.reshape(-1).argsort(kind="stable") if axis is None else a.argsort(one_axis(a.ndim, axis), kind="stable")
 
 
+@mappable
 @numpy_words
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Array:
     """Return the place of the largest element along `axis` (None: of the flattened tensor), the first, as an array.
@@ -46,6 +49,7 @@ def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Array:
     return _comparable(x).argmax(axis=axis, keepdims=keepdims)
 
 
+@mappable
 @numpy_words
 def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Array:
     """Return the place of the smallest element along `axis` (None: of the flattened tensor), the first, as an array.
@@ -104,21 +108,24 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Tensor:
         Tensor([[5.],
                 [7.]], dtype=float64)
     """
-    x = lifted(x)
-    places = lifted(indices, x).data
+    x, places = lifted(x), indices if isinstance(indices, Mapped) else lifted(indices, x).data
     x = reshape(x, (-1,)) if axis is None else x
     if places.dtype.kind not in "iu":
         raise TypeError(f"take_along_axis: indices must be of integer dtype, got {places.dtype}")
     if places.ndim != x.ndim or not x.ndim:
         raise ValueError(f"take_along_axis: indices must have {x.ndim or 1} axes as x has, got {places.ndim}")
-    if device_of(places) != x.device:
+    where = places.device if isinstance(places, Mapped) else device_of(places)
+    if where != x.device:
         raise TypeError(
-            f"take_along_axis: all arrays must be on one device, got ({x.device}, {device_of(places)}); "
-            "move them with .to(device)"
+            f"take_along_axis: all arrays must be on one device, got ({x.device}, {where}); move them with .to(device)"
         )
-    return _taken(x, places, one_axis(x.ndim, axis or 0), False)
+    k = one_axis(x.ndim, axis or 0)
+    if isinstance(places, Mapped):
+        return run(_taken, [x], {"places": places, "axis": k, "distinct": False})
+    return _taken(x, places, k, False)
 
 
+@mappable
 @numpy_words
 def sort(x: Any, axis: int | None = -1) -> Tensor:
     """Return the elements along `axis` (None: flattened) in rising order; equal ones keep their order.
@@ -134,6 +141,7 @@ def sort(x: Any, axis: int | None = -1) -> Tensor:
     return _taken(x, argsort(x, axis), axis, True)
 
 
+@mappable
 @numpy_words
 def topk(x: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool = True) -> tuple[Tensor, Array]:
     """Return the `k` largest elements along `axis` and their places.

@@ -23,7 +23,7 @@ def test_mypy_accepts_right_uses_and_refuses_wrong_ones():
 
 
 def test_modules_of_autograd_import_those_before_them_in_this_list():
-    order = ["pytorch", "stepwise", "tape", "operators", "methods", "tensor", "exchange", "op"]
+    order = ["pytorch", "stepwise", "tape", "operators", "methods", "sample", "tensor", "mapped", "exchange", "op"]
     order += [
         "derived",
         "tracing",
@@ -34,6 +34,7 @@ def test_modules_of_autograd_import_those_before_them_in_this_list():
         "custom",
         "implicit",
         "transforms",
+        "vmap",
         "derivatives",
     ]
     folder = ROOT / "cunet" / "autograd"

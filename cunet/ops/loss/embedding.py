@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from ...autograd.op import Result, op
-from ...autograd.tensor import Tensor, as_array
+from ...autograd.tensor import Tensor, array_of, as_array
 from ...device import Array, accumulator, array_module
 from ...kernels import elementwise
 from ...kernels.capture import done
 from ...kernels.sum_to import sum_over
 from ..distance import check_order, norm, pairwise_distance
+from ..operands import lifted
 from ..selection import minimum
 from .margin import check_signs, margin_ranking_loss
 from .regression import as_same, check_reduction, reduce_loss, spread_gradient
@@ -141,7 +142,7 @@ def _triplet(
         far = minimum(far, between(positive, negative))
     if near.shape != far.shape:
         raise ValueError(f"{who}: both distances must have the same shape, got {near.shape} and {far.shape}")
-    behind = done(array_module(near.data).full, near.shape, -1, near.dtype)
+    behind = done(array_module(array_of(near)).full, near.shape, -1, near.dtype)
     return margin_ranking_loss(near, far, behind, margin, how)
 
 
@@ -180,7 +181,7 @@ def triplet_margin_loss(
     who = "triplet_margin_loss"
     check_order(who, p)
     things = (anchor, positive, negative)
-    shapes = [x.shape if isinstance(x, Tensor) else as_array(x).shape for x in things]
+    shapes = [lifted(x).shape for x in things]
     if len({*shapes}) > 1:
         raise ValueError(f"{who}: anchor, positive and negative must have the same shape, got {shapes}")
     return _triplet(who, things, lambda x, y: pairwise_distance(x, y, p, eps), margin, swap, reduction)

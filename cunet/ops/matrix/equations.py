@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...autograd.op import Result, Results, op
-from ...autograd.tensor import Tensor
+from ...autograd.tensor import Tensor, array_of
 from ...device import Array, array_module, is_gpu_array
 from ..array import broadcast_to
 from ..linalg import matmul
@@ -249,11 +249,11 @@ def matrix_power(a: Any, n: int) -> Tensor:
                 [55., 34.]], dtype=float64)
     """
     a = lifted(a)
-    check_square("matrix_power", a.data)
+    check_square("matrix_power", a)
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
         raise TypeError(f"matrix_power: n must be a whole number, got {n!r}")
     if n == 0:
-        one = array_module(a.data).eye(a.shape[-1], dtype=a.dtype)
+        one = array_module(array_of(a)).eye(a.shape[-1], dtype=a.dtype)
         return broadcast_to(one, a.shape)
     with requiring(f"matrix_power: a must be invertible for n = {n}, got a singular matrix"):
         square, left = inv(a) if n < 0 else a, abs(int(n))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...autograd.tensor import Tensor, as_array
+from ...autograd.tensor import Tensor
 from ...device import Array, array_module
 from ...random import Generator
 from ..array import swapaxes
 from ..dropout import dropout, dropout_channel
+from ..operands import lifted
 
 
 def variational_dropout(
@@ -36,7 +37,7 @@ def variational_dropout(
                 [0., 0., 2., 0., 2., 2.],
                 [0., 0., 2., 0., 2., 2.]])
     """
-    input = input if isinstance(input, Tensor) else as_array(input)
+    input = lifted(input)
     if input.ndim != 3:
         raise ValueError(
             f"variational_dropout: input must have 3 axes, time, batch and channels, got shape {input.shape}"

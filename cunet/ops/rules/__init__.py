@@ -3,6 +3,7 @@
 from . import forward as forward
 from . import linear as linear
 from . import losses as losses
+from . import mapped as mapped
 from . import matrices as matrices
 from . import norms as norms
 from . import products as products

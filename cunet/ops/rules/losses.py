@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...autograd.rules import composite
+from ...autograd.tensor import Tensor, as_array
 from ...autograd.tracing import plain
 from ...device import Array, array_module, is_floating
 from .. import math, reduce, selection
@@ -37,6 +38,7 @@ def _labelled(x: Any, target: Any, weight: Any, ignored: int, axis: int) -> tupl
 @composite(nll_loss)
 def _(input, target, weight=None, ignore_index=-100, reduction="mean", axis=1):
     axis = class_axis("nll_loss", input, axis)
+    target = target if isinstance(target, Tensor) else as_array(target)
     own, kept, _ = _labelled(input, target, weight, ignore_index, axis)
     return _reduced(reshape(math.multiply(own, -kept), plain(target).shape), reduction, kept.sum())
 
@@ -44,6 +46,7 @@ def _(input, target, weight=None, ignore_index=-100, reduction="mean", axis=1):
 @composite(cross_entropy)
 def _(input, target, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0, axis=1):
     axis = class_axis("cross_entropy", input, axis)
+    target = target if isinstance(target, Tensor) else as_array(target)
     log_p, keep, classes = log_softmax(input, axis), 1 - label_smoothing, input.shape[axis]
     if is_floating(plain(target).dtype):
         weights = class_weight("cross_entropy", weight, plain(input), axis)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...autograd.rules import composite
+from ...autograd.tensor import array_of
 from ...autograd.tracing import plain
 from ...device import array_module
 from .. import math, selection
@@ -24,7 +25,7 @@ def _loop(x: Any, states: list[Any], sizes: Any, reverse: bool, step: TimeStep) 
     """Return the first state after each step, 0 where a sequence does not run, and the last states."""
     steps, batch = x.shape[:2]
     sizes = sizes or (batch,) * steps
-    xp = array_module(plain(x))
+    xp = array_module(array_of(x))
     outputs: list[Any] = [None] * steps
     for t in reversed(range(steps)) if reverse else range(steps):
         after = step(getitem(x, t), states)
