@@ -29,8 +29,11 @@ and with what to write instead; on Tensors without a gradient they give arrays.
 
 """
 #: Functions whose second derivative has a limit, in words.
-LIMITS = {"np.linalg.det": "of a singular matrix the first only"}
-STEPS = {"ceil", "fix", "floor", "floor_divide", "rint", "round", "around", "sign", "trunc"}
+LIMITS = {
+    "np.linalg.det": "of a singular matrix the first only",
+    **dict.fromkeys(("np.array", "np.asanyarray", "np.asarray"), "every order, with `like=x`"),
+}
+STEPS = {"angle", "ceil", "fix", "floor", "floor_divide", "imag", "rint", "round", "around", "sign", "trunc"}
 
 
 def name_of(function: Callable[..., Any]) -> str:

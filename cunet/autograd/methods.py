@@ -99,8 +99,8 @@ class ArrayMethods(Operators[TensorT]):
             raise TypeError("a Tensor on the GPU is not converted silently; use .numpy()")
         if self.requires_grad and is_recording():
             raise TypeError(
-                "a NumPy array of this Tensor would lose its gradient; join Tensors with cunet.stack or "
-                "cunet.concatenate, and where values alone are meant use .detach() or .numpy()"
+                "a NumPy array of this Tensor would lose its gradient; join Tensors with cunet.stack, "
+                "cunet.concatenate or np.array(..., like=x); where values alone are meant use .detach() or .numpy()"
             )
         return np.array(self._data, dtype=dtype, copy=copy)
 
@@ -221,6 +221,10 @@ class ArrayMethods(Operators[TensorT]):
         """Return the elements along one axis."""
         return ops.reshape(self, shape=(-1,))
 
+    def ravel(self) -> TensorT:
+        """Return the elements along one axis."""
+        return ops.reshape(self, shape=(-1,))
+
     def transpose(self, *axes: Any) -> TensorT:
         """Permute the axes; reverse them if none are given."""
         return ops.transpose(self, axes=(axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes) or None)
@@ -264,6 +268,10 @@ class ArrayMethods(Operators[TensorT]):
     def cos(self) -> TensorT:
         """See `cunet.cos`."""
         return ops.cos(self)
+
+    def dot(self, other: Any) -> TensorT:
+        """See `cunet.dot`."""
+        return ops.dot(self, other)
 
     def square(self) -> TensorT:
         """See `cunet.square`."""

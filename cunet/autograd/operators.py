@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 
@@ -120,6 +120,10 @@ class Operators(Generic[TensorT]):
     def __neg__(self) -> TensorT:
         """See `cunet.negative`."""
         return ops.negative(self)
+
+    def __pos__(self) -> TensorT:
+        """Return the Tensor: no op writes into it."""
+        return cast(TensorT, self)
 
     def __abs__(self) -> TensorT:
         """See `cunet.abs`."""

@@ -15,8 +15,9 @@ import numpy as np
 from ..autograd.tape import is_recording
 from ..autograd.tensor import Tensor
 from ..device import is_array
-from . import array, cumulative, linalg, math, pairwise, reduce, rounding, selection, trigonometry
-from .numpy_signatures import Unsupported, arrays_of, has_op, run_op
+from . import array, cumulative, linalg, math, numpy_arithmetic, pairwise, reduce, rounding, selection, trigonometry
+from .numpy_arguments import Unsupported, arrays_of
+from .numpy_signatures import has_op, run_op
 
 Function = Callable[..., Any]
 
@@ -66,6 +67,7 @@ UFUNCS: dict[np.ufunc, Function] = {
     np.tanh: math.tanh,
     np.trunc: rounding.trunc,
 }
+UFUNCS |= numpy_arithmetic.UFUNCS
 
 #: What a method of a ufunc computes; its axis is the first if none is given.
 METHODS: dict[tuple[np.ufunc, str], Function] = {
@@ -83,20 +85,19 @@ _CONSTANT_UFUNCS = (
 )
 _CONSTANT_FUNCTIONS = (
     "all allclose any argmax argmin argpartition argsort argwhere array2string array_equal array_equiv "
-    "array_repr array_str can_cast count_nonzero empty_like flatnonzero iscomplex iscomplexobj isclose isin isneginf "
-    "isposinf isreal isrealobj may_share_memory min_scalar_type ndim nonzero ones_like result_type searchsorted shape "
-    "shares_memory size zeros_like"
+    "array_repr array_str can_cast common_type count_nonzero digitize empty_like flatnonzero iscomplex iscomplexobj "
+    "isclose isin isneginf isposinf isreal isrealobj lexsort may_share_memory min_scalar_type nanargmax nanargmin ndim "
+    "nonzero ones_like result_type searchsorted shape shares_memory size tril_indices_from triu_indices_from zeros_like"
 )
 CONSTANT = {getattr(np, name) for name in f"{_CONSTANT_UFUNCS} {_CONSTANT_FUNCTIONS}".split()}
+CONSTANT.add(np.linalg.matrix_rank)
 
 #: What to write instead of functions that have no op.
 INSTEAD = {
-    "np.append": "use cunet.concatenate",
-    "np.average": "use cunet.mean, or a sum of products",
-    "np.copy": "x * 1 is a copy",
-    "np.fmax": "use cunet.maximum",
-    "np.fmin": "use cunet.minimum",
-    "np.ptp": "use cunet.max(x) - cunet.min(x)",
+    "np.insert": "use cunet.concatenate",
+    "np.multiply.outer": "use cunet.outer",
+    "np.resize": "use cunet.tile",
+    "np.unique": "use cunet.sort",
 }
 
 

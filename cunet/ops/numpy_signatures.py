@@ -9,32 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd.mapped import Mapped
 from ..autograd.tensor import Tensor
-from . import array, cumulative, linalg, products, rearrange, reduce, rounding, selection, sorting
-from .numpy_fft import FFT
-from .numpy_linalg import LINALG
+from . import array, cumulative, linalg, numpy_arithmetic, products, rearrange, reduce, rounding, selection, sorting
+from .numpy_arguments import Unsupported, arrays_of, unsupported
+from .numpy_calculus import CALCULUS
+from .numpy_fft import FFT, SHIFTS
+from .numpy_linalg import COMPOSED, LINALG
+from .numpy_shapes import SHAPES
+from .numpy_statistics import STATISTICS
 
 Function = Callable[..., Any]
-
-
-class Unsupported(Exception):
-    """An argument that the op does not take."""
-
-
-def arrays_of(tree: Any, name: str) -> Any:
-    """Put the arrays of Tensors into nested lists, tuples and dicts; `name` is that of who gets them.
-
-    Raises:
-        TypeError: there is a sample of `vmap`, of which there is no array.
-    """
-    if isinstance(tree, Tensor):
-        return tree.data
-    if isinstance(tree, Mapped):
-        raise TypeError(f"vmap: {name} has no rule for a mapped axis; call it outside of vmap, or on the whole batch")
-    if isinstance(tree, dict):
-        return {key: arrays_of(value, name) for key, value in tree.items()}
-    return type(tree)([arrays_of(part, name) for part in tree]) if type(tree) in (list, tuple) else tree
 
 
 _signature = functools.cache(inspect.signature)
@@ -60,18 +44,11 @@ def run_op(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     static = {}
     for key, value in given.items():
         default = signature.parameters[key].default
-        ours = {"indices_or_sections": "sections"}.get(key, key)
-        if ours in known:
-            static[ours] = value
+        if key in known:
+            static[key] = value
         elif not (value is default or (isinstance(value, (int, str)) and value == default)):
             raise Unsupported(f"{key}=")
     return own(*arrays, **static)
-
-
-def _unsupported(**given: Any) -> None:
-    for key, value in given.items():
-        if value is not None:
-            raise Unsupported(f"{key}=")
 
 
 def _where(condition: Any, *choices: Any) -> Any:
@@ -81,42 +58,40 @@ def _where(condition: Any, *choices: Any) -> Any:
 def _concatenate(
     arrays: Any, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind"
 ) -> Tensor:
-    _unsupported(out=out, casting=None if casting == "same_kind" else casting)
+    unsupported(out=out, casting=None if casting == "same_kind" else casting)
     y = array.concatenate(arrays, axis)
     return y if dtype is None else array.astype(y, dtype)
 
 
 def _dot(a: Any, b: Any, out: Any = None) -> Tensor:
-    _unsupported(out=out)
+    unsupported(out=out)
     return products.dot(a, b)
 
 
 def _einsum(*operands: Any, out: Any = None, optimize: Any = False, **others: Any) -> Any:
     """Ignore `optimize`: the op chooses the order of products itself."""
-    _unsupported(out=out, **others)
-    if not isinstance(operands[0], str):
-        raise Unsupported("subscripts in lists")
-    return linalg.einsum(*operands)
+    unsupported(out=out, **others)
+    if isinstance(operands[0], str):
+        return linalg.einsum(*operands)
+    subscripts = [_letters(axes) for axes in operands[1::2]]
+    result = "->" + _letters(operands[-1]) if len(operands) % 2 else ""
+    return linalg.einsum(",".join(subscripts) + result, *operands[: len(operands) // 2 * 2 : 2])
+
+
+def _letters(axes: Any) -> str:
+    """Return the subscripts of a list of axes."""
+    return "".join("..." if axis is Ellipsis else chr(axis + (97 if axis < 26 else 39)) for axis in axes)
 
 
 def _clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, **others: Any) -> Tensor:
     low, high = others.pop("min", a_min), others.pop("max", a_max)
-    _unsupported(out=out, **others)
+    unsupported(out=out, **others)
     return selection.clip(a, low, high)
-
-
-def _pad(x: Any, pad_width: Any, mode: Any = "constant", constant_values: Any = 0, **others: Any) -> Tensor:
-    if mode != "constant":
-        raise Unsupported(f"mode={mode!r}")
-    _unsupported(**others)
-    if np.ndim(constant_values):
-        raise Unsupported("constant_values= of more than one number")
-    return array.pad(x, pad_width, constant_values)
 
 
 def _sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Tensor:
     """Ignore `kind` and `stable`: the op's sort is stable."""
-    _unsupported(order=order)
+    unsupported(order=order)
     return sorting.sort(a, axis)
 
 
@@ -130,10 +105,6 @@ def _ravel(a: Any) -> Tensor:
     return array.reshape(a, (-1,))
 
 
-def _split(ary: Any, sections: Any, axis: int = 0) -> list[Tensor]:
-    return list(array.split(ary, sections, axis))
-
-
 #: Functions whose arguments need arranging, called as NumPy's.
 WRITTEN: dict[Function, Function] = {
     np.clip: _clip,
@@ -142,7 +113,6 @@ WRITTEN: dict[Function, Function] = {
     np.einsum: _einsum,
     np.full_like: _full_like,
     np.inner: products.inner,
-    np.pad: _pad,
     np.sort: _sort,
     np.where: _where,
 }
@@ -175,7 +145,6 @@ TRANSLATED: dict[Function, Function] = {
     np.reshape: array.reshape,
     np.roll: rearrange.roll,
     np.round: rounding.round,
-    np.split: _split,
     np.squeeze: array.squeeze,
     np.stack: array.stack,
     np.std: reduce.std,
@@ -192,5 +161,6 @@ TRANSLATED: dict[Function, Function] = {
     np.vstack: rearrange.vstack,
 }
 TRANSLATED |= LINALG | FFT
+WRITTEN |= SHAPES | CALCULUS | STATISTICS | numpy_arithmetic.FUNCTIONS | COMPOSED | SHIFTS
 if hasattr(np, "astype"):  # from NumPy 2.1 on
     TRANSLATED[np.astype] = array.astype

@@ -1,6 +1,5 @@
 """Texts of kernels as differentiable functions."""
 
-import doctest
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,12 +14,6 @@ from cunet.testing import gradcheck, parity
 
 def derivative(f, n):
     return f if n == 0 else lambda x: grad(lambda x: derivative(f, n - 1)(x).sum())(x)
-
-
-@pytest.mark.cpu_only
-def test_the_example():
-    (example,) = doctest.DocTestFinder().find(differentiable, module=False, globs={})
-    assert example.examples and doctest.DocTestRunner().run(example).failed == 0
 
 
 MORSE = ("T r, A depth, A width", "T energy", "A u = 1 - exp(-width * (r - 1)); energy = depth * u * u;")
@@ -186,12 +179,6 @@ def test_a_function_of_a_preamble_with_its_derivatives(n, dev):
     s = np.sin(host(x)) ** 2
     np.testing.assert_allclose(host(by_k), (-s * host(x) * np.exp(-2 * s)).sum(), rtol=1e-12)
     assert bump(0.0, 1.0) == 1
-
-
-@pytest.mark.cpu_only
-def test_the_example_of_derivative_of():
-    (example,) = doctest.DocTestFinder().find(derivative_of, module=False, globs={})
-    assert example.examples and doctest.DocTestRunner().run(example).failed == 0
 
 
 @pytest.mark.cpu_only

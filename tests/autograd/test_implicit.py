@@ -1,7 +1,5 @@
 """custom_root and fixed_point: against formulas, at every order, forward and reverse."""
 
-import doctest
-
 import numpy as np
 import pytest
 from helpers import host
@@ -113,9 +111,3 @@ def test_what_does_not_fit_is_refused(dev):
         cunet.custom_root(lambda x, a: (x - a).sum(), lambda a: a)(a)
     with pytest.raises(RuntimeError, match="fixed_point: max_iter=7 steps must suffice, got a last change of"):
         cunet.fixed_point(lambda x, a: a + x, dev(np.array([1.0])), a, max_iter=7)
-
-
-@pytest.mark.cpu_only
-def test_the_example():
-    (example,) = doctest.DocTestFinder().find(cunet.custom_root, module=False, globs={})
-    assert example.examples and doctest.DocTestRunner().run(example).failed == 0

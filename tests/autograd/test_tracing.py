@@ -1,6 +1,5 @@
 """Derivatives of derivatives: nested transforms, and gradients that are differentiated with a model's."""
 
-import doctest
 import sys
 
 import numpy as np
@@ -112,12 +111,6 @@ def test_odd_arrays(x, dev):
     found = host(derivative(lambda x: F.softplus(x) * x, 2)(dev(x)))
     s = 1 / (1 + np.exp(-x))
     np.testing.assert_allclose(found, 2 * s + x * s * (1 - s), rtol=1e-12)
-
-
-@pytest.mark.cpu_only
-def test_the_example():
-    (example,) = doctest.DocTestFinder().find(cunet.create_graph, module=False, globs={})
-    assert example.examples and doctest.DocTestRunner().run(example).failed == 0
 
 
 def test_create_graph_leaves_tensors(dev):

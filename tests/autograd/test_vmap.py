@@ -1,7 +1,5 @@
 """vmap: axes, nesting, gradients of samples, and what is refused."""
 
-import doctest
-
 import numpy as np
 import pytest
 from helpers import host
@@ -28,12 +26,6 @@ def net(p, x):
 
 def weights(rng, dev):
     return {name: dev(rng.standard_normal(shape) / 2) for name, shape in (("w", (6, 4)), ("b", (6,)), ("v", (3, 6)))}
-
-
-@pytest.mark.cpu_only
-def test_the_example():
-    (example,) = doctest.DocTestFinder().find(vmap, module=False, globs={})
-    assert example.examples and doctest.DocTestRunner().run(example).failed == 0
 
 
 def test_axes_in_and_out(rng, dev):

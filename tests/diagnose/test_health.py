@@ -1,6 +1,5 @@
 """health: nets with one fault each are named rightly, sound ones get no finding, and nothing is changed."""
 
-import doctest
 import functools
 
 import numpy as np
@@ -162,12 +161,6 @@ def test_a_loss_that_reads_the_models_weights_is_that_of_the_model(rng):
         return F.mse_loss(y, t) + 1e-3 * (model[0].weight ** 2).sum()
 
     assert health(model, (x, target), penalised, optimizer, show=False) == []
-
-
-@pytest.mark.cpu_only
-def test_the_example_runs():
-    (example,) = [e for e in doctest.DocTestFinder().find(health, module=False, globs={}) if e.examples]
-    assert not doctest.DocTestRunner().run(example).failed
 
 
 # -- what is shown

@@ -37,7 +37,7 @@ def test_constants_are_those_of_the_table():
 
 def test_what_has_no_op_is_not_in_the_table():
     names = re.findall(r"`(\S+)`", WITHOUT)
-    assert len(names) > 100
+    assert len(names) > 50
     assert not set(names) & {*table.differentiable(), *table.constant()}
 
 

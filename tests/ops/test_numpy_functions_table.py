@@ -47,6 +47,8 @@ SAME = {
     "divmod": lambda x, b: sum(np.divmod(x + 1.1, 1.5)),
     "dot": lambda x, b: np.dot(x, b.T),
     "einsum": lambda x, b: np.einsum("ij,kj->ik", x, b, optimize=True),
+    "einsum of lists": lambda x, b: np.einsum(x, [0, 1], b, [Ellipsis, 2, 1], [0, Ellipsis, 2]),
+    "einsum of lists alone": lambda x, b: np.einsum(x, [1, 0]),
     "exp": lambda x, b: np.exp(x),
     "expand_dims": lambda x, b: np.expand_dims(x, 1),
     "expm1": lambda x, b: np.expm1(x),

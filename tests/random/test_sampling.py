@@ -1,7 +1,5 @@
 """Samples drawn by the library's streams: frequencies, the same draws everywhere, the ends of the range, errors."""
 
-import doctest
-
 import numpy as np
 import pytest
 from helpers import host, training_step
@@ -12,13 +10,6 @@ from cunet import device as backend
 from cunet.random import Generator
 
 MANY = 20_000
-
-
-@pytest.mark.cpu_only
-def test_the_example_is_true():
-    (example,) = doctest.DocTestFinder().find(random.categorical, module=False, globs={})
-    found = doctest.DocTestRunner().run(example)
-    assert found.attempted > 5 and not found.failed
 
 
 def test_classes_come_as_often_as_their_probabilities_say(dev):
