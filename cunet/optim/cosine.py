@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from .optimizer import Optimizer
-from .schedules import LRScheduler, check_positive
+from .schedules import LRScheduler, whole
 
 
 class CosineAnnealingLR(LRScheduler):
@@ -26,8 +26,7 @@ class CosineAnnealingLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
-        check_positive("CosineAnnealingLR", "T_max", T_max)
-        self.T_max, self.eta_min = T_max, eta_min
+        self.T_max, self.eta_min = whole("CosineAnnealingLR", "T_max", T_max), eta_min
         super().__init__(optimizer, last_epoch)
 
     def lr_at(self, step: int, base: float, index: int) -> float:
@@ -54,9 +53,8 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0, last_epoch: int = -1
     ) -> None:
-        check_positive("CosineAnnealingWarmRestarts", "T_0", T_0)
-        check_positive("CosineAnnealingWarmRestarts", "T_mult", T_mult)
-        self.T_0, self.T_mult, self.eta_min = T_0, T_mult, eta_min
+        self.T_0 = whole("CosineAnnealingWarmRestarts", "T_0", T_0)
+        self.T_mult, self.eta_min = whole("CosineAnnealingWarmRestarts", "T_mult", T_mult), eta_min
         super().__init__(optimizer, last_epoch)
 
     def lr_at(self, step: int, base: float, index: int) -> float:

@@ -16,7 +16,7 @@ from .normalize import check, normalize_groups
 
 def as_shape(shape: int | Sequence[int]) -> tuple[int, ...]:
     """Return a shape given as a sequence or one int as a tuple."""
-    return (shape,) if isinstance(shape, int) else tuple(shape)
+    return (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(shape)
 
 
 @op
