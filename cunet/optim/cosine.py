@@ -17,6 +17,9 @@ class CosineAnnealingLR(LRScheduler):
         optimizer, last_epoch: see `LRScheduler`.
         T_max, eta_min: as in the formula.
 
+    Raises:
+        ValueError: `T_max` is no whole number of at least 1.
+
     Source: Loshchilov, Hutter 2017, arXiv:1608.03983, equation 5, without the restarts.
 
     Example:
@@ -40,6 +43,9 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     Args:
         optimizer, last_epoch: see `LRScheduler`.
         T_0: steps of the first descent; T_mult: whole number >= 1; eta_min: rate at the end of a descent.
+
+    Raises:
+        ValueError: `T_0` or `T_mult` is no whole number of at least 1.
 
     Source: Loshchilov, Hutter 2017, arXiv:1608.03983, equation 5.
 

@@ -30,6 +30,10 @@ class LRScheduler:
     Attributes:
         last_epoch: number of steps made.
 
+    Raises:
+        TypeError: `optimizer` is no `Optimizer`.
+        ValueError: another `last_epoch`; a list of settings that has not one for each group.
+
     Example:
         >>> model = nn.Linear(2, 1)
         >>> optimizer = optim.SGD(model.parameters(), lr=1.0)
@@ -156,6 +160,9 @@ class StepLR(LRScheduler):
         optimizer, last_epoch: see `LRScheduler`.
         step_size, gamma: as in the formula.
 
+    Raises:
+        ValueError: `step_size` is no whole number of at least 1.
+
     Example:
         >>> optimizer = optim.SGD(nn.Linear(2, 1).parameters(), lr=1.0)
         >>> schedule = optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.5)
@@ -228,6 +235,9 @@ class LinearLR(LRScheduler):
     Args:
         optimizer, last_epoch: see `LRScheduler`.
         start_factor: in (0, 1]; end_factor: in [0, 1]; total_iters: steps until the end.
+
+    Raises:
+        ValueError: a setting is out of its range.
 
     Example:
         >>> optimizer = optim.SGD(nn.Linear(2, 1).parameters(), lr=1.0)

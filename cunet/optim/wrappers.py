@@ -79,6 +79,10 @@ class SAM(_Wrapper):
         rho: length of ``e``, >= 0.
         adaptive: as above.
 
+    Raises:
+        TypeError: `optimizer` is no `Optimizer`.
+        ValueError: rho is below 0.
+
     Source: Foret et al. 2021, arXiv:2010.01412, algorithm 1 with p = 2; adaptive: Kwon et al. 2021, arXiv:2102.11600,
     algorithm 1.
 
@@ -160,6 +164,10 @@ class Lookahead(_Wrapper):
         optimizer: makes the steps.
         k: how many it makes each time, >= 1.
         alpha: the part, in (0, 1].
+
+    Raises:
+        TypeError: `optimizer` is no `Optimizer`.
+        ValueError: k or alpha is out of its range.
 
     Source: Zhang et al. 2019, arXiv:1907.08610, algorithm 1.
 
