@@ -36,14 +36,14 @@ class Scaler(Module):
 
     def __init__(self, features: int | tuple[int, ...] | None = None, *, axis: int | tuple[int, ...] = 0) -> None:
         """Make a scaler that has seen nothing."""
-        self.axis = (axis,) if isinstance(axis, int) else tuple(axis)
+        self.axis = (int(axis),) if isinstance(axis, (int, np.integer)) else tuple(axis)
         if 0 not in self.axis or min(self.axis) < 0:
             raise ValueError(f"{type(self).__name__}: axis must hold 0 and no negative axis, got {axis!r}")
         self.register_buffer("count", np.zeros((), np.int64))
         for name in self._names:
             self.register_buffer(name, None)
         if features is not None:
-            self._reset((features,) if isinstance(features, int) else tuple(features), np)
+            self._reset((int(features),) if isinstance(features, (int, np.integer)) else tuple(features), np)
 
     @property
     def fitted(self) -> bool:

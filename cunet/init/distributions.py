@@ -52,6 +52,9 @@ def ones() -> Initializer:
 def uniform(low: float = 0.0, high: float = 1.0) -> Initializer:
     """Draw from U(low, high): ``low + (high - low) * u``; casting may round a value up to `high`.
 
+    Raises:
+        ValueError: low is above high.
+
     Example:
         >>> weight = init.uniform(-0.5, 0.5)((200, 100))
         >>> f"from {weight.min():.2f} to {weight.max():.2f}"
@@ -65,6 +68,9 @@ def uniform(low: float = 0.0, high: float = 1.0) -> Initializer:
 @factory
 def normal(mean: float = 0.0, std: float = 1.0) -> Initializer:
     """Draw from N(mean, std**2).
+
+    Raises:
+        ValueError: std is below 0.
 
     Example:
         >>> weight = init.normal(std=0.02)((200, 100))
@@ -83,6 +89,9 @@ def truncated_normal(mean: float = 0.0, std: float = 1.0, low: float = -2.0, hig
         mean, std: of the normal before truncation. What is drawn has a smaller std: 0.8796 * std at +-2.
         low, high: bounds in units of `std`, not in those of the weight as in PyTorch, where the default
             bounds of +-2 never touch a weight of std 0.02. May be infinite.
+
+    Raises:
+        ValueError: std is below 0, or low is not below high.
 
     Example:
         >>> weight = init.truncated_normal(std=0.02)((200, 100))

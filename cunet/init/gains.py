@@ -36,6 +36,12 @@ def fans(shape: Sequence[int], *, transposed: bool = False, groups: int = 1) -> 
         transposed: the weight is ``(in, out/groups, *kernel)``.
         groups: number of groups; divides ``shape[0]``.
 
+    Returns:
+        ``(fan_in, fan_out)``.
+
+    Raises:
+        ValueError: the weight has fewer than 2 axes, or `groups` does not divide the first.
+
     Example:
         >>> init.fans((64, 3, 7, 7))  # of a convolution from 3 to 64 channels
         (147, 3136)

@@ -122,6 +122,9 @@ def dirac(groups: int = 1) -> Initializer:
 def sparse(sparsity: float, std: float = 0.01) -> Initializer:
     """Draw a matrix from N(0, std**2), with ``ceil(sparsity * rows)`` elements of each column, chosen at random, 0.
 
+    Raises:
+        ValueError: sparsity is not in [0, 1], or std is below 0.
+
     Source: Martens 2010, "Deep learning via Hessian-free optimization", section 5.
 
     Example:

@@ -67,6 +67,9 @@ def kaiming_uniform(a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "l
         mode: "fan_in" keeps the variance forward, "fan_out" that of the gradient backward.
         nonlinearity: that follows the layer; see `calculate_gain`.
 
+    Raises:
+        ValueError: another mode, or a nonlinearity that `calculate_gain` does not know.
+
     Source: He et al. 2015, arXiv:1502.01852, eq. 10, 14 and 15.
 
     Example:

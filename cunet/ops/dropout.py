@@ -90,6 +90,10 @@ def dropout(
     Returns:
         Tensor like x. The gradient is dropped and scaled in the same places.
 
+    Raises:
+        ValueError: p is not in [0, 1].
+        TypeError: `input` is not of floating dtype.
+
     Source: Srivastava et al. 2014, JMLR 15, section 4, with the scaling in training.
 
     Example:

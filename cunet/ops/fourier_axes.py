@@ -133,6 +133,11 @@ def ifft2(x: Any, s: Lengths = None, axes: Axes = (-2, -1), norm: str | None = N
 def fftn(x: Any, s: Lengths = None, axes: Axes = None, norm: str | None = None) -> Complex:
     """Return the transform along axes, all if `axes` is None, of lengths `s`; see `fft`.
 
+    Args:
+        x, norm: see `fft`.
+        s: number of points along each of `axes` (of the last ones, if `axes` is None); by default their lengths.
+        axes: the axes; None: all.
+
     Example:
         >>> cunet.fft.fftn(np.ones((2, 2, 2))).real.sum(), cunet.fft.fftn(np.ones((2, 3)), s=(4, 4)).shape
         (Tensor(8., dtype=float64), (4, 4))
@@ -154,7 +159,18 @@ def ifftn(x: Any, s: Lengths = None, axes: Axes = None, norm: str | None = None)
 
 @numpy_words
 def rfftn(x: Any, s: Lengths = None, axes: Axes = None, norm: str | None = None) -> Complex:
-    """Return the transform of real data along axes; that along the last one has ``n // 2 + 1`` numbers, see `rfft`.
+    """Return the transform of real data along axes: `rfft` along the last one, then `fft` along the others.
+
+    Args:
+        x: floating, any shape.
+        s, axes, norm: see `fftn`.
+
+    Returns:
+        Like x, but for the last of `axes`, along which there are ``n // 2 + 1`` numbers.
+
+    Raises:
+        ValueError: `axes` is empty; lengths or axes that do not fit.
+        TypeError: x is not floating.
 
     Example:
         >>> cunet.fft.rfftn(np.ones((4, 6, 8))).shape  # of the last axis 8 // 2 + 1
@@ -169,7 +185,16 @@ def rfftn(x: Any, s: Lengths = None, axes: Axes = None, norm: str | None = None)
 
 @numpy_words
 def irfftn(x: Any, s: Lengths = None, axes: Axes = None, norm: str | None = None) -> Tensor:
-    """Return the real data whose `rfftn` is x; `s` says their lengths, of which the last is even if it does not.
+    """Return the real data whose `rfftn` is x: ``irfftn(rfftn(x), s=x.shape)`` is x.
+
+    Args:
+        x: what `rfftn` returns.
+        s: lengths of the result along `axes`; by default those of x, and along the last one ``2 * (length - 1)``,
+            which is even: name it where it was odd.
+        axes, norm: as they were in `rfftn`.
+
+    Raises:
+        ValueError: `axes` is empty; lengths or axes that do not fit.
 
     Example:
         >>> x = np.arange(12.0).reshape(2, 2, 3)

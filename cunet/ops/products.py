@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from ..autograd.tensor import Tensor
 from .array import reshape, transpose
 from .linalg import matmul
@@ -73,9 +75,9 @@ def tensordot(x: Any, y: Any, axes: Axes = 2) -> Tensor:
         (2, 5)
     """
     x, y = lifted(x, y), lifted(y, x)
-    if isinstance(axes, int):
+    if isinstance(axes, (int, np.integer)):
         return _contracted("tensordot", x, y, range(-axes, 0), range(axes))
-    of_x, of_y = ((a,) if isinstance(a, int) else tuple(a) for a in axes)
+    of_x, of_y = ((a,) if isinstance(a, (int, np.integer)) else tuple(a) for a in axes)
     return _contracted("tensordot", x, y, of_x, of_y)
 
 

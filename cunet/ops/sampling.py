@@ -73,6 +73,9 @@ def gumbel_softmax(
         generator: where the noise g, of Gumbel's distribution, is drawn from; by default the stream "sampling" of
             `cunet.manual_seed`. Every device draws the same.
 
+    Returns:
+        Tensor like `logits`, whose elements along `dim` sum to 1.
+
     Raises:
         ValueError: `tau` is not positive.
         TypeError: `logits` are not floating, or the axis was given under both names.

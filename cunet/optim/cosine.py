@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from .optimizer import Optimizer
-from .schedules import LRScheduler, check_positive
+from .schedules import LRScheduler, whole
 
 
 class CosineAnnealingLR(LRScheduler):
@@ -17,6 +17,9 @@ class CosineAnnealingLR(LRScheduler):
         optimizer, last_epoch: see `LRScheduler`.
         T_max, eta_min: as in the formula.
 
+    Raises:
+        ValueError: `T_max` is no whole number of at least 1.
+
     Source: Loshchilov, Hutter 2017, arXiv:1608.03983, equation 5, without the restarts.
 
     Example:
@@ -26,8 +29,7 @@ class CosineAnnealingLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
-        check_positive("CosineAnnealingLR", "T_max", T_max)
-        self.T_max, self.eta_min = T_max, eta_min
+        self.T_max, self.eta_min = whole("CosineAnnealingLR", "T_max", T_max), eta_min
         super().__init__(optimizer, last_epoch)
 
     def lr_at(self, step: int, base: float, index: int) -> float:
@@ -42,6 +44,9 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         optimizer, last_epoch: see `LRScheduler`.
         T_0: steps of the first descent; T_mult: whole number >= 1; eta_min: rate at the end of a descent.
 
+    Raises:
+        ValueError: `T_0` or `T_mult` is no whole number of at least 1.
+
     Source: Loshchilov, Hutter 2017, arXiv:1608.03983, equation 5.
 
     Example:
@@ -54,9 +59,8 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0, last_epoch: int = -1
     ) -> None:
-        check_positive("CosineAnnealingWarmRestarts", "T_0", T_0)
-        check_positive("CosineAnnealingWarmRestarts", "T_mult", T_mult)
-        self.T_0, self.T_mult, self.eta_min = T_0, T_mult, eta_min
+        self.T_0 = whole("CosineAnnealingWarmRestarts", "T_0", T_0)
+        self.T_mult, self.eta_min = whole("CosineAnnealingWarmRestarts", "T_mult", T_mult), eta_min
         super().__init__(optimizer, last_epoch)
 
     def lr_at(self, step: int, base: float, index: int) -> float:

@@ -29,6 +29,10 @@ class ReduceLROnPlateau:
     Attributes:
         best: best metric so far, None before the first.
 
+    Raises:
+        TypeError: `optimizer` is no `Optimizer`.
+        ValueError: another mode, or factor is not in (0, 1).
+
     Example:
         >>> optimizer = optim.SGD(nn.Linear(2, 1).parameters(), lr=1.0)
         >>> schedule = optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=1)

@@ -6,6 +6,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from .optimizer import Optimizer
 from .rates import PerGroup, Track, check_keys, rates_of, restore
 
@@ -27,6 +29,10 @@ class LRScheduler:
 
     Attributes:
         last_epoch: number of steps made.
+
+    Raises:
+        TypeError: `optimizer` is no `Optimizer`.
+        ValueError: another `last_epoch`; a list of settings that has not one for each group.
 
     Example:
         >>> model = nn.Linear(2, 1)
@@ -154,6 +160,9 @@ class StepLR(LRScheduler):
         optimizer, last_epoch: see `LRScheduler`.
         step_size, gamma: as in the formula.
 
+    Raises:
+        ValueError: `step_size` is no whole number of at least 1.
+
     Example:
         >>> optimizer = optim.SGD(nn.Linear(2, 1).parameters(), lr=1.0)
         >>> schedule = optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.5)
@@ -162,8 +171,7 @@ class StepLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1) -> None:
-        check_positive("StepLR", "step_size", step_size)
-        self.step_size, self.gamma = step_size, gamma
+        self.step_size, self.gamma = whole("StepLR", "step_size", step_size), gamma
         super().__init__(optimizer, last_epoch)
 
     def lr_at(self, step: int, base: float, index: int) -> float:
@@ -228,6 +236,9 @@ class LinearLR(LRScheduler):
         optimizer, last_epoch: see `LRScheduler`.
         start_factor: in (0, 1]; end_factor: in [0, 1]; total_iters: steps until the end.
 
+    Raises:
+        ValueError: a setting is out of its range.
+
     Example:
         >>> optimizer = optim.SGD(nn.Linear(2, 1).parameters(), lr=1.0)
         >>> schedule = optim.lr_scheduler.LinearLR(optimizer, start_factor=0.25, total_iters=3)
@@ -243,12 +254,12 @@ class LinearLR(LRScheduler):
         total_iters: int = 5,
         last_epoch: int = -1,
     ) -> None:
-        check_positive("LinearLR", "total_iters", total_iters)
+        self.total_iters = whole("LinearLR", "total_iters", total_iters)
         if not 0 < start_factor <= 1:
             raise ValueError(f"LinearLR: start_factor must be in (0, 1], got {start_factor}")
         if not 0 <= end_factor <= 1:
             raise ValueError(f"LinearLR: end_factor must be in [0, 1], got {end_factor}")
-        self.start_factor, self.end_factor, self.total_iters = start_factor, end_factor, total_iters
+        self.start_factor, self.end_factor = start_factor, end_factor
         super().__init__(optimizer, last_epoch)
 
     def lr_at(self, step: int, base: float, index: int) -> float:
@@ -257,7 +268,8 @@ class LinearLR(LRScheduler):
         return base * (self.start_factor * (1 - done) + self.end_factor * done)
 
 
-def check_positive(who: str, name: str, value: int) -> None:
-    """Raise ValueError unless a count of steps is a whole number of at least 1."""
-    if not isinstance(value, int) or value < 1:
+def whole(who: str, name: str, value: int) -> int:
+    """Return a count of steps, NumPy's integers too; raise ValueError unless it is a whole number of at least 1."""
+    if not isinstance(value, (int, np.integer)) or value < 1:
         raise ValueError(f"{who}: {name} must be a whole number >= 1, got {value}")
+    return int(value)

@@ -21,6 +21,10 @@ class SequentialLR(LRScheduler):
         schedulers: of the same optimiser; not `ReduceLROnPlateau`, which needs a metric.
         milestones: step counts, rising, one fewer than schedulers.
 
+    Raises:
+        TypeError: a scheduler is no `LRScheduler`.
+        ValueError: milestones that do not fit or do not rise, or a scheduler of another optimiser.
+
     Example:
         >>> optimizer = optim.SGD(nn.Linear(2, 1).parameters(), lr=1.0)
         >>> rise = optim.lr_scheduler.LinearLR(optimizer, start_factor=0.25, total_iters=3)

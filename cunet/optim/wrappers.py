@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ..autograd.tape import grad_enabled
 from ..autograd.tensor import Tensor
 from ..device import Array, accumulator, array_module, like
@@ -76,6 +78,10 @@ class SAM(_Wrapper):
         optimizer: makes the steps.
         rho: length of ``e``, >= 0.
         adaptive: as above.
+
+    Raises:
+        TypeError: `optimizer` is no `Optimizer`.
+        ValueError: rho is below 0.
 
     Source: Foret et al. 2021, arXiv:2010.01412, algorithm 1 with p = 2; adaptive: Kwon et al. 2021, arXiv:2102.11600,
     algorithm 1.
@@ -159,6 +165,10 @@ class Lookahead(_Wrapper):
         k: how many it makes each time, >= 1.
         alpha: the part, in (0, 1].
 
+    Raises:
+        TypeError: `optimizer` is no `Optimizer`.
+        ValueError: k or alpha is out of its range.
+
     Source: Zhang et al. 2019, arXiv:1907.08610, algorithm 1.
 
     Example:
@@ -176,11 +186,11 @@ class Lookahead(_Wrapper):
 
     def __init__(self, optimizer: Optimizer, k: int = 5, alpha: float = 0.5) -> None:
         super().__init__(optimizer)
-        if not isinstance(k, int) or k < 1:
+        if not isinstance(k, (int, np.integer)) or k < 1:
             raise ValueError(f"Lookahead: k must be a whole number of at least 1, got {k!r}")
         if not 0 < alpha <= 1:
             raise ValueError(f"Lookahead: alpha must be in (0, 1], got {alpha}")
-        self.k, self.alpha = k, alpha
+        self.k, self.alpha = int(k), alpha
         self._since = 0
         self._slow: list[Array | None] = []  # one per parameter; None before its first step
 

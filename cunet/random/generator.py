@@ -86,6 +86,9 @@ class Generator:
 
     The whole state is ``(seed, stream, call)``: see `state_dict`.
 
+    Raises:
+        TypeError: the seed is no integer.
+
     Example:
         >>> generator = cunet.Generator(seed=7, stream="noise")
         >>> noise = generator.rng().normal(size=3)

@@ -10,7 +10,9 @@ from ..device import Array, array_module, is_array, is_floating, like
 from .generator import Generator, default_generator
 
 
-def categorical(logits: Any, axis: int = -1, shape: tuple[int, ...] = (), generator: Generator | None = None) -> Array:
+def categorical(
+    logits: Any, axis: int = -1, shape: int | tuple[int, ...] = (), generator: Generator | None = None
+) -> Array:
     """Draw classes whose probabilities are ``softmax(logits)``.
 
     The class is the first of which the sum of probabilities up to it is above a number in [0, 1). These numbers are
@@ -28,7 +30,7 @@ def categorical(logits: Any, axis: int = -1, shape: tuple[int, ...] = (), genera
     Args:
         logits: Tensor or array with an axis of classes; -inf is never drawn.
         axis: the axis of classes.
-        shape: how many draws of each, as leading axes of the result.
+        shape: how many draws of each, a number or several, as leading axes of the result.
         generator: where numbers are drawn from; by default the stream "sampling" of `manual_seed`.
 
     Returns:
@@ -46,16 +48,16 @@ def categorical(logits: Any, axis: int = -1, shape: tuple[int, ...] = (), genera
         total = xp.cumsum(xp.exp(rows - rows.max(axis=-1, keepdims=True)), axis=-1)
     if not bool(xp.isfinite(total).all()):
         raise ValueError("categorical: each row of logits must have a finite largest value, got nan or inf")
-    u = _uniform(generator, (*shape, *rows.shape[:-1]), scores)
+    u = _uniform(generator, shape, rows.shape[:-1], scores)
     return (total <= (u * total[..., -1])[..., None]).sum(axis=-1)
 
 
-def bernoulli(p: Any, shape: tuple[int, ...] = (), generator: Generator | None = None) -> Array:
+def bernoulli(p: Any, shape: int | tuple[int, ...] = (), generator: Generator | None = None) -> Array:
     """Draw 1 with probability `p`, else 0; the same on every device.
 
     Args:
         p: Tensor, array or number, in [0, 1].
-        shape: how many draws of each, as leading axes of the result.
+        shape: how many draws of each, a number or several, as leading axes of the result.
         generator: where numbers are drawn from; by default the stream "sampling" of `manual_seed`.
 
     Returns:
@@ -74,7 +76,7 @@ def bernoulli(p: Any, shape: tuple[int, ...] = (), generator: Generator | None =
     chances = _array(p)
     if not bool(((chances >= 0) & (chances <= 1)).all()):
         raise ValueError(f"bernoulli: p must be in [0, 1] everywhere, got {chances.min()} to {chances.max()}")
-    hit = _uniform(generator, (*shape, *chances.shape), chances) < chances
+    hit = _uniform(generator, shape, chances.shape, chances) < chances
     return hit.astype(chances.dtype if is_floating(chances.dtype) and hasattr(p, "dtype") else np.float32)
 
 
@@ -84,6 +86,9 @@ def _array(x: Any) -> Array:
     return x if is_array(x) else np.asarray(x)
 
 
-def _uniform(generator: Generator | None, shape: tuple[int, ...], reference: Array) -> Array:
-    """Return float64 numbers in [0, 1) on the device of `reference`."""
-    return like((generator or default_generator("sampling")).rng().random(shape), reference)
+def _uniform(
+    generator: Generator | None, draws: int | tuple[int, ...], shape: tuple[int, ...], reference: Array
+) -> Array:
+    """Return float64 numbers in [0, 1) on the device of `reference`, an array of this `shape` for each draw."""
+    leading = (draws,) if isinstance(draws, (int, np.integer)) else tuple(draws)
+    return like((generator or default_generator("sampling")).rng().random((*leading, *shape)), reference)

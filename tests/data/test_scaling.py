@@ -250,3 +250,12 @@ def test_statistics_stay_float32_at_least_in_a_model_of_half_types(make, rng):
     model = nn.Sequential(make().fit(x), nn.Linear(3, 2)).astype(np.float16)
     assert all(getattr(model[0], name).dtype == np.float32 for name in model[0]._names)
     assert np.isfinite(model(x.astype(np.float16)).data).all()
+
+
+@pytest.mark.cpu_only
+def test_axis_and_features_may_be_integers_of_numpy(rng):
+    x = rng.standard_normal((5, 3))
+    for make in (StandardScaler, MinMaxScaler):
+        scaler = make(np.int64(3), axis=np.int64(0)).fit(x)
+        assert scaler.axis == (0,)
+        np.testing.assert_array_equal(host(scaler.transform(x)), host(make().fit(x).transform(x)))

@@ -9,7 +9,7 @@ from cunet import F, Tensor
 from cunet.testing import gradcheck
 
 
-@pytest.mark.parametrize("axes", [0, 1, ((0,), (1,)), (1, 0), ([0, 1], [1, 0])], ids=str)
+@pytest.mark.parametrize("axes", [0, 1, np.int64(2), ((0,), (1,)), (1, 0), (np.int64(1), 0), ([0, 1], [1, 0])], ids=str)
 @pytest.mark.parametrize("n", [0, 1, 3])
 def test_tensordot_is_numpys(axes, n, rng, dev):
     a, b = rng.standard_normal((n, n)), rng.standard_normal((n, n))

@@ -194,3 +194,9 @@ def test_what_goes_wrong():
         with pytest.raises(error, match=match):
             make()
     assert repr(optim.SAM(inner)).startswith("SAM(rho=0.05, adaptive=False, optimizer=SGD(")
+
+
+@pytest.mark.cpu_only
+def test_k_may_be_an_integer_of_numpy():
+    opt = optim.Lookahead(optim.SGD([Tensor(np.ones(1, np.float32), requires_grad=True)], lr=0.5), k=np.int64(3))
+    assert type(opt.k) is int and opt.k == 3

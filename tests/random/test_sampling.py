@@ -100,3 +100,9 @@ def test_reinforce_learns_the_arm_that_pays(dev):
     for _ in range(60):
         step()
     assert (host(random.categorical(layer(state), shape=(50,))) == 2).mean() > 0.9
+
+
+@pytest.mark.parametrize("n", [3, np.int64(3), (3,), [3]], ids=repr)
+def test_the_number_of_draws_may_be_one_number(n, dev):
+    assert random.bernoulli(dev([0.25, 0.5]), shape=n).shape == (3, 2)
+    assert random.categorical(dev([[0.0, 1.0]]), shape=n).shape == (3, 1)

@@ -51,16 +51,18 @@ def _power_norm(x, *, p, axis, keepdims) -> Result:
 def norm(x: Any, ord: Any = None, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
     """Return a norm of vectors (over one axis) or matrices (over two).
 
-    | ord | vectors | matrices |
-    | --- | --- | --- |
-    | None | as 2 | as "fro" |
-    | 2, any p | ``sum(|x| ** p) ** (1 / p)`` | largest singular value (2 alone) |
-    | -2 | as p | smallest singular value |
-    | 1, -1 | as p | largest, smallest sum of ``|x|`` over a column |
-    | inf, -inf | largest, smallest ``|x|`` | largest, smallest sum of ``|x|`` over a row |
-    | 0 | how many are not 0; it has no gradient | - |
-    | "fro" | - | ``sqrt(sum(x ** 2))`` |
-    | "nuc" | - | sum of singular values |
+    =========  =======================================  ================================================
+    ord        vectors                                  matrices
+    =========  =======================================  ================================================
+    None       as 2                                     as "fro"
+    2, any p   ``sum(|x| ** p) ** (1 / p)``             largest singular value (2 alone)
+    -2         as p                                     smallest singular value
+    1, -1      as p                                     largest, smallest sum of ``|x|`` over a column
+    inf, -inf  largest, smallest ``|x|``                largest, smallest sum of ``|x|`` over a row
+    0          how many are not 0; it has no gradient   none
+    "fro"      none                                     ``sqrt(sum(x ** 2))``
+    "nuc"      none                                     sum of singular values
+    =========  =======================================  ================================================
 
     Where a norm has a corner the gradient is one of its subgradients: 0 for what is 0, and equal parts among equal
     extremes. Powers of large or small elements do not leave the range: only the norm itself may.

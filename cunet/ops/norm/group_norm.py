@@ -42,6 +42,10 @@ def group_norm(
     Returns:
         Tensor like `input`.
 
+    Raises:
+        ValueError: `num_groups` does not divide C, or shapes do not fit.
+        TypeError: `input` is not of floating dtype.
+
     Source: Wu and He 2018, arXiv:1803.08494, equations 1 and 7.
 
     Example:

@@ -16,7 +16,7 @@ from .normalize import check, normalize_groups
 
 def as_shape(shape: int | Sequence[int]) -> tuple[int, ...]:
     """Return a shape given as a sequence or one int as a tuple."""
-    return (shape,) if isinstance(shape, int) else tuple(shape)
+    return (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(shape)
 
 
 @op
@@ -49,6 +49,10 @@ def layer_norm(
 
     Returns:
         Tensor like `input`.
+
+    Raises:
+        ValueError: `input` does not end with the axes `normalized_shape`, or weight or bias has another shape.
+        TypeError: `input` is not of floating dtype.
 
     Source: Ba, Kiros and Hinton 2016, arXiv:1607.06450, equation 3.
 
@@ -95,6 +99,10 @@ def rms_norm(
 
     Returns:
         Tensor like `input`.
+
+    Raises:
+        ValueError: `input` does not end with the axes `normalized_shape`, or the weight has another shape.
+        TypeError: `input` is not of floating dtype.
 
     Source: Zhang and Sennrich 2019, arXiv:1910.07467, equation 4.
 

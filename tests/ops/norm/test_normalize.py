@@ -256,3 +256,9 @@ def test_layer_norm_treats_each_sample_alone_and_has_gain_bias_and_eps(dev, rng)
         root = math.sqrt(statistics.pvariance(sample) + 0.3)
         expected = [(v - statistics.fmean(sample)) / root * w[i] + b[i] for i, v in enumerate(sample)]
         np.testing.assert_allclose(whole[row], expected, atol=1e-13)
+
+
+@pytest.mark.parametrize("function", [F.layer_norm, F.rms_norm])
+def test_a_length_may_be_an_integer_of_numpy(function, rng, dev):
+    x = dev(rng.standard_normal((3, 4)))
+    np.testing.assert_array_equal(host(function(x, np.int64(4))), host(function(x, 4)))
