@@ -1,6 +1,8 @@
 """Settings of Sphinx, which makes a site of the pages here and of docstrings: ``python -m sphinx docs docs/_build``."""
 
+import importlib
 import re
+from pathlib import Path
 
 import cunet
 
@@ -14,7 +16,12 @@ myst_heading_anchors = 4
 #: Links to files of the repository that are no pages; tests/package/test_docs.py looks that they are there.
 suppress_warnings = ["myst.xref_missing"]
 default_role = "code"
-autodoc_default_options = {"members": True}
+
+PAGES = [importlib.import_module(page.stem) for page in Path(__file__).with_name("api").glob("*.md")]
+PUBLIC = {name for page in PAGES for name in getattr(page, "__all__", ()) if isinstance(getattr(page, name), type)}
+FOREIGN = {"object", "list", "tuple", "dict", "BaseException", "BaseEstimator", "ClassifierMixin", "RegressorMixin"}
+#: What a class inherits from one that is on no page stands on its own: `StandardScaler.fit`, `Trainer.predict`.
+autodoc_default_options = {"members": True, "inherited-members": ",".join(sorted(PUBLIC | FOREIGN))}
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # docstrings say in words what is taken
 napoleon_numpy_docstring = False

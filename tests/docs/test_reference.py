@@ -1,6 +1,7 @@
 """docs/api: every public module has its page."""
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -15,3 +16,12 @@ def test_every_public_module_has_its_page_and_no_other():
     assert {page.stem for page in PAGES.glob("*.md")} == public_modules() - ELSEWHERE
     for page in PAGES.glob("*.md"):
         assert re.findall(r"automodule:: (\S+)", page.read_text(encoding="utf-8")) == [page.stem]
+
+
+def test_members_of_bases_that_are_on_no_page_stand_with_the_class_that_is():
+    settings = runpy.run_path(str(PAGES.parent / "conf.py"))
+    stops = set(settings["autodoc_default_options"]["inherited-members"].split(","))
+    assert {"Module", "Callback", "Optimizer", "list", "object"} <= stops  # these have pages of their own
+    assert (
+        not {"ArrayMethods", "Scaler", "Evaluator", "Monitor"} & stops
+    )  # bases of Tensor, StandardScaler, Trainer, ...
