@@ -13,8 +13,9 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphin
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]
 myst_heading_anchors = 4
-#: Links to files of the repository that are no pages; tests/package/test_docs.py looks that they are there.
-suppress_warnings = ["myst.xref_missing"]
+#: Links to files of the repository that are no pages; tests/package/test_docs.py looks that they are there. Pages that
+#: no menu lists are entries of a page that one does.
+suppress_warnings = ["myst.xref_missing", "toc.not_included"]
 default_role = "code"
 
 PAGES = [importlib.import_module(page.stem) for page in Path(__file__).with_name("api").glob("*.md")]
@@ -27,6 +28,8 @@ autodoc_typehints = "none"  # docstrings say in words what is taken
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_title = f"cunet {version}"
 html_show_copyright = False  # LICENSE says it
 
