@@ -16,7 +16,7 @@ from ..device import is_array, like
 from ..kernels import listening
 from ..kernels.spec import Definition
 from ..ops.conv.primitives import convolve, convolve_input_gradient
-from ..ops.linalg import product
+from ..ops.linalg import contract, product
 from ..ops.recurrent.loop import recur
 from ..system.messages import shown
 from ..system.table import count, html_table, memory, text_table
@@ -89,9 +89,9 @@ class Summary(list[LayerSummary]):
 def summary(model: Module, input_shape: Any) -> Summary:
     """Apply a model once, and return its layers with shapes, parameters, FLOPs and memory of activations.
 
-    FLOPs are those of matrix products, convolutions and recurrences, two for each multiplication with its addition,
-    counted as they are called (padding of a convolution too); what is done element by element, and `einsum`, is left
-    out. The model runs in evaluation mode and is as before afterwards, but that lazy layers have their shape.
+    FLOPs are those of matrix products, `einsum`, convolutions and recurrences, two for each multiplication with its
+    addition, counted as they are called (padding of a convolution too); what is done element by element, and what
+    `cunet.linalg` solves and decomposes, is left out. The model runs in evaluation mode and is as before afterwards, but that lazy layers have their shape.
 
     Args:
         model: the model.
@@ -236,9 +236,30 @@ def _of_recurrence(_: None, x: Any, w: Any, y: Any, step: Any, sizes: Any, *othe
     return 2 * sum(sizes) * w.size
 
 
+def _of_contraction(_: Any, subscripts: str, *operands: Any) -> int:
+    """Count the products of two operands each, in the order in which they are made."""
+    left, output = subscripts.split("->")
+    parts = left.split(",")
+    sizes: dict[str, int] = {}
+    for letters, x in zip(parts, operands, strict=True):
+        for letter, n in zip(letters, x.shape, strict=True):
+            sizes[letter] = n if sizes.get(letter, 1) == 1 else sizes[letter]
+    found, empty = 0, [np.broadcast_to(np.float32(0), x.shape) for x in operands]
+    for step in np.einsum_path(subscripts, *empty, optimize=True)[0][1:]:
+        taken = [parts[k] for k in step]
+        parts = [letters for k, letters in enumerate(parts) if k not in step]
+        known = dict.fromkeys("".join(taken))
+        kept = [letter for letter in known if letter in output or any(letter in other for other in parts)]
+        parts.append("".join(kept))
+        work = math.prod(sizes[letter] for letter in known)
+        found += work * (len(taken) - 1 + (len(kept) < len(known))) if len(taken) > 1 else 0
+    return found
+
+
 #: Operations of what multiplies, from its result and its arguments.
 _COSTS: dict[Any, Callable[..., int]] = {
     product: _of_product,
+    contract: _of_contraction,
     convolve: _of_convolution,
     convolve_input_gradient: _of_input_gradient,
     recur: _of_recurrence,

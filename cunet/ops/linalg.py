@@ -159,6 +159,12 @@ def linear(input, weight, bias=None) -> Result:
     return y if input.ndim == 2 else y.reshape(*input.shape[:-1], weight.shape[0]), vjp
 
 
+@primitive
+def contract(subscripts: str, *operands: Array) -> Array:
+    """Return Einstein's sum of arrays of one dtype, two at a time in an order that takes little work."""
+    return array_module(*operands).einsum(subscripts, *operands, optimize=True)
+
+
 @op
 def _einsum(*operands, inputs, output) -> Result:
     xp = array_module(*operands)
@@ -174,7 +180,7 @@ def _einsum(*operands, inputs, output) -> Result:
         known = set(output).union(*others)
         # Letters found nowhere else were summed alone: the gradient is constant along them.
         target = "".join(c for c in unique if c in known)
-        g = xp.einsum(",".join([output, *others]) + "->" + target, gy, *arrays, optimize=True)
+        g = contract(",".join([output, *others]) + "->" + target, gy, *arrays)
         g = g.reshape([g.shape[target.index(c)] if c in target else 1 for c in unique])
         full = tuple(shapes[k][c] for c in unique)
         stretched = tuple(i for i, n in enumerate(full) if n == 1 != g.shape[i])
@@ -187,7 +193,7 @@ def _einsum(*operands, inputs, output) -> Result:
         gx[tuple(grids[unique.index(c)] for c in mine)] = g
         return gx
 
-    y = xp.einsum(",".join(inputs) + "->" + output, *operands, optimize=True).astype(dtype, copy=False)
+    y = contract(",".join(inputs) + "->" + output, *operands).astype(dtype, copy=False)
     return y, lambda gy: [lambda k=k: gradient(k, gy) for k in range(len(operands))]
 
 

@@ -45,6 +45,35 @@ def test_flops_of_products_are_counted(layer, shape, flops, device):
     assert found.parameters == sum(r.parameters for r in found) == sum(p.size for p in model.parameters())
 
 
+@pytest.mark.parametrize(
+    "subscripts, shapes, flops",
+    [
+        ("bij,bjk->bik", [(2, 3, 4), (2, 4, 5)], 2 * 2 * 3 * 4 * 5),
+        ("ij,jk,kl->il", [(3, 2), (2, 50), (50, 4)], 2 * (2 * 50 * 4 + 3 * 2 * 4)),  # the short way first
+        ("i,j->ij", [(3,), (5,)], 3 * 5),  # nothing is added
+        ("...i,oij,...j->...o", [(7, 3), (4, 3, 2), (7, 2)], None),
+        ("ij->ji", [(3, 4)], 0),
+        ("ij->i", [(3, 4)], 0),
+        ("ij,jk->ik", [(3, 1), (4, 5)], 2 * 3 * 4 * 5),
+        ("ij,jk->ik", [(3, 0), (0, 5)], 0),
+    ],
+)
+def test_flops_of_einsum(subscripts, shapes, flops, device, dev):
+    class Sum(nn.Module):
+        def forward(self, *inputs):
+            return cunet.einsum(subscripts, *inputs)
+
+    found = cunet.summary(Sum(), tuple(dev(np.ones(shape, np.float32)) for shape in shapes))
+    if flops is None:  # whichever of both ways
+        assert found.flops in (
+            2 * 7 * 4 * 3 * 2 + 2 * 7 * 4 * 2,
+            7 * 3 * 2 + 2 * 7 * 4 * 3 * 2,
+            2 * 7 * 4 * 3 * 2 + 2 * 7 * 4 * 3,
+        )
+    else:
+        assert found.flops == flops
+
+
 def test_nothing_is_changed_by_it(device):
     model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 2)).to(device)
     model[3].eval()
