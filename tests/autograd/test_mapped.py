@@ -146,6 +146,6 @@ def test_places_that_differ_by_sample(rng, dev):
         with turn(name):
             found = vmap(f)(dev(x), dev(i), dev(j))
             for k in range(3):
-                assert_same(host(found)[k], host(f(Tensor(dev(x[k])), i[k], j[k])), 0)
+                assert_same(host(found)[k], host(f(Tensor(dev(x[k])), dev(i[k]), dev(j[k]))), 0)
     with pytest.raises(TypeError, match="vmap: getitem: a mask picks another number"):
         vmap(lambda x: x[x > 0])(dev(x))

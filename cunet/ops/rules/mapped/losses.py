@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ....autograd.mapped import Call, mapped_by
-from ....autograd.tracing import plain
+from ....autograd.tensor import array_of
 from ....device import is_floating
 from ... import reduce
 from ...indexing import getitem
@@ -65,6 +65,8 @@ def _(call: Call) -> Any:
 def _counted(call: Call, target: Any, weight: Any) -> Any:
     """Return the weights of the labels that are not ignored, summed for each sample."""
     kept = target != call.options.get("ignore_index", -100)
-    weights = 1.0 if weight is None else getitem(plain(weight), where(kept, target, 0))
+    x = array_of(call.args[0])
+    own = 1.0 if weight is None else regression.constant(call.name, "weight", weight, x)
+    weights = own if weight is None else getitem(own, where(kept, target, 0))
     counted = where(kept, weights, 0.0)
     return reduce.sum(counted, axis=tuple(range(1, counted.ndim)), dtype=call.args[0].dtype)
