@@ -15,7 +15,7 @@ import numpy as np
 from ..autograd.tensor import Tensor
 from ..device import Array, array_module
 from ..kernels.axes import one_axis
-from . import array, linalg, math, pairwise, products, rearrange, reduce, rounding, selection
+from . import array, linalg, math, pairwise, products, rearrange, rounding, selection
 from . import cumulative as running
 from .conv.convolution import conv1d
 from .numpy_arguments import Unsupported, unsupported
@@ -78,6 +78,22 @@ def modf(x: Any) -> tuple[Tensor, Tensor]:
     """Return what stands behind the point, and what before it."""
     whole = rounding.trunc(x)
     return selection.where(array_module(whole.data).isinf(whole.data), 0.0, math.subtract(x, whole)), whole
+
+
+def sinc(x: Any) -> Tensor:
+    """Return ``sin(pi x) / (pi x)``; near 0 its series, whose derivatives lose no digits."""
+    x = lifted(x)
+    xp = array_module(x.data)
+    near = xp.abs(x.data) < 0.5
+    square = math.square(math.multiply(selection.where(near, x, 0.0), numbers.pi))
+    series: Any = 0.0
+    for k in range(13, -1, -1):
+        series = math.add(math.multiply(square, series), (-1) ** k / numbers.factorial(2 * k + 1))
+    far = selection.where(near, 1.0, x)
+    whole = xp.rint(far.data)  # sin(pi x) is that of what is left of half turns, which are exact
+    signs = 1 - 2 * xp.remainder(whole, 2)
+    sine = math.multiply(math.sin(math.multiply(math.subtract(far, whole), numbers.pi)), signs)
+    return selection.where(near, series, math.divide(sine, math.multiply(far, numbers.pi)))
 
 
 def real(val: Any) -> Tensor:
@@ -236,20 +252,6 @@ def cumulative(run: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return along
 
 
-def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Tensor:
-    """Return the integral of lines between points."""
-    y = lifted(y)
-    axis = one_axis(y.ndim, axis)
-    width = dx
-    if x is not None:
-        x = lifted(x, y)
-        width = rearrange.diff(x, axis=axis if x.ndim > 1 else 0)
-        width = array.reshape(width, (-1,) + (1,) * (y.ndim - axis - 1)) if x.ndim == 1 else width
-    before = (slice(None),) * axis
-    both = math.add(y[(*before, slice(1, None))], y[(*before, slice(None, -1))])
-    return reduce.sum(math.multiply(math.multiply(both, width), 0.5), axis=axis)
-
-
 #: Universal functions by these.
 UFUNCS: dict[np.ufunc, Callable[..., Any]] = {
     np.conjugate: copy,
@@ -278,7 +280,7 @@ FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     getattr(np, own.__name__): own
     for own in (
         *(angle, convolve, correlate, cross, geomspace, imag, kron, linspace, logspace, polyval, real, real_if_close),
-        *(trapezoid, vander, vdot),
+        *(sinc, vander, vdot),
     )
 }
 FUNCTIONS |= {

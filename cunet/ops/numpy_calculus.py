@@ -1,4 +1,4 @@
-"""`numpy.gradient` and `numpy.interp` on Tensors: slopes of samples, and lines between them."""
+"""`numpy.gradient`, `interp` and `trapezoid` on Tensors: slopes of samples, lines between them, areas below."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from ..autograd.tensor import Tensor
 from ..device import array_module
 from ..kernels.axes import one_axis
-from . import array, math, rearrange, selection
+from . import array, math, rearrange, reduce, selection
 from .numpy_arguments import unsupported
 from .operands import lifted
 
@@ -124,5 +124,23 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     return selection.where(below, first if left is None else left, y)
 
 
+def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Tensor:
+    """Return the integral of lines between points."""
+    y = lifted(y)
+    axis = one_axis(y.ndim, axis)
+    width = dx
+    if x is not None:
+        x = lifted(x, y)
+        width = rearrange.diff(x, axis=axis if x.ndim > 1 else 0)
+        width = array.reshape(width, (-1,) + (1,) * (y.ndim - axis - 1)) if x.ndim == 1 else width
+    before = (slice(None),) * axis
+    both = math.add(y[(*before, slice(1, None))], y[(*before, slice(None, -1))])
+    return reduce.sum(math.multiply(math.multiply(both, width), 0.5), axis=axis)
+
+
 #: The functions of NumPy by these.
-CALCULUS: dict[Callable[..., Any], Callable[..., Any]] = {np.gradient: gradient, np.interp: interp}
+CALCULUS: dict[Callable[..., Any], Callable[..., Any]] = {
+    np.gradient: gradient,
+    np.interp: interp,
+    np.trapezoid: trapezoid,
+}

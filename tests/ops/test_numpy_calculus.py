@@ -1,4 +1,4 @@
-"""`numpy.gradient` and `numpy.interp` on Tensors."""
+"""`numpy.gradient`, `interp` and `trapezoid` on Tensors."""
 
 import numpy as np
 import pytest
@@ -27,6 +27,10 @@ CALLS = {
     "interp by values": lambda x, b: np.interp(b, [0.0, 1.1, 2.3], x[0]),
     "interp by places": lambda x, b: np.interp(b, 1.013 * np.cumsum(x[:, 0]), b[:, 1]),
     "interp of one point": lambda x, b: np.interp(x, [1.0], x[0, :1]),
+    "trapezoid": lambda x, b: np.trapezoid(x),
+    "trapezoid at a distance": lambda x, b: np.trapezoid(x, dx=0.5, axis=0),
+    "trapezoid at places": lambda x, b: np.trapezoid(b, x[:, 0], axis=0),
+    "trapezoid at many places": lambda x, b: np.trapezoid(b, x, axis=1),
 }
 
 
