@@ -15,7 +15,7 @@ import numpy as np
 from ..autograd.tensor import Tensor
 from ..device import Array, array_module
 from ..kernels.axes import one_axis
-from . import array, linalg, math, pairwise, products, rearrange, rounding, selection
+from . import array, linalg, math, pairwise, products, rearrange, rounding, selection, trigonometry
 from . import cumulative as running
 from .conv.convolution import conv1d
 from .numpy_arguments import Unsupported, unsupported
@@ -92,7 +92,7 @@ def sinc(x: Any) -> Tensor:
     far = selection.where(near, 1.0, x)
     whole = xp.rint(far.data)  # sin(pi x) is that of what is left of half turns, which are exact
     signs = 1 - 2 * xp.remainder(whole, 2)
-    sine = math.multiply(math.sin(math.multiply(math.subtract(far, whole), numbers.pi)), signs)
+    sine = math.multiply(trigonometry.sin(math.multiply(math.subtract(far, whole), numbers.pi)), signs)
     return selection.where(near, series, math.divide(sine, math.multiply(far, numbers.pi)))
 
 
