@@ -4,10 +4,10 @@ import importlib
 import inspect
 from types import ModuleType
 
-#: Modules whose names stand on another page: those of `optim`, and switches without functions.
-ELSEWHERE = {"cunet.optim.lr_scheduler", "cunet.native"}
+#: Modules whose names stand on another page.
+ELSEWHERE = {"cunet.optim.lr_scheduler"}
 #: Modules that are imported by their own name.
-BESIDE = ["cunet", "cunet.sklearn", "cunet.testing"]
+BESIDE = ["cunet", "cunet.native", "cunet.sklearn", "cunet.testing"]
 
 
 def public_modules():

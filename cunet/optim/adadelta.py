@@ -45,7 +45,8 @@ class Adadelta(Optimizer):
 
     Args:
         params, maximize: see `Optimizer`.
-        lr, rho, eps, weight_decay: as in the formula; rho in [0, 1).
+        lr, eps, weight_decay: as in the formula, >= 0.
+        rho: part of the running squares that is kept, in [0, 1).
 
     Source: Zeiler 2012, arXiv:1212.5701, algorithm 1 (which has lr = 1).
 

@@ -99,7 +99,8 @@ class RMSprop(Optimizer):
 
     Args:
         params, maximize: see `Optimizer`.
-        lr, alpha, eps, weight_decay, momentum: as in the formula; alpha in [0, 1).
+        lr, eps, weight_decay, momentum: as in the formula, >= 0.
+        alpha: part of the running square that is kept, in [0, 1).
         centered: divide by the standard deviation instead.
 
     Source: Hinton 2012, "Neural networks for machine learning", lecture 6e; centered: Graves 2013,

@@ -61,7 +61,8 @@ class SGD(Optimizer):
 
     Args:
         params, maximize: see `Optimizer`.
-        lr, momentum, dampening, weight_decay: as in the formula, >= 0; dampening in [0, 1).
+        lr, momentum, weight_decay: as in the formula, >= 0.
+        dampening: in [0, 1).
         nesterov: needs momentum and no dampening.
 
     Source: Sutskever et al. 2013, "On the importance of initialization and momentum in deep learning",

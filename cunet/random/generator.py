@@ -29,9 +29,9 @@ class Draw(NamedTuple):
         True
     """
 
-    seed: int
-    stream: int
-    call: int
+    seed: int  #: of the generator, 64 bits
+    stream: int  #: `stream_id` of its name
+    call: int  #: which of its draws, counted from 0
 
     def bit_generator(self, block: int = 0) -> np.random.Philox:
         """Return NumPy's Philox at the first word of 256-bit block `block` of this draw."""

@@ -64,8 +64,8 @@ class SlogdetResult(NamedTuple):
         (Tensor(1., dtype=float64), Tensor(0., dtype=float64))
     """
 
-    sign: Tensor
-    logabsdet: Tensor
+    sign: Tensor  #: -1, 0 or 1, (...)
+    logabsdet: Tensor  #: logarithm of the absolute value, (...)
 
 
 @op

@@ -141,10 +141,10 @@ class LstsqResult(NamedTuple):
         (Tensor([3., 2.], dtype=float64), Tensor(2, dtype=int64))
     """
 
-    x: Tensor
-    residuals: Tensor
-    rank: Tensor
-    singular_values: Tensor
+    x: Tensor  #: the solution, (N,) or (N, K)
+    residuals: Tensor  #: sums of squares that are left, (1,) or (K,); empty unless M > N
+    rank: Tensor  #: of a; an integer
+    singular_values: Tensor  #: of a, the largest first, (min(M, N),)
 
 
 def _if_full_rank(g: Array, rank: Any, full: int) -> Array:

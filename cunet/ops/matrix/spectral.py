@@ -61,8 +61,8 @@ class EighResult(NamedTuple):
         Tensor([1., 2.], dtype=float64)
     """
 
-    eigenvalues: Tensor
-    eigenvectors: Tensor
+    eigenvalues: Tensor  #: the smallest first, (..., N)
+    eigenvectors: Tensor  #: in columns, (..., N, N)
 
 
 @op(arrays=1)
@@ -153,9 +153,9 @@ class SVDResult(NamedTuple):
         ((3, 2), (2,), (2, 2))
     """
 
-    U: Tensor
-    S: Tensor
-    Vh: Tensor
+    U: Tensor  #: left vectors, in columns, (..., M, K)
+    S: Tensor  #: singular values, the largest first, (..., K)
+    Vh: Tensor  #: right vectors, in rows, (..., K, N)
 
 
 def _divided(xp: Any, a: Array, s: Array) -> Array:

@@ -54,8 +54,8 @@ class QRResult(NamedTuple):
         ((3, 2), (2, 2))
     """
 
-    Q: Tensor
-    R: Tensor
+    Q: Tensor  #: orthonormal columns, (..., M, K)
+    R: Tensor  #: upper triangular, (..., K, N)
 
 
 @op
