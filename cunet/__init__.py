@@ -18,12 +18,12 @@ from .autograd.custom import checkpoint as checkpoint
 from .autograd.custom import custom_jvp as custom_jvp
 from .autograd.custom import custom_vjp as custom_vjp
 from .autograd.derivatives import hessian as hessian
-from .autograd.derivatives import hvp as hvp
 from .autograd.derivatives import jacobian as jacobian
-from .autograd.derivatives import jvp as jvp
-from .autograd.derivatives import linearize as linearize
-from .autograd.derivatives import vjp as vjp
 from .autograd.differentiable import differentiable as differentiable
+from .autograd.directions import hvp as hvp
+from .autograd.directions import jvp as jvp
+from .autograd.directions import linearize as linearize
+from .autograd.directions import vjp as vjp
 from .autograd.exchange import from_dlpack as from_dlpack
 from .autograd.implicit import custom_root as custom_root
 from .autograd.implicit import fixed_point as fixed_point

@@ -21,15 +21,6 @@ Axes = Any
 def vmap(f: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) -> Callable[..., Any]:
     """Make of a function of one sample the function of many, which does all of them at once.
 
-    >>> import numpy as np, cunet
-    >>> w = np.array([1.0, 2.0, 3.0])
-    >>> x = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]])
-    >>> cunet.vmap(lambda x: cunet.tanh(w @ x))(x).shape
-    (2,)
-    >>> cunet.vmap(cunet.grad(lambda w, x: cunet.square(w @ x)), in_axes=(None, 0))(w, x)
-    array([[ 2.,  0.,  0.],
-           [ 0., 10., 10.]])
-
     Each op of `f` runs once, on all samples, by a rule of its own; no loop is run. Transforms go within it and around
     it: ``vmap(grad(f))`` gives the gradient of each sample. `f` sees the shapes of one sample, and no values: what
     differs by sample is chosen by `cunet.where`. An op that draws random numbers draws others for each sample, if what
@@ -52,6 +43,14 @@ def vmap(f: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) -> Callab
         IndexError: an argument has no such axis.
 
     Source: Bradbury et al. 2018, "JAX: composable transformations of Python+NumPy programs".
+
+    Example:
+        >>> w, x = np.array([1.0, 2.0, 3.0]), np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]])
+        >>> cunet.vmap(lambda x: cunet.square(w @ x))(x)
+        Tensor([ 1., 25.], dtype=float64)
+        >>> cunet.vmap(cunet.grad(lambda w, x: cunet.square(w @ x)), in_axes=(None, 0))(w, x)  # one for each sample
+        array([[ 2.,  0.,  0.],
+               [ 0., 10., 10.]])
     """
 
     @functools.wraps(f)

@@ -90,15 +90,7 @@ def rfft(x: Any, n: int | None = None, axis: int = -1, norm: str | None = None) 
     """Return the discrete Fourier transform of real data along an axis.
 
     ``real[k] + 1j * imag[k] = sum(x[j] * exp(-2j * pi * j * k / n))`` for k from 0 to ``n // 2``; all other numbers are
-    conjugates of these. A power spectrum, and a loss of it:
-
-    >>> import numpy as np, cunet
-    >>> x = cunet.tensor(np.sin(2 * np.pi * 3 * np.arange(32) / 32), requires_grad=True)
-    >>> y = cunet.fft.rfft(x)
-    >>> power = abs(y) ** 2
-    >>> int(power.argmax())
-    3
-    >>> power.mean().backward()
+    conjugates of these.
 
     Args:
         x: floating, any shape with an axis. float32 stays float32; half types are computed in it.
@@ -112,6 +104,13 @@ def rfft(x: Any, n: int | None = None, axis: int = -1, norm: str | None = None) 
     Raises:
         ValueError: no such axis or norm; no point to transform.
         TypeError: x is not floating.
+
+    Example:
+        >>> x = cunet.tensor(np.sin(2 * np.pi * 3 * np.arange(32) / 32), requires_grad=True)
+        >>> power = abs(cunet.fft.rfft(x)) ** 2
+        >>> int(power.argmax())
+        3
+        >>> power.mean().backward()
     """
     real, imag = _rfft(x, n=n, axis=axis, norm=norm)
     return Complex(real, imag)

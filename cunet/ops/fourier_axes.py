@@ -70,14 +70,6 @@ def _complex(who: str, x: Any, s: Any, axes: Any, norm: str | None, inverse: boo
 def fft(x: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Complex:
     """Return the discrete Fourier transform along an axis: ``sum(x[j] * exp(-2j * pi * j * k / n))`` for each k.
 
-    >>> import numpy as np, cunet
-    >>> x = cunet.tensor([1.0, 0.0, 0.0, 0.0], requires_grad=True)
-    >>> y = cunet.fft.fft(x)
-    >>> abs(y).numpy()
-    array([1., 1., 1., 1.], dtype=float32)
-    >>> cunet.fft.ifft(y).real.numpy()
-    array([1., 0., 0., 0.], dtype=float32)
-
     Args:
         x: floating, or `Complex`, or a complex array; any shape with an axis.
         n: number of points: more are cut off, fewer are filled up with zeros; by default the length of the axis.
@@ -87,6 +79,14 @@ def fft(x: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -
     Raises:
         ValueError: no such axis or norm; no point to transform.
         TypeError: x is not floating.
+
+    Example:
+        >>> x = cunet.tensor([1.0, 0.0, 0.0, 0.0], requires_grad=True)
+        >>> y = cunet.fft.fft(x)
+        >>> abs(y).numpy()
+        array([1., 1., 1., 1.], dtype=float32)
+        >>> cunet.fft.ifft(y).real.numpy()
+        array([1., 0., 0., 0.], dtype=float32)
     """
     return _complex("fft", x, None if n is None else [n], [axis], norm, False)
 

@@ -32,7 +32,7 @@ def register_layer(name: str) -> Callable[[T], T]:
         TypeError: it is no class of a `Module` and no function.
 
     Example:
-        >>> @cunet.register_layer("mine.Scale")
+        >>> @cunet.register_layer("example.Scale")
         ... class Scale(nn.Module):
         ...     def __init__(self, factor=2.0):
         ...         self.factor = nn.Parameter(np.array([factor], np.float32))

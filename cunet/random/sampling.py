@@ -16,16 +16,8 @@ def categorical(
     """Draw classes whose probabilities are ``softmax(logits)``.
 
     The class is the first of which the sum of probabilities up to it is above a number in [0, 1). These numbers are
-    drawn on the CPU, so that every device draws the same classes. A step of REINFORCE, where the logarithm of the
-    probability of what was drawn is a negative cross-entropy:
-
-    >>> import numpy as np, cunet
-    >>> from cunet import F
-    >>> logits = cunet.tensor(np.zeros((4, 3)), requires_grad=True)
-    >>> actions = cunet.random.categorical(logits)
-    >>> reward = np.where(actions == 2, 1.0, 0.0)
-    >>> log_prob = -F.cross_entropy(logits, actions, reduction="none")
-    >>> (-log_prob * reward).mean().backward()
+    drawn on the CPU, so that every device draws the same classes. The logarithm of the probability of what was drawn is
+    a negative cross-entropy.
 
     Args:
         logits: Tensor or array with an axis of classes; -inf is never drawn.
@@ -38,6 +30,15 @@ def categorical(
 
     Raises:
         ValueError: a row of logits holds NaN or +inf, or nothing above -inf; on a GPU finding that out waits for it.
+
+    Example:
+        >>> logits = cunet.tensor(np.zeros((4, 3)), requires_grad=True)
+        >>> actions = cunet.random.categorical(logits)
+        >>> reward = np.where(actions == 2, 1.0, 0.0)
+        >>> log_prob = -F.cross_entropy(logits, actions, reduction="none")
+        >>> (-log_prob * reward).mean().backward()  # a step of REINFORCE
+        >>> actions.shape, logits.grad.shape
+        ((4,), (4, 3))
     """
     scores = _array(logits)
     xp = array_module(scores)

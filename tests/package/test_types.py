@@ -36,6 +36,7 @@ def test_modules_of_autograd_import_those_before_them_in_this_list():
         "transforms",
         "vmap",
         "derivatives",
+        "directions",
     ]
     folder = ROOT / "cunet" / "autograd"
     assert sorted(order) == sorted(p.stem for p in folder.glob("*.py") if p.stem != "__init__")
