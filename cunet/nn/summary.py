@@ -91,7 +91,8 @@ def summary(model: Module, input_shape: Any) -> Summary:
 
     FLOPs are those of matrix products, `einsum`, convolutions and recurrences, two for each multiplication with its
     addition, counted as they are called (padding of a convolution too); what is done element by element, and what
-    `cunet.linalg` solves and decomposes, is left out. The model runs in evaluation mode and is as before afterwards, but that lazy layers have their shape.
+    `cunet.linalg` solves and decomposes, is left out. The model runs in evaluation mode and is as before afterwards,
+    but that lazy layers have their shape.
 
     Args:
         model: the model.
