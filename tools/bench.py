@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import startup
+from benchmarks.answer import PROGRAMS, answers
 from benchmarks.jobs import activation_jobs, all_jobs
 from benchmarks.report import header, markdown, plot
 
@@ -98,21 +99,26 @@ def measure_jobs(opt: argparse.Namespace) -> dict[str, dict[str, Any]]:
 
 
 def measure_startup(opt: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    """Measure import, time to the first trained batch, and installed size, for each library that is installed."""
+    """Measure import, time to the first answer and trained batch, and installed size, of what is installed."""
     found = {}
-    modules = {"cunet": "numpy", **{name: name for name in opt.peers if name in ("torch", "jax")}}
+    modules = {"cunet": "numpy", **{name: name for name in opt.peers if name in ("torch", "jax", "onnxruntime")}}
     for module, route in modules.items():
         if sizes := startup.installed_bytes(module):
             print(f"(g) {module} …", file=sys.stderr, flush=True)
             found[module] = {
                 "import": startup.import_seconds(module, 5),
-                "first": worker("first", "mlp", [route], opt),
+                "first": {} if module == "onnxruntime" else worker("first", "mlp", [route], opt),
                 "bytes": sizes,
             }
     if "cunet" in found:
         with tempfile.TemporaryDirectory() as cache:  # empty at first: everything is compiled
             for when in ("cold", "warm"):
                 found["cunet"][when] = worker("first", "mlp", ["compiled"], opt, XDG_CACHE_HOME=cache)
+        with tempfile.TemporaryDirectory() as folder:
+            answered = answers(Path(folder), [name for name in PROGRAMS if name in found], 5)
+        found["cunet"]["warm answer"] = answered.pop("compiled")
+        for module, one in answered.items():
+            found[module]["answer"] = one
     return found
 
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
+from .finding import Archive, found
 from .idx import CorruptFile
 from .images import Images, Split, check_split
-from .relatives import not_found, places
 
 _FILES = {"train": [f"data_batch_{k}.bin" for k in range(1, 6)], "test": ["test_batch.bin"]}
+#: By the MD5 c32a1d4ab5d03f1284b67883e8d87530 of the authors' page; this is what files of that MD5 have as SHA-256.
+ARCHIVE = Archive(
+    "cifar-10-binary.tar.gz", 170052171, "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
+)
 _RECORD = 1 + 3 * 32 * 32  # bytes: the label, then red, green and blue, row by row
 
 
@@ -19,15 +25,20 @@ class CIFAR10(Images):
 
     The files of its binary version (``cifar-10-binary.tar.gz``, unpacked) are looked for in `root` if it is given;
     otherwise in the folder ``cifar-10-batches-bin`` of the folder named by the environment variable ``CUNET_DATA``, and
-    in ``~/.cache/cunet/cifar-10-batches-bin``. Nothing is downloaded. The Python version is made of pickles, which
-    could run any code, and is not read.
+    in ``~/.cache/cunet/cifar-10-batches-bin``, into which they are downloaded at last (170 MB), verified by SHA-256.
+    Files that are found are read as they are. The Python version is made of pickles, which could run any code, and is
+    not read.
 
     Args:
         split: "train" or "test".
         root: a folder that holds the files, or that folder.
+        download: whether to download what is in none of the places; never happens when `root` is given.
+        mirrors: addresses of folders that hold ``cifar-10-binary.tar.gz``, best first.
+
+    `MEAN` and `STD` are figures that were published (github.com/khakhlyuk/fixedconv).
 
     Raises:
-        DatasetUnavailable: the files are in none of the places.
+        DatasetUnavailable: the files are in none of the places and could not be downloaded.
         CorruptFile: a file is truncated, or holds something else.
 
     Source: Krizhevsky 2009, "Learning Multiple Layers of Features from Tiny Images".
@@ -45,17 +56,29 @@ class CIFAR10(Images):
     STD = (0.2470, 0.2435, 0.2616)  # type: ignore[assignment]
     NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
-    def __init__(self, split: Split = "train", *, root: str | os.PathLike[str] | None = None) -> None:
+    def __init__(
+        self,
+        split: Split = "train",
+        *,
+        root: str | os.PathLike[str] | None = None,
+        download: bool = True,
+        mirrors: Sequence[str] = ("https://www.cs.toronto.edu/~kriz/",),
+    ) -> None:
         """Find and load a split; see the class for the arguments."""
         check_split("CIFAR10", split)
-        looked = places(root, ("cifar-10-batches-bin",))
-        for folder in looked:
-            if all((folder / name).is_file() for name in _FILES[split]):
-                records = np.concatenate([_records(folder / name) for name in _FILES[split]])
-                images = records[:, 1:].reshape(-1, 3, 32, 32)
-                super().__init__(split, images, records[:, 0].astype(np.int64))
-                return
-        raise not_found("CIFAR10", _FILES[split], looked)
+        files = _FILES[split]
+
+        def look(folder: Path) -> list[Path] | None:
+            paths = [folder / name for name in files]
+            return paths if all(path.is_file() for path in paths) else None
+
+        def bring(folder: Path) -> None:
+            names = [name for half in _FILES.values() for name in half]
+            ARCHIVE.bring(folder, {f"cifar-10-batches-bin/{name}": name for name in names}, mirrors)
+
+        paths = found("CIFAR10", root, ("cifar-10-batches-bin",), files, look, bring if download else None)
+        records = np.concatenate([_records(path) for path in paths])
+        super().__init__(split, records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0].astype(np.int64))
 
 
 def _records(path: os.PathLike[str]) -> np.ndarray:

@@ -1,9 +1,9 @@
-"""Download a file whose content is known: mirrors in turn, checked, then moved into place at once."""
+"""Download files whose content is known: mirrors in turn, checked, unpacked, then moved into place at once."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ def content_sha256(path: str | os.PathLike[str]) -> str:
     Raises:
         CorruptFile: the gzip stream is truncated or damaged.
     """
-    import hashlib  # here, so that importing cunet does not load it
+    import hashlib  # here and below, so that importing cunet does not load it
 
     digest = hashlib.sha256()
     for chunk in chunks(path):
@@ -31,7 +31,16 @@ def content_sha256(path: str | os.PathLike[str]) -> str:
     return digest.hexdigest()
 
 
-def fetch(urls: Sequence[str], target: Path, sha256: str, *, max_bytes: int, timeout: float = 10.0) -> None:
+def _sha256(path: Path) -> str:
+    import hashlib
+
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fetch(
+    urls: Sequence[str], target: Path, sha256: str, *, max_bytes: int, timeout: float = 10.0, as_sent: bool = False
+) -> None:
     """Download the first good copy of a file among `urls` to `target`, with a progress bar.
 
     `target` appears whole and checked or not at all: the copy is written beside it under a name of its own
@@ -43,6 +52,7 @@ def fetch(urls: Sequence[str], target: Path, sha256: str, *, max_bytes: int, tim
         sha256: hex digest of the decompressed content.
         max_bytes: a transfer longer than this is given up.
         timeout: seconds without any answer after which a mirror is given up.
+        as_sent: whether `sha256` is that of the file as it comes, be it compressed.
 
     Raises:
         DownloadFailed: no mirror gave the file.
@@ -50,7 +60,7 @@ def fetch(urls: Sequence[str], target: Path, sha256: str, *, max_bytes: int, tim
     reasons: list[str] = []
     for url in urls:
         for _ in range(_TRIES):
-            reason, again = _attempt(url, target, sha256, max_bytes, timeout)
+            reason, again = _attempt(url, target, sha256, max_bytes, timeout, as_sent)
             if reason is None:
                 return
             reasons.append(f"{url}: {reason}")
@@ -59,7 +69,9 @@ def fetch(urls: Sequence[str], target: Path, sha256: str, *, max_bytes: int, tim
     raise DownloadFailed("; ".join(reasons) or "no mirrors given")
 
 
-def _attempt(url: str, target: Path, sha256: str, max_bytes: int, timeout: float) -> tuple[str | None, bool]:
+def _attempt(
+    url: str, target: Path, sha256: str, max_bytes: int, timeout: float, as_sent: bool
+) -> tuple[str | None, bool]:
     """Download one copy into place; return why that failed (None: it did not), and whether to ask once more."""
     # here, not at the top: these take longer to import than the rest of cunet
     import tempfile
@@ -71,7 +83,7 @@ def _attempt(url: str, target: Path, sha256: str, max_bytes: int, timeout: float
     part = Path(name)
     try:
         _transfer(url, part, max_bytes, timeout)
-        _check(part, url, sha256)
+        _check(part, sha256, as_sent)
         os.replace(part, target)
         return None, False
     except (URLError, DownloadFailed) as error:  # refused, unknown, or not the file: no use asking again
@@ -82,6 +94,38 @@ def _attempt(url: str, target: Path, sha256: str, max_bytes: int, timeout: float
         return f"broke off ({error or type(error).__name__})", True
     finally:
         part.unlink(missing_ok=True)
+
+
+def unpack(archive: Path, members: Mapping[str, str], folder: Path) -> None:
+    """Write members of a tar or zip archive into a folder, each whole or not at all.
+
+    Args:
+        archive: the file; one whose content was verified.
+        members: their names in the archive, and those they get.
+        folder: where they go.
+
+    Raises:
+        DownloadFailed: there is no such member.
+    """
+    import shutil
+    import tarfile
+    import tempfile
+    import zipfile
+
+    opened: Any = zipfile.ZipFile if zipfile.is_zipfile(archive) else tarfile.open
+    with opened(archive) as packed:
+        for member, name in members.items():
+            try:
+                content = packed.open(member) if isinstance(packed, zipfile.ZipFile) else packed.extractfile(member)
+            except KeyError as error:
+                raise DownloadFailed(f"there is no {member} in {archive.name}") from error
+            handle, part = tempfile.mkstemp(dir=folder, prefix=f".{name}.", suffix=".part")
+            try:
+                with content, os.fdopen(handle, "wb") as file:
+                    shutil.copyfileobj(content, file, _CHUNK)
+                os.replace(part, folder / name)
+            finally:
+                Path(part).unlink(missing_ok=True)
 
 
 def _transfer(url: str, part: Path, max_bytes: int, timeout: float) -> None:
@@ -102,9 +146,9 @@ def _transfer(url: str, part: Path, max_bytes: int, timeout: float) -> None:
         raise ConnectionError(f"{received} of {total} bytes arrived")
 
 
-def _check(part: Path, url: str, sha256: str) -> None:
+def _check(part: Path, sha256: str, as_sent: bool) -> None:
     try:
-        digest = content_sha256(part)
+        digest = _sha256(part) if as_sent else content_sha256(part)
     except CorruptFile as error:
         raise DownloadFailed("sent a damaged file") from error
     if digest != sha256:

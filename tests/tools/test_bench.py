@@ -12,7 +12,7 @@ from pathlib import Path
 import bench
 import numpy as np
 import pytest
-from benchmarks import check, jobs, libraries, library, measure, report, startup, worker
+from benchmarks import answer, check, jobs, libraries, library, measure, report, startup, worker
 
 pytestmark = [pytest.mark.cpu_only, pytest.mark.slow]
 
@@ -181,6 +181,19 @@ def test_installed_size_counts_what_is_needed_and_no_extras():
     own = sum(path.stat().st_size for path in (ROOT / "cunet").rglob("*.py"))
     assert own <= sizes["cunet"] < 100 * own and sizes["numpy"] > 1e7
     assert startup.installed_bytes("no-such-distribution") == {}
+
+
+def test_a_process_that_starts_answers_once(tmp_path):
+    answer.write_nets(tmp_path, ["cunet"])
+    assert [path.name for path in tmp_path.iterdir()] == ["net.safetensors"]
+    env = {"CUNET_NATIVE": "0", "PYTHONPATH": str(ROOT)}
+    found = answer.seconds("cunet", tmp_path, 1, **env)
+    assert found["seconds"] > 0
+    (tmp_path / "net.safetensors").unlink()
+    assert "FileNotFoundError" in answer.seconds("cunet", tmp_path, 1, **env)["failed"]
+    one = {"import": 0.1, "first": {}, "bytes": {"cunet": 10**6}, "answer": found, "warm answer": {"seconds": 0.25}}
+    lines = report.startup_table({"cunet": one}).splitlines()
+    assert [line for line in lines if "answer" in line] and lines[-2].endswith("|  0.25 |")
 
 
 def test_table_lines_up():

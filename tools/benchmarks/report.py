@@ -183,7 +183,12 @@ def startup_table(found: dict[str, dict[str, Any]]) -> str:
     rows = [["(g)", *found]]
     rows.append(["import, s", *[f"{one['import']:.2f}" for one in found.values()]])
     rows.append(["start to first trained batch, s", *[seconds(one["first"]) for one in found.values()]])
-    for key, name in (("cold", "compiled route, the very first time"), ("warm", "compiled route, later")):
+    for key, name in (
+        ("cold", "compiled route, the very first time"),
+        ("warm", "compiled route, later"),
+        ("answer", "start to end with an answer of (j), s"),
+        ("warm answer", "compiled route, later"),
+    ):
         if any("seconds" in one.get(key, {}) for one in found.values()):
             rows.append([name, *[seconds(one.get(key, {})) for one in found.values()]])
     totals = [sum(one["bytes"].values()) / 1e6 for one in found.values()]
