@@ -1,0 +1,146 @@
+"""Measure what a Hessian-vector product of an MLP costs, in gradients, and what a gradient costs in two checkouts.
+
+    python tools/derivative_cost.py
+    python tools/derivative_cost.py --against ../older --rounds 40
+
+Gradients and products take turns, in blocks of calls; with `--against` so do the gradients of both checkouts, each in a
+process of its own. Clock and processor time are medians of a call; memory is the peak of a call beyond what was there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+SIZES = (512, 256, 256, 10)
+
+
+def calls(samples: int) -> dict[str, Callable[[], Any]]:
+    """Return a gradient of the loss by all weights, and a product of its Hessian with a direction."""
+    import cunet
+    from cunet import F
+
+    rng = np.random.default_rng(0)
+    shapes = list(zip(SIZES[:-1], SIZES[1:], strict=True))
+    weights = [rng.standard_normal(shape) / shape[0] ** 0.5 for shape in shapes]
+    direction = [rng.standard_normal(w.shape) for w in weights]
+    x, labels = rng.standard_normal((samples, SIZES[0])), rng.integers(0, SIZES[-1], samples)
+
+    def loss(w: Any) -> Any:
+        y = cunet.tanh(cunet.tanh(x @ w[0]) @ w[1])
+        return F.cross_entropy(y @ w[2], labels)
+
+    gradient = cunet.grad(loss)
+    return {"gradient": lambda: gradient(weights), "hvp": lambda: cunet.hvp(loss, (weights,), (direction,))}
+
+
+def block(call: Callable[[], Any], count: int) -> tuple[float, float]:
+    """Return seconds on the clock, and of processors, of one of `count` calls."""
+    clock, processors = time.perf_counter(), time.process_time()
+    for _ in range(count):
+        call()
+    return (time.perf_counter() - clock) / count, (time.process_time() - processors) / count
+
+
+def peak(call: Callable[[], Any]) -> int:
+    """Return the bytes that a call holds at most, beyond what was there."""
+    tracemalloc.start()
+    call()
+    held = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return held
+
+
+def work(samples: int) -> None:
+    """Answer with one block for each line of the standard input: the name of a call, and how many."""
+    known = calls(samples)
+    for call in known.values():
+        block(call, 3)
+    for line in sys.stdin:
+        name, count = line.split()
+        answer = peak(known[name]) if count == "peak" else block(known[name], int(count))
+        print(json.dumps(answer), flush=True)
+
+
+class Checkout:
+    """A process that runs the code of one checkout."""
+
+    def __init__(self, root: Path, samples: int) -> None:
+        pipe = subprocess.PIPE
+        command = [sys.executable, "-P", __file__, "--worker", str(root), "--samples", str(samples)]
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+
+    def ask(self, name: str, count: int | str) -> Any:
+        """Return what one block took."""
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.write(f"{name} {count}\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.communicate()
+
+
+def measured(checkouts: dict[str, Checkout], rounds: int, count: int) -> list[str]:
+    """Return lines: of each call in each checkout milliseconds and memory, and ratios of calls in the same round."""
+    jobs = [(root, name) for root in checkouts for name in ("gradient", "hvp")]
+    rows: dict[tuple[str, str], list[Any]] = {job: [] for job in jobs}
+    for k in range(rounds):
+        for root, name in jobs if k % 2 else jobs[::-1]:
+            rows[root, name].append(checkouts[root].ask(name, count))
+    times = {job: np.array(row) for job, row in rows.items()}
+    lines = []
+    for (root, name), row in times.items():
+        clock, processors = np.median(row, 0) * 1e3
+        held = checkouts[root].ask(name, "peak") / 2**20
+        lines.append(f"{root}: {name}: {clock:.2f} ms, of processors {processors:.2f} ms, {held:.1f} MiB")
+    for root in checkouts:
+        lines.append(ratio(f"{root}: hvp / gradient", times[root, "hvp"], times[root, "gradient"]))
+    if len(checkouts) > 1:
+        ours, theirs = (times[root, "gradient"] for root in checkouts)
+        lines.append(ratio("gradient here / there", ours, theirs))
+    return lines
+
+
+def ratio(what: str, a: np.ndarray, b: np.ndarray) -> str:
+    """Return the median ratio, and the middle half, of clock and of processor time."""
+    parts = [np.percentile(a[:, k] / b[:, k], [25, 50, 75]) for k in (0, 1)]
+    said = [f"{mid:.3f} ({low:.3f} to {high:.3f})" for low, mid, high in parts]
+    return f"{what}: {said[0]}, of processors {said[1]}"
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--against", type=Path, help="another checkout")
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--calls", type=int, default=10, help="in a block")
+    parser.add_argument("--samples", type=int, default=512, help="in a batch")
+    parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.worker is not None:
+        sys.path.insert(0, str(given.worker))
+        work(given.samples)
+        return
+    roots = {"here": ROOT} | ({"there": given.against.resolve()} if given.against else {})
+    checkouts = {name: Checkout(root, given.samples) for name, root in roots.items()}
+    try:
+        print("\n".join(measured(checkouts, given.rounds, given.calls)))
+    finally:
+        for checkout in checkouts.values():
+            checkout.close()
+
+
+if __name__ == "__main__":
+    main()
