@@ -35,6 +35,8 @@ html_show_copyright = False  # LICENSE says it
 
 #: What stands between backticks, or a mark that means something to reStructuredText and nothing to us.
 MARK = re.compile(r"``.*?``|`.*?`|(\*+|(?<=\w)_(?!\w))")
+#: What is said of several attributes.
+SEVERAL = re.compile(r"^:ivar ([^:\n]*, [^:\n]*):(.*(?:\n +.*)*)", re.MULTILINE)
 
 
 def plain(app, what, name, obj, options, lines):
@@ -46,6 +48,13 @@ def plain(app, what, name, obj, options, lines):
             lines[k] = MARK.sub(lambda found: re.sub("(.)", r"\\\1", found[1]) if found[1] else found[0], line)
 
 
+def each(app, what, name, obj, options, lines):
+    """Say of each attribute what is said of several, as is done with arguments; else all but the last are its type."""
+    text = SEVERAL.sub(lambda f: "\n".join(f":ivar {one}:{f[2]}" for one in f[1].split(", ")), "\n".join(lines))
+    lines[:] = text.split("\n")
+
+
 def setup(app):
-    """Have docstrings escaped before their sections are read."""
+    """Have docstrings escaped before their sections are read, and attributes parted afterwards."""
     app.connect("autodoc-process-docstring", plain, priority=400)
+    app.connect("autodoc-process-docstring", each, priority=600)
