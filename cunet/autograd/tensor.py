@@ -31,6 +31,9 @@ class Tensor(ArrayMethods["Tensor"]):
         grad: gradient of the same shape, dtype and device as `data`, or None; after
             ``backward(create_graph=True)`` a Tensor.
 
+    Raises:
+        TypeError: `data` is a Tensor, or holds no numbers; a gradient is wanted of another dtype than a floating one.
+
     Example:
         >>> x = cunet.Tensor(np.array([[1.0, 2.0], [3.0, 4.0]]), requires_grad=True)
         >>> y = np.sqrt((x @ x.T + 4).diagonal())  # operators, methods and NumPy's own functions

@@ -21,6 +21,10 @@ class RandomAffine(Augmentation):
         shear: largest angle, either way, by which columns lean.
         generator: stream of random numbers.
 
+    Raises:
+        ValueError: `degrees` or `shear` is negative, or `shear` not below 90; `translate` is not from 0 to 1; `scale`
+            does not rise from above 0.
+
     Example:
         >>> from cunet.data import RandomAffine
         >>> images, labels = np.zeros((8, 1, 28, 28), np.float32), np.arange(8)

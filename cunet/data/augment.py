@@ -23,6 +23,9 @@ class Augmentation:
     Args:
         generator: stream of random numbers.
 
+    Raises:
+        ValueError: (when it is called) images are no array (N, C, H, W).
+
     Example:
         >>> from cunet.data import Augmentation
         >>> class Noise(Augmentation):
@@ -93,6 +96,9 @@ class RandomFlip(Augmentation):
         axis: -1 for left and right, -2 for up and down.
         generator: stream of random numbers.
 
+    Raises:
+        ValueError: `p` is not from 0 to 1, or `axis` is another one.
+
     Example:
         >>> from cunet.data import RandomFlip
         >>> RandomFlip(p=1.0)(np.array([[[[1.0, 2.0, 3.0]]]]))[0]
@@ -116,6 +122,9 @@ class RandomCrop(Augmentation):
     Args:
         padding: zeros on each side, 0 or more.
         generator: stream of random numbers.
+
+    Raises:
+        ValueError: `padding` is negative.
 
     Source: He et al. 2016, arXiv:1512.03385, section 4.2.
 
@@ -153,6 +162,9 @@ class RandomErasing(Augmentation):
         ratio: height by width, from and to, uniform in the logarithm.
         value: what is put there.
         generator: stream of random numbers.
+
+    Raises:
+        ValueError: `p` is not from 0 to 1, or a range does not rise from above 0.
 
     Source: Zhong et al. 2020, arXiv:1708.04896, algorithm 1; a rectangle that is too long is cut to the image.
 
@@ -192,6 +204,9 @@ class Normalize(Augmentation):
 
     Args:
         mean, std: a number, or one a channel.
+
+    Raises:
+        ValueError: `std` is not above 0, or one of the two has more than one axis.
 
     Example:
         >>> from cunet.data import Normalize

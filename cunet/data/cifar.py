@@ -40,6 +40,7 @@ class CIFAR10(Images):
     Raises:
         DatasetUnavailable: the files are in none of the places and could not be downloaded.
         CorruptFile: a file is truncated, or holds something else.
+        ValueError: there is no such split.
 
     Source: Krizhevsky 2009, "Learning Multiple Layers of Features from Tiny Images".
 

@@ -21,6 +21,7 @@ class Digits(Images):
 
     Raises:
         ImportError: scikit-learn is not installed.
+        ValueError: there is no such split.
 
     Source: Alpaydin and Kaynak 1998, "Optical Recognition of Handwritten Digits", UCI repository (its test part).
 

@@ -55,6 +55,9 @@ class MixUp(_Mixture):
         alpha: of the distribution Beta(alpha, alpha) of the share, drawn once a batch.
         generator: stream of random numbers.
 
+    Raises:
+        ValueError: there are fewer than 2 classes, or `alpha` is not above 0.
+
     Source: Zhang et al. 2018, arXiv:1710.09412, section 2.
 
     Example:
@@ -79,6 +82,9 @@ class CutMix(_Mixture):
         classes: how many there are.
         alpha: of the distribution Beta(alpha, alpha) of the share that stays, drawn once a batch.
         generator: stream of random numbers.
+
+    Raises:
+        ValueError: there are fewer than 2 classes, or `alpha` is not above 0.
 
     Source: Yun et al. 2019, arXiv:1905.04899, equations 1 and 2.
 

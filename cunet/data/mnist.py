@@ -70,6 +70,7 @@ class MNIST(Images):
     Raises:
         DatasetUnavailable: the files are in none of the places and could not be downloaded.
         CorruptFile: a file was found but is truncated, damaged or not MNIST's.
+        ValueError: there is no such split.
 
     Source: LeCun, Bottou, Bengio, Haffner 1998, "Gradient-based learning applied to document recognition".
 

@@ -46,6 +46,7 @@ class FashionMNIST(Images):
     Raises:
         DatasetUnavailable: the files are in none of the places and could not be downloaded.
         CorruptFile: a file is truncated or damaged.
+        ValueError: there is no such split.
 
     Source: Xiao, Rasul and Vollgraf 2017, arXiv:1708.07747.
 
@@ -108,6 +109,7 @@ class EMNIST(Images):
     Raises:
         DatasetUnavailable: the files are in none of the places and could not be downloaded.
         CorruptFile: a file is truncated or damaged.
+        ValueError: there is no such split or part.
 
     Source: Cohen, Afshar, Tapson and van Schaik 2017, arXiv:1702.05373.
 

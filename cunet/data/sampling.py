@@ -54,6 +54,9 @@ class Stratified:
     Args:
         labels: (N,).
 
+    Raises:
+        ValueError: labels have not one axis; or, when an epoch begins, there is not one a sample.
+
     Example:
         >>> from cunet.data import Loader, Stratified
         >>> y = np.array([0] * 6 + [1] * 2)

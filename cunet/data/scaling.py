@@ -22,6 +22,9 @@ class MinMaxScaler(Scaler):
             H, W).
         feature_range: (low, high).
 
+    Raises:
+        ValueError: `feature_range` does not rise; `axis` has no 0, or a negative one.
+
     Source: scikit-learn's class of that name, whose results these are to 1e-10.
 
     Example:
@@ -87,6 +90,9 @@ class StandardScaler(MomentScaler):
         features, axis: as for `MinMaxScaler`.
         eps: added to the variances.
         ddof: variances are ``sum((x - mean)**2) / (N - ddof)``.
+
+    Raises:
+        ValueError: `axis` has no 0, or a negative one; `eps` is negative or not finite.
 
     Example:
         >>> from cunet.data import StandardScaler

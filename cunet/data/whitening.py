@@ -108,6 +108,9 @@ class PCAWhitening(Whitening):
         eps: added to each eigenvalue of the covariance, so that directions that are all noise are not blown up.
         ddof: the covariance is ``sum((x - mean) @ (x - mean).T) / (N - ddof)``.
 
+    Raises:
+        ValueError: `eps` is negative or not finite.
+
     Source: Kessy, Lewin & Strimmer 2018, "Optimal whitening and decorrelation", table 1.
 
     Example:
@@ -138,6 +141,9 @@ class ZCAWhitening(Whitening):
 
     Args:
         features, eps, ddof: as for `PCAWhitening`.
+
+    Raises:
+        ValueError: `eps` is negative or not finite.
 
     Example:
         >>> from cunet.data import ZCAWhitening

@@ -40,6 +40,7 @@ def export(
     Raises:
         ImportError: the package onnx is not installed.
         ValueError: an op has no form in ONNX, or depends on the batch in Python; the message names it and its layer.
+        TypeError: `model` is no Module.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(4, 3), nn.ReLU())

@@ -174,6 +174,9 @@ def split(x, sections: int | Sequence[int], axis: int = 0) -> Results:
         sections: a number of equal parts, or the positions of the cuts, as in `numpy.split`.
         axis: the axis to cut.
 
+    Raises:
+        ValueError: there is no axis to cut, or fewer than 1 part, or a number of parts that does not divide the length.
+
     Example:
         >>> x = np.arange(6.0)
         >>> [part.shape for part in cunet.split(x, 2)]  # how many parts, not how long

@@ -78,6 +78,9 @@ def column_sums(x: Array) -> Array:
 def matmul(x, y) -> Result:
     """Return the matrix product ``x @ y`` as `numpy.matmul`: batch dimensions broadcast, 1-D allowed.
 
+    Raises:
+        ValueError: an argument has no axis, or the inner lengths differ.
+
     Example:
         >>> cunet.matmul([[1.0, 2.0], [3.0, 4.0]], [1.0, 10.0])
         Tensor([21., 43.])

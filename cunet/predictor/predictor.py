@@ -34,6 +34,7 @@ def save_predictor(model: Module, path: str | os.PathLike[str], metadata: Mappin
 
     Raises:
         ValueError: a layer is not registered, or an attribute has no form in a file; the message names it.
+        TypeError: `model` is no Module.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(4, 3), nn.Softmax(dim=1))

@@ -90,6 +90,9 @@ class EarlyStopping(Monitor):
     A later call of `fit` waits anew, for something better than the best so far; with another model or optimiser it
     begins anew entirely.
 
+    Raises:
+        ValueError: `patience` is below 1; or `mode` is another word, or left out where the name does not tell.
+
     Example:
         >>> from cunet.train import EarlyStopping, Trainer
         >>> x, y = np.ones((8, 2), np.float32), np.ones((8, 1), np.float32)
@@ -162,6 +165,9 @@ class BestWeights(Monitor):
         path: the file; replaced whole or not at all.
         monitor, mode: as in `EarlyStopping`; ``monitor=None`` saves after every epoch.
 
+    Raises:
+        ValueError: `mode` is another word, or left out where the name does not tell.
+
     Example:
         >>> from cunet.train import BestWeights, Trainer
         >>> x, y = np.ones((8, 2), np.float32), np.ones((8, 1), np.float32)
@@ -224,6 +230,9 @@ class Schedule(Callback):
         schedule: the schedule.
         per: "epoch" or "batch": when to step.
         monitor: entry of the logs to hand to the schedule, for `ReduceLROnPlateau`.
+
+    Raises:
+        ValueError: `per` is neither.
 
     Example:
         >>> from cunet.train import Schedule, Trainer

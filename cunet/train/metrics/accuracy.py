@@ -66,6 +66,9 @@ class TopK(Metric):
         k: how many classes may be named.
         ignore_index: label whose positions are left out.
 
+    Raises:
+        ValueError: `k` is below 1; or, by `update`, there are no scores of classes.
+
     Example:
         >>> from cunet.train import TopK
         >>> metric = TopK(2)

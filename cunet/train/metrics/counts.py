@@ -92,6 +92,9 @@ class Precision(_Confusions):
         ignore_index: label whose positions are left out.
         threshold: above which a single score means class 1.
 
+    Raises:
+        ValueError: there is no such average.
+
     Example:
         >>> from cunet.train import Precision
         >>> metric = Precision()
