@@ -11,7 +11,6 @@ from helpers import turn
 from loader_helpers import Broken, Drawn, Global, Pairs, flattened
 
 import cunet
-from cunet import data
 from cunet.data import CorruptFile, Loader, Stratified, Weighted
 from cunet.random import manual_seed
 from cunet.system.cpu import blas_threads, cores
@@ -214,19 +213,37 @@ def test_what_cannot_be_is_refused():
         next(iter(loader))
 
 
-def test_a_run_is_the_same_with_workers(rng):
-    def run(workers):
-        manual_seed(0)
-        pairs = Pairs(rng.normal(size=(20, 3)).astype(np.float32) if not given else given[0], np.arange(20) % 2)
-        given.append(pairs.columns[0])
-        model = cunet.nn.Sequential(cunet.nn.Linear(3, 4), cunet.nn.Dropout(), cunet.nn.Linear(4, 2))
-        loader = data.Loader(pairs, batch_size=6, shuffle=True, workers=workers)
-        trainer = cunet.train.Trainer(model, "cross_entropy", "sgd", device="cpu", progress=False)
-        trainer.fit(loader, (pairs.columns[0], pairs.columns[1]), epochs=2)
-        return [w.tobytes() for w in model.state_dict().values()], [logs["loss"] for logs in trainer.history]
+class Noisy(Drawn):
+    """Samples with a target, drawn anew in each epoch."""
 
-    given = []
-    assert run(0) == run(2)
+    def __getitem__(self, i):
+        drawn = super().__getitem__(i)["drawn"].astype(np.float32)
+        return drawn, np.int64(drawn[0] > drawn[1])
+
+
+def run(workers, folder, stop=None):
+    """Train on samples that are drawn; return the weights and losses, or stop after a step."""
+    manual_seed(0)
+    model = cunet.nn.Sequential(cunet.nn.Linear(4, 4), cunet.nn.Dropout(), cunet.nn.Linear(4, 2))
+
+    class Stop(cunet.train.Callback):
+        def on_batch_end(self, trainer):
+            if trainer.global_step == stop:
+                raise KeyError
+
+    callbacks = [cunet.train.Checkpoint(folder, monitor=None, every_steps=1), Stop()]
+    trainer = cunet.train.Trainer(model, "cross_entropy", "sgd", callbacks=callbacks, device="cpu", progress=False)
+    loader = Loader(Noisy(20), batch_size=6, shuffle=True, workers=workers, start_method="fork")
+    trainer.fit(loader, epochs=3, resume="auto")
+    return [w.tobytes() for w in model.state_dict().values()], [logs["loss"] for logs in trainer.history]
+
+
+def test_a_run_is_the_same_with_workers_also_where_it_goes_on(tmp_path):
+    whole = run(0, tmp_path / "whole")
+    assert run(2, tmp_path / "workers") == whole
+    with pytest.raises(KeyError):
+        run(2, tmp_path / "cut", stop=6)  # in the second epoch
+    assert run(3, tmp_path / "cut") == whole
 
 
 @pytest.mark.slow

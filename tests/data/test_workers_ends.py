@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+from sources import ROOT
 
 pytestmark = [
     pytest.mark.cpu_only,
@@ -45,7 +46,7 @@ def program(tmp_path, *args):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env={**os.environ, "PYTHONPATH": os.getcwd()},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     return started, [int(word) for word in started.stdout.readline().split()]
 
