@@ -17,9 +17,7 @@ from . import train as train
 from .autograd.custom import checkpoint as checkpoint
 from .autograd.custom import custom_jvp as custom_jvp
 from .autograd.custom import custom_vjp as custom_vjp
-from .autograd.derivatives import hessian as hessian
 from .autograd.derivatives import hvp as hvp
-from .autograd.derivatives import jacobian as jacobian
 from .autograd.derivatives import jvp as jvp
 from .autograd.derivatives import linearize as linearize
 from .autograd.derivatives import vjp as vjp
@@ -27,6 +25,8 @@ from .autograd.differentiable import differentiable as differentiable
 from .autograd.exchange import from_dlpack as from_dlpack
 from .autograd.implicit import custom_root as custom_root
 from .autograd.implicit import fixed_point as fixed_point
+from .autograd.matrices import hessian as hessian
+from .autograd.matrices import jacobian as jacobian
 from .autograd.op import op as op
 from .autograd.pytorch import TOP as _TOP
 from .autograd.pytorch import refused as _refused

@@ -159,13 +159,18 @@ def array_module(*xs: object) -> Any:
     if module is _UNKNOWN:
         module = gpu() if "cupy" in sys.modules and not all([type(x) is np.ndarray for x in xs]) else None
     if module is not None:
-        if _stood and any(isinstance(x, standing.get()) and is_gpu_array(x.data) for x in xs):  # type: ignore[attr-defined]
+        if _stood and any(isinstance(x, standing.get()) and is_gpu_array(_held(x)) for x in xs):
             return _ForBoth(np, module)
         kind = module.ndarray
         for x in xs:
             if isinstance(x, kind):
                 return module
     return np
+
+
+def _held(x: Any) -> Array:
+    """Return the array of what stands for one, or for a sample of many, which has a `value`."""
+    return _held(x.value) if hasattr(x, "value") else x.data if isinstance(x, standing.get()) else x
 
 
 class _ForBoth:
@@ -194,7 +199,7 @@ def _stands(tree: Any) -> bool:
 def device_of(x: object) -> str:
     """Return "cpu" or "gpu" for an array."""
     if _stood and isinstance(x, standing.get()):
-        x = x.data  # type: ignore[attr-defined]
+        x = _held(x)
     return "gpu" if is_gpu_array(x) else "cpu"
 
 

@@ -1,11 +1,10 @@
-"""Transforms on top of gradients: `vjp`, `jvp`, `hvp`, `jacobian`, `hessian`.
+"""Transforms on top of gradients: `vjp`, `jvp`, `hvp`.
 
 Each returns arrays, and within a function that is being differentiated Tensors; see `transforms.value_and_grad`.
 """
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,7 +13,8 @@ import numpy as np
 
 from ..device import array_module
 from .forward import Forward, cotangent_of
-from .mapped import Mapped, Place
+from .mapped import Mapped
+from .place import Place
 from .pulling import gradients_at
 from .tape import grad_enabled, is_recording
 from .tensor import Tensor, beside
@@ -24,7 +24,7 @@ from .transforms import _map_arrays, one_of
 Function = Callable[..., Any]
 
 
-class _Recorded:
+class Recorded:
     """A function at a point, recorded so that it can be differentiated.
 
     Attributes:
@@ -103,7 +103,7 @@ class _Recorded:
         return self.put(self.result, self.outputs)
 
 
-class _Pushed(_Recorded):
+class _Pushed(Recorded):
     """A function at a point, with the derivative of each of its results in a direction.
 
     Attributes:
@@ -137,7 +137,7 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
         TypeError: `f` returned no Tensors.
         ValueError: (of pull) the cotangent has other shapes.
     """
-    run = _Recorded("vjp", f, primals, 1)
+    run = Recorded("vjp", f, primals, 1)
 
     def pull(cotangent: Any) -> Any:
         found = run.pull(
@@ -186,7 +186,7 @@ def linearize(f: Function, *primals: Any) -> tuple[Any, Function]:
         TypeError: `f` returned no Tensors.
         ValueError: (of push) tangents have other shapes.
     """
-    run = _Recorded("linearize", f, primals, 2)
+    run = Recorded("linearize", f, primals, 2)
     cotangents = [cotangent_of(y.data) for y in run.outputs]
     gradients = run.pull(list(zip(run.outputs, cotangents, strict=True)), run.leaves, 1)
 
@@ -222,72 +222,8 @@ def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
         pushed.scalar()
         return pushed.put(None, pushed.tangents)
 
-    run = _Recorded("hvp", slope, primals, 1)
+    run = Recorded("hvp", slope, primals, 1)
     out = run.scalar()
     found = run.pull([(out, one_of(out))] if out.requires_grad else [], run.leaves)
     products = run.put(tuple(primals), found)
     return products[0] if len(primals) == 1 else products
-
-
-def jacobian(f: Function) -> Function:
-    """Make of ``f(x) -> Tensor`` the function that returns its Jacobian, of shape ``(*f(x).shape, *x.shape)``.
-
-    It is found row by row by gradients, or column by column if there are fewer columns.
-
-    Args:
-        f: a function of an array, and of others that are not differentiated.
-
-    Raises:
-        TypeError: `f` returned no Tensor.
-    """
-
-    @functools.wraps(f)
-    def evaluate(x: Any, *args: Any, **kwargs: Any) -> Any:
-        run = _Recorded("jacobian", lambda x: f(x, *args, **kwargs), [x], 2)
-        (y,), (leaf,) = run.outputs, run.leaves
-        if y.size <= leaf.size:
-            return run.put(None, [_rows(run, y, leaf)])
-        cotangent = cotangent_of(y.data)
-        (g,) = run.pull([(y, cotangent)], [leaf], 1)
-        columns, ndim = _rows(run, g if isinstance(g, Tensor) else Tensor(g), cotangent), len(run.place.shape(leaf))
-        lead = columns.ndim - ndim - len(run.place.shape(y))
-        return run.put(None, [np.moveaxis(columns, tuple(range(lead, lead + ndim)), tuple(range(-ndim, 0)))])
-
-    return evaluate
-
-
-def hessian(f: Function) -> Function:
-    """Make of ``f(x) -> Tensor`` of one element the function that returns its Hessian, ``(*x.shape, *x.shape)``.
-
-    Args:
-        f: a function of an array, and of others that are not differentiated.
-
-    Raises:
-        ValueError: `f` returned more than one element.
-    """
-
-    @functools.wraps(f)
-    def evaluate(x: Any, *args: Any, **kwargs: Any) -> Any:
-        run = _Recorded("hessian", lambda x: f(x, *args, **kwargs), [x], 2)
-        out, (leaf,) = run.scalar(), run.leaves
-        (g,) = run.pull([(out, one_of(out))], [leaf], 1)
-        return run.put(None, [_rows(run, g if isinstance(g, Tensor) else Tensor(g), leaf)])
-
-    return evaluate
-
-
-def _rows(run: _Recorded, y: Tensor, x: Tensor) -> Any:
-    """Return the gradients of all elements of `y`, one after the other, in the shape of both together."""
-    own, lead = run.place.shape(y), y.shape[: len(run.place.levels)]
-    xp, rows, count = array_module(y.data), [], math.prod(own)
-    for k in range(count):
-        unit = xp.zeros(count, y.dtype)
-        unit[k] = 1
-        rows += run.pull([(y, xp.broadcast_to(unit.reshape(own), y.shape))], [x])
-    shape = (*lead, *own, *run.place.shape(x))
-    if not rows:
-        return xp.zeros(shape, x.dtype)
-    if any(isinstance(row, Tensor) for row in rows):
-        tensors: Any = [row if isinstance(row, Tensor) else Tensor(row) for row in rows]
-        return np.stack(tensors, axis=len(lead)).reshape(shape)
-    return xp.stack(rows, axis=len(lead)).reshape(shape)
