@@ -123,15 +123,7 @@ def is_array(x: object) -> bool:
 
 #: Kinds of dtypes that are numbers. That of bfloat16, whose kind is that of records, is told by its name.
 NUMBERS = frozenset("fiubc")
-_NO_NUMBERS = {
-    "O": "objects",
-    "S": "bytes",
-    "U": "strings",
-    "T": "strings",
-    "V": "records",
-    "M": "dates",
-    "m": "time spans",
-}
+_NO_NUMBERS = dict(O="objects", S="bytes", U="strings", T="strings", V="records", M="dates", m="time spans")
 
 
 def not_numbers(x: Array) -> str:
@@ -159,13 +151,19 @@ def array_module(*xs: object) -> Any:
     if module is _UNKNOWN:
         module = gpu() if "cupy" in sys.modules and not all([type(x) is np.ndarray for x in xs]) else None
     if module is not None:
-        if _stood and any(isinstance(x, standing.get()) and is_gpu_array(x.data) for x in xs):  # type: ignore[attr-defined]
+        if _stood and any(isinstance(x, standing.get()) and is_gpu_array(_held(x)) for x in xs):
             return _ForBoth(np, module)
         kind = module.ndarray
         for x in xs:
             if isinstance(x, kind):
                 return module
     return np
+
+
+def _held(x: Any) -> Array:
+    """Return the array of what stands for one, or for a sample of many, which has a `value`."""
+    kinds: tuple[Any, ...] = standing.get()
+    return _held(x.value) if hasattr(x, "value") else x.data if isinstance(x, kinds) else x
 
 
 class _ForBoth:
@@ -194,7 +192,7 @@ def _stands(tree: Any) -> bool:
 def device_of(x: object) -> str:
     """Return "cpu" or "gpu" for an array."""
     if _stood and isinstance(x, standing.get()):
-        x = x.data  # type: ignore[attr-defined]
+        x = _held(x)
     return "gpu" if is_gpu_array(x) else "cpu"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .autograd.directions import jvp
+from .autograd.derivatives import jvp
 from .autograd.tensor import Tensor
 from .autograd.transforms import grad
 from .device import Array, Device, array_module, asnumpy, is_array, is_floating, like, to_device

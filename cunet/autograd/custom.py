@@ -11,9 +11,9 @@ from typing import Any
 from ..device import array_module, is_array, is_floating, stand_for_arrays
 from ..random import streams
 from .forward import Call, cotangent_of
+from .linear import Linear, set_rule
 from .op import op
 from .pulling import Place, gradients_at
-from .rules import Linear, set_rule
 from .tape import Node, clock, grad_enabled, is_recording
 from .tensor import Tensor, wrap
 from .tracing import Traced, is_forward, order_here, plain, recorded_at

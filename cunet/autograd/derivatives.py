@@ -1,11 +1,10 @@
-"""Matrices of derivatives, `jacobian` and `hessian`, and a function at a point, of which all derivatives are made.
+"""Transforms on top of gradients: `vjp`, `jvp`, `hvp`.
 
 Each returns arrays, and within a function that is being differentiated Tensors; see `transforms.value_and_grad`.
 """
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,7 +13,8 @@ import numpy as np
 
 from ..device import array_module
 from .forward import Forward, cotangent_of
-from .mapped import Mapped, Place
+from .mapped import Mapped
+from .place import Place
 from .pulling import gradients_at
 from .tape import grad_enabled, is_recording
 from .tensor import Tensor, beside
@@ -24,7 +24,7 @@ from .transforms import _map_arrays, one_of
 Function = Callable[..., Any]
 
 
-class _Recorded:
+class Recorded:
     """A function at a point, recorded so that it can be differentiated.
 
     Attributes:
@@ -103,7 +103,7 @@ class _Recorded:
         return self.put(self.result, self.outputs)
 
 
-class _Pushed(_Recorded):
+class _Pushed(Recorded):
     """A function at a point, with the derivative of each of its results in a direction.
 
     Attributes:
@@ -122,75 +122,126 @@ class _Pushed(_Recorded):
         self.tangents = [array_module(y.data).zeros_like(y.data) if t is None else t for y, t in found]
 
 
-def jacobian(f: Function) -> Function:
-    """Make of ``f(x) -> Tensor`` the function that returns its Jacobian, of shape ``(*f(x).shape, *x.shape)``.
-
-    It is found row by row by gradients, or column by column if there are fewer columns.
+def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
+    """Return ``f(*primals)``, and the function from a cotangent of it to the gradients of `primals`.
 
     Args:
-        f: a function of an array, and of others that are not differentiated.
+        f: takes arrays, or nested tuples, lists and dicts of arrays; returns a Tensor, or such of Tensors.
+        primals: its arguments.
+
+    Returns:
+        The value, and ``pull(cotangent)``: for one primal its gradient, else a tuple of gradients. It may be called
+        often.
 
     Raises:
-        TypeError: `f` returned no Tensor.
+        TypeError: `f` returned no Tensors.
+        ValueError: (of pull) the cotangent has other shapes.
 
     Example:
-        >>> cunet.jacobian(lambda x: x[:1] * x)(np.array([1.0, 3.0]))
-        array([[2., 0.],
-               [3., 1.]])
+        >>> y, pull = cunet.vjp(lambda x: x**2, np.array([1.0, 3.0]))
+        >>> y, pull(np.array([1.0, 10.0]))
+        (array([1., 9.]), array([ 2., 60.]))
     """
+    run = Recorded("vjp", f, primals, 1)
 
-    @functools.wraps(f)
-    def evaluate(x: Any, *args: Any, **kwargs: Any) -> Any:
-        run = _Recorded("jacobian", lambda x: f(x, *args, **kwargs), [x], 2)
-        (y,), (leaf,) = run.outputs, run.leaves
-        if y.size <= leaf.size:
-            return run.put(None, [_rows(run, y, leaf)])
-        cotangent = cotangent_of(y.data)
-        (g,) = run.pull([(y, cotangent)], [leaf], 1)
-        columns, ndim = _rows(run, g if isinstance(g, Tensor) else Tensor(g), cotangent), len(run.place.shape(leaf))
-        lead = columns.ndim - ndim - len(run.place.shape(y))
-        return run.put(None, [np.moveaxis(columns, tuple(range(lead, lead + ndim)), tuple(range(-ndim, 0)))])
+    def pull(cotangent: Any) -> Any:
+        found = run.pull(
+            list(zip(run.outputs, run.given([cotangent], run.outputs, "the cotangent"), strict=True)), run.leaves
+        )
+        gradients = run.put(tuple(primals), found)
+        return gradients[0] if len(primals) == 1 else gradients
 
-    return evaluate
+    return run.value(), pull
 
 
-def hessian(f: Function) -> Function:
-    """Make of ``f(x) -> Tensor`` of one element the function that returns its Hessian, ``(*x.shape, *x.shape)``.
+def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """Return ``f(*primals)`` and its derivative in the direction `tangents`, by forward mode.
+
+    Each op's derivative is found together with its result, and nothing is kept on the way.
 
     Args:
-        f: a function of an array, and of others that are not differentiated.
+        f: see `vjp`.
+        primals: a tuple of arguments.
+        tangents: the direction, of the same structure and shapes.
 
     Raises:
-        ValueError: `f` returned more than one element.
+        TypeError: `f` returned no Tensors.
+        ValueError: `tangents` have other shapes.
+
+    Source: Wengert 1964, "A simple automatic derivative evaluation program", CACM 7(8).
 
     Example:
-        >>> cunet.hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 3.0]))
-        array([[6., 2.],
-               [2., 0.]])
+        >>> cunet.jvp(lambda x: x**2, (np.array([1.0, 3.0]),), (np.array([1.0, 10.0]),))
+        (array([1., 9.]), array([ 2., 60.]))
+    """
+    run = _Pushed("jvp", f, primals, tangents)
+    return run.value(), run.put(run.result, run.tangents)
+
+
+def linearize(f: Function, *primals: Any) -> tuple[Any, Function]:
+    """Return ``f(*primals)``, and the function from directions to derivatives of `f` there.
+
+    `f` runs once, and each direction then costs about as much as a gradient: for many directions at one point. It is
+    found by two ways back: the gradient of `f` is linear in the cotangent, and this is the gradient of that.
+
+    Args:
+        f: see `vjp`.
+        primals: its arguments.
+
+    Returns:
+        The value, and ``push(*tangents)``, of the structures and shapes of `primals`. It may be called often.
+
+    Raises:
+        TypeError: `f` returned no Tensors.
+        ValueError: (of push) tangents have other shapes.
+
+    Example:
+        >>> y, push = cunet.linearize(lambda x: x**2, np.array([1.0, 3.0]))
+        >>> [push(direction) for direction in np.eye(2)]
+        [array([2., 0.]), array([0., 6.])]
+    """
+    run = Recorded("linearize", f, primals, 2)
+    cotangents = [cotangent_of(y.data) for y in run.outputs]
+    gradients = run.pull(list(zip(run.outputs, cotangents, strict=True)), run.leaves, 1)
+
+    def push(*tangents: Any) -> Any:
+        directions = run.given(tangents, run.leaves, "tangents")
+        moved = [(g, d) for g, d in zip(gradients, directions, strict=True) if isinstance(g, Tensor)]
+        return run.put(run.result, run.pull(moved, cotangents))
+
+    return run.value(), push
+
+
+def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
+    """Return the Hessian of a scalar function times a direction, for about the price of two gradients.
+
+    It is the gradient of the derivative in that direction: of all that forward mode computed.
+
+    Args:
+        f: takes arrays, or nested structures of them; returns a Tensor of one element.
+        primals: a tuple of arguments.
+        tangents: the direction, of the same structure and shapes.
+
+    Returns:
+        Of each primal, in a tuple if there are several.
+
+    Raises:
+        ValueError: `f` returned more than one element; `tangents` have other shapes.
+
+    Source: Pearlmutter 1994, "Fast exact multiplication by the Hessian", Neural Computation 6(1).
+
+    Example:
+        >>> cunet.hvp(lambda x: (x**3).sum(), (np.array([1.0, 2.0]),), (np.array([1.0, 10.0]),))
+        array([  6., 120.])
     """
 
-    @functools.wraps(f)
-    def evaluate(x: Any, *args: Any, **kwargs: Any) -> Any:
-        run = _Recorded("hessian", lambda x: f(x, *args, **kwargs), [x], 2)
-        out, (leaf,) = run.scalar(), run.leaves
-        (g,) = run.pull([(out, one_of(out))], [leaf], 1)
-        return run.put(None, [_rows(run, g if isinstance(g, Tensor) else Tensor(g), leaf)])
+    def slope(*xs: Any) -> Any:
+        pushed = _Pushed("hvp", f, xs, tangents)
+        pushed.scalar()
+        return pushed.put(None, pushed.tangents)
 
-    return evaluate
-
-
-def _rows(run: _Recorded, y: Tensor, x: Tensor) -> Any:
-    """Return the gradients of all elements of `y`, one after the other, in the shape of both together."""
-    own, lead = run.place.shape(y), y.shape[: len(run.place.levels)]
-    xp, rows, count = array_module(y.data), [], math.prod(own)
-    for k in range(count):
-        unit = xp.zeros(count, y.dtype)
-        unit[k] = 1
-        rows += run.pull([(y, xp.broadcast_to(unit.reshape(own), y.shape))], [x])
-    shape = (*lead, *own, *run.place.shape(x))
-    if not rows:
-        return xp.zeros(shape, x.dtype)
-    if any(isinstance(row, Tensor) for row in rows):
-        tensors: Any = [row if isinstance(row, Tensor) else Tensor(row) for row in rows]
-        return np.stack(tensors, axis=len(lead)).reshape(shape)
-    return xp.stack(rows, axis=len(lead)).reshape(shape)
+    run = Recorded("hvp", slope, primals, 1)
+    out = run.scalar()
+    found = run.pull([(out, one_of(out))] if out.requires_grad else [], run.leaves)
+    products = run.put(tuple(primals), found)
+    return products[0] if len(primals) == 1 else products

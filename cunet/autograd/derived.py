@@ -14,7 +14,7 @@ from ..kernels.axes import folded_axes, reduced_shape
 from ..kernels.calculus.kernels import differentiable_inputs, formulas, gradient_kernel, summed
 from ..kernels.spec import Definition, ReductionSpec
 from ..kernels.sum_to import sum_over
-from .mapped import elementwise, mapped_by
+from .mapped import Call, mapped_by, stretched
 from .op import op
 
 
@@ -66,8 +66,20 @@ def _elementwise(kernel: Kernel) -> Callable[..., Any]:
 
     run.__name__ = kernel.name
     made = op(run)
-    mapped_by(made)(elementwise)
+    mapped_by(made)(_of_elements)
     return made
+
+
+def _of_elements(call: Call) -> Any:
+    """Stretch what is the same for all samples: bodies write into what they make of their first arguments."""
+    most = max(map(call.ndim, range(len(call.args))))
+    args = [call.padded(k, most) for k in range(len(call.args))]
+    return call.op(
+        *[
+            a if m or not getattr(a, "ndim", 0) else stretched(a.reshape((1,) * (most - a.ndim) + a.shape), call.size)
+            for a, m in zip(args, call.mapped, strict=True)
+        ]
+    )
 
 
 def _all(gy: Any, y: Any) -> list[Array]:
@@ -105,4 +117,14 @@ def _reduced(kernel: Kernel) -> Callable[..., Any]:
         return y, vjp
 
     run.__name__ = kernel.name
-    return op(run)
+    made = op(run)
+    mapped_by(made)(_over_axes)
+    return made
+
+
+def _over_axes(call: Call) -> Any:
+    """Fold the axes of each sample."""
+    ndim = max(map(call.ndim, range(len(call.args))))
+    axes = tuple(k + 1 for k in folded_axes(ndim, call.options.get("axis"))) if ndim else (1,)
+    y = call.op(*call.aligned(1), axis=axes, keepdims=call.options.get("keepdims", False))
+    return y if ndim or not call.options.get("keepdims") else y.reshape((call.size,))

@@ -12,8 +12,9 @@ from ..kernels.calculus.kernels import from_text, from_typed_text
 from ..kernels.dispatch import Kernel
 from ..kernels.grammar import parse
 from .derived import op_of
+from .linear import set_rule
 from .op import op
-from .rules import Composite, pointwise, set_rule
+from .rules import Composite, pointwise
 from .tensor import Tensor
 from .tracing import plain, traced_at
 

@@ -20,7 +20,7 @@ import numpy as np
 from ..device import array_module, device_of, is_array
 from .operators import ops
 from .sample import COMPARISONS, Sample
-from .tensor import Tensor, array_of, as_array, beside
+from .tensor import Tensor, array_of, beside
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -99,6 +99,15 @@ class Mapped(Sample):
         """Whether ops on the samples are recorded."""
         return getattr(self.value, "requires_grad", False)
 
+    def __array_function__(self, function: Function, types: Any, args: Any, kwargs: Any) -> Any:
+        """Run the op of that name; what asks for shape and dtype alone is told those of a sample."""
+        if function in (np.zeros_like, np.ones_like) and len(args) == 1 and isinstance(args[0], Mapped):
+            make = getattr(array_module(array_of(self)), function.__name__[:-5])
+            return make(kwargs.get("shape") or self.shape, kwargs.get("dtype") or self.dtype)
+        if function is np.result_type:
+            return np.result_type(*[a.dtype if isinstance(a, (Tensor, Mapped)) else a for a in args])
+        return super().__array_function__(function, types, args, kwargs)
+
     def detach(self) -> Mapped:
         """Return the same without history."""
         return Mapped(self.level, self.value if is_array(self.value) else self.value.detach())
@@ -158,7 +167,7 @@ class Call:
 
     def aligned(self, ndim: int = 0) -> list[Any]:
         """Return the arguments so that they broadcast as those of a sample do: with axes of length 1 added."""
-        most = max([ndim, *(self.ndim(k) for k in range(len(self.args)))])
+        most = max([ndim, *map(self.ndim, range(len(self.args)))])
         return [self.padded(k, most) for k in range(len(self.args))]
 
     def padded(self, k: int, ndim: int) -> Any:
@@ -266,32 +275,3 @@ def stretched(x: Any, size: int) -> Any:
         return ops.broadcast_to(x, shape=(size, *x.shape))
     x = x if is_array(x) else np.asarray(x)
     return array_module(x).broadcast_to(x, (size, *x.shape))
-
-
-class Place:
-    """Where a transform is called: within which calls of `vmap`.
-
-    Attributes:
-        levels: these, from the outermost to the innermost.
-    """
-
-    def __init__(self) -> None:
-        self.levels = levels.get()
-
-    def full(self, x: Any) -> Any:
-        """Return what a function was given, or returned, with an axis for each level in front."""
-        if self.levels and not isinstance(x, (Tensor, Mapped)):
-            x = as_array(x)
-        for level in reversed(self.levels):
-            x = x.value if isinstance(x, Mapped) and x.level is level else stretched(x, level.size)
-        return x
-
-    def seen(self, x: Any) -> Any:
-        """Undo `full`: return it as the function sees it."""
-        for level in self.levels:
-            x = Mapped(level, x)
-        return x
-
-    def shape(self, x: Any) -> tuple[int, ...]:
-        """Return the shape that what has all axes of samples has in a sample."""
-        return x.shape[len(self.levels) :]

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..device import clearer_error
 from ..system.quiet import quiet
+from .methods import ArrayMethods
 from .operators import ops
 from .tape import Node, _check_count, _fit, add
 from .tensor import Tensor
@@ -157,13 +158,13 @@ def _added(a: Any, b: Any) -> Any:
         return b
     if type(a) is _Parts:
         return _Parts([q if p is None else p if q is None else _added(p, q) for p, q in zip(a, b, strict=True)])
-    return ops.add(a, b) if isinstance(a, Tensor) or isinstance(b, Tensor) else add(a, b)
+    return ops.add(a, b) if isinstance(a, ArrayMethods) or isinstance(b, ArrayMethods) else add(a, b)
 
 
 def _fitted(g: Any, parent: Place, name: str) -> Any:
     """Return a gradient in the shape and dtype of what it belongs to; see `tape._fit`."""
     like = parent if isinstance(parent, Node) else parent._data
-    if not isinstance(g, Tensor):
+    if not isinstance(g, ArrayMethods):
         return g if like.shape is None else _fit(g, like.shape, like.dtype, name)
     shape = like.shape
     if shape is not None and g.shape != shape:

@@ -21,6 +21,7 @@ from ..kernels.capture import Capture, captured, capturing
 from ..kernels.dispatch import listening
 from ..kernels.spec import Definition
 from .derived import lifted
+from .mapped import Mapped
 from .tape import Node, grad_enabled, no_grad, recording
 from .tensor import Tensor, wrap
 
@@ -205,13 +206,13 @@ def recorded_at(order: int) -> Iterator[None]:
 @contextmanager
 def traced_at(order: int) -> Iterator[None]:
     """Run functions of arrays on Tensors, of which what they compute is recorded at an order."""
-    with stand_for_arrays(Tensor), recorded_at(order), listening(_on_tensors):
+    with stand_for_arrays(Tensor, Mapped), recorded_at(order), listening(_on_tensors):
         yield
 
 
 def _on_tensors(kernel: Definition, args: tuple[Any, ...], options: dict[str, Any], proceed: Callable[[], Any]) -> Any:
     """Run an op in place of a kernel that is given Tensors."""
-    return lifted(kernel, args, options) if any(isinstance(a, Tensor) for a in args) else proceed()
+    return lifted(kernel, args, options) if any(isinstance(a, (Tensor, Mapped)) for a in args) else proceed()
 
 
 def variable(x: Tensor) -> Tensor:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..device import Array, array_module
-from .mapped import Mapped, Place
+from .mapped import Mapped
+from .place import Place
 from .pulling import gradients_at
 from .tape import backpropagate, grad_enabled, is_recording, owned
 from .tensor import Tensor

@@ -12,8 +12,9 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "wgan_gp.py"
 
 
 @pytest.mark.cpu_only
+@pytest.mark.slow
 def test_the_penalty_holds_the_slope_and_images_come_near(capsys):
-    runpy.run_path(str(EXAMPLE))["main"](None, 40)
+    runpy.run_path(str(EXAMPLE))["main"](None, 30)
     out = capsys.readouterr().out
     first, last = map(float, re.search(r"sees: (\S+) at first, (\S+) in the end", out).groups())
     slope = float(re.search(r"slope of the critic: (\S+)", out)[1])

@@ -23,12 +23,25 @@ def test_mypy_accepts_right_uses_and_refuses_wrong_ones():
 
 
 def test_modules_of_autograd_import_those_before_them_in_this_list():
-    order = ["pytorch", "stepwise", "tape", "operators", "methods", "sample", "tensor", "mapped", "exchange", "op"]
+    order = [
+        "pytorch",
+        "stepwise",
+        "tape",
+        "operators",
+        "methods",
+        "sample",
+        "tensor",
+        "mapped",
+        "place",
+        "exchange",
+        "op",
+    ]
     order += [
         "derived",
         "tracing",
         "pulling",
         "forward",
+        "linear",
         "rules",
         "differentiable",
         "custom",
@@ -36,7 +49,7 @@ def test_modules_of_autograd_import_those_before_them_in_this_list():
         "transforms",
         "vmap",
         "derivatives",
-        "directions",
+        "matrices",
     ]
     folder = ROOT / "cunet" / "autograd"
     assert sorted(order) == sorted(p.stem for p in folder.glob("*.py") if p.stem != "__init__")
