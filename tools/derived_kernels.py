@@ -96,7 +96,8 @@ def compile_texts(noted: Sequence[tuple[str, str]], arch: str) -> None:
     from sim.state import options
 
     with mock.patch.object(options, "nvrtc", (arch,)):
-        nvrtc.finish(nvrtc.start([nvrtc.job(text, "derived") for text in programs(noted)]))
+        for text in programs(noted):  # one by one: the pipes to the compiler and back are short
+            nvrtc.finish(nvrtc.start([nvrtc.job(text, "derived")]))
 
 
 def compile_all(kernels: Sequence[Definition], order: int, arch: str, dtypes: Sequence[str] = DTYPES) -> int:

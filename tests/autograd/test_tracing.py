@@ -2,6 +2,7 @@
 
 import sys
 
+import ml_dtypes
 import numpy as np
 import pytest
 from helpers import host
@@ -95,13 +96,30 @@ def test_where_the_gradient_is_0_the_second_derivative_is_not(dev):
     assert host(derivative(lambda x: cunet.tanh(x) ** 2, 2)(x)).tolist() == [2]
 
 
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
 @pytest.mark.parametrize("n", [2, 3])
-def test_half_types_keep_their_dtype(n, dev):
-    x = dev(np.array([0.5, -1.0], np.float16))
+def test_half_types_keep_their_dtype(n, dtype, dev):
+    x = dev(np.array([0.5, -1.0], dtype))
     found = derivative(F.gelu, n)(x)
-    assert found.dtype == np.float16
+    assert found.dtype == dtype
     exact = derivative(F.gelu, n)(dev(np.array([0.5, -1.0])))
-    np.testing.assert_allclose(host(found).astype(float), host(exact), rtol=3e-3)
+    np.testing.assert_allclose(host(found).astype(float), host(exact), rtol=4 * float(ml_dtypes.finfo(dtype).eps))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+def test_hessians_of_half_types(dtype, dev):
+    """Through products, sums, a norm and a loss, which add up in float32."""
+    w = dev(np.linspace(-1, 1, 12).reshape(3, 4).astype(dtype))
+
+    def loss(x):
+        products = [h @ w.astype(x.dtype) for h in (x, F.layer_norm(x, 3))]
+        return F.cross_entropy(F.silu(products[0]), dev(np.array([1, 3]))) + F.silu(products[1]).sum()
+
+    x = np.array([[0.5, -1.0, 2.0], [1.0, 0.25, -0.5]])
+    found, exact = (cunet.hessian(loss)(dev(x.astype(kind))) for kind in (dtype, np.float64))
+    assert found.dtype == dtype
+    top = np.abs(host(exact)).max()
+    np.testing.assert_allclose(host(found).astype(float), host(exact), atol=8 * top * float(ml_dtypes.finfo(dtype).eps))
 
 
 @pytest.mark.parametrize("x", [np.zeros((0, 3)), np.array(2.0), np.arange(6.0)[::-2], np.array([1.0, 2.0], ">f8")])

@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.skipif(POISONED, reason="np.empty is no function of NumPy's then"),
 ]
 PAGE = (ROOT / "docs" / "numpy-functions.md").read_text(encoding="utf-8")
-ROWS, CONSTANT, WITHOUT = re.split(r"\n\nWhat they give .*:\n\n|\n\nWithout an op:\n\n", PAGE)
+ROWS, CONSTANT, WITHOUT, TAIL = re.split(r"\n\nWhat they give .*:\n\n|\n\nWithout an op:\n\n|(?=\n## )", PAGE)
 
 
 def test_the_rows_are_those_of_the_tables():
@@ -39,6 +39,12 @@ def test_what_has_no_op_is_not_in_the_table():
     names = re.findall(r"`(\S+)`", WITHOUT)
     assert len(names) > 50
     assert not set(names) & {*table.differentiable(), *table.constant()}
+
+
+def test_tests_that_are_left_add_up():
+    passed, with_like = map(int, re.search(r"numbers (\d+) pass.* and (\d+)\n", TAIL).groups())
+    left = [int(n) for row in TAIL.splitlines() if row.startswith("| ") for n in re.findall(r"(\d+) of ", row)]
+    assert passed + sum(left) == 424 and with_like == passed + left[0]
 
 
 def test_steps_have_slope_0():
