@@ -195,6 +195,10 @@ def alloc_pinned_memory(size: int) -> np.ndarray:
     return np.empty(size, np.uint8)
 
 
+def set_allocator(allocator: Any = None) -> None:
+    """Allocate by `allocator` from now on; nothing changes here."""
+
+
 @contextlib.contextmanager
 def using_allocator(allocator: Any = None) -> Iterator[None]:
     """Allocate by `allocator` inside the block; nothing changes here."""

@@ -44,6 +44,9 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--share", type=int, nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--once", nargs="+", help=argparse.SUPPRESS)
     found = parser.parse_args(arguments)
+    for flag, file in (("--resume", found.resume), ("--page", found.page)):
+        if file is not None and not rows.read(file):
+            parser.error(f"{flag}: there is no record in {file}")
     found.sources = found.sources or ROOT / "records" / "sources.jsonl.xz"
     found.record = found.out / "record.jsonl"
     return found
@@ -73,9 +76,8 @@ def start(options: argparse.Namespace) -> None:
     """Begin a record, with what an earlier one has."""
     options.out.mkdir(parents=True, exist_ok=True)
     lines = rows.read(options.resume) if options.resume else []
-    options.record.unlink(missing_ok=True)
-    for line in [*lines, {"part": "record", "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())}]:
-        rows.append(options.record, line)
+    date = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
+    rows.save(options.record, [*lines, {"part": "record", "date": date}])
 
 
 def finish(record: Path) -> Path:

@@ -121,6 +121,29 @@ def test_every_part_may_fail_or_hang_once_and_the_record_is_whole(tmp_path, monk
     assert all(part in text for part in sections)
 
 
+@pytest.mark.slow
+def test_a_record_is_resumed_with_what_it_lacks(tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))  # no compute-sanitizer
+    common = ["--device", "sim", "--sources", "none", "--out", str(tmp_path)]
+    assert gpu_record.main([*common, "--only", "prewarm"]) == 0
+    (first,) = tmp_path.glob("*.jsonl")
+    assert gpu_record.main([*common, "--only", "prewarm", "sanitizer", "--resume", str(first)]) == 0
+    (record,) = tmp_path.glob("*.jsonl")
+    lines = rows.read(record)
+    assert [line["part"] for line in lines if "end" in line] == ["prewarm", "sanitizer"]  # the first is not run again
+    assert len([line for line in lines if line["part"] == "record"]) == 2  # one line of each sitting
+
+
+@pytest.mark.parametrize("flag", ["--resume", "--page"])
+def test_a_record_that_is_not_there_is_an_error(flag, tmp_path, capsys):
+    """Else the second sitting would measure all again, and nobody would know before its end."""
+    for file in (tmp_path / "none.jsonl", tmp_path):
+        with pytest.raises(SystemExit):
+            gpu_record.main([flag, str(file), "--out", str(tmp_path / "out")])
+        assert f"{flag}: there is no record in {file}" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_without_a_gpu_the_command_says_so(tmp_path, capfd):
     if backend.gpu() is not None:
         pytest.skip("there is one")

@@ -123,6 +123,15 @@ def test_jax_is_timed_both_ways(simulated, tmp_path):
     assert line["key"] == "relu 2e+04" and {"forward", "both"} <= line["value"].keys()
 
 
+def test_compute_sanitizer_sees_each_array_s_end(tmp_path, monkeypatch):
+    """In CuPy's pool an array lies inside a larger block, and writing behind it is no error to the tool."""
+    order: list[str] = []
+    monkeypatch.setattr(xp.cuda, "set_allocator", lambda allocator: order.append(f"allocator {allocator}"))
+    monkeypatch.setattr(sanitizer, "ways", lambda case, *rest: order.append(case.name) or ())
+    sanitizer.once(Setting(FORMS["sim"], tmp_path / "r.jsonl", tmp_path), ["relu"])
+    assert order == ["allocator None", "relu"]
+
+
 @pytest.mark.parametrize("errors", [0, 3])
 def test_what_compute_sanitizer_finds_is_read(errors, tmp_path, monkeypatch):
     """In a stand-in for it, which runs the program that it is given."""

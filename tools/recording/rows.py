@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ class Skipped(Exception):
 def read(path: Path) -> list[Line]:
     """Return the lines of a record; one that was cut off in the middle is left out."""
     found = []
-    for text in path.read_text(encoding="utf-8").split("\n") if path.exists() else ():
+    for text in path.read_text(encoding="utf-8").split("\n") if path.is_file() else ():
         try:
             line = json.loads(text)
         except json.JSONDecodeError:
@@ -50,10 +50,15 @@ def compact(path: Path) -> list[Line]:
     last: dict[tuple[str, ...], Line] = {}
     for number, line in enumerate(read(path)):
         last[(line["part"], line["key"]) if "key" in line else ("", str(number))] = line
-    own = path.with_suffix(f".{os.getpid()}")
-    own.write_text("".join(json.dumps(line) + "\n" for line in last.values()), encoding="utf-8")
-    os.replace(own, path)
+    save(path, list(last.values()))
     return list(last.values())
+
+
+def save(path: Path, lines: Sequence[Line]) -> None:
+    """Write a record; whoever is ended meanwhile leaves the one that was there."""
+    own = path.with_suffix(f".{os.getpid()}")
+    own.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    os.replace(own, path)
 
 
 class Rows:

@@ -38,7 +38,11 @@ def _check(device: str, names: Sequence[str]) -> dict[str, Any]:
 
 
 def once(setting: Setting, names: Sequence[str]) -> None:
-    """Run cases once both ways: the program that is checked."""
+    """Run cases once both ways: the program that is checked.
+
+    Each array is memory of its own: in a pool what lies behind its end is another's, which no tool can see.
+    """
+    setting.xp.cuda.set_allocator(None)
     for case in chosen(tuple(names)):
         for _, call, _ in ways(case, setting.xp, ELEMENTS, np.float32):
             call()
