@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 from ..autograd.tensor import Tensor
 from ..device import Array, device_of, is_array, is_floating, like, not_numbers, resolve_device, to_device
 from ..random import Draw, Generator, default_generator
+from ..system.checks import check_counts
 from ..system.messages import foreign
 from .collation import batch_of
 from .upload import uploaded
@@ -78,9 +78,8 @@ class Loader:
         """Check the data and move arrays; see the class for the arguments."""
         self._keys, data = _columns(data)
         self.n_samples = _n_samples(data)
-        self.batch_size = operator.index(batch_size)
-        if self.batch_size < 1:
-            raise ValueError(f"Loader: batch_size must be at least 1, got {batch_size}")
+        check_counts("Loader", batch_size=batch_size)
+        self.batch_size = int(batch_size)
         if drop_last and self.n_samples < self.batch_size:
             raise ValueError(
                 f"Loader: drop_last=True leaves no batch: {self.n_samples} samples, batch_size {self.batch_size}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
@@ -20,6 +19,7 @@ from ..nn.module import Module
 from ..nn.recurrent import RNNBase
 from ..nn.recurrent_dropout import DropConnect, VariationalDropout
 from ..ops.softmax import softmax
+from ..system.checks import check_counts
 
 #: Modules that in training drop something, and do nothing else then that they do not do in evaluation.
 DROPPING = (DropoutBase, VariationalDropout, DropConnect, RNNBase, MultiheadAttention, PositionalEncoding)
@@ -76,9 +76,7 @@ def mc_dropout_predict(
 
     Source: Gal and Ghahramani 2016, "Dropout as a Bayesian Approximation", equation 6.
     """
-    samples = operator.index(samples)
-    if samples < 1:
-        raise ValueError(f"mc_dropout_predict: samples must be at least 1, got {samples}")
+    check_counts("mc_dropout_predict", samples=samples)
     found = [module for module in model.modules() if isinstance(module, DROPPING + tuple(dropping))]
     if not any(map(_drops, found)):
         raise ValueError("mc_dropout_predict: model must have layers that drop something, got none, or all rates are 0")
@@ -134,6 +132,7 @@ def _predict(
 ) -> Predictive:
     if outputs not in ("logits", "probabilities", "values"):
         raise ValueError(f'{who}: outputs must be "logits", "probabilities" or "values", got {outputs!r}')
+    check_counts(who, batch_size=batch_size)
     first = next(nets[0].parameters(), None)
     device = "cpu" if first is None else device_of(first.data)
     inputs = x if isinstance(x, tuple) else (x,)

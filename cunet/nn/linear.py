@@ -16,6 +16,7 @@ from ..ops.linalg import einsum, linear
 from ..ops.math import add
 from ..ops.softmax import check_floating
 from ..random import Generator
+from ..system.checks import check_counts
 from .inputs import as_input
 from .module import Module
 from .parameter import FirstValues, Parameter, check_sizes, fill, make_parameter, uniform_by_fan_in
@@ -235,6 +236,7 @@ class Flatten(Module):
     """Join the axes `start_dim` to `end_dim` (inclusive) into one; by default all but the first."""
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        check_counts("Flatten", -math.inf, start_dim=start_dim, end_dim=end_dim)
         self.start_dim, self.end_dim = start_dim, end_dim
 
     def forward(self, x: Any) -> Tensor:

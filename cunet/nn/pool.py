@@ -10,6 +10,7 @@ from ..ops.pool import pooling as ops
 from ..ops.pool.pooling import Axes
 from ..ops.resize import interpolate, pad
 from ..ops.shuffle import pixel_shuffle, pixel_unshuffle
+from ..system.checks import check_counts
 from .function_layer import Unary
 from .inputs import as_input
 from .module import Module
@@ -157,7 +158,10 @@ class _Pad(Module):
     ndim: int
 
     def __init__(self, padding: int | Sequence[int], channels_last: bool = False) -> None:
-        self.padding = (padding,) * (2 * self.ndim) if isinstance(padding, int) else tuple(padding)
+        widths: Any = padding if isinstance(padding, (tuple, list)) else (padding,) * (2 * self.ndim)
+        self.padding: tuple[int, ...] = tuple(widths)
+        for width in self.padding:
+            check_counts(type(self).__name__, 0, padding=width)
         if len(self.padding) != 2 * self.ndim:
             raise ValueError(f"{type(self).__name__}: padding must be 1 or {2 * self.ndim} numbers, got {padding!r}")
         self.channels_last = channels_last

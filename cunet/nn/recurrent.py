@@ -75,8 +75,8 @@ class RNNBase(Module):
     ) -> None:
         who = type(self).__name__
         check_sizes(who, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
-        for p in (dropout, weight_drop):
-            threshold_of(who, p)
+        for name, p in (("dropout", dropout), ("weight_drop", weight_drop)):
+            threshold_of(who, p, name)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.dropout, self.bidirectional = bias, batch_first, dropout, bidirectional
         self.variational_dropout = rates_of(who, variational_dropout)
@@ -284,8 +284,8 @@ class LSTM(RNNBase):
         proj_size: int = 0,
         **options: Any,
     ) -> None:
-        if proj_size and not 0 < proj_size < hidden_size:
-            raise ValueError(f"LSTM: proj_size must be 0, or less than hidden_size = {hidden_size}, got {proj_size}")
+        if not isinstance(proj_size, (int, np.integer)) or (proj_size and not 0 < proj_size < hidden_size):
+            raise ValueError(f"LSTM: proj_size must be 0, or less than hidden_size = {hidden_size}, got {proj_size!r}")
         self.proj_size = proj_size
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, **options)
 

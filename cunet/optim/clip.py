@@ -10,6 +10,7 @@ import numpy as np
 from ..autograd.tensor import Tensor
 from ..device import Array, accumulator, array_module, like
 from ..kernels.capture import done, owned
+from ..system.checks import check_numbers
 from ..system.quiet import quiet
 from .flat_buffer import by_dtype_and_device, gather
 
@@ -40,6 +41,7 @@ def clip_grad_norm_(
 
     Source: Pascanu, Mikolov, Bengio 2013, arXiv:1211.5063, algorithm 1.
     """
+    check_numbers("clip_grad_norm_", max_norm=max_norm, norm_type=norm_type)
     for name, value in (("max_norm", max_norm), ("norm_type", norm_type)):
         if not value > 0:
             raise ValueError(f"clip_grad_norm_: {name} must be positive, got {value}")
@@ -85,6 +87,7 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     Raises:
         ValueError: `clip_value` is not positive.
     """
+    check_numbers("clip_grad_value_", clip_value=clip_value)
     if not clip_value > 0:
         raise ValueError(f"clip_grad_value_: clip_value must be positive, got {clip_value}")
     params = _with_grad(parameters)

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..system.checks import check_counts, check_numbers
 from .optimizer import Optimizer
 from .rates import PerGroup, Track, check_keys, rates_of, restore
 
@@ -138,7 +139,8 @@ class StepLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1) -> None:
-        _positive("StepLR", "step_size", step_size)
+        check_counts("StepLR", step_size=step_size)
+        check_numbers("StepLR", gamma=gamma)
         self.step_size, self.gamma = step_size, gamma
         super().__init__(optimizer, last_epoch)
 
@@ -159,6 +161,9 @@ class MultiStepLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, milestones: Sequence[int], gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
+        for milestone in milestones:
+            check_counts("MultiStepLR", 0, milestones=milestone)
+        check_numbers("MultiStepLR", gamma=gamma)
         self.milestones, self.gamma = sorted(milestones), gamma
         super().__init__(optimizer, last_epoch)
 
@@ -176,6 +181,7 @@ class ExponentialLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
+        check_numbers("ExponentialLR", gamma=gamma)
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
@@ -202,7 +208,8 @@ class LinearLR(LRScheduler):
         total_iters: int = 5,
         last_epoch: int = -1,
     ) -> None:
-        _positive("LinearLR", "total_iters", total_iters)
+        check_counts("LinearLR", total_iters=total_iters)
+        check_numbers("LinearLR", start_factor=start_factor, end_factor=end_factor)
         if not 0 < start_factor <= 1:
             raise ValueError(f"LinearLR: start_factor must be in (0, 1], got {start_factor}")
         if not 0 <= end_factor <= 1:
@@ -229,7 +236,8 @@ class CosineAnnealingLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
-        _positive("CosineAnnealingLR", "T_max", T_max)
+        check_counts("CosineAnnealingLR", T_max=T_max)
+        check_numbers("CosineAnnealingLR", eta_min=eta_min)
         self.T_max, self.eta_min = T_max, eta_min
         super().__init__(optimizer, last_epoch)
 
@@ -251,8 +259,8 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0, last_epoch: int = -1
     ) -> None:
-        _positive("CosineAnnealingWarmRestarts", "T_0", T_0)
-        _positive("CosineAnnealingWarmRestarts", "T_mult", T_mult)
+        check_counts("CosineAnnealingWarmRestarts", T_0=T_0, T_mult=T_mult)
+        check_numbers("CosineAnnealingWarmRestarts", eta_min=eta_min)
         self.T_0, self.T_mult, self.eta_min = T_0, T_mult, eta_min
         super().__init__(optimizer, last_epoch)
 
@@ -270,8 +278,3 @@ class CosineAnnealingWarmRestarts(LRScheduler):
 def between(start: float, end: float, part: float) -> float:
     """Return the point at `part` (0 to 1) of half a cosine from `start` to `end`."""
     return end + (start - end) * (1 + math.cos(math.pi * part)) / 2
-
-
-def _positive(who: str, name: str, value: int) -> None:
-    if not isinstance(value, int) or value < 1:
-        raise ValueError(f"{who}: {name} must be a whole number >= 1, got {value}")
