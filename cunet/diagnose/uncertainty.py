@@ -141,8 +141,6 @@ def _predict(
         for batch in Loader(*inputs, batch_size=batch_size, dtype=dtype_of(nets[0]), device=device):
             used = batch if isinstance(batch, tuple) else (batch,)
             parts.append(_mixture(who, (net(*used) for net in nets), outputs))
-    if not parts:
-        raise ValueError(f"{who}: x must hold at least one sample, got none")
     columns = [[asnumpy(a) for a in column] for column in zip(*parts, strict=True) if column[0] is not None]
     return Predictive(*map(np.concatenate, columns), *[None] * (4 - len(columns)))
 
