@@ -8,6 +8,7 @@ import numpy as np
 
 from ..device import Array, array_module, like
 from ..random import Generator
+from ..system.checks import check_numbers
 from .augment import Augmentation, Range, rising, share
 
 
@@ -42,6 +43,7 @@ class RandomAffine(Augmentation):
         generator: Generator | None = None,
     ) -> None:
         super().__init__(generator)
+        check_numbers("RandomAffine", degrees=degrees, shear=shear)
         if degrees < 0 or not 0 <= shear < 90:
             raise ValueError(
                 f"RandomAffine: degrees and shear must be at least 0, shear below 90, got {degrees}, {shear}"

@@ -10,6 +10,7 @@ import numpy as np
 from ..autograd.tensor import Tensor
 from ..device import Array, array_module, is_array, is_floating, like
 from ..random import Generator, default_generator
+from ..system.checks import check_counts, check_numbers
 
 Range = tuple[float, float]
 
@@ -137,8 +138,7 @@ class RandomCrop(Augmentation):
 
     def __init__(self, padding: int = 4, generator: Generator | None = None) -> None:
         super().__init__(generator)
-        if padding < 0:
-            raise ValueError(f"RandomCrop: padding must be at least 0, got {padding}")
+        check_counts("RandomCrop", 0, padding=padding)
         self.padding = padding
 
     def _changed(self, x: Array, rng: np.random.Generator) -> Array:
@@ -184,6 +184,7 @@ class RandomErasing(Augmentation):
         generator: Generator | None = None,
     ) -> None:
         super().__init__(generator)
+        check_numbers("RandomErasing", value=value)
         self.p, self.value = share("RandomErasing", "p", p), value
         self.area, self.ratio = rising("RandomErasing", "area", area), rising("RandomErasing", "ratio", ratio)
 
@@ -217,6 +218,9 @@ class Normalize(Augmentation):
 
     def __init__(self, mean: Any, std: Any) -> None:
         super().__init__()
+        for name, value in (("mean", mean), ("std", std)):
+            for number in np.atleast_1d(value).reshape(-1).tolist():
+                check_numbers("Normalize", **{name: number})
         self.mean, self.std = np.atleast_1d(np.asarray(mean, float)), np.atleast_1d(np.asarray(std, float))
         if self.mean.ndim > 1 or self.std.ndim > 1 or not (self.std > 0).all():
             raise ValueError(f"Normalize: mean and std must be numbers, one a channel, std above 0, got {mean}, {std}")
@@ -230,14 +234,18 @@ class Normalize(Augmentation):
 
 def share(who: str, name: str, value: float) -> float:
     """Return a number from 0 to 1, or raise ValueError."""
+    check_numbers(who, **{name: value})
     if not 0 <= value <= 1:
         raise ValueError(f"{who}: {name} must be from 0 to 1, got {value}")
     return value
 
 
-def rising(who: str, name: str, value: Range) -> Range:
+def rising(who: str, name: str, value: Any) -> Range:
     """Return a range of positive numbers, or raise ValueError."""
-    if not 0 < value[0] <= value[1]:
+    pair = value if isinstance(value, (tuple, list)) and len(value) == 2 else None
+    for end in pair or ():
+        check_numbers(who, **{name: end})
+    if pair is None or not 0 < pair[0] <= pair[1]:
         raise ValueError(f"{who}: {name} must be (from, to) with 0 < from <= to, got {value}")
     return value
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import operator
 from collections.abc import Callable, Iterator
 from collections.abc import Generator as Generated
 from contextlib import closing
@@ -14,6 +13,7 @@ import numpy as np
 
 from ..device import Array, device_of, is_array, is_floating, like, resolve_device, to_device
 from ..random import Draw, Generator, default_generator
+from ..system.checks import check_counts
 from .collation import batch_of
 from .given import check_devices, columns_of, count_of, floating, worker_count
 from .upload import uploaded
@@ -111,9 +111,8 @@ class Loader:
         """Check the data and move arrays; see the class for the arguments."""
         self._keys, data = columns_of(data)
         self.n_samples = count_of(data)
-        self.batch_size = operator.index(batch_size)
-        if self.batch_size < 1:
-            raise ValueError(f"Loader: batch_size must be at least 1, got {batch_size}")
+        check_counts("Loader", batch_size=batch_size)
+        self.batch_size = int(batch_size)
         if drop_last and self.n_samples < self.batch_size:
             raise ValueError(
                 f"Loader: drop_last=True leaves no batch: {self.n_samples} samples, batch_size {self.batch_size}"

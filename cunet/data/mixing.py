@@ -8,6 +8,7 @@ import numpy as np
 
 from ..device import Array, array_module, like
 from ..random import Generator
+from ..system.checks import check_counts, check_numbers
 from .augment import Augmentation, box
 
 
@@ -23,8 +24,10 @@ class _Mixture(Augmentation):
     def __init__(self, classes: int, alpha: float, generator: Generator | None = None) -> None:
         super().__init__(generator)
         who = type(self).__name__
-        if classes < 2 or not alpha > 0:
-            raise ValueError(f"{who}: classes must be at least 2 and alpha above 0, got {classes} and {alpha}")
+        check_counts(who, 2, classes=classes)
+        check_numbers(who, alpha=alpha)
+        if not alpha > 0:
+            raise ValueError(f"{who}: alpha must be above 0, got {alpha}")
         self.classes, self.alpha = classes, alpha
 
     def __call__(self, images: Any, *rest: Any) -> tuple[Any, ...]:

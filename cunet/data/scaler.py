@@ -12,6 +12,7 @@ import numpy as np
 from ..autograd.tensor import Tensor
 from ..device import Array, array_module, is_array, is_floating
 from ..nn.module import Module
+from ..system.checks import check_counts, check_numbers
 
 #: Elements of the data that are taken at once in float64: 32 MiB. More change nothing in speed.
 _BLOCK = 1 << 22
@@ -36,9 +37,12 @@ class Scaler(Module):
 
     def __init__(self, features: int | tuple[int, ...] | None = None, *, axis: int | tuple[int, ...] = 0) -> None:
         """Make a scaler that has seen nothing."""
-        self.axis = (int(axis),) if isinstance(axis, (int, np.integer)) else tuple(axis)
-        if 0 not in self.axis or min(self.axis) < 0:
-            raise ValueError(f"{type(self).__name__}: axis must hold 0 and no negative axis, got {axis!r}")
+        axes = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
+        for a in axes:
+            check_counts(type(self).__name__, 0, axis=a)
+        self.axis = tuple(int(a) for a in axes)
+        if 0 not in self.axis:
+            raise ValueError(f"{type(self).__name__}: axis must hold 0, got {axis!r}")
         self.register_buffer("count", np.zeros((), np.int64))
         for name in self._names:
             self.register_buffer(name, None)
@@ -195,6 +199,7 @@ class MomentScaler(Scaler):
     def __init__(self, features: Any, axis: int | tuple[int, ...], eps: float, ddof: int) -> None:
         """Make a scaler that has seen nothing."""
         super().__init__(features, axis=axis)
+        check_counts(type(self).__name__, 0, ddof=ddof)
         self.eps, self.ddof = _shrinkage(type(self).__name__, eps), ddof
 
     def _second(self, away: Array) -> Array:
@@ -227,8 +232,7 @@ class MomentScaler(Scaler):
 
 def _shrinkage(owner: str, eps: float) -> float:
     """Return `eps` if it is a finite number of 0 or more; else raise an error that names `owner`."""
-    if isinstance(eps, bool) or not isinstance(eps, (int, float)):
-        raise TypeError(f"{owner}: eps must be a number, got {eps!r}")
+    check_numbers(owner, eps=eps)
     if not 0 <= eps < math.inf:
         raise ValueError(f"{owner}: eps must be finite and not negative, got {eps}")
     return float(eps)

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..autograd.tensor import Tensor
 from ..device import Array, array_module
+from ..system.checks import check_numbers
 from .scaler import MomentScaler, Scaler
 
 
@@ -49,9 +50,12 @@ class MinMaxScaler(Scaler):
     ) -> None:
         """Make a scaler that has seen nothing."""
         super().__init__(features, axis=axis)
-        self.low, self.high = map(float, feature_range)
-        if not self.low < self.high:
+        ends = feature_range if isinstance(feature_range, (tuple, list)) else ()
+        for end in ends:
+            check_numbers("MinMaxScaler", feature_range=end)
+        if len(ends) != 2 or not ends[0] < ends[1]:
             raise ValueError(f"MinMaxScaler: feature_range must be (low, high) with low < high, got {feature_range}")
+        self.low, self.high = map(float, ends)
 
     def _see(self, x: Array) -> None:
         least, most = (f(axis=self.axis, keepdims=True)[0] for f in (x.min, x.max))

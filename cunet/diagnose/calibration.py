@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from ..autograd.tensor import as_array
 from ..device import asnumpy
 from ..plot.style import BLUE, GREY, LIGHT
+from ..system.checks import check_counts
 from ..system.extras import new_axes
 
 
@@ -86,9 +86,7 @@ def calibration(probabilities: Any, target: Any, bins: int = 15) -> Calibration:
         >>> found.expected_error  # it says 0.875 and is right half of the time
         0.375
     """
-    bins = operator.index(bins)
-    if bins < 1:
-        raise ValueError(f"calibration: bins must be at least 1, got {bins}")
+    check_counts("calibration", bins=bins)
     p, labels = _checked("calibration", "probabilities", probabilities, target)
     sums = p.sum(axis=1)
     if (p < 0).any() or np.abs(sums - 1).max() > 1e-2:

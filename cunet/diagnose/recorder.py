@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from ..autograd.tensor import Tensor
 from ..device import Array
 from ..nn.module import Module
+from ..system.checks import check_counts
 from .decay import decayed_names
 from .findings import Evidence, Findings
 from .observation import Observation, Snapshot
@@ -58,9 +58,8 @@ class Recorder:
     def __init__(
         self, model: Module, optimizer: Any = None, every: int = EVERY, *, clipped: bool = False, accumulate: int = 1
     ) -> None:
-        self.every = operator.index(every)
-        if self.every < 1:
-            raise ValueError(f"Recorder: every must be at least 1, got {every}")
+        check_counts("Recorder", every=every, accumulate=accumulate)
+        self.every = int(every)
         self.model, self.optimizer, self.clipped = model, optimizer, clipped
         self.accumulate = accumulate
         self._steps = 0

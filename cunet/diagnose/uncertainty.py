@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
@@ -20,6 +19,7 @@ from ..nn.module import Module
 from ..nn.recurrent_base import RNNBase
 from ..nn.recurrent_dropout import DropConnect, VariationalDropout
 from ..ops.softmax import softmax
+from ..system.checks import check_counts
 
 #: Modules that in training drop something, and do nothing else then that they do not do in evaluation.
 DROPPING = (DropoutBase, VariationalDropout, DropConnect, RNNBase, MultiheadAttention, PositionalEncoding)
@@ -92,9 +92,7 @@ def mc_dropout_predict(
         >>> found.mean.shape, found.entropy.shape, bool((found.mutual_information <= found.entropy).all())
         ((5, 3), (5,), True)
     """
-    samples = operator.index(samples)
-    if samples < 1:
-        raise ValueError(f"mc_dropout_predict: samples must be at least 1, got {samples}")
+    check_counts("mc_dropout_predict", samples=samples)
     found = [module for module in model.modules() if isinstance(module, DROPPING + tuple(dropping))]
     if not any(map(_drops, found)):
         raise ValueError("mc_dropout_predict: model must have layers that drop something, got none, or all rates are 0")
@@ -157,6 +155,7 @@ def _predict(
 ) -> Predictive:
     if outputs not in ("logits", "probabilities", "values"):
         raise ValueError(f'{who}: outputs must be "logits", "probabilities" or "values", got {outputs!r}')
+    check_counts(who, batch_size=batch_size)
     first = next(nets[0].parameters(), None)
     device = "cpu" if first is None else device_of(first.data)
     inputs = x if isinstance(x, tuple) else (x,)
@@ -165,8 +164,6 @@ def _predict(
         for batch in Loader(*inputs, batch_size=batch_size, dtype=dtype_of(nets[0]), device=device):
             used = batch if isinstance(batch, tuple) else (batch,)
             parts.append(_mixture(who, (net(*used) for net in nets), outputs))
-    if not parts:
-        raise ValueError(f"{who}: x must hold at least one sample, got none")
     columns = [[asnumpy(a) for a in column] for column in zip(*parts, strict=True) if column[0] is not None]
     return Predictive(*map(np.concatenate, columns), *[None] * (4 - len(columns)))
 

@@ -12,6 +12,7 @@ import numpy as np
 from ..autograd.tensor import Tensor
 from ..device import is_array, is_floating
 from ..random import Generator, default_generator
+from ..system.checks import check_numbers
 from .gains import Fans, check_shape, fans
 
 Options = ParamSpec("Options")
@@ -104,7 +105,9 @@ class Initializer:
 
 
 def factory(make: Callable[Options, Initializer]) -> Callable[Options, Initializer]:
-    """Let a function that makes an initialiser refuse a weight, which it would not fill."""
+    """Let a function that makes an initialiser refuse a weight, which it would not fill, and what is no number."""
+    names = make.__code__.co_varnames
+    numbers = {name for name, kind in make.__annotations__.items() if kind == "float"}
 
     @functools.wraps(make)
     def checked(*args: Options.args, **options: Options.kwargs) -> Initializer:
@@ -115,6 +118,8 @@ def factory(make: Callable[Options, Initializer]) -> Callable[Options, Initializ
                     f"filled by nn.init.{_IN_PLACE.get(make.__name__, make.__name__)}_(weight), and "
                     f"init.{make.__name__}()(weight.shape) is a new one"
                 )
+        given = {**dict(zip(names, args, strict=False)), **options}
+        check_numbers(make.__name__, **{name: given[name] for name in numbers & given.keys()})
         return make(*args, **options)
 
     return checked

@@ -73,7 +73,7 @@ class MultiheadAttention(Module):
         check_sizes("MultiheadAttention", embed_dim=embed_dim, num_heads=num_heads)
         if embed_dim % num_heads:
             raise ValueError(f"MultiheadAttention: num_heads must divide embed_dim = {embed_dim}, got {num_heads}")
-        threshold_of("MultiheadAttention", dropout)
+        threshold_of("MultiheadAttention", dropout, "dropout")
         if add_bias_kv or add_zero_attn:
             raise ValueError("MultiheadAttention: add_bias_kv and add_zero_attn must be False; put such a key in front")
         self.embed_dim, self.num_heads, self.dropout, self.batch_first = embed_dim, num_heads, dropout, batch_first
@@ -276,7 +276,7 @@ class PositionalEncoding(Module):
 
     def __init__(self, d_model: int, dropout: float = 0.1, batch_first: bool = False) -> None:
         check_sizes("PositionalEncoding", d_model=d_model)
-        threshold_of("PositionalEncoding", dropout)
+        threshold_of("PositionalEncoding", dropout, "dropout")
         self.d_model, self.dropout, self.batch_first = d_model, dropout, batch_first
         self._table = Tensor(sinusoidal_positions(0, d_model))
 

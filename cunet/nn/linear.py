@@ -16,6 +16,7 @@ from ..ops.linalg import einsum, linear
 from ..ops.math import add
 from ..ops.softmax import check_floating
 from ..random import Generator
+from ..system.checks import check_counts
 from .inputs import as_input
 from .module import Module
 from .parameter import FirstValues, Parameter, check_sizes, fill, make_parameter, uniform_by_fan_in
@@ -262,6 +263,7 @@ class Flatten(Module):
     """
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        check_counts("Flatten", -math.inf, start_dim=start_dim, end_dim=end_dim)
         self.start_dim, self.end_dim = start_dim, end_dim
 
     def forward(self, x: Any) -> Tensor:

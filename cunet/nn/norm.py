@@ -15,6 +15,7 @@ from ..ops.norm.group_norm import group_norm
 from ..ops.norm.layer_norm import as_shape, layer_norm, rms_norm
 from ..ops.norm.normalize import check_eps
 from ..ops.norm.running import instance_norm, sample_statistics
+from ..system.checks import check_counts
 from .activation import as_activation
 from .batch_norm import RunningStatistics, check_channels, scale_and_shift
 from .inputs import as_input
@@ -148,6 +149,8 @@ class LayerNorm(Module):
     ) -> None:
         check_eps(type(self).__name__, eps)
         self.normalized_shape, self.eps = as_shape(normalized_shape), eps
+        for length in self.normalized_shape:
+            check_counts(type(self).__name__, 0, normalized_shape=length)
         self.activation = as_activation(type(self).__name__, activation)
         self.weight, self.bias = scale_and_shift(
             self.normalized_shape, elementwise_affine, elementwise_affine and bias, dtype
@@ -206,6 +209,8 @@ class RMSNorm(Module):
         if eps is not None:
             check_eps("RMSNorm", eps)
         self.normalized_shape, self.eps = as_shape(normalized_shape), eps
+        for length in self.normalized_shape:
+            check_counts(type(self).__name__, 0, normalized_shape=length)
         self.activation = as_activation(type(self).__name__, activation)
         self.weight, _ = scale_and_shift(self.normalized_shape, elementwise_affine, False, dtype)
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from ..autograd.tensor import Tensor
 from ..ops.resize import pad
+from ..system.checks import check_counts
 from .inputs import as_input
 from .module import Module
 
@@ -25,7 +24,10 @@ class _Pad(Module):
     ndim: int
 
     def __init__(self, padding: int | Sequence[int], channels_last: bool = False) -> None:
-        self.padding = (padding,) * (2 * self.ndim) if isinstance(padding, (int, np.integer)) else tuple(padding)
+        widths: Any = padding if isinstance(padding, (tuple, list)) else (padding,) * (2 * self.ndim)
+        self.padding: tuple[int, ...] = tuple(widths)
+        for width in self.padding:
+            check_counts(type(self).__name__, 0, padding=width)
         if len(self.padding) != 2 * self.ndim:
             raise ValueError(f"{type(self).__name__}: padding must be 1 or {2 * self.ndim} numbers, got {padding!r}")
         self.channels_last = channels_last

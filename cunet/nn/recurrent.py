@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..autograd.tensor import Tensor
 from ..ops.recurrent.layers import gru_layer, lstm_layer, rnn_layer
 from .recurrent_base import RNNBase
@@ -106,8 +108,8 @@ class LSTM(RNNBase):
         proj_size: int = 0,
         **options: Any,
     ) -> None:
-        if proj_size and not 0 < proj_size < hidden_size:
-            raise ValueError(f"LSTM: proj_size must be 0, or less than hidden_size = {hidden_size}, got {proj_size}")
+        if not isinstance(proj_size, (int, np.integer)) or (proj_size and not 0 < proj_size < hidden_size):
+            raise ValueError(f"LSTM: proj_size must be 0, or less than hidden_size = {hidden_size}, got {proj_size!r}")
         self.proj_size = proj_size
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, **options)
 

@@ -54,8 +54,8 @@ class RNNBase(Module):
     ) -> None:
         who = type(self).__name__
         check_sizes(who, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
-        for p in (dropout, weight_drop):
-            threshold_of(who, p)
+        for name, p in (("dropout", dropout), ("weight_drop", weight_drop)):
+            threshold_of(who, p, name)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.dropout, self.bidirectional = bias, batch_first, dropout, bidirectional
         self.variational_dropout = rates_of(who, variational_dropout)

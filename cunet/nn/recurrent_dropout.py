@@ -106,5 +106,5 @@ def rates_of(who: str, rates: float | tuple[float, float, float]) -> Variational
     """Return three rates given as one number or three, checked."""
     three = VariationalRates(*rates) if isinstance(rates, tuple) else VariationalRates(rates, rates, rates)
     for p in three:
-        threshold_of(who, p)
+        threshold_of(who, p, "variational_dropout")
     return three

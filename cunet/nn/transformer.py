@@ -13,6 +13,7 @@ from ..ops.activation.gated import gelu
 from ..ops.activation.rectifier import relu
 from ..ops.math import add
 from ..random import Generator
+from ..system.checks import check_numbers
 from .attention import MultiheadAttention
 from .container import ModuleList
 from .dropout import Dropout
@@ -72,6 +73,8 @@ class TransformerEncoderLayer(Module):
         generator: Generator | None = None,
         dtype: Any = np.float32,
     ) -> None:
+        check_sizes("TransformerEncoderLayer", d_model=d_model, nhead=nhead, dim_feedforward=dim_feedforward)
+        check_numbers("TransformerEncoderLayer", layer_norm_eps=layer_norm_eps)
         if isinstance(activation, str) and activation not in _ACTIVATIONS:
             raise ValueError(
                 f'TransformerEncoderLayer: activation must be "relu", "gelu" or a function, got {activation!r}'

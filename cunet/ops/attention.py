@@ -130,7 +130,7 @@ def attention(
             raise TypeError(f"{who}: attn_mask must be of bool or floating dtype, got {attn_mask.dtype}")
         if (_common(attn_mask.shape, scores) or ())[-2:] != scores[-2:]:
             raise ValueError(f"{who}: attn_mask must broadcast to (..., L, S) = {scores}, got {attn_mask.shape}")
-    threshold = threshold_of(who, dropout_p) if training else 0
+    threshold = threshold_of(who, dropout_p, "dropout_p") if training else 0
     draw = (generator or default_generator("dropout")).next() if threshold else None
     factor = 1 / math.sqrt(max(1, query.shape[-1])) if scale is None else scale
     options: dict[str, Any] = {"is_causal": is_causal, "scale": factor, "draw": draw, "threshold": threshold}

@@ -116,10 +116,10 @@ def drop_channels(x, keep, scale, shift, low):
     return y
 
 
-def threshold_of(who: str, p: float) -> int:
+def threshold_of(who: str, p: float, name: str = "p") -> int:
     """Return how many of the 65536 lanes mean "drop", or raise an error in the name of `who`."""
     if not isinstance(p, (int, float, np.floating)) or not 0 <= p <= 1:
-        raise ValueError(f"{who}: p must be a probability to drop in [0, 1], got {p!r}")
+        raise ValueError(f"{who}: {name} must be a probability to drop in [0, 1], got {p!r}")
     return round(p * LEVELS)
 
 

@@ -10,6 +10,7 @@ from ..autograd.op import Result, op
 from ..autograd.tensor import Tensor, as_array
 from ..device import Array, accumulator, array_module, is_gpu_array
 from ..kernels import elementwise
+from ..system.checks import check_numbers
 from .distance import check_order, norm
 from .softmax import check_floating
 
@@ -111,6 +112,7 @@ def add_rows(gy: Array, indices: Array, rows: int, padding_idx: int | None = Non
 
 def check_limit(who: str, max_norm: float, norm_type: float) -> None:
     """Raise ValueError unless rows can be shortened to `max_norm` in the norm of order `norm_type`."""
+    check_numbers(who, max_norm=max_norm, norm_type=norm_type)
     if not max_norm > 0:
         raise ValueError(f"{who}: max_norm must be above 0, got {max_norm}")
     check_order(who, norm_type)

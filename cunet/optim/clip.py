@@ -10,6 +10,7 @@ import numpy as np
 from ..autograd.tensor import Tensor
 from ..device import Array, accumulator, array_module, like
 from ..kernels.capture import done, owned
+from ..system.checks import check_numbers
 from ..system.quiet import quiet
 from .flat_buffer import by_dtype_and_device, gather
 
@@ -48,6 +49,7 @@ def clip_grad_norm_(
         >>> w.grad.round(4)
         array([0.6, 0.8], dtype=float32)
     """
+    check_numbers("clip_grad_norm_", max_norm=max_norm, norm_type=norm_type)
     for name, value in (("max_norm", max_norm), ("norm_type", norm_type)):
         if not value > 0:
             raise ValueError(f"clip_grad_norm_: {name} must be positive, got {value}")
@@ -100,6 +102,7 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
         >>> w.grad
         array([ 0.25, -1.  ], dtype=float32)
     """
+    check_numbers("clip_grad_value_", clip_value=clip_value)
     if not clip_value > 0:
         raise ValueError(f"clip_grad_value_: clip_value must be positive, got {clip_value}")
     params = _with_grad(parameters)

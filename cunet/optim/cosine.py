@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from ..system.checks import check_numbers
 from .optimizer import Optimizer
 from .schedules import LRScheduler, whole
 
@@ -18,7 +19,7 @@ class CosineAnnealingLR(LRScheduler):
         T_max, eta_min: as in the formula.
 
     Raises:
-        ValueError: `T_max` is no whole number of at least 1.
+        TypeError, ValueError: `T_max` is no whole number of at least 1.
 
     Source: Loshchilov, Hutter 2017, arXiv:1608.03983, equation 5, without the restarts.
 
@@ -29,6 +30,7 @@ class CosineAnnealingLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
+        check_numbers("CosineAnnealingLR", eta_min=eta_min)
         self.T_max, self.eta_min = whole("CosineAnnealingLR", "T_max", T_max), eta_min
         super().__init__(optimizer, last_epoch)
 
@@ -45,7 +47,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         T_0: steps of the first descent; T_mult: whole number >= 1; eta_min: rate at the end of a descent.
 
     Raises:
-        ValueError: `T_0` or `T_mult` is no whole number of at least 1.
+        TypeError, ValueError: `T_0` or `T_mult` is no whole number of at least 1.
 
     Source: Loshchilov, Hutter 2017, arXiv:1608.03983, equation 5.
 
@@ -59,6 +61,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0, last_epoch: int = -1
     ) -> None:
+        check_numbers("CosineAnnealingWarmRestarts", eta_min=eta_min)
         self.T_0 = whole("CosineAnnealingWarmRestarts", "T_0", T_0)
         self.T_mult, self.eta_min = whole("CosineAnnealingWarmRestarts", "T_mult", T_mult), eta_min
         super().__init__(optimizer, last_epoch)

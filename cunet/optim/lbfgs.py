@@ -6,11 +6,10 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import numpy as np
-
 from ..autograd.tape import grad_enabled
 from ..device import Array
 from ..kernels import Kernel
+from ..system.checks import check_counts
 from ..system.quiet import quiet
 from .flat_buffer import FlatBuffer, gather
 from .line_search import Trial, strong_wolfe
@@ -70,6 +69,7 @@ class LBFGS(Optimizer):
         *,
         maximize: bool = False,
     ) -> None:
+        check_counts("LBFGS", max_iter=max_iter)  # of which max_eval is made
         super().__init__(
             params,
             {
@@ -93,9 +93,7 @@ class LBFGS(Optimizer):
     def _check(self, group: Group) -> None:
         super()._check(group)
         self._within(group, 0, math.inf, "tolerance_grad", "tolerance_change")
-        for name in ("max_iter", "max_eval", "history_size"):
-            if not isinstance(group[name], (int, np.integer)) or group[name] < 1:
-                raise ValueError(f"LBFGS: {name} must be a whole number of at least 1, got {group[name]!r}")
+        check_counts("LBFGS", **{name: group[name] for name in ("max_iter", "max_eval", "history_size")})
         if group["line_search_fn"] not in (None, "strong_wolfe"):
             raise ValueError(f'LBFGS: line_search_fn must be None or "strong_wolfe", got {group["line_search_fn"]!r}')
 

@@ -6,10 +6,9 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
-
 from ..device import Array, array_module
 from ..kernels import Kernel
+from ..system.checks import check_counts
 from . import layerwise
 from .clip import vector_norm
 from .flat_buffer import FlatBuffer
@@ -94,8 +93,7 @@ class Muon(Optimizer):
         self._within(group, 0, 1, "momentum")
         self._within(group, 0, 100, "ns_steps")
         self._within(group, -math.inf, math.inf, "ns_coefficients")
-        if not isinstance(group["ns_steps"], (int, np.integer)):
-            raise ValueError(f"Muon: ns_steps must be a whole number, got {group['ns_steps']!r}")
+        check_counts("Muon", 0, ns_steps=group["ns_steps"])
         if not isinstance(group["ns_coefficients"], tuple | list) or len(group["ns_coefficients"]) != 3:
             raise ValueError(f"Muon: ns_coefficients must be three numbers, got {group['ns_coefficients']!r}")
         if group["adjust_lr_fn"] not in (None, "original", "match_rms_adamw"):

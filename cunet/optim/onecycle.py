@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..system.checks import check_counts, check_numbers
 from .cosine import between
 from .ondevice import set_setting
 from .optimizer import Optimizer
@@ -59,6 +60,7 @@ class OneCycleLR(LRScheduler):
         last_epoch: int = -1,
     ) -> None:
         self.total_steps = _total_steps(total_steps, epochs, steps_per_epoch)
+        check_numbers("OneCycleLR", pct_start=pct_start, div_factor=div_factor, final_div_factor=final_div_factor)
         if not 0 < pct_start < 1:
             raise ValueError(f"OneCycleLR: pct_start must be in (0, 1), got {pct_start}")
         if anneal_strategy not in ("cos", "linear"):
@@ -68,9 +70,9 @@ class OneCycleLR(LRScheduler):
                 "OneCycleLR: cycle_momentum needs an optimiser with momentum > 0 or betas; pass cycle_momentum=False"
             )
         self.curve = between if anneal_strategy == "cos" else _line
-        self.max_lrs = PerGroup("OneCycleLR", "max_lr", max_lr, optimizer)
-        self.base_momenta = PerGroup("OneCycleLR", "base_momentum", base_momentum, optimizer)
-        self.max_momenta = PerGroup("OneCycleLR", "max_momentum", max_momentum, optimizer)
+        self.max_lrs = PerGroup("OneCycleLR", "max_lr", max_lr, optimizer).numbers()
+        self.base_momenta = PerGroup("OneCycleLR", "base_momentum", base_momentum, optimizer).numbers()
+        self.max_momenta = PerGroup("OneCycleLR", "max_momentum", max_momentum, optimizer).numbers()
         self.cycle_momentum = cycle_momentum
         top = pct_start * self.total_steps - 1
         low, final = 1 / div_factor, 1 / (div_factor * final_div_factor)
@@ -107,9 +109,9 @@ def _total_steps(total: int | None, epochs: int | None, per_epoch: int | None) -
                 "OneCycleLR: total_steps, or both epochs and steps_per_epoch, must be given,"
                 f" got {total}, {epochs} and {per_epoch}"
             )
+        check_counts("OneCycleLR", epochs=epochs, steps_per_epoch=per_epoch)
         total = epochs * per_epoch
-    if total < 1:
-        raise ValueError(f"OneCycleLR: total_steps must be positive, got {total}")
+    check_counts("OneCycleLR", total_steps=total)
     return total
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..system.checks import check_counts, check_numbers
 from .optimizer import Optimizer
 from .rates import PerGroup, check_keys, rates_of, restore
 
@@ -58,6 +59,8 @@ class ReduceLROnPlateau:
         min_lr: float | Sequence[float] = 0.0,
         eps: float = 1e-8,
     ) -> None:
+        check_numbers("ReduceLROnPlateau", factor=factor, threshold=threshold, eps=eps)
+        check_counts("ReduceLROnPlateau", 0, patience=patience, cooldown=cooldown)
         if not 0 < factor < 1:
             raise ValueError(f"ReduceLROnPlateau: factor must be in (0, 1), got {factor}")
         if mode not in ("min", "max"):
@@ -69,7 +72,7 @@ class ReduceLROnPlateau:
         self.optimizer = optimizer
         self.mode, self.factor, self.patience, self.cooldown = mode, factor, patience, cooldown
         self.threshold, self.threshold_mode, self.eps = threshold, threshold_mode, eps
-        self.min_lrs = PerGroup("ReduceLROnPlateau", "min_lr", min_lr, optimizer)
+        self.min_lrs = PerGroup("ReduceLROnPlateau", "min_lr", min_lr, optimizer).numbers()
         self.best: float | None = None
         self.num_bad_epochs = self.cooldown_counter = self.last_epoch = 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple, Protocol
 
+from ..system.checks import check_numbers
 from .optimizer import Optimizer
 
 
@@ -23,6 +24,12 @@ class PerGroup:
             raise ValueError(
                 f"{who}: {name} must be one value or one per parameter group ({count}), got {len(self.values)}"
             )
+
+    def numbers(self) -> PerGroup:
+        """Return itself; raise TypeError for a value that is no number."""
+        for value in self.values:
+            check_numbers(self.who, **{self.name: value})
+        return self
 
     def __getitem__(self, index: int) -> Any:
         """Return the value of a group; raise ValueError for a group added after each was given a value of its own."""

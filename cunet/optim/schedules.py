@@ -6,8 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
+from ..system.checks import check_counts, check_numbers
 from .optimizer import Optimizer
 from .rates import PerGroup, Track, check_keys, rates_of, restore
 
@@ -161,7 +160,7 @@ class StepLR(LRScheduler):
         step_size, gamma: as in the formula.
 
     Raises:
-        ValueError: `step_size` is no whole number of at least 1.
+        TypeError, ValueError: `step_size` is no whole number of at least 1.
 
     Example:
         >>> optimizer = optim.SGD(nn.Linear(2, 1).parameters(), lr=1.0)
@@ -172,6 +171,7 @@ class StepLR(LRScheduler):
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1) -> None:
         self.step_size, self.gamma = whole("StepLR", "step_size", step_size), gamma
+        check_numbers("StepLR", gamma=gamma)
         super().__init__(optimizer, last_epoch)
 
     def lr_at(self, step: int, base: float, index: int) -> float:
@@ -197,6 +197,9 @@ class MultiStepLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, milestones: Sequence[int], gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
+        for milestone in milestones:
+            check_counts("MultiStepLR", 0, milestones=milestone)
+        check_numbers("MultiStepLR", gamma=gamma)
         self.milestones, self.gamma = sorted(milestones), gamma
         super().__init__(optimizer, last_epoch)
 
@@ -219,6 +222,7 @@ class ExponentialLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
+        check_numbers("ExponentialLR", gamma=gamma)
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
@@ -255,6 +259,7 @@ class LinearLR(LRScheduler):
         last_epoch: int = -1,
     ) -> None:
         self.total_iters = whole("LinearLR", "total_iters", total_iters)
+        check_numbers("LinearLR", start_factor=start_factor, end_factor=end_factor)
         if not 0 < start_factor <= 1:
             raise ValueError(f"LinearLR: start_factor must be in (0, 1], got {start_factor}")
         if not 0 <= end_factor <= 1:
@@ -269,7 +274,6 @@ class LinearLR(LRScheduler):
 
 
 def whole(who: str, name: str, value: int) -> int:
-    """Return a count of steps, NumPy's integers too; raise ValueError unless it is a whole number of at least 1."""
-    if not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"{who}: {name} must be a whole number >= 1, got {value}")
+    """Return a count of steps as Python's integer; raise an error unless it is a whole number of at least 1."""
+    check_counts(who, **{name: value})
     return int(value)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from ..autograd.tape import grad_enabled
 from ..autograd.tensor import Tensor
 from ..device import Array, accumulator, array_module, like
+from ..system.checks import check_counts, check_numbers
 from ..system.quiet import quiet
 from .clip import total_norm
 from .optimizer import Optimizer
@@ -100,6 +99,7 @@ class SAM(_Wrapper):
 
     def __init__(self, optimizer: Optimizer, rho: float = 0.05, adaptive: bool = False) -> None:
         super().__init__(optimizer)
+        check_numbers("SAM", rho=rho)
         if not rho >= 0:
             raise ValueError(f"SAM: rho must be >= 0, got {rho}")
         self.rho, self.adaptive = rho, adaptive
@@ -186,8 +186,8 @@ class Lookahead(_Wrapper):
 
     def __init__(self, optimizer: Optimizer, k: int = 5, alpha: float = 0.5) -> None:
         super().__init__(optimizer)
-        if not isinstance(k, (int, np.integer)) or k < 1:
-            raise ValueError(f"Lookahead: k must be a whole number of at least 1, got {k!r}")
+        check_counts("Lookahead", k=k)
+        check_numbers("Lookahead", alpha=alpha)
         if not 0 < alpha <= 1:
             raise ValueError(f"Lookahead: alpha must be in (0, 1], got {alpha}")
         self.k, self.alpha = int(k), alpha

@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..system.checks import check_counts
 from ..system.extras import extra
-from ..train.arguments import check_count
 from .methods import Method, check_method, pruner_of
 from .processes import run_workers
 from .result import SearchResult, result_of
@@ -103,7 +103,7 @@ def _check(mode: str, **numbers: int | None) -> None:
     """Raise TypeError or ValueError for a number or a mode that cannot be."""
     for name, number in numbers.items():
         if name not in ("seed", "retries"):
-            check_count("search", name, number)
+            check_counts("search", **{name: number})
         elif not isinstance(number, int):
             raise TypeError(f"search: {name} must be a whole number, got {number!r}")
         elif number < 0:

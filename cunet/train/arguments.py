@@ -10,6 +10,7 @@ import numpy as np
 from .. import functional, optim
 from ..device import is_array
 from ..nn.module import Module
+from ..system.checks import check_counts
 from ..system.messages import shown, warn
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def recorder_of(diagnose: Any, model: Module, optimizer: Any, clipped: bool, acc
     if diagnose is False:
         return None
     if diagnose is not True:
-        check_count("Trainer", "diagnose", diagnose)
+        check_counts("Trainer", diagnose=diagnose)
     from ..diagnose.recorder import EVERY, Recorder  # not loaded where nobody asks for it
 
     every = EVERY if diagnose is True else diagnose
@@ -113,14 +114,6 @@ def check_epochs(epochs: Any) -> None:
         raise TypeError(f"Trainer.fit: epochs must be a whole number, got {epochs!r}")
     if epochs < 0:
         raise ValueError(f"Trainer.fit: epochs must not be negative, got {epochs}")
-
-
-def check_count(who: str, name: str, value: Any) -> None:
-    """Raise TypeError unless `value` is a whole number, ValueError if it is below 1."""
-    if not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{who}: {name} must be a whole number, got {value!r}")
-    if value < 1:
-        raise ValueError(f"{who}: {name} must be at least 1, got {value}")
 
 
 def check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:

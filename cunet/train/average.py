@@ -10,6 +10,7 @@ from ..device import Array, accumulator, is_floating, like
 from ..nn.batch_norm import BatchNorm
 from ..nn.module import Module
 from ..nn.recompute import recompute_batch_norm
+from ..system.checks import check_numbers
 
 
 class Average:
@@ -106,6 +107,7 @@ class EMA(Average):
 
     def __init__(self, decay: float = 0.999) -> None:
         super().__init__()
+        check_numbers("EMA", decay=decay)
         if not 0 <= decay < 1:
             raise ValueError(f"EMA: decay must be in [0, 1), got {decay}")
         self.decay = decay
@@ -142,6 +144,7 @@ class SWA(Average):
 
     def __init__(self, start: float = 0.75) -> None:
         super().__init__()
+        check_numbers("SWA", start=start)
         if not 0 <= start < 1:
             raise ValueError(f"SWA: start must be in [0, 1), got {start}")
         self.start = start

@@ -7,6 +7,7 @@ import os
 import re
 from typing import Any, Literal
 
+from ..system.checks import check_counts, check_numbers
 from ..system.files import check_target, load_metadata
 from ..system.messages import warn
 from .loop import Logs
@@ -42,6 +43,7 @@ class Monitor(Callback):
                 )
         if mode not in ("min", "max", None):
             raise ValueError(f'{who}: mode must be "min" or "max", got {mode!r}')
+        check_numbers(who, min_delta=min_delta)
         self.monitor, self.sign, self.min_delta = monitor, -1 if mode == "max" else 1, min_delta
         self.best = math.inf
         self._run: tuple[Any, Any] | None = None  # the model and optimiser that `best` is of
@@ -113,8 +115,7 @@ class EarlyStopping(Monitor):
         restore_best: bool = False,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
-        if patience < 1:
-            raise ValueError(f"EarlyStopping: patience must be at least 1, got {patience}")
+        check_counts("EarlyStopping", patience=patience)
         self.patience, self.restore_best = patience, restore_best
         self.waited = 0
         self._state: Any = None

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ..system.checks import check_counts, check_numbers
 from ..system.files import load_metadata, sweep
 from ..system.messages import say, warn
 from .callbacks import Mode, Monitor
@@ -60,9 +61,8 @@ class Checkpoint(Monitor):
         if self.folder.suffix == ".safetensors" or self.folder.is_file():
             raise ValueError(f"Checkpoint: folder must be a folder, got {os.fspath(folder)!r}; BestWeights keeps the "
                              "best weights in one file")  # fmt: skip
-        for name, value in (("keep", keep), ("every_steps", every_steps)):
-            if value is not None and value < 1:
-                raise ValueError(f"Checkpoint: {name} must be at least 1, got {value}")
+        check_counts("Checkpoint", keep=keep, every_steps=1 if every_steps is None else every_steps)
+        check_numbers("Checkpoint", every_minutes=1 if every_minutes is None else every_minutes)
         if every_minutes is not None and not every_minutes > 0:
             raise ValueError(f"Checkpoint: every_minutes must be more than 0, got {every_minutes}")
         self.keep, self.every_steps, self.every_minutes = keep, every_steps, every_minutes

@@ -13,8 +13,9 @@ from ..data import Loader
 from ..nn.inputs import dtype_of
 from ..nn.parameter import UninitializedParameter
 from ..plot.style import BLUE, LIGHT, VERMILION
+from ..system.checks import check_counts, check_numbers
 from ..system.extras import new_axes
-from .arguments import check_count, check_trained
+from .arguments import check_trained
 from .batches import as_loader, augmented
 from .losses import total_of
 from .metrics.scores import as_plain
@@ -119,11 +120,10 @@ def find_lr(
         >>> 1e-4 < found.suggestion < 1
         True
     """
+    check_numbers("find_lr", low=low, high=high)
     if not 0 < low < high or not math.isfinite(high):
         raise ValueError(f"find_lr: 0 < low < high is required, got low={low}, high={high}")
-    check_count("find_lr", "steps", steps)
-    if steps < 3:
-        raise ValueError(f"find_lr: steps must be at least 3, got {steps}")
+    check_counts("find_lr", 3, steps=steps)
     check_trained(trainer.model, trainer.optimizer, type(trainer).step is Steps.step)
     Supply(train, batch_size=batch_size).check()
     data = as_loader(train, dtype_of(trainer.model), shuffle=True, device=trainer.device, batch_size=batch_size)

@@ -14,7 +14,8 @@ from ..data import Loader
 from ..data.split import places, rows_of
 from ..device import is_array, like
 from ..random import Generator, default_generator
-from .arguments import check_count, check_data, is_dataset
+from ..system.checks import check_counts, check_numbers
+from .arguments import check_data, is_dataset
 from .batches import as_loader
 
 
@@ -36,11 +37,12 @@ class Supply:
             check_data("Trainer.fit", data)
         own = isinstance(self.train, tuple) or is_dataset(self.train)
         if self.batch_size is not None:
-            check_count("Trainer.fit", "batch_size", self.batch_size)
+            check_counts("Trainer.fit", batch_size=self.batch_size)
             if not own:
                 raise ValueError("Trainer.fit: batch_size is for arrays and datasets; this data has its own batches")
         if self.steps_per_epoch is not None:
-            check_count("Trainer.fit", "steps_per_epoch", self.steps_per_epoch)
+            check_counts("Trainer.fit", steps_per_epoch=self.steps_per_epoch)
+        check_numbers("Trainer.fit", validation_split=self.validation_split)
         if not 0 <= self.validation_split < 1:
             raise ValueError(f"Trainer.fit: validation_split must be in [0, 1), got {self.validation_split}")
         if self.validation_split and (self.valid is not None or not own):

@@ -13,6 +13,7 @@ from ..data import Loader
 from ..device import asnumpy
 from ..plot.histograms import weights_of
 from ..plot.images import as_pictures, filter_pictures, first_weight, mosaic, stretched
+from ..system.checks import check_counts
 from .events import Events
 from .facts import facts
 from .progress import is_number
@@ -64,8 +65,8 @@ class TensorBoard(Callback):
         images: bool = True,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
-        if every_steps is not None and every_steps < 1:
-            raise ValueError(f"TensorBoard: every_steps must be at least 1, got {every_steps}")
+        if every_steps is not None:
+            check_counts("TensorBoard", every_steps=every_steps)
         self.logdir, self.every_steps = Path(folder).expanduser(), every_steps
         self.histograms, self.images, self.settings = histograms, images, dict(settings or {})
         self._runs: dict[str, Events] = {}

@@ -10,7 +10,8 @@ from ..autograd.tensor import Tensor
 from ..device import Array, accumulator, array_module, is_array, like
 from ..nn.module import Module
 from ..optim.clip import clip_grad_norm_, clip_grad_value_, gradient_norm
-from .arguments import check_choice, check_count, check_positive
+from ..system.checks import check_counts
+from .arguments import check_choice, check_positive
 from .losses import total_of
 from .metrics.scores import as_plain
 from .scale import LossScale
@@ -58,7 +59,7 @@ class Updates:
     def __init__(
         self, every: int, clip_norm: float | None, clip_value: float | None, policy: str | None, loss_scale: Any = None
     ) -> None:
-        check_count("Trainer", "accumulate", every)
+        check_counts("Trainer", accumulate=every)
         check_positive("clip_norm", clip_norm)
         check_positive("clip_value", clip_value)
         check_choice("on_nan", policy, POLICIES)

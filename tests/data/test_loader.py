@@ -123,7 +123,7 @@ def test_zip_with_itself_gives_two_whole_epochs():
     [
         ((np.zeros((5, 2)), np.zeros(4)), {}, ValueError, r"number 0 has shape \(5, 2\) and number 1 has shape \(4,\)"),
         ((np.zeros(5),), {"batch_size": 0}, ValueError, "batch_size must be at least 1, got 0"),
-        ((np.zeros(5),), {"batch_size": 2.5}, TypeError, "float"),
+        ((np.zeros(5),), {"batch_size": 2.5}, TypeError, "batch_size must be a whole number, got 2.5"),
         ((np.zeros((0, 3)),), {}, ValueError, "at least one sample"),
         (([],), {}, ValueError, "at least one sample"),
         ((np.zeros(()),), {}, ValueError, "at least one axis, number 0 has none"),

@@ -248,7 +248,7 @@ def test_one_cycle_ends():
 @pytest.mark.parametrize(
     ("schedule", "match"),
     [
-        (lambda o: optim.StepLR(o, 0), "step_size must be a whole number >= 1"),
+        (lambda o: optim.StepLR(o, 0), "step_size must be at least 1, got 0"),
         (lambda o: optim.LinearLR(o, start_factor=0.0), "start_factor"),
         (lambda o: optim.LinearLR(o, end_factor=1.5), "end_factor"),
         (lambda o: optim.LinearLR(o, total_iters=0), "total_iters"),
@@ -257,7 +257,7 @@ def test_one_cycle_ends():
         (lambda o: optim.CosineAnnealingWarmRestarts(o, 5, T_mult=0), "T_mult"),
         (lambda o: optim.LambdaLR(o, [lambda t: 1.0] * 3), r"one per parameter group \(2\), got 3"),
         (lambda o: optim.OneCycleLR(o, 0.1), "total_steps"),
-        (lambda o: optim.OneCycleLR(o, 0.1, 0), "total_steps must be positive"),
+        (lambda o: optim.OneCycleLR(o, 0.1, 0), "total_steps must be at least 1, got 0"),
         (lambda o: optim.OneCycleLR(o, 0.1, 10, cycle_momentum=False, pct_start=1.5), "pct_start"),
         (lambda o: optim.OneCycleLR(o, 0.1, 10, cycle_momentum=False, anneal_strategy="exp"), "anneal_strategy"),
         (lambda o: optim.OneCycleLR(o, 0.1, 10), "cycle_momentum needs an optimiser with momentum"),

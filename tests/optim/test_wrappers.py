@@ -188,7 +188,7 @@ def test_what_goes_wrong():
     for make, error, match in [
         (lambda: optim.SAM("adam"), TypeError, "SAM: optimizer must be an Optimizer, got str"),
         (lambda: optim.SAM(inner, rho=-1), ValueError, "SAM: rho must be >= 0, got -1"),
-        (lambda: optim.Lookahead(inner, k=0), ValueError, "Lookahead: k must be a whole number of at least 1, got 0"),
+        (lambda: optim.Lookahead(inner, k=0), ValueError, "Lookahead: k must be at least 1, got 0"),
         (lambda: optim.Lookahead(inner, alpha=0), ValueError, r"Lookahead: alpha must be in \(0, 1\], got 0"),
     ]:
         with pytest.raises(error, match=match):

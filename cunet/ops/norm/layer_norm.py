@@ -14,9 +14,9 @@ from .groups import by_sample
 from .normalize import check, normalize_groups
 
 
-def as_shape(shape: int | Sequence[int]) -> tuple[int, ...]:
+def as_shape(shape: Any) -> tuple[int, ...]:
     """Return a shape given as a sequence or one int as a tuple."""
-    return (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    return tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
 
 
 @op

@@ -49,7 +49,6 @@ def _sliding(
         out.append(count - 1 if ceil_mode and (count - 1) * s >= n + p else count)
     if min(out) < 1:
         check_fit(who, sizes, reach, [2 * p for p in padding])
-        raise ValueError(f"{who}: the spatial axes of input must not be empty, got {sizes}")
     steps = useful(stride, sizes, out)
     return Windows(
         three(sizes, 1), three(out, 1), three(kernel, 1), three(steps, 1), three(padding, 0), three(dilation, 1)

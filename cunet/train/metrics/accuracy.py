@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...device import Array, array_module, is_gpu_array
+from ...system.checks import check_counts
 from .metric import Metric
 from .ondevice import hit_rate
 from .scores import IGNORED, as_plain, read, scored
@@ -78,8 +79,7 @@ class TopK(Metric):
     """
 
     def __init__(self, k: int = 5, ignore_index: int = IGNORED) -> None:
-        if k < 1:
-            raise ValueError(f"TopK: k must be at least 1, got {k}")
+        check_counts("TopK", k=k)
         super().__init__()
         self.k, self.ignore_index, self.name = k, ignore_index, f"top{k}"
 

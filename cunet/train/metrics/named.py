@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from ...system.messages import shown
 from .accuracy import TopK, accuracy
 from .counts import F1, ConfusionMatrix, Precision, Recall
 from .metric import Metric
@@ -37,6 +38,8 @@ def named_metrics(metrics: Any, ignore_index: int, threshold: float = 0.0) -> di
         pairs = [(name, _made(metric, ignore_index, threshold)) for name, metric in metrics.items()]
     else:
         alone = isinstance(metrics, str) or callable(metrics) or is_object(metrics)
+        if not alone and not isinstance(metrics, Iterable):
+            raise TypeError(f"Trainer: metrics must be names, functions or objects, got {shown(metrics)}")
         pairs = [_named(m, ignore_index, threshold) for m in ([metrics] if alone else metrics)]
     named = dict(pairs)
     if len(named) < len(pairs) or not named.keys().isdisjoint(RESERVED):

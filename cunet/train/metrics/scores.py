@@ -9,6 +9,7 @@ import numpy as np
 
 from ...autograd.tensor import Tensor, as_array
 from ...device import Array, array_module
+from ...system.checks import check_numbers
 
 #: Label that is left out unless another one is named, as in losses.
 IGNORED = -100
@@ -65,6 +66,7 @@ def scored(who: str, prediction: Any, target: Any, ignore_index: int = IGNORED) 
 
 def read(who: str, prediction: Any, target: Any, ignore_index: int) -> Scored:
     """Return what `scored` does without a look at the labels: those out of range are no class's."""
+    check_numbers(who, ignore_index=ignore_index)
     prediction, target = as_plain(prediction), as_plain(target)
     shape = prediction.shape
     if len(shape) > 1 and shape[1] > 1:
