@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import Token
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -62,7 +62,6 @@ class Call(NamedTuple):
     run: Forward
 
 
-@runtime_checkable
 class ForwardRule(Protocol):
     """What an op does to tangents; the attribute `forward`, or `rule`, of its function."""
 
@@ -143,20 +142,38 @@ class Forward(Level):
     ) -> tuple[Any, Any]:
         """Return the result of an op, and its way back with the tangents."""
         tangents = [self._read(a) for a in given] if recording.get() else []
+        if self.order == 1:
+            token = capturing.set(self.outer)  # once for value and tangent: a context each would cost as much as both
+            try:
+                y, vjp = captured(function, inputs, options, given)
+                moves = any(t is not None for t in tangents)
+                with no_grad():
+                    moved = self._moved(function, y, vjp, inputs, given, inputs, tangents, options) if moves else []
+            finally:
+                capturing.reset(token)
+            return y, Dual(self, moved, no_way_back) if moves else no_way_back
         y, vjp = self._below(function, inputs, options, given)
         if all(t is None for t in tangents):
-            return y, vjp if self.order > 1 else no_way_back
-        args = [a if self.order > 1 and isinstance(a, Tensor) else x for a, x in zip(given, inputs, strict=True)]
-        with self._apart():
-            again = vjp if self.order == 1 else lambda gy: self._traced(1, function, inputs, options, given)[1](gy)
-            call = Call(function.__name__.lstrip("_"), y, given, args, tangents, options, again, self)
-            known = vars(function)
-            rule = known.get("forward") or known.get("rule")
-            found = rule.jvp(call) if isinstance(rule, ForwardRule) else None
-            if found is None:
-                found = self._by_two_ways_back(call, function, inputs)
-            moved = [shaped(t, part) for t, part in zip(found, _several(y), strict=True)]
-        return y, Dual(self, moved, vjp if self.order > 1 else no_way_back)
+            return y, vjp
+        args = [a if isinstance(a, Tensor) else x for a, x in zip(given, inputs, strict=True)]
+        with traced_at(self.order - 1):
+
+            def again(gy: Any) -> Any:
+                return self._traced(1, function, inputs, options, given)[1](gy)
+
+            return y, Dual(self, self._moved(function, y, again, inputs, given, args, tangents, options), vjp)
+
+    def _moved(
+        self, function: Any, y: Any, vjp: Any, inputs: list[Any], given: Any, args: Any, tangents: Any, options: Any
+    ) -> list[Any]:
+        """Return the tangent of each result."""
+        call = Call(function.__name__.lstrip("_"), y, given, args, tangents, options, vjp, self)
+        known = vars(function)
+        jvp = getattr(known.get("forward") or known.get("rule"), "jvp", None)
+        found = jvp(call) if jvp is not None else None
+        if found is None:
+            found = self._by_two_ways_back(call, function, inputs)
+        return [shaped(t, part) for t, part in zip(found, _several(y), strict=True)]
 
     def _read(self, x: Any) -> Any:
         """Return the tangent of an argument. Nobody goes back from what has it here: what was before may be freed."""
@@ -167,18 +184,8 @@ class Forward(Level):
                 node.parents = ()
         return tangent
 
-    @contextmanager
-    def _apart(self) -> Iterator[None]:
-        """Let tangents be computed: on Tensors where derivatives of them are asked for, else on arrays."""
-        if self.order > 1:
-            with traced_at(self.order - 1):
-                yield
-        else:
-            with no_grad(), captured_by(self.outer):
-                yield
-
     def _below(self, function: Callable[..., Any], inputs: list[Any], options: dict[str, Any], given: Any) -> Any:
-        if self.order == 1 or not recording.get():
+        if not recording.get():
             with captured_by(self.outer):
                 return captured(function, inputs, options, given)
         with recorded_at(self.order - 1):
