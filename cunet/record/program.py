@@ -254,8 +254,9 @@ class Program:
         found = []
         for k, make in enumerate(self._makers):
             a, holder = self._held[k], self._holders[k]
-            # Held by this list, by `a` and by the call, and by the tensor that it is the gradient of.
-            if a is None or holder is None or sys.getrefcount(a) - 3 > (holder._grad is a):
+            # Held by this list, by `a` and by the call, and by the tensor that it is the gradient of. Out of the list:
+            # of a variable's own reference Python 3.14 gives a call none.
+            if a is None or holder is None or sys.getrefcount(self._held[k]) - 3 > (holder._grad is a):
                 a = make()
                 if holder is not None and a.base is None:  # views of a view would not count
                     self._held[k] = a
