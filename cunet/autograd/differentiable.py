@@ -40,7 +40,7 @@ def differentiable(
     """Make of the text of a kernel a function of Tensors that has derivatives of every order, on every device.
 
     The text is read, differentiated, and written again for CPUs and GPUs: it must be within the grammar of
-    ``docs/derivatives.md``.
+    ``docs/your-kernel-differentiated.md``.
 
     Args:
         source: the inputs, such as ``"T x, A alpha"``, before `outs` and `operation`; or instead of all three a kernel
