@@ -67,7 +67,7 @@ def differentiable() -> dict[str, str]:
     """Return the functions that have derivatives, by name, and what is to be said of each."""
     functions = {*numpy_functions.UFUNCS, *numpy_signatures.WRITTEN, *numpy_signatures.TRANSLATED, *complex.FUNCTIONS}
     functions |= set(complex.UFUNCS)
-    names = {name_of(function) for function in functions} - {"np.full_like"}
+    names = {name_of(function) for function in functions}
     names |= {f"np.{ufunc.__name__}.{method}" for ufunc, method in numpy_functions.METHODS}
     numbers = {name_of(f) for f in (*complex.FUNCTIONS, *complex.UFUNCS)}
     real = {name_of(f) for f in (*numpy_functions.UFUNCS, *numpy_signatures.WRITTEN, *numpy_signatures.TRANSLATED)}

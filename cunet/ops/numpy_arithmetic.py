@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autograd.differentiable import differentiable
 from ..autograd.tensor import Tensor
 from ..device import Array, array_module
 from ..kernels.axes import one_axis
@@ -252,8 +253,11 @@ def cumulative(run: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return along
 
 
+cbrt = differentiable("T x", "T y", "y = cbrt(x)", name="cbrt_forward")
+
 #: Universal functions by these.
 UFUNCS: dict[np.ufunc, Callable[..., Any]] = {
+    np.cbrt: cbrt,
     np.conjugate: copy,
     np.copysign: copysign,
     np.deg2rad: radians,

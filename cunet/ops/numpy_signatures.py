@@ -95,10 +95,12 @@ def _sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable
     return sorting.sort(a, axis)
 
 
-def _full_like(a: Any, fill_value: Any, *args: Any, **kwargs: Any) -> Any:
-    if isinstance(fill_value, Tensor):
-        raise Unsupported("Tensor to fill with; use cunet.broadcast_to")
-    return np.full_like(arrays_of(a, "np.full_like"), fill_value, *args, **kwargs)
+def _full_like(a: Any, fill_value: Any, dtype: Any = None, order: Any = "K", *args: Any, **kwargs: Any) -> Any:
+    if not isinstance(fill_value, Tensor):
+        return np.full_like(arrays_of(a, "np.full_like"), fill_value, dtype, order, *args, **kwargs)
+    unsupported(order=None if order in ("K", "C") else order, shape=kwargs.get("shape"))
+    like = arrays_of(a, "np.full_like")
+    return array.broadcast_to(array.astype(fill_value, dtype or like.dtype), like.shape)
 
 
 def _ravel(a: Any) -> Tensor:

@@ -41,45 +41,79 @@ def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> Te
     return math.subtract(reduce.max(x, axis=axis, keepdims=keepdims), reduce.min(x, axis=axis, keepdims=keepdims))
 
 
-def quantile(
-    a: Any,
-    q: Any,
-    axis: Any = None,
-    out: Any = None,
-    overwrite_input: bool = False,
-    method: str = "linear",
-    keepdims: bool = False,
-    **others: Any,
-) -> Tensor:
-    """Return what so large a part of the elements does not exceed; between two elements on the line of both."""
-    unsupported(out=out, overwrite_input=overwrite_input, **others)
-    if method != "linear":
-        raise Unsupported(f"method={method!r}")
-    if isinstance(q, Tensor):
-        raise Unsupported("q= that is a Tensor")
-    x, parts = lifted(a), np.asarray(q, np.float64)
-    if not ((parts >= 0) & (parts <= 1)).all():
-        raise ValueError(f"quantile: q must be between 0 and 1, got {q}")
-    axes = folded_axes(x.ndim, tuple(axis) if isinstance(axis, list) else axis)
-    kept = [k for k in range(x.ndim) if k not in axes]
-    length = numbers.prod(x.shape[k] for k in axes)
-    if not length:
-        raise ValueError(f"quantile: at least one element over axis {axis} is required, got shape {x.shape}")
-    rows = array.reshape(array.transpose(x, (*axes, *kept)), (length, *(x.shape[k] for k in kept)))
-    rows = sorting.sort(rows, 0)
-    place = parts.reshape(-1) * (length - 1)
+def _quantile(ignore_nan: bool) -> Callable[..., Tensor]:
+    """Return the function that finds quantiles, of all elements or of those that are no NaN."""
+
+    def quantile(
+        a: Any,
+        q: Any,
+        axis: Any = None,
+        out: Any = None,
+        overwrite_input: bool = False,
+        method: str = "linear",
+        keepdims: bool = False,
+        **others: Any,
+    ) -> Tensor:
+        unsupported(out=out, overwrite_input=overwrite_input, **others)
+        if method != "linear":
+            raise Unsupported(f"method={method!r}")
+        if isinstance(q, Tensor):
+            raise Unsupported("q= that is a Tensor")
+        x, parts = lifted(a), np.asarray(q, np.float64)
+        if not ((parts >= 0) & (parts <= 1)).all():
+            raise ValueError(f"quantile: q must be between 0 and 1, got {q}")
+        axes = folded_axes(x.ndim, tuple(axis) if isinstance(axis, list) else axis)
+        kept = [k for k in range(x.ndim) if k not in axes]
+        length = numbers.prod(x.shape[k] for k in axes)
+        if not length:
+            raise ValueError(f"quantile: at least one element over axis {axis} is required, got shape {x.shape}")
+        rows = array.reshape(array.transpose(x, (*axes, *kept)), (length, *(x.shape[k] for k in kept)))
+        y = (_present_at if ignore_nan else _all_at)(sorting.sort(rows, 0), parts.reshape(-1))
+        return array.reshape(y, parts.shape + reduced_shape(x.shape, axes if x.ndim else axis, keepdims))
+
+    return quantile
+
+
+def _all_at(rows: Tensor, parts: np.ndarray) -> Tensor:
+    """Return the elements at parts of the way through sorted rows, or what is between two of them."""
+    place = parts * (rows.shape[0] - 1)
     low = np.floor(place).astype(np.int64)
-    weight = like((place - low).astype(x.dtype), x.data).reshape((-1,) + (1,) * len(kept))
-    y = pairwise.lerp(rows[low], rows[np.minimum(low + 1, length - 1)], weight)
-    y = selection.where(rows[-1:] != rows[-1:], np.nan, y)  # NaN comes last
-    return array.reshape(y, parts.shape + reduced_shape(x.shape, axes if x.ndim else axis, keepdims))
+    weight = like((place - low).astype(rows.dtype), rows.data).reshape((-1,) + (1,) * (rows.ndim - 1))
+    y = pairwise.lerp(rows[low], rows[np.minimum(low + 1, rows.shape[0] - 1)], weight)
+    return selection.where(rows[-1:] != rows[-1:], np.nan, y)  # NaN comes last
 
 
-def percentile(a: Any, q: Any, *args: Any, **kwargs: Any) -> Tensor:
-    """Return quantiles, given in percent."""
-    if isinstance(q, Tensor):
-        raise Unsupported("q= that is a Tensor")
-    return quantile(a, np.asarray(q, np.float64) / 100, *args, **kwargs)
+def _present_at(rows: Tensor, parts: np.ndarray) -> Tensor:
+    """Return the same of the elements of each column that are no NaN."""
+    xp = array_module(rows.data)
+    last = xp.maximum((~xp.isnan(rows.data)).sum(axis=0) - 1, 0)
+    place = like(parts, rows.data).reshape((-1,) + (1,) * (rows.ndim - 1)) * last
+    low = xp.floor(place).astype(np.int64)
+    before, behind = (sorting.take_along_axis(rows, k, 0) for k in (low, xp.minimum(low + 1, last)))
+    return pairwise.lerp(before, behind, (place - low).astype(rows.dtype))
+
+
+quantile, nanquantile = _quantile(False), _quantile(True)
+
+
+def _percent(run: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def percentile(a: Any, q: Any, *args: Any, **kwargs: Any) -> Tensor:
+        if isinstance(q, Tensor):
+            raise Unsupported("q= that is a Tensor")
+        return run(a, np.asarray(q, np.float64) / 100, *args, **kwargs)
+
+    return percentile
+
+
+percentile, nanpercentile = _percent(quantile), _percent(nanquantile)
+
+
+def nanmedian(
+    a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False
+) -> Tensor:
+    """Return the middle of what is no NaN."""
+    unsupported(out=out, overwrite_input=overwrite_input)
+    return nanquantile(a, 0.5, axis, keepdims=keepdims)
 
 
 def partition(a: Any, kth: Any, axis: int | None = -1, kind: str = "introselect", order: Any = None) -> Tensor:
@@ -202,5 +236,14 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True, **others: Any) -> Tenso
 #: The functions of NumPy by these.
 STATISTICS: dict[Callable[..., Any], Callable[..., Any]] = {
     getattr(np, own.__name__): own
-    for own in (average, corrcoef, cov, nanmean, nanprod, nanstd, nansum, nanvar, partition, percentile, ptp, quantile)
-} | {np.nancumprod: nancumprod, np.nancumsum: nancumsum, np.nanmax: nanmax, np.nanmin: nanmin}
+    for own in (average, corrcoef, cov, nanmean, nanmedian, nanprod, nanstd, nansum, nanvar, partition, ptp)
+} | {
+    np.nancumprod: nancumprod,
+    np.nancumsum: nancumsum,
+    np.nanmax: nanmax,
+    np.nanmin: nanmin,
+    np.nanpercentile: nanpercentile,
+    np.nanquantile: nanquantile,
+    np.percentile: percentile,
+    np.quantile: quantile,
+}

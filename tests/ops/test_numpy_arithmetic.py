@@ -13,6 +13,7 @@ from cunet.ops.numpy_arithmetic import FUNCTIONS, UFUNCS
 CALLS = {
     "angle": lambda x, b: x * np.angle(x - 1.03),
     "angle in degrees": lambda x, b: x * np.angle(x - 1.03, deg=True),
+    "cbrt": lambda x, b: np.cbrt(x) + np.cbrt(-x * b),
     "conjugate": lambda x, b: np.conj(x),
     "convolve": lambda x, b: np.convolve(x[0], b[:, 1]),
     "convolve, same": lambda x, b: np.convolve(x.ravel(), x[0], "same"),

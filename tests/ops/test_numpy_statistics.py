@@ -29,6 +29,9 @@ CALLS = {
     "nancumsum": lambda x, b: np.nancumsum(holes(x, b)),
     "nanmax": lambda x, b: np.nanmax(holes(x, b), axis=0),
     "nanmean": lambda x, b: np.nanmean(holes(x, b), axis=1, keepdims=True),
+    "nanmedian": lambda x, b: np.nanmedian(holes(x, b), axis=0),
+    "nanpercentile": lambda x, b: np.nanpercentile(holes(x, b), 40),
+    "nanquantile": lambda x, b: np.nanquantile(holes(x, b), [0.1, 0.7, 1.0], axis=1, keepdims=True),
     "nanmin": lambda x, b: np.nanmin(holes(x, b)),
     "nanprod": lambda x, b: np.nanprod(holes(x, b), axis=1),
     "nanstd": lambda x, b: np.nanstd(holes(x, b), axis=0),
@@ -61,7 +64,12 @@ def test_rows_of_nan(dev):
         np.testing.assert_array_equal(
             host(f(Tensor(dev(x[1:])), axis=1, keepdims=True)), f(x[1:], axis=1, keepdims=True)
         )
-    for f in (np.ptp, lambda x, axis: np.quantile(x, [0.2, 0.6], axis=axis), lambda x, axis: np.percentile(x, 5, axis)):
+    for f in (
+        np.nanmedian,
+        np.ptp,
+        lambda x, axis: np.quantile(x, [0.2, 0.6], axis=axis),
+        lambda x, axis: np.percentile(x, 5, axis),
+    ):
         np.testing.assert_array_equal(host(f(Tensor(dev(x)), axis=1)), f(x, axis=1))
 
 
