@@ -10,10 +10,8 @@ from . import linalg as linalg
 from . import native as native
 from . import nn as nn
 from . import optim as optim
-from . import plot as plot
 from . import random as random
 from . import rowwise as rowwise
-from . import train as train
 from .autograd.custom import checkpoint as checkpoint
 from .autograd.custom import custom_jvp as custom_jvp
 from .autograd.custom import custom_vjp as custom_vjp
@@ -160,22 +158,24 @@ from .random import manual_seed as manual_seed
 from .record import compile as compile
 from .system.public import later as _later
 from .system.public import publish as _publish
-from .train import Trainer as Trainer
 
 if _typing.TYPE_CHECKING:
     from . import diagnose as diagnose
     from . import onnx as onnx
+    from . import plot as plot
     from . import search as search
+    from . import train as train
+    from .train import Trainer as Trainer
 
 F = functional
 __version__ = "0.1.0"
 
-_LATER = ("diagnose", "onnx", "search")  # nothing else needs them
+#: What nothing else needs: rooms, and names with the room that they are of.
+_LATER = {"diagnose": "", "onnx": "", "plot": "", "search": "", "train": "", "Trainer": "train"}
 __all__, __dir__ = _publish(
     __name__,
     *("F", "__version__", *_LATER),
-    *("data", "fft", "functional", "init", "linalg", "native", "nn", "optim", "plot", "random", "rowwise"),
-    "train",
+    *("data", "fft", "functional", "init", "linalg", "native", "nn", "optim", "random", "rowwise"),
 )
 if not _typing.TYPE_CHECKING:  # to type checkers it would say that every name is there
     __getattr__ = _later(__name__, _LATER, _refused(__name__, _TOP))

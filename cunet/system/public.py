@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from types import FunctionType
 from typing import Any
 
@@ -34,17 +34,23 @@ def publish(module: str, *others: str) -> tuple[list[str], Callable[[], list[str
     return names, lambda: [*names, *[name for name in namespace if name.startswith("__") and name not in names]]
 
 
-def later(module: str, rooms: Collection[str], otherwise: Callable[[str], Any]) -> Callable[[str], Any]:
+def later(module: str, rooms: Mapping[str, str], otherwise: Callable[[str], Any]) -> Callable[[str], Any]:
     """Return `__getattr__` of a package that loads some of its modules when they are first asked for.
 
     Args:
         module: name of the package.
-        rooms: names of those modules.
+        rooms: names that are loaded so, each with the module that it is of; "" for a module itself.
         otherwise: what answers for any other name.
     """
 
     def __getattr__(name: str) -> Any:  # noqa: N807 (a module's own)
-        return importlib.import_module(f"{module}.{name}") if name in rooms else otherwise(name)
+        if name not in rooms:
+            return otherwise(name)
+        if not (room := rooms[name]):
+            return importlib.import_module(f"{module}.{name}")
+        value = getattr(importlib.import_module(f"{module}.{room}"), name)
+        setattr(sys.modules[module], name, value)  # so that it is not asked for again
+        return value
 
     return __getattr__
 

@@ -119,9 +119,11 @@ def test_no_file_imports_the_private_names_of_another(room):
 def test_some_rooms_are_loaded_when_they_are_asked_for():
     code = """
 import sys, cunet
-later = ["diagnose", "onnx", "search"]
+later = ["diagnose", "onnx", "plot", "search", "train"]
 assert not [name for name in later if f"cunet.{name}" in sys.modules], "loaded before"
 assert set(later) <= set(dir(cunet))
+assert "Trainer" in dir(cunet) and "Trainer" not in vars(cunet)
+assert cunet.Trainer is cunet.train.Trainer is vars(cunet)["Trainer"]
 assert [getattr(cunet, name).__name__ for name in later] == [f"cunet.{name}" for name in later]
 """
     subprocess.run([sys.executable, "-c", code], check=True)
