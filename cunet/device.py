@@ -91,10 +91,8 @@ def _brief(error: BaseException) -> str:
 def is_gpu_array(x: object) -> bool:
     """Tell whether `x` is an array on the GPU."""
     module = _gpu
-    if type(x) is np.ndarray or module is None:
-        return False
-    if module is _UNKNOWN:
-        module = gpu() if "cupy" in sys.modules else None  # nobody imported CuPy, so nobody made a CuPy array
+    if module is _UNKNOWN:  # nobody imported CuPy, so nobody made a CuPy array
+        module = gpu() if type(x) is not np.ndarray and "cupy" in sys.modules else None
     return module is not None and isinstance(x, module.ndarray)
 
 
@@ -137,12 +135,6 @@ def not_numbers(x: Array) -> str:
         return ""
     remedy = {"O": "; pass x.astype(np.float32)", "V": "; pass one field of them"}.get(x.dtype.kind, "")
     return f"an array of {_NO_NUMBERS.get(x.dtype.kind, x.dtype)}{remedy}"
-
-
-def maybe_on_gpu() -> bool:
-    """Tell whether there can be arrays on a GPU; nobody has made one where nobody has imported CuPy."""
-    module = _gpu
-    return module is not None and (module is not _UNKNOWN or "cupy" in sys.modules)
 
 
 def array_module(*xs: object) -> Any:

@@ -98,7 +98,7 @@ def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
             args, static = parameters.bind(args, static)
         if static and not STATIC.issuperset(map(type, static.values())):
             static = _fit_static(name, static, args)
-        inputs, parents, needed, loose = list[Any](), list[Any](), False, False
+        inputs, parents, needed, loose = [], [], False, False
         for a in args:
             if isinstance(a, Tensor):
                 inputs.append(a._data)
@@ -120,8 +120,8 @@ def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
             raise
         finally:
             errors.reset(token)
-        sound = type(made) is tuple and len(made) == 2 and type(made[0]) is np.ndarray and callable(made[1])
-        y, vjp = made if sound else _made(name, made, inputs)
+        sound = type(made) is tuple and len(made) == 2 and callable(made[1])
+        y, vjp = made if sound and (type(made[0]) is np.ndarray or is_gpu_array(made[0])) else _made(name, made, inputs)
         if needed and (mode := recording.get()):
             return _recorded(y, Node(name, parents + [None] * (full - len(args)), vjp, y), mode, inputs)
         return tuple([wrap(part) for part in y]) if type(y) is tuple else wrap(y)
@@ -165,8 +165,6 @@ def _made(name: str, made: Any, inputs: list[Any]) -> tuple[Any, Vjp]:
         TypeError: it is something else than a result and its vjp.
     """
     if type(made) is tuple and len(made) == 2 and callable(made[1]):
-        if is_gpu_array(made[0]):
-            return made
         if type(made[0]) is tuple and {np.ndarray}.issuperset(map(type, made[0])):
             return made
         parts: Sequence[Any] = made[0] if type(made[0]) is tuple else made[:1]

@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 
-from ..device import Array, clearer_error, is_array
+from ..device import Array, clearer_error, is_array, is_gpu_array
 from ..kernels.capture import copied, total
 from ..kernels.sum_to import sum_over
 from ..system.quiet import quiet
@@ -196,7 +196,8 @@ def _contributions(node: Node, gy: Any) -> list[tuple[Any, Any]]:
             if callable(g):
                 g = g()
             wanted = parent if isinstance(parent, Node) else parent._data
-            if type(g) is not np.ndarray or g.shape != wanted.shape or g.dtype != wanted.dtype:
+            sound = type(g) is np.ndarray or is_gpu_array(g)
+            if not sound or g.shape != wanted.shape or g.dtype != wanted.dtype:
                 g = _fit(g, wanted.shape, wanted.dtype, node.name)
             found.append((parent, g))
     except Exception as error:

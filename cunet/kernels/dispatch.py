@@ -8,12 +8,15 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from .backends import cuda, numpy
 from .backends.native import native
 from .spec import Definition, KernelSpec
 
 #: In the order in which they are asked.
 BACKENDS = (native, cuda.backend, numpy.backend)
+_NOT_NATIVE = BACKENDS[1:]
 TILING = (native, numpy.backend)  # those that can run calls together
 
 #: ``listener(kernel, args, options, proceed)`` returns what ``proceed()`` returns: the call's result.
@@ -51,7 +54,7 @@ def observed(kernel: Definition, args: tuple[Any, ...], options: dict[str, Any],
 
 def pick(kernel: Definition, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """Run a call on the first backend that can."""
-    for backend in BACKENDS:
+    for backend in BACKENDS if type(args[kernel.lead]) is np.ndarray else _NOT_NATIVE:
         result = backend.run(kernel, args, options)
         if result is not NotImplemented:
             return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -43,18 +44,19 @@ def _on_gpu(x: Array, axes: tuple[int, ...], keepdims: bool = True) -> Array:
     kept, wide = reduced_shape(x.shape, axes, keepdims), accumulator(x.dtype)
     lengths, folded = _merged(x.shape, axes)
     x = x.reshape(lengths)
-    if folded == [True]:
+    if folded == (True,):
         return x.sum(dtype=wide).reshape(kept)
-    if folded and folded.pop():  # the last axes first: each of their sums is of one row
-        x = sum_elements(x, axis=len(folded), keepdims=False)
-    left = tuple(k for k, fold in enumerate(folded) if fold)
+    if folded and folded[-1]:  # the last axes first: each of their sums is of one row
+        x = sum_elements(x, axis=len(folded) - 1, keepdims=False)
+    left = tuple([k for k, fold in enumerate(folded[:-1]) if fold])
     if left:
         x = sum_elements(x, axis=0, keepdims=False) if left == (0,) else x.sum(axis=left, dtype=wide)
     x = x.astype(wide, copy=False)
     return x if x.shape == kept else x.reshape(kept)  # no view where none is needed: gradients have owners
 
 
-def _merged(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[list[int], list[bool]]:
+@functools.lru_cache(4096)
+def _merged(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[bool, ...]]:
     """Return lengths, and which are folded, where neighbours that share a fate are one axis, without those of 1."""
     lengths: list[int] = []
     folded: list[bool] = []
@@ -64,4 +66,4 @@ def _merged(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[list[int], l
         elif n > 1:
             lengths.append(n)
             folded.append(k in axes)
-    return lengths, folded
+    return tuple(lengths), tuple(folded)

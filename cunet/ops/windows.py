@@ -80,7 +80,10 @@ class Windows(NamedTuple):
 
 def per_axis(who: str, name: str, value: Any, ndim: int, least: int = 1) -> tuple[int, ...]:
     """Return a number per axis of what may be one number for all; `who` complains about others."""
-    values = (value,) * ndim if isinstance(value, (int, np.integer)) else value
+    values: Any = (value,) * ndim if isinstance(value, (int, np.integer)) else value
+    plain = type(values) is tuple and len(values) == ndim and {int}.issuperset(map(type, values))
+    if plain and least <= min(values) and max(values) < 2**31:
+        return values
     if (
         not isinstance(values, (tuple, list))
         or len(values) != ndim

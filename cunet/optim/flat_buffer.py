@@ -165,8 +165,9 @@ class FlatBuffer:
         if maximize:
             grads = [negated(g) for g in grads]
         if self.device == "gpu":
-            kind = self.wide if all(g.dtype == self.wide for g in grads) else self.dtype
-            return [g.astype(kind, copy=False) for g in grads]
+            if {g.dtype for g in grads} == {self.wide}:
+                return grads
+            return [g.astype(self.dtype, copy=False) for g in grads]
         if len(grads) == 1 and grads[0].dtype == self.wide:
             return grads[0].reshape(-1)
         if self.grads is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -26,6 +27,8 @@ from ..windows import (
 )
 from . import docstrings
 from .primitives import convolve, convolve_input_gradient, convolve_weight_gradient
+
+Sizes = tuple[int, ...]  # one for each spatial axis
 
 
 def _channel_sums(gy: Array) -> Array:
@@ -83,17 +86,14 @@ def paddings(who: str, padding: Any, stride: tuple[int, ...], reach: tuple[int, 
     return [(p, p) for p in per_axis(who, "padding", padding, len(reach), 0)]
 
 
-@op
-def _convolution(x, weight, bias=None, *, who, ndim, stride, padding, dilation, groups, channels_last) -> Result:
-    sizes = check_input(who, x, ndim, channels_last)
-    _check_weight(who, x, weight, bias, groups, channels_last, False)
-    kernel = weight.shape[2:]
-    stride, dilation = per_axis(who, "stride", stride, ndim), per_axis(who, "dilation", dilation, ndim)
+@functools.lru_cache(4096)
+def _windows(who: str, sizes: Sizes, kernel: Sizes, stride: Sizes, dilation: Sizes, padding: Sizes | str) -> Windows:
+    """Return the windows of a convolution over axes of these `sizes`."""
     reach = tuple((k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True))
     pads = paddings(who, padding, stride, reach)
     check_fit(who, sizes, reach, [sum(p) for p in pads])
     out = [(n + sum(p) - r) // s + 1 for n, p, r, s in zip(sizes, pads, reach, stride, strict=True)]
-    windows = Windows(
+    return Windows(
         three(sizes, 1),
         three(out, 1),
         three(kernel, 1),
@@ -101,6 +101,15 @@ def _convolution(x, weight, bias=None, *, who, ndim, stride, padding, dilation, 
         three([before for before, _ in pads], 0),
         three(dilation, 1),
     )
+
+
+@op
+def _convolution(x, weight, bias=None, *, who, ndim, stride, padding, dilation, groups, channels_last) -> Result:
+    sizes = check_input(who, x, ndim, channels_last)
+    _check_weight(who, x, weight, bias, groups, channels_last, False)
+    stride, dilation = per_axis(who, "stride", stride, ndim), per_axis(who, "dilation", dilation, ndim)
+    padding = padding if isinstance(padding, str) else per_axis(who, "padding", padding, ndim, 0)
+    windows = _windows(who, sizes, weight.shape[2:], stride, dilation, padding)
     dtype, (x, weight, bias) = _widened(to_planes(x, channels_last), weight, bias)
     shape = weight.shape
     weight = weight.reshape(*shape[:2], *windows.kernel)

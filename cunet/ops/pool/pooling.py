@@ -37,6 +37,20 @@ def _sliding(
     kernel = per_axis(who, "kernel_size", kernel, ndim)
     stride = kernel if stride is None else per_axis(who, "stride", stride, ndim)
     padding, dilation = per_axis(who, "padding", padding, ndim, 0), per_axis(who, "dilation", dilation, ndim)
+    return _fitting(who, sizes, kernel, stride, padding, dilation, bool(ceil_mode))
+
+
+@functools.lru_cache(4096)
+def _fitting(
+    who: str,
+    sizes: tuple[int, ...],
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    dilation: tuple[int, ...],
+    ceil_mode: bool,
+) -> Windows:
+    """Return these windows, of which all numbers are given for each axis."""
     reach = tuple((k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True))
     if any(2 * p > r for p, r in zip(padding, reach, strict=True)):
         raise ValueError(

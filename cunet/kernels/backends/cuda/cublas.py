@@ -194,13 +194,21 @@ class Handle:
         keep, to = one if add else zero, (_type(out.dtype), *call.out)
         head = (self._handle, *call.head, one, y.data.ptr, *call.y, x.data.ptr, *call.x, keep, out.data.ptr, *to)
         if call.batch == 1:
-            self._check("cublasGemmEx", self._gemm(*head, call.compute[precision], _DEFAULT))
+            status = self._gemm(*head, call.compute[precision], _DEFAULT)
         else:
             status = self._batched(*head, call.batch, call.compute[precision], _DEFAULT)
-            self._check("cublasGemmStridedBatchedEx", status)
+        if status:
+            self._check("cublasGemmEx" if call.batch == 1 else "cublasGemmStridedBatchedEx", status)
 
 
-_local = threading.local()
+class _Handles(threading.local):
+    """Handles of a thread, by library and device."""
+
+    def __init__(self) -> None:
+        self.known: dict[Any, Handle] = {}
+
+
+_handles = _Handles()
 
 
 def handle(xp: Any) -> Handle | None:
@@ -208,11 +216,10 @@ def handle(xp: Any) -> Handle | None:
     found = _library if _library is not _UNKNOWN else library(xp)
     if found is None:
         return None
-    handles: dict[Any, Handle] = _local.__dict__.setdefault("handles", {})
     key = (found, xp.cuda.get_device_id())
-    known = handles.get(key)
+    known = _handles.known.get(key)
     if known is None:
-        known = handles[key] = Handle(found, xp)
+        known = _handles.known[key] = Handle(found, xp)
     return known
 
 

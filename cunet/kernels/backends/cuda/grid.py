@@ -29,9 +29,10 @@ def run(
         outs = [xp.empty(shape, placeholders(dtype).get(p.type, p.type)) for p in spec.outs]
     if spec.space == ("row", "column"):
         ins.append(next(a.shape[-1] for p, a in zip(spec.params, args, strict=False) if not p.raw))
-    counted = tuple([k for k, a in enumerate(ins) if type(a) is Counted])
-    made = _reading(kernel, xp, dtype, counted) if counted else program_of(kernel, xp, dtype)
-    if counted:
+    if Counted not in map(type, ins):
+        made = program_of(kernel, xp, dtype)
+    else:
+        made = _reading(kernel, xp, dtype, tuple([k for k, a in enumerate(ins) if type(a) is Counted]))
         ins = [part for a in ins for part in ((a.array, np.uint64(a.offset)) if type(a) is Counted else (a,))]
     if threads is None:
         made(*ins, *outs)

@@ -7,6 +7,7 @@ copied, and nothing is uploaded.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -48,7 +49,7 @@ def launch(
             found = kernel.prepared[key] = _launch_of(kernel, xp, wide, some, read)
         made, grid, block, ends, spare = found
         size = int(ends[-1])
-        pairs = [v for pair in zip((*some, *some[-1:] * spare), ends, strict=True) for v in pair]
+        pairs = itertools.chain.from_iterable(zip((*some, *some[-1:] * spare), ends, strict=True))
         parts = arrays if size == arrays[0].size else [a[start : start + size] for a in arrays]
         if size:
             made(grid, block, (*pairs, *scalars, *parts))

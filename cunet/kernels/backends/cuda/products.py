@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ....device import array_module, is_gpu_array, is_half
+from ....device import array_module, is_half
 from .cublas import Call, Layout, NotSupported, call_of, handle, has
 from .precision import current
 
@@ -25,7 +25,8 @@ def product(x: Any, y: Any, out: Any = None, add: bool = False) -> Any:
         add: whether `out` keeps what it has.
     """
     xp = array_module(x, y)
-    if not (is_gpu_array(x) and is_gpu_array(y)):
+    kind = xp.ndarray
+    if xp is np or not (isinstance(x, kind) and isinstance(y, kind)):
         return NotImplemented
     plan = _plan(x.shape, x.strides, x.dtype, y.shape, y.strides, y.dtype)
     found = handle(xp)

@@ -80,20 +80,12 @@ def known(kernel: Definition, xp: Any, args: Sequence[Any], options: Any, make: 
         xp: the array module.
         args: arrays of the device, and numbers.
         options: what else decides.
-        make: called where no such arguments were seen.
-
-    Raises:
-        TypeError: an argument is an array of NumPy's.
+        make: called where no such arguments were seen; what it returns, or it itself, refuses arrays of NumPy's.
     """
     kind: Any = xp.ndarray
-    parts: list[Any] = []
-    for a in args:
-        if isinstance(a, kind):
-            parts.append((a.shape, a.dtype, a.flags.c_contiguous, a.data.ptr & 15))
-        elif isinstance(a, np.ndarray):
-            raise TypeError(f"Unsupported type {type(a)}")
-        else:
-            parts.append(None)
+    parts = [
+        (a.shape, a.dtype, a.flags.c_contiguous, a.data.ptr & 15) if isinstance(a, kind) else type(a) for a in args
+    ]
     key = (settings.tuning, options, *parts)
     recipes = kernel.prepared.get(xp)
     if recipes is None or len(recipes) > _MOST:

@@ -43,11 +43,13 @@ class Native:
         self._threads.value = threads
 
     def run(self, kernel: Definition, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        """Return what the compiled body of a kernel returns, or NotImplemented where another backend has to do it."""
-        lead = args[kernel.lead]
-        if type(lead) is not np.ndarray or not self.active:
+        """Return what the compiled body of a kernel returns, or NotImplemented where another backend has to do it.
+
+        The leading argument is a plain NumPy array.
+        """
+        if not self.active:
             return NotImplemented
-        call: Any = kernel.prepared.get(lead.dtype)
+        call: Any = kernel.prepared.get(args[kernel.lead].dtype)
         if call is None:
             call = self.first(kernel, args, options)
         return call(*args, **options) if call else NotImplemented
