@@ -266,7 +266,10 @@ def refuse_options(name: str, options: dict[str, Any]) -> None:
 def _wrapped(made: Any, level: Level) -> Any:
     if isinstance(made, tuple):
         return tuple([_wrapped(part, level) for part in made])
-    return made if made is None or (isinstance(made, Mapped) and made.level is level) else Mapped(level, made)
+    if made is None or (isinstance(made, Mapped) and made.level is level):
+        return made
+    assert made.shape[:1] == (level.size,), f"a rule forgot the axis of {level.size} samples: {made.shape}"
+    return Mapped(level, made)
 
 
 def stretched(x: Any, size: int) -> Any:

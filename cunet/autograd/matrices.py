@@ -39,12 +39,12 @@ def jacobian(f: Function) -> Function:
 
     @functools.wraps(f)
     def evaluate(x: Any, *args: Any, **kwargs: Any) -> Any:
-        run = Recorded("jacobian", lambda x: f(x, *args, **kwargs), [x], 2)
+        run = Recorded("jacobian", lambda x: f(x, *args, **kwargs), [x], 3)
         (y,), (leaf,) = run.outputs, run.leaves
         if y.size <= leaf.size:
             return run.put(None, [_rows(run, y, leaf)])
         cotangent = cotangent_of(y.data)
-        (g,) = run.pull([(y, cotangent)], [leaf], 1)
+        (g,) = run.pull([(y, cotangent)], [leaf], 2)
         columns, ndim = _rows(run, g if isinstance(g, Tensor) else Tensor(g), cotangent), len(run.place.shape(leaf))
         lead = columns.ndim - ndim - len(run.place.shape(y))
         return run.put(None, [np.moveaxis(columns, tuple(range(lead, lead + ndim)), tuple(range(-ndim, 0)))])

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..device import clearer_error
 from ..system.quiet import quiet
+from .mapped import Mapped
 from .methods import ArrayMethods
 from .operators import ops
 from .tape import Node, _check_count, _fit, add
@@ -121,6 +122,13 @@ class _Walk:
         way_back = node.vjp.tensors if isinstance(node.vjp, Traced) else node.vjp
         if self.order >= (node.vjp.order if isinstance(node.vjp, Traced) else 1):
             raise RuntimeError(_why_not(node))
+        if not isinstance(node.vjp, Traced) and any(
+            isinstance(g, Mapped) for g in (gy if type(gy) is _Parts else [gy])
+        ):
+            raise TypeError(
+                f"vmap: the way back of {node.name!r} was recorded for one cotangent at a time; call cunet.vjp within "
+                "the function that is mapped, or use cunet.jacobian"
+            )
         try:
             gradients = way_back(tuple(gy) if type(gy) is _Parts else gy)
             if type(gradients) is not tuple or len(gradients) != len(node.parents):

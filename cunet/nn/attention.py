@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from .. import init as initialisers
-from ..autograd.tensor import Tensor, as_array
+from ..autograd.methods import ArrayMethods
+from ..autograd.tensor import Tensor, array_of, as_array
 from ..device import array_module, device_of, is_floating, like
 from ..ops.array import reshape, split, transpose
 from ..ops.attention import attention, sinusoidal_positions
@@ -15,6 +16,7 @@ from ..ops.dropout import dropout
 from ..ops.dropout_mask import threshold_of
 from ..ops.linalg import linear
 from ..ops.math import add
+from ..ops.operands import lifted
 from ..ops.reduce import mean
 from ..ops.selection import where
 from ..random import Generator
@@ -142,8 +144,7 @@ class MultiheadAttention(Module):
         found: dict[int, Tensor] = {}
         for name, x in given.items():
             if id(x) not in found:
-                array = as_input(self, x, weight, name)
-                found[id(x)] = array if isinstance(array, Tensor) else Tensor(array)
+                found[id(x)] = lifted(as_input(self, x, weight, name))
         query, key, value = tensors = [found[id(x)] for x in given.values()]
         shapes = query.shape, key.shape, value.shape
         lengths = [shape[-1:] for shape in shapes] == [(self.embed_dim,), (self.kdim,), (self.vdim,)]
@@ -221,7 +222,7 @@ class MultiheadAttention(Module):
         ):
             if given is None:
                 continue
-            mask = given if isinstance(given, Tensor) else Tensor(like(as_array(given), q.data))
+            mask = given if isinstance(given, ArrayMethods) else Tensor(like(as_array(given), array_of(q)))
             if mask.dtype.kind != "b" and not is_floating(mask.dtype):
                 raise TypeError(f"MultiheadAttention: {name} must be of bool or floating dtype, got {mask.dtype}")
             if mask.shape not in shapes:
@@ -285,7 +286,7 @@ class PositionalEncoding(Module):
         x = as_input(self, x, None)
         if x.ndim not in (2, 3) or x.shape[-1] != self.d_model:
             raise ValueError(f"PositionalEncoding: x must have shape (T, N, {self.d_model}), got {x.shape}")
-        array = x.data if isinstance(x, Tensor) else x
+        array = array_of(x)
         time = 1 if self.batch_first and x.ndim == 3 else 0
         length, table = x.shape[time], self._table.data
         if len(table) < length or table.dtype != x.dtype or device_of(table) != device_of(array):

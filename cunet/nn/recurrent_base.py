@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd.tensor import Tensor, as_array
+from ..autograd.tensor import Tensor, array_of, as_array
 from ..device import asnumpy
 from ..ops.array import concatenate, expand_dims, squeeze, stack, swapaxes
 from ..ops.dropout import dropout
@@ -114,7 +114,7 @@ class RNNBase(Module):
         if order is not None:
             x = reorder(x, order=order, axis=1)
             states = tuple(None if s is None else reorder(s, order=order, axis=1) for s in states)
-        runs = running(x.data, sizes)
+        runs = running(x, sizes)
         if runs is not None:
             x = where(runs, x, 0.0)  # all steps go into one product, where 0 times NaN is NaN
         x, last = self._layers(x, states, sizes)
@@ -176,7 +176,7 @@ class RNNBase(Module):
             for direction in range(directions):
                 at = layer * directions + direction
                 drops = self.training and rates.recurrent > 0
-                mask = state_mask(x.data, (x.shape[1], self.output_size), rates.recurrent, draw) if drops else None
+                mask = state_mask(array_of(x), (x.shape[1], self.output_size), rates.recurrent, draw) if drops else None
                 first = tuple(None if s is None else s[at] for s in states)
                 y, *after = self._run(layer, direction, x, first, mask, sizes)
                 outputs.append(y)

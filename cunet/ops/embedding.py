@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autograd.mapped import mappable
 from ..autograd.op import Result, op
 from ..autograd.tensor import Tensor, as_array
 from ..device import Array, accumulator, array_module, is_gpu_array
@@ -128,6 +129,7 @@ def _shorten(weight: Array, indices: Array, max_norm: float, norm_type: float) -
     weight[place] = (found * scale).astype(weight.dtype, copy=False)
 
 
+@mappable
 def one_hot(tensor: Any, num_classes: int, dtype: Any = np.float32) -> Tensor:
     """Return rows that are 1 at the places that `tensor` names and 0 elsewhere.
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...autograd.op import Result, Results, op
+from ...autograd.tensor import array_of
 from ...device import Array, array_module, like
 from ..softmax import check_floating
 from .loop import GRU, LSTM, RNN, Layer, ReluRNN, Sizes
@@ -177,11 +178,11 @@ def sizes_of(lengths: Any, steps: int) -> tuple[np.ndarray, Sizes]:
     return np.argsort(-counts, kind="stable"), tuple(int((counts > t).sum()) for t in range(steps))
 
 
-def running(x: Array, sizes: Sizes | None) -> Array | None:
+def running(x: Any, sizes: Sizes | None) -> Array | None:
     """Return which sequences of `x` (T, N, ...) run at each step, bool (T, N, 1) beside x; None if all do."""
     if sizes is None or min(sizes) == x.shape[1]:
         return None
-    return like(np.arange(x.shape[1])[None, :, None] < np.asarray(sizes)[:, None, None], x)
+    return like(np.arange(x.shape[1])[None, :, None] < np.asarray(sizes)[:, None, None], array_of(x))
 
 
 @op

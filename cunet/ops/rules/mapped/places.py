@@ -11,7 +11,7 @@ from ....autograd.tensor import Tensor
 from ....autograd.tracing import plain
 from ....device import is_array
 from ...array import transpose
-from ...embedding import _check_range, embedding
+from ...embedding import _check_range, embedding, one_hot
 from ...indexing import _getitem, getitem
 from ...selection import where
 from ...sorting import _taken, sort, topk
@@ -90,6 +90,11 @@ def _(call: Call) -> Any:
 @mapped_by(topk)
 def _(call: Call) -> Any:
     return topk(call.args[0], **shifted(call, default=-1))
+
+
+@mapped_by(one_hot)
+def _(call: Call) -> Any:
+    return one_hot(call.args[0], **call.options)
 
 
 @mapped_by(embedding)
