@@ -168,7 +168,7 @@ if _typing.TYPE_CHECKING:
     from .train import Trainer as Trainer
 
 F = functional
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 #: What nothing else needs: rooms, and names with the room that they are of.
 _LATER = {"diagnose": "", "onnx": "", "plot": "", "search": "", "train": "", "Trainer": "train"}

@@ -177,7 +177,7 @@ class Loader:
             ValueError: the state is of a loader with other data, batch size or shuffling. Nothing is changed.
         """
         required = {"n_samples", "batch_size", "generator", "draw", "next_batch", "epoch"}
-        if {*state, "epoch"} != required:  # 0.1.0 did not count epochs
+        if {*state, "epoch"} != required:  # states from before 0.2.0 count no epochs
             raise ValueError(f"Loader: state must have the keys {sorted(required)}, got {sorted(state)}")
         for name in ("n_samples", "batch_size"):
             if state[name] != getattr(self, name):

@@ -195,7 +195,7 @@ class Updates:
         weight = state["weight"]
         self.pending, self._unit = state["pending"], state["unit"]
         self._weight = weight.item() if is_array(weight) else weight
-        if self.scale is not None and state.get("scale"):  # 0.1.0 knew none
+        if self.scale is not None and state.get("scale"):  # states from before 0.2.0 have none
             self.scale.load_state_dict(state["scale"])
         if self.pending:
             for p, gradient in zip(model.parameters(), state["gradients"], strict=True):

@@ -107,7 +107,7 @@ def test_an_epoch_goes_on_where_it_was_left(shuffle):
     resumed = forked(Drawn(17), batch_size=4, shuffle=shuffle, workers=3)
     resumed.load_state_dict(state)
     assert [seen + flattened(resumed), flattened(resumed)] == expected
-    resumed.load_state_dict({key: value for key, value in state.items() if key != "epoch"})  # of 0.1.0
+    resumed.load_state_dict({key: value for key, value in state.items() if key != "epoch"})  # from before 0.2.0
 
 
 def test_iterations_may_be_nested_and_left_early():
