@@ -56,11 +56,11 @@ def later(module: str, rooms: Mapping[str, str], otherwise: Callable[[str], Any]
 
 
 def renamed(module: str, **names: str) -> Callable[[str], Any]:
-    """Return `__getattr__` of a module of re-exports: AttributeError for a name of old says which it is now."""
+    """Return `__getattr__` of a module of re-exports: its error for a name of old, or PyTorch's, says the name here."""
 
     def __getattr__(name: str) -> Any:  # noqa: N807 (a module's own)
         if name in names:
-            raise AttributeError(f"{module}.{name} is gone; it is called {names[name]}", name=name)
+            raise AttributeError(f"there is no {module}.{name}; it is called {names[name]}", name=name)
         raise AttributeError(f"module {module!r} has no attribute {name!r}", name=name, obj=sys.modules[module])
 
     return __getattr__

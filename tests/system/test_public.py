@@ -102,10 +102,10 @@ def test_type_checkers_see_every_public_name(tmp_path):
     pairs = [(face, name) for face in FACES for name in importlib.import_module(face).__all__]
     lines = [f"from {face} import {name} as name{i}" for i, (face, name) in enumerate(pairs)]
     program = tmp_path / "user.py"
-    program.write_text("\n".join([*lines, "from cunet.data.loader import Tensor"]) + "\n")
+    program.write_text("\n".join([*lines, "from cunet.data.given import Tensor"]) + "\n")
     done = subprocess.run([sys.executable, "-m", "mypy", program], cwd=PACKAGE.parent, capture_output=True, text=True)
     (problem,) = [line for line in done.stdout.splitlines() if "error:" in line]
-    assert 'Module "cunet.data.loader" does not explicitly export attribute "Tensor"' in problem  # it does look
+    assert 'Module "cunet.data.given" does not explicitly export attribute "Tensor"' in problem  # it does look
 
 
 @pytest.mark.parametrize("room", [*ROOMS, "doctor", "parity", "system"])
