@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
 
 from ..autograd.tensor import Tensor
 from ..device import Array, device_of, is_array, is_floating, not_numbers
+from ..system.checks import check_counts
 from ..system.messages import foreign
 
 
@@ -68,9 +68,8 @@ def worker_count(workers: Any, start_method: Any, arrays: bool) -> int:
         ValueError: it is negative, or processes cannot be begun by this method here.
         TypeError: arrays were given, of which no sample has to be made.
     """
-    count = operator.index(workers)
-    if count < 0:
-        raise ValueError(f"Loader: workers must be at least 0, got {workers}")
+    check_counts("Loader", 0, workers=workers)
+    count = int(workers)
     if count and arrays:
         raise TypeError(
             "Loader: workers are for datasets, whose samples take time to make, but arrays were given, of which a batch"
