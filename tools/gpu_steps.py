@@ -1,7 +1,8 @@
 """What a training step costs the host on a GPU, found without one: ``python tools/gpu_steps.py``.
 
-Launches are counted on the simulated device, whose kernels then do nothing; the time in cunet's own Python is sampled,
-and does not hold what CuPy takes to launch a kernel or to make an array. docs/gpu.md has the table.
+Launches are counted on the simulated device, whose kernels then do nothing, and so are the bytecodes of cunet's own
+Python, which do not depend on how busy the machine is. The time in it is sampled, and does not hold what CuPy takes to
+launch a kernel or to make an array. docs/gpu.md has the table.
 """
 
 from __future__ import annotations
@@ -54,10 +55,11 @@ NETS: dict[str, tuple[tuple[int, ...], Callable[[], nn.Module]]] = {
 
 
 class Cost(NamedTuple):
-    """Of one step: cunet's kernels, CuPy's and cuBLAS's, microseconds of cunet's own Python, and where they are."""
+    """Of one step: cunet's kernels, CuPy's and cuBLAS's, bytecodes and microseconds of cunet's Python, and where."""
 
     kernels: int
     others: int
+    bytecodes: int
     python: float
     files: dict[str, float]
 
@@ -155,6 +157,30 @@ def make_step(name: str) -> Callable[[], None]:
     return step
 
 
+def bytecodes(step: Callable[[], None]) -> int:
+    """Count the instructions of Python that cunet's own code takes in a step."""
+    count = 0
+
+    def each(frame: FrameType, event: str, argument: Any) -> Any:
+        nonlocal count
+        count += event == "opcode"
+        return each
+
+    def begin(frame: FrameType, event: str, argument: Any) -> Any:
+        if not frame.f_code.co_filename.startswith(OURS):
+            return None
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        return each
+
+    before = sys.gettrace()
+    sys.settrace(begin)
+    try:
+        step()
+    finally:
+        sys.settrace(before)
+    return count
+
+
 def measure(name: str, seconds: float) -> Cost:
     """Count and sample the step of a network for about that many seconds."""
     from sim.state import stats
@@ -167,6 +193,7 @@ def measure(name: str, seconds: float) -> Cost:
     sampler = Sampler()
     with idle():
         step()
+        codes = bytecodes(step)
         begin, steps = time.process_time(), 0
         with sampler.running():
             while time.process_time() - begin < seconds:
@@ -174,7 +201,7 @@ def measure(name: str, seconds: float) -> Cost:
                 steps += 1
         each = 1e6 * (time.process_time() - begin) / steps / max(1, sampler.looks)
     files = {file: count * each for file, count in sampler.files.most_common()}
-    return Cost(int(counted["launches"]), int(counted["ops"]), sum(files.values()), files)
+    return Cost(int(counted["launches"]), int(counted["ops"]), codes, sum(files.values()), files)
 
 
 def main() -> None:
@@ -185,10 +212,12 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=0, help="how many files to print of each")
     args = parser.parse_args()
     sim.install()
-    print("| step | kernels of cunet | of CuPy and cuBLAS | us of cunet's Python |\n|---|---:|---:|---:|")
+    print(
+        "| step | kernels of cunet | of CuPy and cuBLAS | bytecodes of cunet's Python | us |\n|---|---:|---:|---:|---:|"
+    )
     for name in args.nets or NETS:
         cost = measure(name, args.seconds)
-        print(f"| {name} | {cost.kernels} | {cost.others} | {cost.python:.0f} |", flush=True)
+        print(f"| {name} | {cost.kernels} | {cost.others} | {cost.bytecodes:,} | {cost.python:.0f} |", flush=True)
         for file, us in list(cost.files.items())[: args.files]:
             print(f"    {us:7.1f}  {file}")
 

@@ -17,6 +17,17 @@ def test_a_step_is_counted_and_sampled():
     assert all(file.startswith("/") and file.endswith(".py") for file in cost.files)
 
 
+def test_bytecodes_are_counted_alike_and_of_cunet_alone():
+    step = gpu_steps.make_step("MLP")
+    step()
+    step()
+    with gpu_steps.idle():
+        step()
+        first, again = gpu_steps.bytecodes(step), gpu_steps.bytecodes(step)
+    assert abs(first - again) < 100 and 4_000 < first < 16_000  # 10,400 on Python 3.11
+    assert gpu_steps.bytecodes(lambda: sum(range(10))) == 0
+
+
 def test_the_device_computes_again_afterwards():
     with gpu_steps.idle():
         pass

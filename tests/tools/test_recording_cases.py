@@ -1,13 +1,14 @@
 """tools/recording: that all cases run, on the simulated device, and that PyTorch is given the same to do."""
 
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from recording import rows
 from recording.cases import CASES, chosen, ways
 from recording.libraries import MODES, NETS, Cunet, Torch
-from recording.parts import jit, kernels, sanitizer, training
+from recording.parts import compiled, jit, kernels, sanitizer, training
 from recording.plan import CHIEF, COMPILED, FORMS
 from recording.rows import Rows, Skipped
 from recording.setting import Setting
@@ -95,6 +96,12 @@ def test_pytorch_computes_in_tf32_inside_the_mode_alone():
         with library.mode(mode):
             assert [switch.allow_tf32 for switch in switches] == [mode == "tf32"] * 2
     assert [switch.allow_tf32 for switch in switches] == before
+
+
+@pytest.mark.parametrize("mode", compiled.MODES)
+def test_torch_compiles_for_the_shapes_at_hand(mode):
+    library = Torch(SimpleNamespace(cuda=None, compile=lambda f: f), FORMS["gpu"])
+    assert compiled._compiler(library, mode).keywords == {"dynamic": False, "mode": mode, "backend": "inductor"}
 
 
 def test_images_have_one_channel_and_are_not_fetched(monkeypatch):

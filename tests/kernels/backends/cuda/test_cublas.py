@@ -8,6 +8,7 @@ import pytest
 
 from cunet.kernels.backends.cuda import cublas
 from cunet.kernels.backends.cuda.products import product
+from sim.state import stats
 
 
 @pytest.fixture
@@ -33,6 +34,17 @@ def test_streams_share_no_workspace_and_keep_theirs(x, cp, monkeypatch):
         with stream:
             handle.multiply(call, x, x, cp.empty((2, 2), "f"), False, "ieee")
     assert len(given) == 2
+
+
+def test_after_a_first_product_only_the_product_itself_is_asked_for(x, cp, monkeypatch):
+    """Handle, stream and workspace are there: a capture, which forbids to make them, meets a single call."""
+    with cp.cuda.Stream(non_blocking=True):
+        product(x, x)
+        monkeypatch.setattr(cublas.Handle, "_call", None)
+        monkeypatch.setattr(cp.cuda, "alloc", None)
+        with stats.forbid():
+            y = product(x, x)
+    assert y.sum().item() == 8
 
 
 def test_each_thread_has_its_own_handle_and_gives_it_back(x, cp):
