@@ -179,7 +179,7 @@ TOP: dict[str, str] = {
     "clamp": "x.clip(min, max)",
     "clone": "cunet.tensor(x)",
     "cuda": 'device="auto", or cunet.device_info()',
-    "distributions": "F.gumbel_softmax, or a draw of np.random.Generator and F.log_softmax",
+    "distributions": "cunet.random.categorical and F.log_softmax, or F.gumbel_softmax",
     "eq": "x == y",
     "flatten": "x.reshape(len(x), -1)",
     "from_numpy": "cunet.Tensor(array), or the array: ops and layers take it",
@@ -188,8 +188,10 @@ TOP: dict[str, str] = {
     "is_tensor": "isinstance(x, cunet.Tensor)",
     "load": "model.load(path)",
     "mm": "x @ y",
-    "multinomial": "np.random.Generator.choice",
+    "multinomial": "cunet.random.categorical(logits)",
     "norm": "cunet.linalg.norm(x)",
+    "numel": "x.size",
+    "permute": "x.transpose(axes)",
     "pow": "x**y",
     "save": "model.save(path)",
     "set_float32_matmul_precision": 'with cunet.precision("tf32"):',
@@ -206,6 +208,16 @@ TOP: dict[str, str] = {
     "normal": "np.random.default_rng(seed).normal(mean, std, shape)",
     "randint": "np.random.default_rng(seed).integers(low, high, shape)",
     "randperm": "np.random.default_rng(seed).permutation(n)",
+}
+
+
+#: The same of `torch.nn.utils`.
+UTILS = {
+    "clip_grad_norm_": "cunet.optim.clip_grad_norm_(parameters, max_norm)",
+    "clip_grad_value_": "cunet.optim.clip_grad_value_(parameters, clip_value)",
+    "rnn": "lengths= in the call of a recurrent layer",
+    "spectral_norm": "cunet.nn.utils.parametrizations.spectral_norm",
+    "weight_norm": "cunet.nn.utils.parametrizations.weight_norm",
 }
 
 

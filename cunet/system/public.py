@@ -56,7 +56,7 @@ def later(module: str, rooms: Mapping[str, str], otherwise: Callable[[str], Any]
 
 
 def renamed(module: str, **names: str) -> Callable[[str], Any]:
-    """Return `__getattr__` of a module of re-exports: its error for a name of old, or PyTorch's, says the name here."""
+    """Return `__getattr__` of a module of re-exports: its error for a name of old says the name of today."""
 
     def __getattr__(name: str) -> Any:  # noqa: N807 (a module's own)
         if name in names:

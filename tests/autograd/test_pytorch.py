@@ -13,7 +13,7 @@ import pytest
 
 import cunet
 from cunet import F, Tensor, nn
-from cunet.autograd.pytorch import MODULE, TENSOR, TOP
+from cunet.autograd.pytorch import MODULE, TENSOR, TOP, UTILS
 
 X = Tensor(np.ones((2, 3), np.float32))
 
@@ -40,7 +40,7 @@ def test_every_word_is_one_of_pytorchs_and_none_of_numpys_that_there_is():
 @pytest.mark.cpu_only
 def test_what_it_says_to_write_is_there():
     """Each name of cunet, of F and of Tensor in the table."""
-    for instead in (*TENSOR.values(), *TOP.values()):
+    for instead in (*TENSOR.values(), *TOP.values(), *UTILS.values()):
         for word in re.sub("[(),:]", " ", instead).split():
             if word.startswith("cunet."):
                 operator.attrgetter(word.removeprefix("cunet."))(cunet)
@@ -74,6 +74,15 @@ def test_a_name_of_pytorch_itself_names_what_to_write(name):
         getattr(cunet, name)
     assert str(error.value).endswith(f"has no attribute {name!r}; that is PyTorch's word, write {TOP[name]}")
     assert not hasattr(cunet, name) and name not in dir(cunet)
+
+
+@pytest.mark.cpu_only
+@pytest.mark.parametrize("name", UTILS)
+def test_a_name_of_pytorchs_utils_names_what_to_write(name):
+    assert hasattr(pytest.importorskip("torch").nn.utils, name)
+    with pytest.raises(AttributeError) as error:
+        getattr(nn.utils, name)
+    assert str(error.value).endswith(f"{name!r}; that is PyTorch's word, write {UTILS[name]}")
 
 
 @pytest.mark.cpu_only
