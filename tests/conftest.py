@@ -73,7 +73,15 @@ def pytest_collection_modifyitems(config, items):
             continue
         kept.append(item)
     config.hook.pytest_deselected(items=left_out)
-    items[:] = sorted(kept, key=lambda item: not item.get_closest_marker("slow"))  # nothing waits for them at the end
+    items[:] = evenly(kept)
+
+
+def evenly(items):
+    """Return tests with the slow ones at even distances, so that each worker gets its share of them."""
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    others = [item for item in items if not item.get_closest_marker("slow")]
+    places = [((k + 0.5) / len(part), item) for part in (slow, others) for k, item in enumerate(part)]
+    return [item for _, item in sorted(places, key=lambda place: place[0])]
 
 
 def seed_of(request):
