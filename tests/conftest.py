@@ -73,7 +73,7 @@ def pytest_collection_modifyitems(config, items):
             continue
         kept.append(item)
     config.hook.pytest_deselected(items=left_out)
-    items[:] = evenly(kept)
+    items[:] = evenly(kept) if hasattr(config, "workerinput") else kept
 
 
 def evenly(items):

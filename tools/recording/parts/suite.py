@@ -71,6 +71,7 @@ def run(setting: Setting, rows: Rows) -> None:
     todo = rows.todo(files_of(setting.form.tests))
     if todo:
         os.chdir(ROOT)
+        os.environ.pop("PYTEST_ADDOPTS", None)  # options for runs of the whole suite, such as xdist's
         plugin = Files(rows)
         flags = ["-q", "--tb=short", "--device", setting.form.device, "-p", "no:cacheprovider", "-p", "no:xdist"]
         pytest.main([*flags, *todo], plugins=[plugin])
