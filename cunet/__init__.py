@@ -2,14 +2,12 @@
 
 import typing as _typing
 
-from . import data as data
 from . import fft as fft
 from . import functional as functional
 from . import init as init
 from . import linalg as linalg
 from . import native as native
 from . import nn as nn
-from . import optim as optim
 from . import random as random
 from . import rowwise as rowwise
 from .autograd.custom import checkpoint as checkpoint
@@ -149,33 +147,49 @@ from .ops.trigonometry import cosh as cosh
 from .ops.trigonometry import sin as sin
 from .ops.trigonometry import sinh as sinh
 from .ops.trigonometry import tan as tan
-from .predictor.predictor import Predictor as Predictor
-from .predictor.predictor import load_predictor as load_predictor
-from .predictor.predictor import save_predictor as save_predictor
-from .predictor.registry import register_layer as register_layer
 from .random import Generator as Generator
 from .random import manual_seed as manual_seed
-from .record import compile as compile
 from .system.public import later as _later
 from .system.public import publish as _publish
 
 if _typing.TYPE_CHECKING:
+    from . import data as data
     from . import diagnose as diagnose
     from . import onnx as onnx
+    from . import optim as optim
     from . import plot as plot
     from . import search as search
     from . import train as train
+    from .predictor.predictor import Predictor as Predictor
+    from .predictor.predictor import load_predictor as load_predictor
+    from .predictor.predictor import save_predictor as save_predictor
+    from .predictor.registry import register_layer as register_layer
+    from .record import compile as compile
     from .train import Trainer as Trainer
 
 F = functional
 __version__ = "0.2.0"
 
 #: What nothing else needs: rooms, and names with the room that they are of.
-_LATER = {"diagnose": "", "onnx": "", "plot": "", "search": "", "train": "", "Trainer": "train"}
+_LATER = {
+    "data": "",
+    "diagnose": "",
+    "onnx": "",
+    "optim": "",
+    "plot": "",
+    "search": "",
+    "train": "",
+    "Predictor": "predictor.predictor",
+    "load_predictor": "predictor.predictor",
+    "register_layer": "predictor.registry",
+    "save_predictor": "predictor.predictor",
+    "compile": "record",
+    "Trainer": "train",
+}
 __all__, __dir__ = _publish(
     __name__,
     *("F", "__version__", *_LATER),
-    *("data", "fft", "functional", "init", "linalg", "native", "nn", "optim", "random", "rowwise"),
+    *("fft", "functional", "init", "linalg", "native", "nn", "random", "rowwise"),
 )
 if not _typing.TYPE_CHECKING:  # to type checkers it would say that every name is there
     __getattr__ = _later(__name__, _LATER, _refused(__name__, _TOP))

@@ -27,11 +27,17 @@ def publish(module: str, *others: str) -> tuple[list[str], Callable[[], list[str
     namespace = vars(sys.modules[module])
     exports = {n: v for n, v in namespace.items() if isinstance(v, (FunctionType, type)) and not n.startswith("_")}
     for value in exports.values():
-        if isinstance(value, FunctionType) and value not in _ORIGINS:
-            _ORIGINS[value] = value.__module__
-            value.__module__ = module
+        if isinstance(value, FunctionType):
+            _adopt(value, module)
     names = sorted({*exports, *others})
     return names, lambda: [*names, *[name for name in namespace if name.startswith("__") and name not in names]]
+
+
+def _adopt(function: FunctionType, module: str) -> None:
+    """Have a function name the module as its own, but for one that another has published."""
+    if function not in _ORIGINS:
+        _ORIGINS[function] = function.__module__
+        function.__module__ = module
 
 
 def later(module: str, rooms: Mapping[str, str], otherwise: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -49,6 +55,8 @@ def later(module: str, rooms: Mapping[str, str], otherwise: Callable[[str], Any]
         if not (room := rooms[name]):
             return importlib.import_module(f"{module}.{name}")
         value = getattr(importlib.import_module(f"{module}.{room}"), name)
+        if isinstance(value, FunctionType):
+            _adopt(value, module)
         setattr(sys.modules[module], name, value)  # so that it is not asked for again
         return value
 
