@@ -130,6 +130,7 @@ def test_jax_is_timed_both_ways(simulated, tmp_path):
     assert line["key"] == "relu 2e+04" and {"forward", "both"} <= line["value"].keys()
 
 
+@pytest.mark.usefixtures("simulated")
 def test_compute_sanitizer_sees_each_array_s_end(tmp_path, monkeypatch):
     """In CuPy's pool an array lies inside a larger block, and writing behind it is no error to the tool."""
     order: list[str] = []
