@@ -14,7 +14,7 @@ import numpy as np
 from ..device import array_module
 from .forward import Forward, cotangent_of
 from .mapped import Mapped
-from .place import Place
+from .nesting import Nesting
 from .pulling import gradients_at
 from .tape import grad_enabled, is_recording
 from .tensor import Tensor, beside
@@ -31,7 +31,7 @@ class Recorded:
         leaves: its arguments.
         outputs: its results, Tensors.
         order: how often what is returned can be differentiated from outside.
-        place: which calls of `vmap` it is in; leaves and outputs have their axes in front.
+        nesting: which calls of `vmap` it is in; leaves and outputs have their axes in front.
     """
 
     def __init__(self, who: str, f: Function, primals: Sequence[Any], more: int) -> None:
@@ -40,7 +40,7 @@ class Recorded:
             self._run(f)
 
     def _start(self, who: str, primals: Sequence[Any]) -> None:
-        self.who, self.leaves, self.outputs, self.place = who, list[Tensor](), list[Tensor](), Place()
+        self.who, self.leaves, self.outputs, self.nesting = who, list[Tensor](), list[Tensor](), Nesting()
         self.order = nested.get() if is_recording() else 0
         self.arguments = [_map_arrays(self._lift, p) for p in primals]
 
@@ -49,21 +49,21 @@ class Recorded:
         _map_arrays(self._take, self.result)
 
     def _lift(self, x: Any) -> Any:
-        x = self.place.full(x)
+        x = self.nesting.full(x)
         leaf = variable(x) if self.order and isinstance(x, Tensor) else Tensor(plain(x), requires_grad=True)
         self.leaves.append(leaf)
-        return self.place.seen(leaf)
+        return self.nesting.seen(leaf)
 
     def _take(self, y: Any) -> Any:
         if not isinstance(y, (Tensor, Mapped)):
             raise TypeError(f"{self.who}: the function must return Tensors, got {type(y).__name__}")
-        self.outputs.append(self.place.full(y))
+        self.outputs.append(self.nesting.full(y))
         return y
 
     def scalar(self) -> Tensor:
         """Return the only output, which has one element."""
-        if len(self.outputs) != 1 or math.prod(self.place.shape(self.outputs[0])) != 1:
-            got = ", ".join(str(self.place.shape(y)) for y in self.outputs)
+        if len(self.outputs) != 1 or math.prod(self.nesting.shape(self.outputs[0])) != 1:
+            got = ", ".join(str(self.nesting.shape(y)) for y in self.outputs)
             raise ValueError(f"{self.who}: the function must return one element, got shape {got}")
         return self.outputs[0]
 
@@ -80,9 +80,9 @@ class Recorded:
         for tree in trees:
             _map_arrays(flat.append, tree)
         shapes = [a.shape if isinstance(a, Mapped) else np.shape(plain(a)) for a in flat]
-        if shapes != (wanted := [self.place.shape(x) for x in like]):
+        if shapes != (wanted := [self.nesting.shape(x) for x in like]):
             raise ValueError(f"{self.who}: {what} must have shapes {wanted}, got {shapes}")
-        arrays = [self.place.full(beside(a, x.data)) for a, x in zip(flat, like, strict=True)]
+        arrays = [self.nesting.full(beside(a, x.data)) for a, x in zip(flat, like, strict=True)]
         return [
             a if isinstance(a, Tensor) else a.astype(x.dtype, copy=False) for a, x in zip(arrays, like, strict=True)
         ]
@@ -94,7 +94,7 @@ class Recorded:
         def next_value(_: Any) -> Any:
             value = next(queue)
             value = plain(value) if not self.order else value if isinstance(value, Tensor) else Tensor(value)
-            return self.place.seen(value)
+            return self.nesting.seen(value)
 
         return _map_arrays(next_value, tree)
 
@@ -114,7 +114,7 @@ class _Pushed(Recorded):
         self._start(who, primals)
         run = Forward(self.order + 1)
         pairs = zip(self.leaves, self.given(tangents, self.leaves, "tangents"), strict=True)
-        moving = iter([self.place.seen(run.variable(x, t)) for x, t in pairs])
+        moving = iter([self.nesting.seen(run.variable(x, t)) for x, t in pairs])
         self.arguments = [_map_arrays(lambda _: next(moving), a) for a in self.arguments]
         with run.running():
             self._run(f)

@@ -73,11 +73,10 @@ def _elementwise(kernel: Kernel) -> Callable[..., Any]:
 def _of_elements(call: Call) -> Any:
     """Stretch what is the same for all samples: bodies write into what they make of their first arguments."""
     most = max(map(call.ndim, range(len(call.args))))
-    args = [call.padded(k, most) for k in range(len(call.args))]
     return call.op(
         *[
             a if m or not getattr(a, "ndim", 0) else stretched(a.reshape((1,) * (most - a.ndim) + a.shape), call.size)
-            for a, m in zip(args, call.mapped, strict=True)
+            for a, m in zip(call.aligned(), call.mapped, strict=True)
         ]
     )
 

@@ -173,7 +173,7 @@ class Forward(Level):
         found = jvp(call) if jvp is not None else None
         if found is None:
             found = self._by_two_ways_back(call, function, inputs)
-        return [shaped(t, part) for t, part in zip(found, _several(y), strict=True)]
+        return [shaped(t, part) for t, part in zip(found, several(y), strict=True)]
 
     def _read(self, x: Any) -> Any:
         """Return the tangent of an argument. Nobody goes back from what has it here: what was before may be freed."""
@@ -204,8 +204,8 @@ class Forward(Level):
             for a, move in zip(call.args, moving, strict=True)
         ]
         y, pull = self._traced(2, function, inputs, call.options, leaves)
-        floating = [k for k, part in enumerate(_several(y)) if is_floating(part.dtype)]
-        cotangents = [cotangent_of(part) for part in _several(y)]
+        floating = [k for k, part in enumerate(several(y)) if is_floating(part.dtype)]
+        cotangents = [cotangent_of(part) for part in several(y)]
         with traced_at(self.order):
             try:
                 entries = pull(tuple(cotangents) if isinstance(y, tuple) else cotangents[0])
@@ -234,7 +234,8 @@ def _now(g: Any) -> Any:
     return g() if callable(g) and not isinstance(g, Tensor) else g
 
 
-def _several(y: Any) -> Sequence[Any]:
+def several(y: Any) -> Sequence[Any]:
+    """Return results as a sequence, one or several."""
     return y if isinstance(y, tuple) else (y,)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..device import Array, array_module, is_array
-from .forward import Call
+from .forward import Call, several
 from .mapped import Call as Samples
 from .mapped import Mapped, mapped_by
 from .op import op as lift
@@ -88,7 +88,7 @@ class _Call:
             args[j] = other
         return args
 
-    def linear_part(self, k: int, value: Any, others: Sequence[Any], op: Op) -> list[Any]:
+    def linear_part(self, k: int, value: Any, others: Sequence[Any], op: Op) -> Sequence[Any]:
         """Return what the term of an argument makes of a value for it, for each result."""
         if "draw" in self.options and isinstance(value, Mapped):
             return [ops.multiply(value, self._drawn(k))]
@@ -99,7 +99,7 @@ class _Call:
         still = self.still[k]
         return self._plain(k, [array_module(still).ones(still.shape, still.dtype)], still, [])
 
-    def difference(self, args: Sequence[Any], nothing: Sequence[Any], op: Op) -> list[Any]:
+    def difference(self, args: Sequence[Any], nothing: Sequence[Any], op: Op) -> Sequence[Any]:
         """Return what an op makes of arguments, less what is there without them."""
         y = several(op(*args, **self.options))
         if not self.rule.affine:
@@ -183,11 +183,6 @@ class _Again:
     def vjp(self, y: Any, args: Sequence[Any], options: dict[str, Any]) -> Op:
         """See `Rule`."""
         return self.function(args)
-
-
-def several(y: Any) -> list[Any]:
-    """Return results as a list, one or several."""
-    return list(y) if isinstance(y, tuple) else [y]
 
 
 def _nothing_like(a: Array) -> Array:

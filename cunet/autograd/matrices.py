@@ -45,8 +45,8 @@ def jacobian(f: Function) -> Function:
             return run.put(None, [_rows(run, y, leaf)])
         cotangent = cotangent_of(y.data)
         (g,) = run.pull([(y, cotangent)], [leaf], 2)
-        columns, ndim = _rows(run, g if isinstance(g, Tensor) else Tensor(g), cotangent), len(run.place.shape(leaf))
-        lead = columns.ndim - ndim - len(run.place.shape(y))
+        columns, ndim = _rows(run, g if isinstance(g, Tensor) else Tensor(g), cotangent), len(run.nesting.shape(leaf))
+        lead = columns.ndim - ndim - len(run.nesting.shape(y))
         return run.put(None, [np.moveaxis(columns, tuple(range(lead, lead + ndim)), tuple(range(-ndim, 0)))])
 
     return evaluate
@@ -79,14 +79,14 @@ def hessian(f: Function) -> Function:
 
 def _rows(run: Recorded, y: Tensor, x: Tensor) -> Any:
     """Return the gradients of all elements of `y`, in the shape of both together: many at once, else one by one."""
-    own, lead = run.place.shape(y), y.shape[: len(run.place.levels)]
+    own, lead = run.nesting.shape(y), y.shape[: len(run.nesting.levels)]
     xp, parts, count = array_module(y.data), list[Any](), math.prod(own)
     for first in range(0, count, AT_ONCE):
         units = xp.eye(min(AT_ONCE, count - first), count, first, y.dtype)
         units = units.reshape(len(units), *(1,) * len(lead), *own)
         units = xp.broadcast_to(units, (len(units), *y.shape))
         parts += _many_rows(run, y, x, units) or [row[None] for unit in units for row in run.pull([(y, unit)], [x])]
-    shape = (*lead, *own, *run.place.shape(x))
+    shape = (*lead, *own, *run.nesting.shape(x))
     if not parts:
         return xp.zeros(shape, x.dtype)
     if any(isinstance(part, Tensor) for part in parts):

@@ -6,8 +6,8 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .forward import Call, ForwardRule, shaped
-from .linear import Linear, Op, Term, set_rule, several
+from .forward import Call, ForwardRule, several, shaped
+from .linear import Linear, Op, Term, set_rule
 from .mapped import Mapped, elementwise, mapped_by
 from .operators import ops
 from .pulling import gradients_at

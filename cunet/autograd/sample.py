@@ -23,6 +23,7 @@ class Sample(ArrayMethods["Sample"]):
     """The methods of a Tensor, but for those that look at values."""
 
     __slots__ = ()
+    value: Any  # all samples
     __hash__ = object.__hash__
 
     def run_op(self, op: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:

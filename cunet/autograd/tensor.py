@@ -12,6 +12,7 @@ from ..system.quiet import quiet
 from .methods import ArrayMethods
 from .operators import ops
 from .operators import plain as _plain
+from .sample import Sample
 from .tape import Leaf, Node, add, backpropagate, clock, owned
 
 
@@ -263,7 +264,7 @@ def beside(x: Any, *others: Any) -> Any:
 
 def array_of(x: Any) -> Any:
     """Return the array of a Tensor, or of all samples of what `vmap` maps; anything else as it is."""
-    while hasattr(x, "run_op") and hasattr(x, "value"):
+    while isinstance(x, Sample):
         x = x.value
     return x._data if isinstance(x, Tensor) else x
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..device import Array, array_module
 from .mapped import Mapped
-from .place import Place
+from .nesting import Nesting
 from .pulling import gradients_at
 from .tape import backpropagate, grad_enabled, is_recording, owned
 from .tensor import Tensor
@@ -57,13 +57,13 @@ def value_and_grad(
     def evaluate(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         leaves: list[Tensor] = []
         order = max(nested.get(), int(create_graph)) if is_recording() else 0  # that of the results
-        within_vmap = Place()
+        nesting = Nesting()
 
         def lift(x: Any) -> Any:
-            x = within_vmap.full(x)
+            x = nesting.full(x)
             data = x.data if isinstance(x, Tensor) else x
             leaves.append(variable(x) if order and isinstance(x, Tensor) else Tensor(data, requires_grad=True))
-            return within_vmap.seen(leaves[-1])
+            return nesting.seen(leaves[-1])
 
         places = [_place(f, names, argument, args, kwargs) for argument in which]
         if len(set(places)) < len(places):
@@ -75,12 +75,12 @@ def value_and_grad(
         with grad_enabled(), within(order + 1):
             out = f(*[lifted[k] for k in range(len(args))], **{name: lifted[name] for name in kwargs})
         _check_scalar(_name(f), out)
-        out = within_vmap.full(out)
+        out = nesting.full(out)
         seed = one_of(out) if out.requires_grad else None
         found = _gradients(out, seed, leaves) if not order else _tensors(out, seed, leaves, order)
-        gradients = map(within_vmap.seen, found)
+        gradients = map(nesting.seen, found)
         result = tuple(_map_arrays(lambda _: next(gradients), lifted[place]) for place in places)
-        return within_vmap.seen(out if order else out.data), result[0] if single else result
+        return nesting.seen(out if order else out.data), result[0] if single else result
 
     return evaluate
 

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..device import array_module, is_array
+from ..device import is_array
 from .mapped import Level, Mapped, mapping, stretched
-from .operators import ops
 from .tensor import Tensor, as_array
 from .transforms import _map_arrays
 
@@ -102,7 +101,7 @@ def _enter(level: Level, x: Any, axis: int | None) -> Any:
     if axis is None:
         return x
     x = x if isinstance(x, (Tensor, Mapped)) else Tensor(as_array(x))
-    return Mapped(level, _moved(x, axis, 0))
+    return Mapped(level, np.moveaxis(x, axis, 0) if axis else x)
 
 
 def _leave(level: Level, y: Any, axis: int | None) -> Any:
@@ -116,14 +115,4 @@ def _leave(level: Level, y: Any, axis: int | None) -> Any:
     full = y.value if mapped else stretched(y, level.size)
     if not -full.ndim <= axis < full.ndim:
         raise IndexError(f"vmap: out_axes: a result of shape {y.shape} in a sample has no place {axis} for samples")
-    return _moved(full, 0, axis)
-
-
-def _moved(x: Any, source: int, destination: int) -> Any:
-    """Return a Tensor, or an array, with one axis in another place."""
-    source, destination = source % x.ndim, destination % x.ndim
-    if source == destination:
-        return x
-    order = [k for k in range(x.ndim) if k != source]
-    order.insert(destination, source)
-    return array_module(x).transpose(x, order) if is_array(x) else ops.transpose(x, axes=tuple(order))
+    return np.moveaxis(full, 0, axis) if axis else full

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..system.files import write_whole
 from .idx import CorruptFile, chunks
 
 _CHUNK = 1 << 16
@@ -107,9 +108,7 @@ def unpack(archive: Path, members: Mapping[str, str], folder: Path) -> None:
     Raises:
         DownloadFailed: there is no such member.
     """
-    import shutil
     import tarfile
-    import tempfile
     import zipfile
 
     opened: Any = zipfile.ZipFile if zipfile.is_zipfile(archive) else tarfile.open
@@ -119,13 +118,8 @@ def unpack(archive: Path, members: Mapping[str, str], folder: Path) -> None:
                 content = packed.open(member) if isinstance(packed, zipfile.ZipFile) else packed.extractfile(member)
             except KeyError as error:
                 raise DownloadFailed(f"there is no {member} in {archive.name}") from error
-            handle, part = tempfile.mkstemp(dir=folder, prefix=f".{name}.", suffix=".part")
-            try:
-                with content, os.fdopen(handle, "wb") as file:
-                    shutil.copyfileobj(content, file, _CHUNK)
-                os.replace(part, folder / name)
-            finally:
-                Path(part).unlink(missing_ok=True)
+            with content:
+                write_whole(folder / name, content.read())
 
 
 def _transfer(url: str, part: Path, max_bytes: int, timeout: float) -> None:

@@ -65,16 +65,13 @@ def found(
     Raises:
         DatasetUnavailable: it is in none of the places and could not be downloaded.
     """
-    looked = _places(root, folders)
-    for place in looked:
-        if (it := look(place)) is not None:
-            return it
+    looked = places(root, folders)
+    if (it := first(looked, look)) is not None:
+        return it
     why = ""
     if root is None and bring is not None:
         try:
-            cache = user_cache(folders[0])
-            for private in (cache.parent, cache):
-                private.mkdir(mode=0o700, parents=True, exist_ok=True)
+            cache = private(user_cache(folders[0]))
             bring(cache)
             if (it := look(cache)) is not None:
                 return it
@@ -86,14 +83,27 @@ def found(
     )
 
 
-def _places(root: str | os.PathLike[str] | None, folders: Sequence[str]) -> list[Path]:
+def first(looked: Sequence[Path], look: Callable[[Path], Found | None]) -> Found | None:
+    """Return what is found in the first of some folders that has it, or None."""
+    return next((it for place in looked if (it := look(place)) is not None), None)
+
+
+def private(cache: Path) -> Path:
+    """Make the folder of a data set in the user's cache, for this user alone, and return it."""
+    for folder in (cache.parent, cache):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return cache
+
+
+def places(root: str | os.PathLike[str] | None, folders: Sequence[str]) -> list[Path]:
+    """Return the folders in which a data set is looked for: with a `root` there alone, else where one keeps it."""
     if root is not None:
         base = Path(root).expanduser()
         return [base, *(base / name for name in folders)]
-    data, places = os.environ.get("CUNET_DATA"), []
+    data, kept = os.environ.get("CUNET_DATA"), []
     if data:
-        places += [Path(data).expanduser() / name for name in folders]
+        kept += [Path(data).expanduser() / name for name in folders]
     try:
-        return [*places, user_cache(folders[0])]
+        return [*kept, user_cache(folders[0])]
     except OSError:
-        return places
+        return kept

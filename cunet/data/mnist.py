@@ -11,6 +11,7 @@ import numpy as np
 
 from ..system.paths import user_cache
 from .download import fetch
+from .finding import first, places, private
 from .idx import CorruptFile, parse_idx, read_announced
 from .images import DatasetUnavailable, Images, Split, check_split
 
@@ -100,11 +101,11 @@ class MNIST(Images):
         """Find and load a split; see the class for the arguments."""
         check_split("MNIST", split)
         files = FILES[split]
-        if root is not None:
-            paths = _in_root(Path(root).expanduser(), files)
-        else:
-            paths = _search(files) or _download(files, download, mirrors)
-        super().__init__(split, *read_pair(paths, files, verify))
+        paths = first(places(root, ("mnist", "MNIST/raw")), lambda folder: find_all(folder, files))
+        if paths is None and root is not None:
+            lacks = _lacks(Path(root).expanduser(), files)
+            raise DatasetUnavailable(f"MNIST: {lacks}, nor its folders mnist and MNIST/raw; nowhere else was looked")
+        super().__init__(split, *read_pair(paths or _download(files, download, mirrors), files, verify))
 
 
 def read_pair(paths: Sequence[Path], files: Sequence[IdxFile], verify: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -129,30 +130,6 @@ def find_all(folder: Path, files: Sequence[IdxFile]) -> list[Path] | None:
     return paths if len(paths) == len(files) else None
 
 
-def _find_below(root: Path, files: Sequence[IdxFile]) -> list[Path] | None:
-    """Return the files in the folders of `root` in which one keeps them; torchvision's is MNIST/raw."""
-    return next((paths for name in ("mnist", "MNIST/raw") if (paths := find_all(root / name, files))), None)
-
-
-def _in_root(root: Path, files: Sequence[IdxFile]) -> list[Path]:
-    paths = find_all(root, files) or _find_below(root, files)
-    if paths is None:
-        raise DatasetUnavailable(
-            f"MNIST: {_lacks(root, files)}, nor its folders mnist and MNIST/raw; nowhere else was looked"
-        )
-    return paths
-
-
-def _search(files: Sequence[IdxFile]) -> list[Path] | None:
-    data = os.environ.get("CUNET_DATA")
-    if data and (paths := _find_below(Path(data).expanduser(), files)):
-        return paths
-    try:
-        return find_all(user_cache("mnist"), files)
-    except OSError:
-        return None  # _download will say so, if it comes to that
-
-
 def _download(files: Sequence[IdxFile], allowed: bool, mirrors: Sequence[str]) -> list[Path]:
     """Bring the files into the cache, or raise DatasetUnavailable with all the places that were tried."""
     data = os.environ.get("CUNET_DATA")
@@ -163,8 +140,7 @@ def _download(files: Sequence[IdxFile], allowed: bool, mirrors: Sequence[str]) -
         if not allowed:
             looked.append("download=False")
             raise DatasetUnavailable(_advice(looked))
-        for private in (folder.parent, folder):
-            private.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private(folder)
         for file in files:
             if file.find(folder) is None:
                 urls = [f"{mirror.rstrip('/')}/{file.name}.gz" for mirror in mirrors]

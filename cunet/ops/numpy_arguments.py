@@ -9,6 +9,7 @@ import numpy as np
 
 from ..autograd.mapped import Mapped
 from ..autograd.tensor import Tensor
+from ..kernels.axes import one_axis
 from . import array
 from .operands import lifted
 
@@ -69,3 +70,9 @@ def places_of(indices: Any) -> Any:
     places = arrays_of(indices, "np.take")
     places = places if hasattr(places, "dtype") else np.asarray(places)
     return places.astype(np.int64) if places.dtype == bool or not places.size else places
+
+
+def in_line(a: Any, axis: int | None) -> tuple[Tensor, int]:
+    """Return a Tensor and the axis to work along: with None all its elements in line."""
+    x = lifted(a) if axis is not None else array.reshape(lifted(a), (-1,))
+    return x, one_axis(x.ndim, axis or 0)

@@ -13,7 +13,7 @@ import numpy as np
 from ..autograd.tensor import Tensor
 from ..kernels.axes import one_axis
 from . import array, indexing, rearrange, selection
-from .numpy_arguments import Unsupported, arrays_of, assembled, holds_tensors, places_of, unsupported
+from .numpy_arguments import Unsupported, arrays_of, assembled, holds_tensors, in_line, places_of, unsupported
 from .operands import lifted
 
 Axis = int | None
@@ -207,8 +207,8 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Tensor:
 def take(a: Any, indices: Any, axis: Axis = None, out: Any = None, mode: str = "raise") -> Tensor:
     """Select along an axis, or of the flattened elements."""
     unsupported(out=out, mode=None if mode == "raise" else mode)
-    x = lifted(a) if axis is not None else array.reshape(lifted(a), (-1,))
-    return indexing.getitem(x, (slice(None),) * one_axis(x.ndim, axis or 0) + (places_of(indices),))
+    x, axis = in_line(a, axis)
+    return indexing.getitem(x, (slice(None),) * axis + (places_of(indices),))
 
 
 def compress(condition: Any, a: Any, axis: Axis = None, out: Any = None) -> Tensor:
@@ -223,8 +223,8 @@ def extract(condition: Any, arr: Any) -> Tensor:
 
 def delete(arr: Any, obj: Any, axis: Axis = None) -> Tensor:
     """Leave out along an axis, or of the flattened elements."""
-    x = lifted(arr) if axis is not None else array.reshape(lifted(arr), (-1,))
-    return take(x, np.delete(np.arange(x.shape[axis or 0]), arrays_of(obj, "np.delete")), axis or 0)
+    x, axis = in_line(arr, axis)
+    return take(x, np.delete(np.arange(x.shape[axis]), arrays_of(obj, "np.delete")), axis)
 
 
 def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Tensor:

@@ -12,7 +12,7 @@ from ..autograd.tensor import Tensor
 from ..device import Array, array_module, like
 from ..kernels.axes import folded_axes, one_axis, reduced_shape
 from . import array, cumulative, linalg, math, pairwise, products, rearrange, reduce, selection, sorting
-from .numpy_arguments import Unsupported, unsupported
+from .numpy_arguments import Unsupported, in_line, unsupported
 from .operands import lifted
 
 
@@ -119,8 +119,7 @@ def nanmedian(
 def partition(a: Any, kth: Any, axis: int | None = -1, kind: str = "introselect", order: Any = None) -> Tensor:
     """Return elements in NumPy's own order, in which those of places `kth` stand where they would in a sort."""
     unsupported(order=order)
-    x = lifted(a) if axis is not None else array.reshape(lifted(a), (-1,))
-    axis = one_axis(x.ndim, axis or 0)
+    x, axis = in_line(a, axis)
     y = array_module(x.data).partition(x.data, kth, axis)
     rank = sorting.argsort(sorting.argsort(y, axis), axis)
     return sorting.take_along_axis(sorting.sort(x, axis), rank, axis)

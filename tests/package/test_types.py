@@ -32,7 +32,7 @@ def test_modules_of_autograd_import_those_before_them_in_this_list():
         "sample",
         "tensor",
         "mapped",
-        "place",
+        "nesting",
         "exchange",
         "op",
     ]

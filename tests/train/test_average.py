@@ -5,7 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
-from checkpoint_helpers import facts
+from checkpoint_helpers import Cut, StopAt, facts
 from helpers import host
 from trainer_helpers import classes, line, trainer_of
 
@@ -131,26 +131,18 @@ def test_swa_goes_through_data_again_and_says_if_that_cannot_be(rng):
 def test_a_run_with_an_average_goes_on_to_the_bit(make, stop, rng, tmp_path):
     x, labels = classes(rng, 20)
 
-    class Cut(Callback):
-        def on_batch_end(self, trainer):
-            if trainer.global_step == stop and cut:
-                raise KeyError
-
-    def trained(folder):
+    def trained(folder, stop=0):
         cunet.manual_seed(1)
         model = nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 3))
-        callbacks = [Checkpoint(folder, every_steps=1), EarlyStopping(patience=9, restore_best=True), Cut()]
+        callbacks = [Checkpoint(folder, every_steps=1), EarlyStopping(patience=9, restore_best=True), StopAt(stop)]
         optimizer = optim.Adam(model.parameters(), 0.05)
         trainer = Trainer(model, "cross_entropy", optimizer, average=make(), callbacks=callbacks, progress=False)
         trainer.fit(Loader(x, labels, batch_size=4, shuffle=True), (x, labels), epochs=3, resume="auto")
         return facts(trainer), {name: a.tobytes() for name, a in trainer.average.arrays.items()}
 
-    cut = False
     whole = trained(tmp_path / "whole")
-    cut = True
-    with pytest.raises(KeyError):
-        trained(tmp_path / "cut")
-    cut = False
+    with pytest.raises(Cut):
+        trained(tmp_path / "cut", stop)
     assert trained(tmp_path / "cut") == whole
 
 

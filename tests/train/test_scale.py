@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from checkpoint_helpers import facts
+from checkpoint_helpers import Cut, StopAt, facts
 from helpers import host, turn
 from trainer_helpers import classes, line, trainer_of
 
@@ -130,15 +130,10 @@ def test_a_run_goes_on_with_its_scale(options, monkeypatch, rng, tmp_path):
     monkeypatch.setattr(scale, "_PATIENCE", 4)
     x, labels = classes(rng, 24)
 
-    class Cut(Callback):
-        def on_batch_end(self, trainer):
-            if trainer.global_step == 5 and cut:
-                raise KeyError
-
-    def trained(folder):
+    def trained(folder, stop=0):
         cunet.manual_seed(1)
         model = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.3), nn.Linear(8, 3)).astype(np.float16)
-        callbacks = [Checkpoint(folder, monitor=None, every_steps=1), Cut()]
+        callbacks = [Checkpoint(folder, monitor=None, every_steps=1), StopAt(stop)]
         trainer = Trainer(
             model, "cross_entropy", optim.Adam(model.parameters()), callbacks=callbacks, progress=False,
             loss_scale="dynamic", **options,
@@ -147,13 +142,10 @@ def test_a_run_goes_on_with_its_scale(options, monkeypatch, rng, tmp_path):
         trainer.fit(cunet.data.Loader(x, labels, batch_size=4), epochs=3, resume="auto")
         return trainer.updates.scale.state_dict(), facts(trainer)
 
-    cut = False
     whole = trained(tmp_path / "whole")
     assert whole[0]["value"] > 4
-    cut = True
-    with pytest.raises(KeyError):
-        trained(tmp_path / "cut")
-    cut = False
+    with pytest.raises(Cut):
+        trained(tmp_path / "cut", 5)
     assert trained(tmp_path / "cut") == whole
 
 

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from checkpoint_helpers import facts
+from checkpoint_helpers import Cut, StopAt, facts
 from helpers import host
 from trainer_helpers import line, trainer_of
 
@@ -76,36 +76,30 @@ def test_what_waits_is_in_the_state_of_a_run(options, stop, rng, tmp_path):
     x, labels = labelled(rng, 20)
     x[17] = np.nan if "on_nan" in options else x[17]
 
-    class Cut(Callback):
-        def on_batch_end(self, trainer):
-            if trainer.global_step == stop and cut:
-                raise KeyError
-
-    def trained(folder):
+    def trained(folder, stop=0):
         cunet.manual_seed(1)
         model = nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 3))
         optimizer = optim.Adam(model.parameters(), 0.05)
         callbacks = [Checkpoint(folder, monitor=None, every_steps=1), Schedule(optim.StepLR(optimizer, 2), "batch")]
         made = {k: v() if k == "average" else v for k, v in options.items()}
-        trainer = Trainer(model, "cross_entropy", optimizer, callbacks=[*callbacks, Cut()], progress=False, **made)
+        trainer = Trainer(
+            model, "cross_entropy", optimizer, callbacks=[*callbacks, StopAt(stop)], progress=False, **made
+        )
         loader = Loader(x, labels, batch_size=4)
         trainer.fit(loader, (x[:10], labels[:10]), epochs=2, resume="auto")
         return trainer
 
-    cut = False
     whole = facts(trained_quietly(trained, tmp_path / "whole", options))
-    cut = True
-    with pytest.raises(KeyError):
-        trained_quietly(trained, tmp_path / "cut", options)
-    cut = False
+    with pytest.raises(Cut):
+        trained_quietly(trained, tmp_path / "cut", options, stop)
     assert facts(trained_quietly(trained, tmp_path / "cut", options)) == whole
 
 
-def trained_quietly(trained, folder, options):
+def trained_quietly(trained, folder, options, stop=0):
     with warnings.catch_warnings():
         if "on_nan" in options:
             warnings.simplefilter("ignore")  # what on_nan says
-        return trained(folder)
+        return trained(folder, stop)
 
 
 def test_augmentation_changes_the_batches_of_training_alone(device, dev, rng):

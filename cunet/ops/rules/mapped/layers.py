@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ....autograd.forward import several
 from ....autograd.mapped import Call, Mapped, mapped_by, stretched
 from ....autograd.rules import Composite
 from ....kernels.axes import one_axis
@@ -48,7 +49,7 @@ def _of_none(call: Call) -> Any:
     shapes = [call.shape(k) for k in range(len(call.args))]
     args = [a if not m else call.xp.zeros(s, a.dtype) for a, m, s in zip(call.args, call.mapped, shapes, strict=True)]
     y = call.op(*args, **call.options)
-    parts = [getitem(broadcast_to(p, (1, *p.shape)), slice(0)) for p in _several(y)]
+    parts = [getitem(broadcast_to(p, (1, *p.shape)), slice(0)) for p in several(y)]
     return tuple(parts) if isinstance(y, tuple) else parts[0]
 
 
@@ -108,7 +109,7 @@ def by_parts(call: Call) -> Any:
     rule = vars(call.op.__wrapped__)["rule"]  # type: ignore[attr-defined]
     assert isinstance(rule, Composite)
     made = rule.function(*call.given, **call.options)
-    parts = [p if isinstance(p, Mapped) else stretched(p, call.size) for p in _several(made)]
+    parts = [p if isinstance(p, Mapped) else stretched(p, call.size) for p in several(made)]
     return tuple(parts) if isinstance(made, tuple) else parts[0]
 
 
@@ -131,10 +132,6 @@ def _(call: Call) -> Any:
     else:
         weight = reshape(weight, (-1, *(1,) * call.ndim()))
     return where(x > 0, x, math.multiply(x, weight))
-
-
-def _several(y: Any) -> tuple[Any, ...]:
-    return y if isinstance(y, tuple) else (y,)
 
 
 @mapped_by(rnn_layer, lstm_layer, gru_layer)

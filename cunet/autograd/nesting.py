@@ -8,7 +8,7 @@ from .mapped import Mapped, levels, stretched
 from .tensor import Tensor, as_array
 
 
-class Place:
+class Nesting:
     """Where a transform is called: within which calls of `vmap`.
 
     Attributes:
