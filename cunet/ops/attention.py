@@ -12,6 +12,7 @@ from ..autograd.tensor import Tensor
 from ..device import Array, array_module, is_floating
 from ..kernels import elementwise
 from ..random import Generator, default_generator
+from ..system.checks import check_counts
 from .dropout import inverted
 from .dropout_mask import draw_elements, threshold_of
 from .linalg import product
@@ -224,6 +225,9 @@ def sinusoidal_positions(length: int, dim: int, dtype: Any = np.float32) -> np.n
     Returns:
         NumPy array of shape (length, dim).
 
+    Raises:
+        TypeError, ValueError: `length` is no whole number of at least 0, or `dim` none of at least 1.
+
     Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.5.
 
     Example:
@@ -232,6 +236,8 @@ def sinusoidal_positions(length: int, dim: int, dtype: Any = np.float32) -> np.n
                [ 0.8415,  0.5403,  0.01  ,  1.    ],
                [ 0.9093, -0.4161,  0.02  ,  0.9998]], dtype=float32)
     """
+    check_counts("sinusoidal_positions", 0, length=length)
+    check_counts("sinusoidal_positions", dim=dim)
     angles = np.arange(length)[:, None] * np.exp(np.arange(0, dim, 2) * (-math.log(10000.0) / dim))
     table = np.empty((length, dim))
     table[:, 0::2] = np.sin(angles)

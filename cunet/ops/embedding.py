@@ -11,7 +11,7 @@ from ..autograd.op import Result, op
 from ..autograd.tensor import Tensor, as_array
 from ..device import Array, accumulator, array_module, is_gpu_array
 from ..kernels import elementwise
-from ..system.checks import check_numbers
+from ..system.checks import check_counts, check_numbers
 from .distance import check_order, norm
 from .softmax import check_floating
 
@@ -142,14 +142,15 @@ def one_hot(tensor: Any, num_classes: int, dtype: Any = np.float32) -> Tensor:
         Tensor of shape (*tensor.shape, num_classes); it has no gradient.
 
     Raises:
-        TypeError: `tensor` holds no integers.
-        ValueError: an index out of range on the CPU; on the GPU its row is 0.
+        TypeError: `tensor` holds no integers, or `num_classes` is none.
+        ValueError: `num_classes` is below 0; an index is out of range on the CPU, while on the GPU its row is 0.
 
     Example:
         >>> F.one_hot([0, 2], 3)
         Tensor([[1., 0., 0.],
                 [0., 0., 1.]])
     """
+    check_counts("one_hot", 0, num_classes=num_classes)
     indices = _integers("one_hot", tensor.data if isinstance(tensor, Tensor) else tensor)
     _check_range("one_hot", indices, num_classes)
     return Tensor((indices[..., None] == array_module(indices).arange(num_classes)).astype(dtype))

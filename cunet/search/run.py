@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -90,7 +91,9 @@ def search(
         raise ValueError(f"search: workers={workers} need a storage that they share, got None")
     pruner_of(pruner)
     kept = None if storage is None else os.fspath(storage)
-    job = Job(build, found, int(trials or 0), method, mode, seed, pruner, kept, name, heartbeat, retries, tuple(catch))
+    job = Job(
+        build, found, int(trials or 0), method, mode, int(seed), pruner, kept, name, heartbeat, retries, tuple(catch)
+    )
     worker = Worker(job)
     if workers == 1:
         worker.run()
@@ -99,14 +102,11 @@ def search(
     return result_of(worker.study)
 
 
-def _check(mode: str, **numbers: int | None) -> None:
+def _check(mode: str, **numbers: Any) -> None:
     """Raise TypeError or ValueError for a number or a mode that cannot be."""
     for name, number in numbers.items():
-        if name not in ("seed", "retries"):
-            check_counts("search", **{name: number})
-        elif not isinstance(number, int):
-            raise TypeError(f"search: {name} must be a whole number, got {number!r}")
-        elif number < 0:
+        check_counts("search", -math.inf if name in ("seed", "retries") else 1, **{name: number})
+        if number < 0:
             raise ValueError(f"search: {name} must not be negative, got {number}")
     if mode not in ("min", "max"):
         raise ValueError(f'search: mode must be "min" or "max", got {mode!r}')

@@ -77,6 +77,12 @@ class Int:
     log: bool = False
     step: int = 1
 
+    def __post_init__(self) -> None:
+        """Make Python's numbers of NumPy's."""
+        for name in ("low", "high", "step"):
+            if isinstance(value := getattr(self, name), np.integer):
+                object.__setattr__(self, name, int(value))
+
     def suggest(self, trial: optuna.Trial, name: str) -> int:
         """Return the value of a trial."""
         return trial.suggest_int(name, self.low, self.high, log=self.log, step=self.step)

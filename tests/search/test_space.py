@@ -61,3 +61,10 @@ def test_a_grid_has_every_point_once_the_last_name_fastest():
 def test_a_grid_needs_values_that_can_be_counted():
     with pytest.raises(ValueError, match=r"search: method \"grid\" needs a list or a step for 'b', got Float"):
         grid(checked_space({"a": [1], "b": Float(0, 1)}))
+
+
+def test_numpys_integers_are_whole_numbers():
+    entry = Int(np.int64(16), np.int32(64), step=np.uint8(16))
+    assert entry == Int(16, 64, step=16)
+    assert [type(value) for value in (entry.low, entry.high, entry.step)] == [int, int, int]
+    assert checked_space({"width": entry})["width"].values() == [16, 32, 48, 64]
