@@ -91,9 +91,8 @@ def search(
         raise ValueError(f"search: workers={workers} need a storage that they share, got None")
     pruner_of(pruner)
     kept = None if storage is None else os.fspath(storage)
-    job = Job(
-        build, found, int(trials or 0), method, mode, int(seed), pruner, kept, name, heartbeat, retries, tuple(catch)
-    )
+    count, seed = int(trials or 0), int(seed)
+    job = Job(build, found, count, method, mode, seed, pruner, kept, name, heartbeat, retries, tuple(catch))
     worker = Worker(job)
     if workers == 1:
         worker.run()

@@ -1,10 +1,11 @@
 """Arguments of search, refused before anything is tried."""
 
+import numpy as np
 import pytest
 
 pytest.importorskip("optuna")
 
-from search_helpers import bowl, found  # noqa: E402
+from search_helpers import bowl, found, rows  # noqa: E402
 
 pytestmark = pytest.mark.cpu_only
 
@@ -41,3 +42,7 @@ def test_build_must_return_a_number(value):
 def test_workers_need_a_function_that_they_can_import(tmp_path):
     with pytest.raises(TypeError, match="build must be a function at the top of a module where workers=2"):
         found(lambda trial: bowl(trial), 2, workers=2, storage=tmp_path / "search.sqlite3")
+
+
+def test_numpys_integers_are_whole_numbers():
+    assert rows(found(trials=np.int32(4), seed=np.int64(3))) == rows(found(trials=4, seed=3))
