@@ -38,17 +38,21 @@ NAMES = (
 
 
 class Size(NamedTuple):
-    """How much is run: tiny is for tests, quick takes ten minutes, full an evening."""
+    """How much is run: tiny is for tests, quick takes ten minutes, full an hour or two.
+
+    The full size has seeds of its own, so that what was chosen when quick results were known is tested on fresh ones.
+    """
 
     name: str
     seeds: int
+    first: int = 0
 
     def pick(self, tiny: Any, quick: Any, full: Any) -> Any:
         """Return the value for this size."""
         return {"tiny": tiny, "quick": quick, "full": full}[self.name]
 
 
-SIZES = {"tiny": Size("tiny", 1), "quick": Size("quick", 5), "full": Size("full", 10)}
+SIZES = {"tiny": Size("tiny", 1), "quick": Size("quick", 5), "full": Size("full", 10, first=100)}
 
 
 class Group(Protocol):
@@ -79,4 +83,5 @@ def load(name: str) -> Group:
 
 def pieces(name: str, size: Size, seed: int = 0) -> list[Piece]:
     """Return the pieces of a group: each setting with each seed."""
-    return [{**setting, "seed": seed + k} for setting in load(name).settings(size) for k in range(size.seeds)]
+    seeds = range(seed + size.first, seed + size.first + size.seeds)
+    return [{**setting, "seed": k} for setting in load(name).settings(size) for k in seeds]

@@ -21,7 +21,7 @@ OTHERS = ("turned", "shuffled")
 
 
 def settings(size):
-    shared = {"steps": size.pick(3, 500, 6000), "images": size.pick(100, 4000, 20000)}
+    shared = {"steps": size.pick(3, 500, 3000), "images": size.pick(100, 4000, 10000)}
     return [{"masks": masks, **shared} for masks in size.pick((1, 5), (1, 10, 50), (1, 10, 100))]
 
 

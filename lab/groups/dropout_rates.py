@@ -19,7 +19,7 @@ HIDDEN, INPUT = (0.0, 0.2, 0.5, 0.8), (0.0, 0.2, 0.5)
 
 
 def settings(size):
-    shared = {"steps": size.pick(3, 400, 5000), "images": size.pick(100, 2000, 5000), "width": size.pick(20, 300, 800)}
+    shared = {"steps": size.pick(3, 400, 2000), "images": size.pick(100, 2000, 5000), "width": size.pick(20, 300, 800)}
     pairs = [(p, 0.0) for p in HIDDEN] + [(0.5, q) for q in INPUT[1:]]
     return [{"hidden": p, "input": q, **shared} for p, q in pairs]
 

@@ -27,7 +27,7 @@ NORMS = {
 
 
 def settings(size):
-    shared = {"steps": size.pick(2, 60, 1000), "images": size.pick(100, 3000, 20000)}
+    shared = {"steps": size.pick(2, 60, 300), "images": size.pick(100, 3000, 10000)}
     return [{"norm": name, **shared} for name in NORMS]
 
 

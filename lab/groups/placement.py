@@ -17,7 +17,7 @@ PLACES = ("none", "before", "after")
 
 
 def settings(size):
-    shared = {"rate": 0.3, "steps": size.pick(4, 400, 5000), "images": size.pick(100, 6000, 20000)}
+    shared = {"rate": 0.3, "steps": size.pick(4, 400, 2000), "images": size.pick(100, 6000, 20000)}
     return [{"activation": name, "place": place, **shared} for name in ACTIVATIONS for place in PLACES]
 
 

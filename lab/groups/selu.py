@@ -30,7 +30,7 @@ P = 0.1
 
 
 def settings(size):
-    shared = {"steps": size.pick(3, 200, 3000), "images": size.pick(100, 6000, 20000), "layers": size.pick(4, 32, 32)}
+    shared = {"steps": size.pick(3, 200, 1000), "images": size.pick(100, 6000, 10000), "layers": size.pick(4, 32, 32)}
     return [{"recipe": name, **shared} for name in RECIPES]
 
 

@@ -28,7 +28,7 @@ def shifted(x, name, rng):
 
 
 def settings(size):
-    shared = {"steps": size.pick(4, 400, 3000), "images": size.pick(100, 6000, 20000)}
+    shared = {"steps": size.pick(4, 400, 2000), "images": size.pick(100, 6000, 20000)}
     return [{"shift": name, **shared} for name in SHIFTS]
 
 

@@ -40,7 +40,7 @@ def test_every_size_has_pieces_that_differ(name):
     for size in group.SIZES.values():
         pieces = group.pieces(name, size, seed=4)
         assert len({str(piece) for piece in pieces}) == len(pieces)
-        assert {piece["seed"] for piece in pieces} == set(range(4, 4 + size.seeds))
+        assert {piece["seed"] for piece in pieces} == set(range(4 + size.first, 4 + size.first + size.seeds))
 
 
 def test_a_group_that_is_not_there():
