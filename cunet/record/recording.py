@@ -36,9 +36,8 @@ class State(NamedTuple):
     def of(cls, watch: Watch) -> State:
         """Return it as it is now."""
         kept = [[{k: s[k] for k in o.numbers if k in s} for s in o.state] for o in watch.optimizers]
-        legacy = np.random.get_state(legacy=False)
         random = sys.modules.get("random")  # Python's: where nobody has imported it, nobody draws from it
-        foreign = (random and random.getstate(), str(legacy))
+        foreign = (random and random.getstate(), _comparable(np.random.get_state(legacy=False)))
         return cls(
             [t._data for t in watch.tensors],
             [t._grad for t in watch.tensors],
@@ -56,6 +55,13 @@ class State(NamedTuple):
                 state.update(saved)
         for generator, call in zip(watch.generators, self.calls, strict=True):
             generator.call = call
+
+
+def _comparable(state: Any) -> Any:
+    """Return the state of a generator of NumPy's as what ``==`` tells apart: its arrays as bytes."""
+    if isinstance(state, dict):
+        return {key: _comparable(value) for key, value in state.items()}
+    return state.tobytes() if isinstance(state, np.ndarray) else state
 
 
 class Recording:

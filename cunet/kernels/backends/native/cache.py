@@ -143,7 +143,8 @@ def kept() -> set[str]:
     Raises:
         OSError: there is no place for libraries.
     """
-    return {path.stem.partition("-")[0] for path in folder().glob("*-*.so")}
+    names = (name.partition("-") for name in os.listdir(folder()) if name.endswith(".so"))
+    return {key for key, dash, _ in names if dash}
 
 
 def log() -> Path | None:
