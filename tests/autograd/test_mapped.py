@@ -82,6 +82,7 @@ def pulled(f, count):
     return lambda *xs: sum((g * g).sum() for g in grad(f, tuple(range(count)))(*xs))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [1, 2])
 def test_gradients_of_samples_are_those_of_a_loop(order, rng, dev):
     for case in FIRST:

@@ -21,12 +21,12 @@ TINY = 2.0**-100
 ARGUMENT = 12
 
 
-def exact(f):
+def exact(f, digits=DIGITS):
     """Make a function of Python floats of a formula in mpmath numbers."""
 
     @functools.wraps(f)
     def g(x, **kwargs):
-        with mp.workdps(DIGITS):
+        with mp.workdps(digits):
             return float(f(mp.mpf(x), **{k: mp.mpf(v) if isinstance(v, float) else v for k, v in kwargs.items()}))
 
     return g

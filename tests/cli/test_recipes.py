@@ -77,6 +77,7 @@ def test_the_convolutional_net_takes_images_of_any_side(rng):
 HIDDEN = {MnistMLP: (32,), MnistCNN: 16}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", HIDDEN)
 def test_recipes_on_mnist_train_on_what_there_is(kind):
     pytest.importorskip("sklearn")

@@ -10,7 +10,7 @@ from native_helpers import once
 from cunet.cli import main
 from cunet.system.files import load_arrays
 
-pytestmark = pytest.mark.cpu_only
+pytestmark = [pytest.mark.cpu_only, pytest.mark.slow]
 
 SHORT = ["train", "mine:make", "--epochs", "3"]
 

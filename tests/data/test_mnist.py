@@ -241,6 +241,7 @@ def test_mirrors_are_encrypted():
     assert MIRRORS and all(url.startswith("https://") and url.endswith("/") for url in MIRRORS)
 
 
+@pytest.mark.slow
 @needs_mnist
 def test_the_real_thing():
     train, test = MNIST("train"), MNIST("test")

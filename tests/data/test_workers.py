@@ -16,6 +16,7 @@ from cunet.random import manual_seed
 from cunet.system.cpu import blas_threads, cores
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.cpu_only,
     pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="workers are forked here"),
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),  # Python 3.12 and later
@@ -246,7 +247,6 @@ def test_a_run_is_the_same_with_workers_also_where_it_goes_on(tmp_path):
     assert run(3, tmp_path / "cut") == whole
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("start_method", ["spawn", "forkserver"])
 def test_workers_that_are_not_forked_make_the_same_batches(start_method):
     manual_seed(2)

@@ -29,6 +29,7 @@ def test_a_fault_is_named(fault, rng):
     assert found.causes == [fault[0]], str(found)
 
 
+@pytest.mark.slow
 @pytest.mark.cpu_only
 @pytest.mark.parametrize("net", HEALTHY)
 def test_a_sound_net_gets_no_finding(net, rng):

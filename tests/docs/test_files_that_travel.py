@@ -11,7 +11,7 @@ from sources import programs
 from cunet.onnx import readers as readers
 from cunet.onnx.reading import READERS
 
-pytestmark = pytest.mark.cpu_only
+pytestmark = [pytest.mark.cpu_only, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "files-that-travel.md").read_text(encoding="utf-8")

@@ -6,12 +6,11 @@ import pytest
 from sources import programs
 
 pytest.importorskip("optuna")
-pytestmark = pytest.mark.cpu_only
+pytestmark = [pytest.mark.cpu_only, pytest.mark.slow]
 
 PAGE = (Path(__file__).parents[2] / "docs" / "hyper-parameters.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.slow
 def test_the_code_runs_and_finds_what_learns(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code = "\n".join(programs(PAGE))

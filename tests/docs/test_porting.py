@@ -8,7 +8,7 @@ from run_pages import ROOT, new_script, parts
 
 import cunet
 
-pytestmark = pytest.mark.cpu_only
+pytestmark = [pytest.mark.cpu_only, pytest.mark.slow]
 
 PAGE = (ROOT / "docs" / "tutorials" / "porting.md").read_text(encoding="utf-8")
 

@@ -11,13 +11,12 @@ from sources import programs
 
 from cunet.train.metrics.named import _KNOWN
 
-pytestmark = pytest.mark.cpu_only
+pytestmark = [pytest.mark.cpu_only, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.slow
 def test_the_code_runs_from_top_to_bottom(tmp_path):
     pytest.importorskip("matplotlib", reason="the page draws: pip install -e '.[plot]'")
     code = "\n".join(programs(PAGE))

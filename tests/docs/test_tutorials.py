@@ -7,6 +7,8 @@ import pytest
 import run_pages
 from run_pages import ROOT
 
+pytestmark = pytest.mark.slow
+
 PAGES = {path.stem: path for path in sorted((ROOT / "docs" / "tutorials").glob("*.md"))}
 PAGES["how-to"] = ROOT / "docs" / "how-to.md"
 #: Those that put arrays on the device under test.

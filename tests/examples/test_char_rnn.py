@@ -12,6 +12,8 @@ from recurrent_helpers import build
 
 from cunet import Tensor, nn
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def char_rnn():

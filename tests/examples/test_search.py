@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("sklearn")
 pytest.importorskip("optuna")
-pytestmark = pytest.mark.cpu_only
+pytestmark = [pytest.mark.cpu_only, pytest.mark.slow]
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "search.py"
 ARGUMENTS = ["--data", "digits", "--trials", "3", "--seeds", "2", "--epochs", "1", "--train", "200"]

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("sklearn")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "uncertainty.py"
 ARGUMENTS = ["--data", "digits", "--epochs", "12", "--networks", "3", "--samples", "20", "--hidden", "64"]

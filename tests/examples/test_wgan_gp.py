@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("sklearn")
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "wgan_gp.py"
 
 
 @pytest.mark.cpu_only
-@pytest.mark.slow
 def test_the_penalty_holds_the_slope_and_images_come_near(capsys):
     runpy.run_path(str(EXAMPLE))["main"](None, 30)
     out = capsys.readouterr().out

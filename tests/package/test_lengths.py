@@ -30,6 +30,7 @@ def test_no_file_is_longer_than_300_lines():
     assert not found, "split them"
 
 
+@pytest.mark.slow
 def test_no_function_is_longer_than_40_lines():
     found = {
         f"{name}::{function}"

@@ -192,6 +192,7 @@ def test_a_chain_of_100_000_ops_is_dropped_without_recursion():
     assert saved() is None
 
 
+@pytest.mark.slow
 @pytest.mark.cpu_only
 def test_a_deep_and_wide_graph():
     x = Tensor(np.ones(1), requires_grad=True)

@@ -42,6 +42,7 @@ def test_all_ops_are_within_bounds_on_the_simulated_device(dtype):
     assert not off
 
 
+@pytest.mark.slow
 @on_sim
 def test_training_gives_the_same_masks_and_losses():
     report = parity.make_report("sim", ops=["relu"])

@@ -125,6 +125,7 @@ def test_memory_is_at_most_that_of_the_step_as_written(rng):
     assert report.bytes < report.peak  # gradients' memory is used before they are there
 
 
+@pytest.mark.slow
 def test_no_gradient_of_the_recording_is_kept(rng):
     import gc
     import weakref

@@ -74,6 +74,7 @@ def test_pytorch_computes_the_same(case, rng):
             call()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("net", NETS)
 def test_both_libraries_train_the_same_net(net, rng):
     torch = Torch(pytest.importorskip("torch"), FORMS["sim"])

@@ -76,6 +76,7 @@ def test_a_browser_shows_it(width, whole, tmp_path):
     assert all(260 <= drawn <= width for _, _, drawn in seen["images"]) and seen["smallest"] >= 12
 
 
+@pytest.mark.slow
 def test_all_that_can_be_looked_at_is_on_it(whole):
     text = whole[2]
     for alt in ("lr over the epochs", "weights of the first layer as pictures", "histogram of 0.weight",

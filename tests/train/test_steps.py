@@ -163,6 +163,7 @@ def test_parts_that_are_exchanged_are_seen(rng):
         assert facts(runs[0]) == facts(runs[1])
 
 
+@pytest.mark.slow
 @recorded
 @pytest.mark.cpu_only
 def test_a_trainer_is_not_held_by_what_it_recorded(rng):
