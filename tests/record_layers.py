@@ -47,10 +47,14 @@ LAYERS = {
     "FeatureAlphaDropout": ((0.3,), [IMAGES[2]]),
     "Dropout": ((0.3,), [ROW]),
     "GaussianDropout": ((0.3,), [ROW]),
+    "ConcreteDropout": ((0.3,), [ROW]),
     "StochasticDepth": ((0.3,), [ROW]),
     "DropBlock2d": ((0.2, 3), [IMAGES[2]]),
     "VariationalDropout": ((0.3,), [SEQUENCE]),
     "BatchNorm": ((4,), [ROW]),
+    "BatchRenorm": ((4, 1e-5, 0.1, True, 3.0, 5.0, (2, 9), (1, 4)), [ROW]),
+    "DecorrelatedBatchNorm": ((4, 2), [ROW]),
+    "SwitchableNorm": ((2,), [IMAGES[2]]),
     "InstanceNorm": ((2, 1e-5, 0.1, True, True), [IMAGES[2]]),
     "GroupNorm": ((2, 4), [(4, 5)]),
     "LayerNorm": ((4,), [ROW]),
@@ -80,6 +84,9 @@ for n, image in IMAGES.items():
         f"InstanceNorm{n}d": ((2, 1e-5, 0.1, True, True), [image]),
         f"Dropout{n}d": ((0.3,), [image]),
     }
+#: Layers that do on inputs of one number of axes what another one, which is there, does on all.
+NARROWER = {f"{norm}{n}d" for norm in ("BatchRenorm", "DecorrelatedBatchNorm", "SwitchableNorm") for n in (1, 2)}
+LAYERS |= {name: ((2,), [IMAGES[int(name[-2])]]) for name in NARROWER}
 LOSSES = {
     **{f"{kind}Loss": ((), [ROW, ROW]) for kind in ("MSE", "L1", "Huber", "SmoothL1")},
     **{f"{kind}Loss": ((), [ROW, classes]) for kind in ("CrossEntropy", "NLL", "MultiMargin")},

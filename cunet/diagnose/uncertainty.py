@@ -13,6 +13,7 @@ from ..autograd.tensor import Tensor
 from ..data import Loader
 from ..device import Array, accumulator, array_module, asnumpy, device_of
 from ..nn.attention import MultiheadAttention, PositionalEncoding
+from ..nn.concrete_dropout import ConcreteDropout
 from ..nn.dropout import DropoutBase
 from ..nn.inputs import dtype_of
 from ..nn.module import Module
@@ -22,7 +23,15 @@ from ..ops.softmax import softmax
 from ..system.checks import check_counts
 
 #: Modules that in training drop something, and do nothing else then that they do not do in evaluation.
-DROPPING = (DropoutBase, VariationalDropout, DropConnect, RNNBase, MultiheadAttention, PositionalEncoding)
+DROPPING = (
+    DropoutBase,
+    ConcreteDropout,
+    VariationalDropout,
+    DropConnect,
+    RNNBase,
+    MultiheadAttention,
+    PositionalEncoding,
+)
 
 
 class Predictive(NamedTuple):

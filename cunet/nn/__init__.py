@@ -25,6 +25,10 @@ from .batch_norm import BatchNorm1d as BatchNorm1d
 from .batch_norm import BatchNorm2d as BatchNorm2d
 from .batch_norm import BatchNorm3d as BatchNorm3d
 from .batch_norm import RunningStatistics as RunningStatistics
+from .batch_renorm import BatchRenorm as BatchRenorm
+from .batch_renorm import BatchRenorm1d as BatchRenorm1d
+from .batch_renorm import BatchRenorm2d as BatchRenorm2d
+from .concrete_dropout import ConcreteDropout as ConcreteDropout
 from .container import ModuleDict as ModuleDict
 from .container import ModuleList as ModuleList
 from .container import Sequential as Sequential
@@ -34,6 +38,9 @@ from .conv import Conv3d as Conv3d
 from .conv import ConvTranspose1d as ConvTranspose1d
 from .conv import ConvTranspose2d as ConvTranspose2d
 from .conv import ConvTranspose3d as ConvTranspose3d
+from .decorrelated import DecorrelatedBatchNorm as DecorrelatedBatchNorm
+from .decorrelated import DecorrelatedBatchNorm1d as DecorrelatedBatchNorm1d
+from .decorrelated import DecorrelatedBatchNorm2d as DecorrelatedBatchNorm2d
 from .distance import CosineSimilarity as CosineSimilarity
 from .distance import PairwiseDistance as PairwiseDistance
 from .drop_block import DropBlock2d as DropBlock2d
@@ -137,6 +144,9 @@ from .squashing import Softshrink as Softshrink
 from .squashing import Softsign as Softsign
 from .squashing import Tanh as Tanh
 from .squashing import Tanhshrink as Tanhshrink
+from .switchable import SwitchableNorm as SwitchableNorm
+from .switchable import SwitchableNorm1d as SwitchableNorm1d
+from .switchable import SwitchableNorm2d as SwitchableNorm2d
 from .transformer import TransformerEncoder as TransformerEncoder
 from .transformer import TransformerEncoderLayer as TransformerEncoderLayer
 

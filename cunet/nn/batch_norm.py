@@ -7,20 +7,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..autograd.custom import recomputing
-from ..autograd.tape import is_recording
 from ..autograd.tensor import Tensor
 from ..device import Array, accumulator, array_module, is_gpu_array
 from ..kernels import Kernel
 from ..kernels.capture import count_up
 from ..ops.norm.batch_norm import batch_norm_inference, batch_norm_training
 from ..ops.norm.epilogue import foreseen
-from ..ops.norm.normalize import check_eps
 from ..ops.norm.running import blend_statistics
-from ..system.messages import shown
 from .activation import as_activation
-from .inputs import as_input
-from .module import Module
-from .parameter import Parameter, check_sizes, make_parameter
+from .channel_norm import ChannelNorm, kept
 
 
 class Statistics(NamedTuple):
@@ -31,7 +26,7 @@ class Statistics(NamedTuple):
     var: Array
 
 
-class RunningStatistics(Module):
+class RunningStatistics(ChannelNorm):
     """Base of the layers that keep running statistics: scale, shift, buffers, and how these move.
 
     On a CPU buffers get new arrays at each update. On a GPU they are written in place, so that a captured graph finds
@@ -46,7 +41,6 @@ class RunningStatistics(Module):
         BatchNorm1d(4, eps=1e-05, momentum=0.01)
     """
 
-    ndims: tuple[int, ...] = (2, 3, 4, 5)
     _wide = frozenset({"running_mean", "running_var"})
 
     def __init__(
@@ -61,16 +55,8 @@ class RunningStatistics(Module):
         activation: Any,
         dtype: Any,
     ) -> None:
-        who = type(self).__name__
-        check_sizes(who, num_features=num_features)
-        check_eps(who, eps)
-        if momentum is not None and not isinstance(momentum, (int, float, np.number)):
-            raise TypeError(f"{who}: momentum must be a number or None, got {shown(momentum)}")
-        if momentum is not None and not 0 <= momentum <= 1:
-            raise ValueError(f"{who}: momentum must be None or within [0, 1], the weight of the new, got {momentum}")
-        self.num_features, self.eps, self.momentum, self.axis = num_features, eps, momentum, axis
-        self.activation = as_activation(who, activation)
-        self.weight, self.bias = scale_and_shift((num_features,), affine, affine and bias, dtype)
+        super().__init__(num_features, eps, momentum, affine, bias, axis, dtype)
+        self.activation = as_activation(type(self).__name__, activation)
         self.running_mean: Any = None
         self.running_var: Any = None
         self.num_batches_tracked: Any = None
@@ -102,21 +88,9 @@ class RunningStatistics(Module):
         """Go back to what `statistics` returned."""
         self._count, self.running_mean.data, self.running_var.data = statistics
 
-    def _checked(self, x: Any) -> Any:
-        """Return the input, a nested list as an array, if its shape fits."""
-        x = as_input(self, x, self.weight)
-        who, shape = type(self).__name__, x.shape
-        if len(shape) not in self.ndims:
-            raise ValueError(f"{who}: x must have {' or '.join(map(str, self.ndims))} axes, got shape {shape}")
-        check_channels(who, shape, self.axis, "num_features", self.num_features)
-        return x
-
     def _by_running_statistics(self, x: Any) -> Tensor:
-        mean = self.running_mean
-        if is_recording() and is_gpu_array(mean.data):
-            mean = Tensor(mean.data.copy())  # for the way back; it keeps no variance
-        return batch_norm_inference(
-            x, mean, self.running_var, self.weight, self.bias,
+        return batch_norm_inference(  # the way back keeps no variance
+            x, kept(self.running_mean), self.running_var, self.weight, self.bias,
             axis=self.axis, eps=self.eps, activation=self.activation,
         )  # fmt: skip
 
@@ -139,28 +113,7 @@ class RunningStatistics(Module):
 
     def extra_repr(self) -> str:
         """Show what differs from the plainest layer."""
-        parts = [str(self.num_features), f"eps={self.eps}", f"momentum={self.momentum}"]
-        parts += ["affine=False"] if self.weight is None else [] if self.bias is not None else ["bias=False"]
-        parts += [] if self.running_mean is not None else ["track_running_stats=False"]
-        parts += [] if self.axis == 1 else [f"axis={self.axis}"]
-        return ", ".join(parts)
-
-
-def check_channels(who: str, shape: tuple[int, ...], axis: int, name: str, channels: int) -> None:
-    """Raise ValueError unless the axis is there and has the length `channels`, which is called `name`."""
-    there = isinstance(axis, (int, np.integer)) and -len(shape) <= axis < len(shape)
-    if not there or shape[axis] != channels:
-        raise ValueError(f"{who}: x must have {name} = {channels} on axis {axis!r}, got shape {shape}")
-
-
-def scale_and_shift(
-    shape: tuple[int, ...], weight: bool, bias: bool, dtype: Any
-) -> tuple[Parameter | None, Parameter | None]:
-    """Return weight (ones) and bias (zeros) of a norm, None where not wanted."""
-    return (
-        make_parameter(shape, None, "ones", None, dtype) if weight else None,
-        make_parameter(shape, None, "zeros", None, dtype) if bias else None,
-    )
+        return super().extra_repr() + ("" if self.running_mean is not None else ", track_running_stats=False")
 
 
 class BatchNorm(RunningStatistics):

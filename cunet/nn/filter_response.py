@@ -11,7 +11,7 @@ from ..autograd.tensor import Tensor
 from ..ops.norm.layer_norm import rms_norm
 from ..ops.norm.normalize import check_eps
 from ..ops.selection import maximum
-from .batch_norm import check_channels
+from .channel_norm import check_channels
 from .inputs import as_input
 from .module import Module
 from .parameter import check_sizes, make_parameter

@@ -17,7 +17,8 @@ from ..ops.norm.normalize import check_eps
 from ..ops.norm.running import instance_norm, sample_statistics
 from ..system.checks import check_counts
 from .activation import as_activation
-from .batch_norm import RunningStatistics, check_channels, scale_and_shift
+from .batch_norm import RunningStatistics
+from .channel_norm import check_channels, scale_and_shift
 from .inputs import as_input
 from .module import Module
 from .parameter import check_sizes

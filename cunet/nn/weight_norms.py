@@ -8,11 +8,12 @@ import numpy as np
 
 from .. import init
 from ..autograd.custom import recomputing
-from ..autograd.tape import is_recording, no_grad
+from ..autograd.tape import no_grad
 from ..autograd.tensor import Tensor
-from ..device import Array, accumulator, array_module, is_gpu_array, like
+from ..device import Array, accumulator, array_module, like
 from ..ops.distance import normalize
 from ..ops.linalg import matmul
+from .channel_norm import kept, put
 from .conv import ConvBase
 from .module import Module
 from .parameter import check_sizes
@@ -127,7 +128,9 @@ class SpectralNorm(Parametrization):
         for name, size in (("_u", rows), ("_v", math.prod(weight.shape) // rows)):
             self.register_buffer(name, like(init.normal()((size,), None, wide), weight))
         with no_grad():
-            self._set(*self._steps(self._matrix(Tensor(weight.astype(wide))), self._first))
+            u, v = self._steps(self._matrix(Tensor(weight.astype(wide))), self._first)
+            put(self._u, u)
+            put(self._v, v)
 
     def forward(self, w: Tensor) -> Tensor:
         """Return the weight; in training come nearer to its singular vectors first."""
@@ -137,11 +140,10 @@ class SpectralNorm(Parametrization):
         if self.training and not recomputing.get():
             with no_grad():
                 u, v = self._steps(self._matrix(w.detach()), self.n_power_iterations)
-            self._set(u, v)
-        elif is_recording() and is_gpu_array(self._u.data):  # they are written in place before the way back
-            u, v = Tensor(self._u.data.copy()), Tensor(self._v.data.copy())
+            put(self._u, u)
+            put(self._v, v)
         else:
-            u, v = self._u, self._v
+            u, v = kept(self._u), kept(self._v)
         sigma = matmul(matmul(u.astype(w.dtype), matrix), v.astype(w.dtype))
         return w / sigma
 
@@ -161,10 +163,3 @@ class SpectralNorm(Parametrization):
             u = normalize(matmul(wide, v), dim=0, eps=self.eps)
             v = normalize(matmul(u, wide), dim=0, eps=self.eps)
         return u, v
-
-    def _set(self, u: Tensor, v: Tensor) -> None:
-        for buffer, new in ((self._u, u), (self._v, v)):
-            if is_gpu_array(buffer.data):
-                buffer.data[...] = new.data
-            else:
-                buffer.data = new.data
