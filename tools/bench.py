@@ -46,6 +46,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help="write all that was measured to this file")
     parser.add_argument("--markdown", type=Path, help="write the tables to this file")
     parser.add_argument("--update", type=Path, help="take the jobs that are not chosen from this earlier --json")
+    parser.add_argument("--beside", type=Path, nargs="+", default=[], help="show the ratios of these --json too")
     parser.add_argument("--plot", type=Path, help="write the plot of cost over batch and width to this file")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     found = parser.parse_args()
@@ -175,7 +176,7 @@ def main() -> int:
             report["picture"] = opt.plot.name
     if opt.update:
         report = updated(json.loads(opt.update.read_text()), report)
-    text = markdown(report)
+    text = markdown(report, [json.loads(path.read_text()) for path in opt.beside])
     print(text)
     for path, content in ((opt.json, json.dumps(report, indent=1)), (opt.markdown, text)):
         if path:

@@ -231,6 +231,18 @@ def test_the_report_says_what_was_measured(measured):
     assert "busy" in report.markdown({"header": head | {"load": "1.90 when it began"}, "jobs": {}})
 
 
+def test_runs_stand_side_by_side_and_say_where_they_were():
+    def run(date, median, keys=("a", "b")):
+        ratios = {"recorded": {"median": median, "low": median - 0.1, "high": median + 0.1}}
+        head = {"date": date, "machine": "m, 2 CPUs used", "load": "0.1 when it began", "rounds": "3"}
+        return {"header": head, "jobs": {key: {"title": f"({key})", "group": key, "ratios": ratios} for key in keys}}
+
+    text = report.runs_table([run("monday", 0.5), run("tuesday", 0.7, keys=("b",))])
+    assert "| (a) |             |             |  0.50 ±0.10 |             |" in text
+    assert "| (b) |             |             |  0.50 ±0.10 |  0.70 ±0.10 |" in text
+    assert "2. tuesday, m, 2 CPUs used, load 0.1 when it began, 3 rounds" in text
+
+
 def test_the_plot_is_drawn(tmp_path):
     pytest.importorskip("matplotlib")
     points = [

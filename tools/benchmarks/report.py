@@ -132,6 +132,21 @@ def ratio_table(results: Sequence[dict[str, Any]]) -> str:
     return table([*rows, mean] if len(group) > 1 else rows)
 
 
+def runs_table(reports: Sequence[dict[str, Any]]) -> str:
+    """Return the ratios of steps as they are written and recorded, of several runs."""
+    keys = [key for key, result in reports[0]["jobs"].items() if "recorded" in result.get("ratios", {})]
+    rows = [["job", *[f"{name}, {k}" for name in ("compiled", "recorded") for k in range(1, len(reports) + 1)]]]
+    for key in keys:
+        ratios = [report["jobs"].get(key, {}).get("ratios", {}) for report in reports]
+        cells = [spread(found.get(name)) for name in ("compiled", "recorded") for found in ratios]
+        rows.append([reports[0]["jobs"][key]["title"], *cells])
+    heads = [report["header"] for report in reports]
+    lines = [
+        f"{k}. {h['date']}, {h['machine']}, load {h['load']}, {h['rounds']} rounds" for k, h in enumerate(heads, 1)
+    ]
+    return table(rows) + "\n\n" + "\n".join(lines)
+
+
 def spread(ratio: dict[str, float] | None) -> str:
     """Return a ratio with half the distance between its quartiles."""
     return f"{ratio['median']:.2f} ±{(ratio['high'] - ratio['low']) / 2:.2f}" if ratio else ""
@@ -201,14 +216,16 @@ def seconds(answer: dict[str, Any]) -> str:
     return f"{answer['seconds']:.2f}" if "seconds" in answer else ""
 
 
-def markdown(report: dict[str, Any]) -> str:
-    """Return the whole report."""
+def markdown(report: dict[str, Any], others: Sequence[dict[str, Any]] = ()) -> str:
+    """Return the whole report, and beside its ratios those of other runs."""
     results = list(report["jobs"].values())
     parts = ["# Benchmarks on a CPU", INTRODUCTION]
     parts.append("\n".join(f"- {name.capitalize()}: {value}" for name, value in report["header"].items()))
     if columns(results, "ratios"):
         base = next(COLUMNS[result["reference"]] for result in results if "reference" in result)
         parts += [f"## Time over {base}'s; less is better", ratio_table(results)]
+    if others:
+        parts += ["## The same in several runs", runs_table([report, *others])]
     if columns(results, "ms"):
         parts += ["## Times, and what the machine allows", time_table(results), FLOORS]
     if any("ms" in result.get("parts", {}) for result in results):
