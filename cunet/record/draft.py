@@ -115,6 +115,9 @@ class Draft:
             raise NotRecordable("it makes a call that is not recorded yet")
         if recording.session.spoiled:
             raise NotRecordable(recording.session.spoiled)
+        if recording.unseen is not None:
+            shape = recording.unseen.shape
+            raise NotRecordable(f"NumPy or Python writes into an array of shape {shape} that was there before")
         if any(not is_dense(a) for a in recording.inputs):
             raise NotRecordable("an input is empty")
 
