@@ -72,7 +72,7 @@ def gradient_norm(parameters: Iterable[Tensor]) -> Array:
     if not params:
         return np.zeros((), np.float32)
     with quiet():
-        return total_norm([flat for _, flat in _flat_grads(params)], 2.0)
+        return done(total_norm, [flat for _, flat in _flat_grads(params)], 2.0)
 
 
 def total_norm(parts: list[Array], norm_type: float) -> Array:

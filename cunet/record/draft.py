@@ -115,6 +115,9 @@ class Draft:
             raise NotRecordable("it makes a call that is not recorded yet")
         if recording.session.spoiled:
             raise NotRecordable(recording.session.spoiled)
+        if recording.unseen is not None:
+            shape = recording.unseen.shape
+            raise NotRecordable(f"NumPy or Python writes into an array of shape {shape} that was there before")
         if any(not is_dense(a) for a in recording.inputs):
             raise NotRecordable("an input is empty")
 
@@ -162,13 +165,7 @@ class Draft:
         spans = [(*extent(a), k) for k, a in enumerate(data) if a.size]
         spans += [(*extent(a), -1) for a in self.watch.arrays if a.size]
         spans += [(o.low, o.high, -1) for o in self.recording.plan.operands if o.written and o.low < o.high]
-        reach, held = 0, -1  # of what came before: where it ends, and whose it is
-        bound = set(self.counters)
-        for low, high, k in sorted(spans):
-            if low < reach:
-                bound |= {k, held}
-            if high > reach:
-                reach, held = high, k
+        bound = {*self.counters, *_met(spans)}
         left = [k for k, a in enumerate(self.recording.after.data) if a is data[k] and a.size]
         return [k for k in left if k not in bound]
 
@@ -176,7 +173,9 @@ class Draft:
         """Return which arrays before the step others may take the place of, and where they are."""
         before, after = self.recording.before, self.recording.after
         found = [("data", k, a) for k, a in enumerate(before.data) if a is not after.data[k] and k not in self.counters]
-        found += [("grad", k, g) for k, g in enumerate(before.grads) if g is not None and g is not after.grads[k]]
+        gradients = [(k, g) for k, g in enumerate(before.grads) if g is not None and g.size]
+        met = _met([(*extent(g), k) for k, g in gradients])
+        found += [("grad", k, g) for k, g in gradients if k not in met]
         found += [("data", k, before.data[k]) for k in self.free]
         return [(kind, k, *extent(a), a.__array_interface__["data"][0]) for kind, k, a in found if a.size]
 
@@ -256,6 +255,18 @@ class Draft:
     def _name_of(self, record: int) -> str:
         names = [c.kernel.name for c in self.recording.session.calls if c.first <= record < c.last]
         return names[-1] if names else "Python"
+
+
+def _met(spans: list[tuple[int, int, int]]) -> set[int]:
+    """Return of which of these (low, high, number) others have bytes."""
+    met: set[int] = set()
+    reach, held = 0, -1  # of what came before: where it ends, and whose it is
+    for low, high, k in sorted(spans):
+        if low < reach:
+            met |= {k, held}
+        if high > reach:
+            reach, held = high, k
+    return met
 
 
 class _Roots:

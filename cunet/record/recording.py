@@ -15,6 +15,7 @@ from ..kernels.backends.native.plans import Block, Plan
 from ..kernels.backends.native.recorder import Recorder
 from ..kernels.capture import capturing
 from .session import Session
+from .standing import Standing, unseen
 from .tree import Tree
 from .watch import Watch
 
@@ -71,6 +72,7 @@ class Recording:
         result: the step's, as it returned it.
         plan, blocks, full: what the recorder saw.
         session: what it noted beside.
+        unseen: an array that something wrote into of which nothing was recorded; or None.
         before, after: the states around it.
         inputs: the arrays that stood for the step's own.
     """
@@ -80,6 +82,7 @@ class Recording:
 
     def __init__(self, step: Callable[..., Any], tree: Tree, watch: Watch, by_python: set[int]) -> None:
         self.before = State.of(watch)
+        standing = Standing([*self.before.data, *[g for g in self.before.grads if g is not None], *watch.arrays])
         recorder = Recorder()
         session = Session(recorder, by_python)
         self.inputs: list[np.ndarray] = []
@@ -93,10 +96,12 @@ class Recording:
                 finally:
                     session.end()
                     capturing.reset(token)
+            changed = standing.look()
         finally:
             _write_back(self.inputs, tree.arrays)
         self.plan, self.blocks, self.full = recorder.plan, recorder.blocks, recorder.full
         self.session = session
+        self.unseen = unseen(changed, [(o.low, o.high) for o in self.plan.operands if o.written])
         self.after = State.of(watch)
 
     def forget(self) -> None:

@@ -104,6 +104,9 @@ def leaves_of(value: Any, found: list[np.ndarray]) -> Callable[[Sequence[np.ndar
     if kind in (tuple, list):
         parts = [leaves_of(item, found) for item in value]
         return lambda arrays: kind([build(arrays) for build in parts])
+    if isinstance(value, tuple) and hasattr(kind, "_fields"):
+        parts = [leaves_of(item, found) for item in value]
+        return lambda arrays: kind(*[build(arrays) for build in parts])
     if kind is dict:
         named = {name: leaves_of(item, found) for name, item in value.items()}
         return lambda arrays: {name: build(arrays) for name, build in named.items()}

@@ -75,6 +75,8 @@ class Watch:
             self.tensors.append(value)
         elif isinstance(value, np.ndarray):
             self.arrays.append(value)
+            if isinstance(value, np.memmap) and value.flags.writeable:
+                self.problem = f"{name} is a file that can be written, of which nobody can tell whether the step does"
         elif isinstance(value, Generator):
             self.generators.append(value)
         elif isinstance(value, (np.random.Generator, np.random.RandomState)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,10 @@ class Evaluator(Steps):
     unit: str
     _recorded: Recorded
 
+    def part(self, name: str) -> Callable[..., Any]:
+        """Return one of the methods of `Steps`, recorded if steps are."""
+        return self._recorded.method(self, name)
+
     def evaluate(self, data: Any, batch_size: int | None = None) -> dict[str, Any]:
         """Return loss and metrics over data in evaluation mode; every module's mode is restored.
 
@@ -47,7 +51,7 @@ class Evaluator(Steps):
     @no_grad()
     def _evaluate(self, data: Any, display: Progress, label: str) -> dict[str, Any]:
         measures = Measures(self.metrics, copied=self.epoch_state is not None)
-        means, compute = measures.means, self._recorded.method(self, "compute")
+        means, compute = measures.means, self.part("compute")
         display.begin(label, n_samples(data))
         try:
             with self.model.evaluating():
@@ -78,7 +82,7 @@ class Evaluator(Steps):
         data = Loader(*inputs, batch_size=batch_size, dtype=dtype) if from_arrays else as_loader(inputs[0], dtype)
         if isinstance(data, Loader) and (data.shuffle or data.drop_last):
             data = data.in_order()
-        outputs, apply = [], self._recorded.method(self, "_apply")
+        outputs, apply = [], self.part("_apply")
         with self.model.evaluating():
             for batch in self._batches(data):
                 used = batch if from_arrays or len(batch) == 1 else batch[:-1]

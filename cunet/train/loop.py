@@ -223,19 +223,19 @@ class Loop(Evaluator):
 
     def _stepped(self, batch: tuple[Array, ...]) -> tuple[Losses, Any]:
         """Make a step; if it is not that of this class, look at what it returned."""
-        other = type(self).step is not Steps.step
-        if other:
-            self.updates.used = False
-        plain = self.careful is None or (self.updates.recordable and not other)
-        step = self._recorded.method(self, "step") if plain and self.weighting is None else self.step
-        losses, prediction = step(*batch)
-        if other and not self.updates.used:
-            if self.updates.changes_gradients:
+        other, updates = type(self).step is not Steps.step, self.updates
+        alone = other and updates.used is False and self.weighting is None  # the last one did not ask `updates`
+        updates.used = False if other else updates.used
+        losses, prediction = (self.part("step") if self.careful is None or alone else self.step)(*batch)
+        if other and not updates.used:
+            if self.weighting is not None:
+                self._recorded.left["weights of samples or labels in a step that does not call super().step"] += 1
+            if updates.changes_gradients:
                 raise ValueError(
                     "Trainer: accumulate, clip_norm, clip_value and loss_scale are done by Trainer.step: call"
                     f" super().step(), or do them in {type(self).__name__}.step"
                 )
-            self.updates.check("the loss", total_of(losses), self.loss, batch[-1])
+            updates.check("the loss", total_of(losses), self.loss, batch[-1])
         return losses, prediction
 
     @contextmanager

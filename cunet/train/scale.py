@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from ..autograd.tensor import Tensor
-from ..device import Array, accumulator, array_module
 from ..system.messages import shown
 from .arguments import check_positive
 
@@ -40,28 +37,6 @@ class LossScale:
             check_positive("loss_scale", scale)
         self.value, self.good, self._most = _FIRST if self.dynamic else float(scale), 0, 2.0**127
 
-    def back(self, loss: Tensor, share: Any = 1.0) -> None:
-        """Add the gradients of a loss, times `share`, scaled.
-
-        Raises:
-            ValueError: the dtype of the loss does not hold a scale that stays.
-        """
-        largest = 65504.0 if loss.dtype == np.float16 else np.inf
-        self._most = min(2.0**127, largest)
-        if self.value > largest:
-            raise ValueError(
-                f"Trainer: loss_scale must be at most 65504 for a loss of float16, got {self.value:g}; compute the loss"
-                " of float32 predictions, or take a smaller one"
-            )
-        xp = array_module(loss.data)
-        loss.backward(xp.asarray(share * self.value, accumulator(loss.dtype)).astype(loss.dtype).reshape(loss.shape))
-
-    def undo(self, parameters: Iterable[Tensor]) -> None:
-        """Divide gradients by the scale; those of half types become float32, in which they do not round to 0."""
-        for p in parameters:
-            if p.grad is not None:
-                p.grad = _wide(p.grad) / self.value
-
     def take(self, finite: bool) -> None:
         """Take note of whether an update could be made."""
         self.good = self.good + 1 if finite else 0
@@ -69,6 +44,10 @@ class LossScale:
             self.value = max(self.value / 2, 2.0**-126)
         elif self.dynamic and self.good >= _PATIENCE and self.value * 2 <= self._most:
             self.value, self.good = self.value * 2, 0
+
+    def limit(self, dtype: Any) -> None:
+        """Take note of the dtype of the loss, which the scale is to fit in."""
+        self._most = min(2.0**127, largest_scale(dtype))
 
     def state_dict(self) -> dict[str, Any]:
         """Return what the next update depends on."""
@@ -80,5 +59,19 @@ class LossScale:
             self.value, self.good = float(state["value"]), int(state["good"])
 
 
-def _wide(gradient: Array) -> Array:
-    return gradient.astype(accumulator(gradient.dtype), copy=False)
+def largest_scale(dtype: Any) -> float:
+    """Return the largest scale that a loss of a dtype holds."""
+    return 65504.0 if dtype == np.float16 else np.inf
+
+
+def check_scale(value: float, dtype: Any) -> None:
+    """See that a loss of a dtype holds a scale.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if value > largest_scale(dtype):
+        raise ValueError(
+            f"Trainer: loss_scale must be at most 65504 for a loss of float16, got {value:g}; compute the loss"
+            " of float32 predictions, or take a smaller one"
+        )

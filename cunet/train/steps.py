@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import operator
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 from ..autograd.tensor import Tensor
 from ..nn.module import Module
 from ..record import CompiledStep, Report
+from ..record.report import NOTHING
 from .losses import Losses, total_of
+from .turn import Learnt, Turn, learn, update
 from .updates import Updates
 
 #: Methods that are recorded: who calls them, and what they read.
@@ -17,20 +20,24 @@ _METHODS = {
     "step": ("fit", ("model", "loss", "optimizer", "careful")),
     "compute": ("evaluate", ("model", "loss")),
     "_apply": ("predict", ("model",)),
+    "_turn": ("fit", ("model", "loss", "optimizer")),
+    "_end_turn": ("update", ("model", "optimizer")),
 }
+_INSTEAD = {"step": "_turn", "_turn": "step"}  # what does the same part of `fit` in other runs
 
 
 class Steps:
     """Apply a model to a batch, find its loss, make a training step; the part of a `Trainer` that can be recorded.
 
-    Of all that a trainer has, these methods read model, loss, optimiser and what makes other steps of them alone.
+    Of all that a trainer has, these methods read model, loss, optimiser and what makes other steps of them alone; and
+    `compute` what its override reads.
     """
 
     model: Module
     loss: Callable[..., Tensor]
     optimizer: Any
     careful: Updates | None  # what makes steps that are not plain ones
-    read_by_steps = _METHODS["step"][1]  # see `cunet.record.watch`
+    read_by_steps = (*_METHODS["step"][1], "compute")  # see `cunet.record.watch`
 
     def compute(self, *batch: Any) -> tuple[Losses, Any]:
         """Return the loss of a batch and the prediction, in training and in evaluation; override it for another loss.
@@ -62,6 +69,16 @@ class Steps:
     def _apply(self, *inputs: Any) -> Any:
         return self.model(*inputs)
 
+    def _turn(self, *args: Any) -> Learnt:
+        return learn(self, *args)
+
+    def _end_turn(self, turn: Turn) -> None:
+        update(self, turn)
+
+    def part(self, name: str) -> Callable[..., Any]:
+        """Return one of these methods, recorded if steps are."""
+        return getattr(self, name)
+
 
 class Recorded:
     """The methods of a trainer's `Steps`, recorded and replayed where that can be: see `cunet.compile`.
@@ -76,6 +93,7 @@ class Recorded:
             raise ValueError(f'Trainer: compile must be "auto", True or False, got {mode!r}')
         self.mode, self._device = mode, device
         self._known: dict[str, tuple[list[Any], CompiledStep]] = {}
+        self.left: Counter[str] = Counter()  # steps that were not even tried: why, and how often
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copy and pickle without what was recorded."""
@@ -89,20 +107,25 @@ class Recorded:
         if isinstance(_function(own), CompiledStep):
             self._known[name] = [], _function(own)
             return own
-        parts = [steps.model, steps.loss, steps.optimizer, *[_function(getattr(steps, key)) for key in _METHODS]]
+        parts = [getattr(steps, part) for part in _METHODS[name][1] if part != "careful"]
+        parts += [_function(getattr(steps, key)) for key in _METHODS]
         known = self._known.get(name)
         if known is None or any(map(operator.is_not, known[0], parts)):
+            self._known.pop(_INSTEAD.get(name, ""), None)
             self._known[name] = known = parts, _compiled(steps, name)
         return known[1]
 
     def summary(self) -> str:
         """Return in a few lines how training steps were run."""
-        known = self._known.get("step")
-        return "steps: " + ("none was recorded: arrays are on a GPU" if known is None else str(known[1].report()))
+        known = self.reports().get("fit")
+        return "steps: " + ("none was recorded: arrays are on a GPU" if known is None else str(known))
 
     def reports(self) -> dict[str, Report]:
         """Return how the calls of each method were run, by who called it."""
-        return {_METHODS[name][0]: step.report() for name, (_, step) in self._known.items()}
+        found = {_METHODS[name][0]: step.report() for name, (_, step) in self._known.items()}
+        if self.left and self.mode and self._device == "cpu":
+            found.setdefault("fit", NOTHING._replace(eager=self.left.total(), refusals=dict(self.left)))
+        return found
 
 
 def _function(method: Any) -> Any:

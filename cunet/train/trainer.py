@@ -179,7 +179,7 @@ class Trainer(Run):
         self.metrics = named_metrics(metrics, ignore_index_of(self.loss), threshold_of(self.loss))
         self.callbacks: list[Callback] = listed_callbacks(callbacks, Callback)
         self.updates = Updates(accumulate, clip_norm, clip_value, on_nan, loss_scale)
-        self.careful = self.updates if self.updates.wanted else None
+        self.careful = None
         self.recorder = recorder_of(diagnose, model, self.optimizer, self.updates.clips, accumulate)
         self.augment, self.average = augment, check_average(average, Average)
         self.progress, self.unit = progress, unit
@@ -251,6 +251,7 @@ class Trainer(Run):
         display = Progress(self.progress, self.unit)
         state = None if resume is None else state_to_resume(folder_of(self.callbacks) if resume == "auto" else resume)
         self.weighting, self.weighs_samples = weighting, sample_weight is not None
+        self.careful = self.updates if self.updates.wanted or weighting is not None else None
         self.train_data, self.valid_data, self.epoch_state, self.fit_began = train, valid, None, self.epoch
         if state is not None:
             restore(self, state)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable
 from typing import Any, Literal, Protocol, get_args
 
+import numpy as np
+
 from ..autograd.tensor import Tensor
-from ..device import Array, accumulator, array_module, is_array, like
+from ..device import Array, is_array, is_gpu_array, like
+from ..kernels.capture import capturing
 from ..nn.module import Module
-from ..optim.clip import clip_grad_norm_, clip_grad_value_, gradient_norm
 from ..system.checks import check_counts
 from .arguments import check_choice, check_positive
 from .losses import total_of
 from .metrics.scores import as_plain
 from .scale import LossScale
+from .turn import Learner, Learnt, Turn, finish, update
 from .weighting import Weighting
 from .weights import weight_of
 
@@ -26,15 +29,11 @@ class NotFinite(ArithmeticError):
     """A loss or a gradient is NaN or infinite; nothing was updated by it."""
 
 
-class Steps(Protocol):
+class Stepper(Learner, Protocol):
     """What is asked of a Trainer."""
 
-    model: Module
-    loss: Any
-    optimizer: Any
-
-    def compute(self, *batch: Any) -> tuple[Any, Any]:
-        """Return the loss of a batch and the prediction."""
+    def part(self, name: str) -> Callable[..., Any]:
+        """Return one of its methods, recorded if steps are."""
 
 
 class Updates:
@@ -53,8 +52,11 @@ class Updates:
         scale: how the loss is scaled, or None.
         overflowed: set to True where an update was left out, as the scaled gradients were not finite; see `Loop`.
         pending: batches whose gradients wait for an update.
-        used: set to True by a step; see `Loop`.
+        used: whether the last step was made here; see `Loop`.
+        within: steps of somebody's own that were recorded around one of these. It counts, which nobody replays.
     """
+
+    read_by_steps = ("every", "clip_norm", "clip_value", "policy", "within")  # see `cunet.record.watch`
 
     def __init__(
         self, every: int, clip_norm: float | None, clip_value: float | None, policy: str | None, loss_scale: Any = None
@@ -65,7 +67,8 @@ class Updates:
         check_choice("on_nan", policy, POLICIES)
         self.every, self.clip_norm, self.clip_value, self.policy = every, clip_norm, clip_value, policy
         self.scale = None if loss_scale is None else LossScale(loss_scale)
-        self.pending, self.used, self.overflowed = 0, False, False
+        self.pending, self.within, self.overflowed = 0, 0, False
+        self.used: bool | None = None
         self._unit, self._weight = 1, 0.0  # samples of the first batch, which count 1; what all count so far
 
     @property
@@ -83,52 +86,57 @@ class Updates:
         """Whether plain steps will not do."""
         return self.changes_gradients or self.policy is not None
 
-    @property
-    def recordable(self) -> bool:
-        """Whether a step may be recorded: it counts no batches, and looks at no value."""
-        return self.every == 1 and self.policy is None and self.scale is None
-
-    def step(self, steps: Steps, *batch: Any) -> tuple[Any, Any]:
+    def step(self, steps: Stepper, *batch: Any) -> tuple[Any, Any]:
         """Make a step, whose gradients may have to wait for others; return the loss and the prediction.
 
         Raises:
             NotFinite: see there; buffers are as they were before the batch.
         """
         self.used = True
+        weighting = steps.loss if isinstance(steps.loss, Weighting) else None
+        sample_weight = None if weighting is None else weighting.sample_weight
         if not self.pending:
-            steps.optimizer.zero_grad()
-        before = [(b, b.data.copy()) for _, b in steps.model.named_buffers()] if self.policy else []
-        try:
-            losses, prediction = steps.compute(*batch)
-            loss = total_of(losses)
-            self.check("the loss", loss, steps.loss, batch[-1])
-            if self.every > 1:
-                self._add(loss, weight_in(steps.loss, batch[-1]), len(batch[-1]))
-            elif self.scale is not None:
-                self.scale.back(loss)
-            else:
-                loss.backward()
-            self.pending += 1
-            if self.pending == self.every:
-                self.flush(steps)
-        except NotFinite:
-            for buffer, data in before:
-                buffer.data = data
-            raise
-        return losses, prediction
-
-    def _add(self, loss: Tensor, weight: Any, samples: int) -> None:
-        """Add the gradients of a batch to those that are there."""
-        if not self.pending:
-            self._unit, self._weight = samples, 0.0
-        share = weight / self._unit
-        self._weight = self._weight + share
+            self._unit, self._weight = len(batch[-1]), 0.0
+        turn = self._turn(self.pending + 1 == self.every)
+        if capturing.get() is not None and (turn.shared or turn.checked):
+            self.within += 1
+        before = self._kept(steps.model, turn)
+        if weighting is not None:
+            weighting.sample_weight = weighting.total = None  # what recorded steps find
+        weight = self._weight if is_gpu_array(batch[-1]) else np.asarray(self._weight)
+        learnt: Learnt = steps.part("_turn")(turn, self._numbers(), weight, sample_weight, *batch)
+        loss = total_of(learnt.losses)
+        if weighting is not None:
+            weighting.total = learnt.total
         if self.scale is not None:
-            self.scale.back(loss, share)
-            return
-        (loss * (share.astype(loss.dtype) if is_array(share) else share)).backward()
+            self.scale.limit(loss.dtype)
+        try:
+            self.check("the loss", loss, steps.loss, batch[-1])
+            self.pending, self._weight = self.pending + 1, learnt.weight
+            if turn.last:
+                self._end(steps, turn, learnt.norm)
+        except NotFinite:
+            for holder, name, value in before:
+                setattr(holder, name, value)
+            raise
+        return learnt.losses, learnt.prediction
 
-    def flush(self, steps: Steps) -> bool:
+    def _turn(self, last: bool) -> Turn:
+        scaled = self.scale is not None
+        checked = scaled or self.policy is not None
+        return Turn(self.pending == 0, last, self.every > 1, scaled, checked, self.clip_norm, self.clip_value)
+
+    def _numbers(self) -> np.ndarray:
+        return np.array([self._unit, 1.0 if self.scale is None else self.scale.value])
+
+    def _kept(self, model: Module, turn: Turn) -> list[tuple[Tensor, str, Array | None]]:
+        """Return what a batch whose loss is not finite must not change: tensors, attributes and their values."""
+        if self.policy is None:
+            return []
+        kept: list[tuple[Tensor, str, Array | None]] = [(b, "data", b.data.copy()) for _, b in model.named_buffers()]
+        return kept + [(p, "grad", None if turn.first else p.grad) for p in model.parameters()]
+
+    def flush(self, steps: Stepper) -> bool:
         """Update by the gradients that wait; tell whether there were any, and none overflowed by the loss's scale.
 
         Raises:
@@ -136,30 +144,28 @@ class Updates:
         """
         if not self.pending:
             return False
+        turn = self._turn(last=True)
+        norm = finish(steps, turn, self._numbers(), self._weight)
+        if not turn.checked:
+            self.pending = 0
+            update(steps, turn)
+            return True
+        return self._end(steps, turn, norm)
+
+    def _end(self, steps: Stepper, turn: Turn, norm: Array | None) -> bool:
+        """Update by gradients of this norm, if that was left to a look at it; tell whether they are updated by."""
         self.pending = 0
-        parameters = list(steps.model.parameters())
-        if self.scale is not None:
-            self.scale.undo(parameters)
-        if self.every > 1:
-            weight = self._weight
-            weight = array_module(weight).where(weight == 0, 1, weight)  # 0 where all labels were ignored
-            for p in parameters:
-                if p.grad is not None:
-                    p.grad = _divided(p.grad, weight)
-        if self.scale is not None and not self._fits(self.scale, parameters):
+        if norm is None:
+            return True
+        if self.scale is not None and not self._fits(self.scale, norm):
             return False
-        if self.policy is not None:
-            self.check("the norm of the gradients", gradient_norm(parameters))
-        if self.clip_value is not None:
-            clip_grad_value_(parameters, self.clip_value)
-        if self.clip_norm is not None:
-            clip_grad_norm_(parameters, self.clip_norm)
-        steps.optimizer.step()
+        self.check("the norm of the gradients", norm)
+        steps.part("_end_turn")(turn)
         return True
 
-    def _fits(self, scale: LossScale, parameters: Iterable[Tensor]) -> bool:
+    def _fits(self, scale: LossScale, norm: Array) -> bool:
         """Tell whether gradients did not overflow by the scale, and let the scale know; waits for the device."""
-        finite = math.isfinite(float(gradient_norm(parameters)))
+        finite = math.isfinite(float(norm))
         if not finite and scale.value <= 1 and self.policy is not None:
             return True  # that is none of the scale's doing: what `policy` says is done
         scale.take(finite)
@@ -205,9 +211,3 @@ class Updates:
 def weight_in(loss: Any, target: Any) -> Any:
     """Return what a batch whose loss was just computed weighs in the mean of an epoch."""
     return loss.total if isinstance(loss, Weighting) else weight_of(loss, target)
-
-
-def _divided(gradient: Array, weight: Any) -> Array:
-    """Return a gradient over a number that may be an array; both ways give the same bits."""
-    divisor = array_module(gradient).asarray(weight, accumulator(gradient.dtype))
-    return (gradient / divisor).astype(gradient.dtype, copy=False)

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..autograd.tensor import Tensor
 from ..device import Array, accumulator, array_module, like
+from ..kernels.capture import done
 from ..nn.loss import Loss
 from .weights import label_weights
 
@@ -61,26 +62,39 @@ class Weighting:
     def __call__(self, prediction: Tensor, target: Array) -> Tensor:
         """Return the loss of a batch."""
         each = self.each(prediction, target)  # by the weights that the loss has for labels, 0 for ignored ones
-        xp = array_module(each.data)
-        weight = xp.ones(each.shape, accumulator(each.dtype))
-        if self.sample_weight is not None:
-            if self.sample_weight.shape != each.shape[:1]:
-                raise ValueError(f"Trainer: weights of samples must have shape (N,) = {each.shape[:1]}, "
-                                 f"got {self.sample_weight.shape}")  # fmt: skip
-            weight = weight * self.sample_weight.reshape(-1, *[1] * (each.ndim - 1))
-        if self.classes is not None:
-            weight = weight * self._by_label(prediction, target, each.shape)
-        self.total = (weight * label_weights(self.loss, target, each.shape)).sum()
-        share = weight / xp.where(self.total == 0, 1, self.total)  # where nothing counts the loss is 0
-        return (each * share.astype(each.dtype)).sum()
+        if self.sample_weight is not None and self.sample_weight.shape != each.shape[:1]:
+            raise ValueError(f"Trainer: weights of samples must have shape (N,) = {each.shape[:1]}, "
+                             f"got {self.sample_weight.shape}")  # fmt: skip
+        share, self.total = done(self._shares, target, self.sample_weight, prediction.shape, each.shape, each.dtype)
+        return (each * share).sum()
 
-    def _by_label(self, prediction: Tensor, target: Array, shape: tuple[int, ...]) -> Array:
+    def _shares(
+        self, target: Array, sample_weight: Array | None, scores: tuple[int, ...], shape: tuple[int, ...], dtype: Any
+    ) -> tuple[Array, Array]:
+        """Return what each loss counts in their sum, and the sum of their weights.
+
+        Args:
+            target, sample_weight: of the batch.
+            scores: the shape of the prediction.
+            shape, dtype: those of the losses.
+        """
+        xp = array_module(target)
+        weight = xp.ones(shape, accumulator(dtype))
+        if sample_weight is not None:
+            weight = weight * sample_weight.reshape(-1, *[1] * (len(shape) - 1))
+        if self.classes is not None:
+            weight = weight * self._by_label(scores, target, shape)
+        total = xp.asarray((weight * label_weights(self.loss, target, shape)).sum())
+        share = weight / xp.where(total == 0, 1, total)  # where nothing counts the loss is 0
+        return share.astype(dtype), total
+
+    def _by_label(self, scores: tuple[int, ...], target: Array, shape: tuple[int, ...]) -> Array:
         """Return the weights of the classes of a batch, which broadcast to the losses' shape."""
-        given, floats = target.shape == prediction.shape, target.dtype.kind == "f"
-        if floats and given and shape != prediction.shape:  # probabilities of classes on axis 1
-            table = like(self._table(prediction.shape[1]), target)
+        given, floats = target.shape == scores, target.dtype.kind == "f"
+        if floats and given and shape != scores:  # probabilities of classes on axis 1
+            table = like(self._table(scores[1]), target)
             return (target * table.reshape(-1, *[1] * (target.ndim - 2))).sum(axis=1)
-        table = like(self._table(2 if given or prediction.ndim < 2 else prediction.shape[1]), target)
+        table = like(self._table(2 if given or len(scores) < 2 else scores[1]), target)
         labels = target.astype(np.int64)
         return table[labels % len(table)].reshape(shape)  # those that are ignored weigh 0 by themselves
 

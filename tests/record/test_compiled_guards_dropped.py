@@ -90,6 +90,10 @@ GUARDS = {
     "who touches": dropped(
         session.Session.look, "self._recorder.faults()", "False", refusals, "numpy_of_the_users"
     ),
+    "who writes": dropped(
+        check, "recording.unseen is not None", "False",
+        refusals, "arrays_beside_the_step_that_numpy_writes", refusals.copy,
+    ),
     "types of numbers": dropped(
         tree.Tree._take, "(kind, repr(value))", "value", complaints, "numbers_of_another_type_are_other_calls"
     ),

@@ -18,6 +18,21 @@ pytestmark = [
 ]
 
 
+def add(a, data):
+    a += data
+
+
+def copy(a, data):
+    np.copyto(a, data)
+
+
+def count(a, data):
+    a.flat[0] = 3 + data.flat[0]
+
+
+WRITES = [add, copy, count]
+
+
 def test_numbers_made_of_arrays(rng):
     assert "returns a number" in refused(rng, lambda side: lambda x, y: float(trained(side, x, y)))
     assert "reads or writes an array" in refused(rng, lambda side: lambda x, y: str(float(trained(side, x, y))))
@@ -81,6 +96,51 @@ def test_weights_that_are_changed_by_numpy(rng):
         return decayed
 
     assert "the same bits" in refused(rng, step)
+
+
+@pytest.mark.parametrize("write", WRITES, ids=lambda f: f.__name__)
+def test_arrays_beside_the_step_that_numpy_writes(rng, write):
+    def step(side):
+        side.kept = [np.ones_like(p.data) for p in side.model.parameters()]
+
+        def averaging(x, y):
+            loss = trained(side, x, y)
+            for a, p in zip(side.kept, side.model.parameters(), strict=True):
+                write(a, p.data)
+            return loss
+
+        return averaging
+
+    pair = Pair(step=step)
+    for _ in range(STEPS):
+        pair.both(*batch(rng))
+    assert [a.tobytes() for a in pair.side.kept] == [a.tobytes() for a in pair.eager.kept]
+    assert pair.replays == 0 and "writes into an array of shape" in str(pair.compiled.report())
+
+
+def test_gradients_that_numpy_writes(rng):
+    def step(side):
+        for p in side.model.parameters():
+            p.grad = np.ones_like(p.data)
+        ones = [np.ones_like(p.data) for p in side.model.parameters()]
+
+        def forward(x, y):
+            for p, one in zip(side.model.parameters(), ones, strict=True):
+                p.grad += one
+            return F.cross_entropy(side.model(x), y).detach()
+
+        return forward
+
+    assert "writes into an array of shape" in refused(rng, step)
+
+
+def test_files_that_can_be_written(rng, tmp_path):
+    def step(side):
+        name = tmp_path / str(id(side))
+        side.file = np.memmap(name, np.float32, "w+", shape=3)
+        return lambda x, y: trained(side, x, y) + 0 * float(side.file.shape[0])
+
+    assert "is a file that can be written" in refused(rng, step)
 
 
 def test_lists_that_grow(rng):

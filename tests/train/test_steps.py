@@ -1,5 +1,6 @@
 """Steps of a trainer that are recorded: nothing that it leaves is another than without."""
 
+import copy
 import gc
 import logging
 import weakref
@@ -103,17 +104,16 @@ def test_a_recorded_run_leaves_the_bits_of_one_that_is_not(rng, kind):
 @recorded
 @pytest.mark.cpu_only
 @pytest.mark.parametrize(
-    "options, replayed",
-    [({"clip_norm": 0.1}, True), ({"clip_value": 0.01}, True), ({"accumulate": 3}, False), ({"on_nan": "skip"}, False)],
+    "options",
+    [{"clip_norm": 0.1}, {"clip_value": 0.01}, {"accumulate": 3}, {"on_nan": "skip"}],
     ids=["norm", "value", "accumulation", "NaN"],
 )
-def test_steps_that_are_not_plain_leave_the_same_bits(rng, options, replayed):
+def test_steps_that_are_not_plain_leave_the_same_bits(rng, options):
     data = classes(rng, 92)
     expected, found = (fitted(data, mode, **options) for mode in (False, "auto"))
     assert facts(found) == facts(expected)
     assert (facts(found) == facts(fitted(data, False))) == ("on_nan" in options)
-    reports = found.reports()
-    assert ("fit" in reports and reports["fit"].replays > 20) == replayed
+    assert found.reports()["fit"].replays > 15
 
 
 @recorded
@@ -164,6 +164,36 @@ def test_parts_that_are_exchanged_are_seen(rng):
 
 
 @pytest.mark.slow
+@recorded
+@pytest.mark.cpu_only
+@pytest.mark.parametrize("options", [{}, {"accumulate": 2}, {"on_nan": "raise"}], ids=str)
+def test_what_an_overridden_loss_reads_and_does_is_seen(rng, options, capsys):
+    class Weighing(Trainer):
+        share = 0.1
+
+        def compute(self, x, target):
+            loss, prediction = super().compute(x, target)
+            return loss + self.share * (self.model[0].weight ** 2).sum(), prediction
+
+    class Printing(Trainer):
+        def compute(self, *batch):
+            print("a batch")
+            return super().compute(*batch)
+
+    data = classes(rng)
+    change = At(20, lambda trainer: setattr(trainer, "share", 0.5))
+    expected, found = (
+        fitted(data, mode, Weighing, callbacks=[copy.copy(change)], **options) for mode in (False, "auto")
+    )
+    assert facts(found) == facts(expected)
+    assert found.reports()["fit"].replays > 5
+    said = []
+    for mode in (False, "auto"):
+        fitted(data, mode, Printing, **options)
+        said.append(capsys.readouterr().out.count("a batch"))
+    assert said[0] == said[1] > 30
+
+
 @recorded
 @pytest.mark.cpu_only
 def test_a_trainer_is_not_held_by_what_it_recorded(rng):

@@ -109,17 +109,23 @@ def labels(who: str, x: Array, target: Array, axis: int, ignored: int | None) ->
         )
     classes = x.shape[axis]
     t = target.astype(np.int64, copy=False)
-    if not is_gpu_array(t) and not holds(within, t, classes):
-        wrong = t[((t < 0) | (t >= classes)) & (t != ignored)]  # all of them, if none is ignored
-        if wrong.size:
-            other = "" if ignored is None else f", or ignore_index = {ignored}"
-            raise ValueError(f"{who}: class labels must be 0 to {classes - 1}{other}; got {wrong[0]}")
+    if not is_gpu_array(t) and not holds(are_labels, t, classes, ignored):
+        other = "" if ignored is None else f", or ignore_index = {ignored}"
+        wrong = _wrong(t, classes, ignored)[0]
+        raise ValueError(f"{who}: class labels must be 0 to {classes - 1}{other}; got {wrong}")
     return t.reshape(*x.shape[:axis], 1, *x.shape[axis + 1 :])
 
 
-def within(t: Array, classes: int) -> bool:
-    """Tell whether all labels, int64, are numbers of classes."""
-    return not t.size or bool(np.maximum.reduce(t.view(np.uint64), axis=None) < classes)  # negative ones are huge
+def are_labels(t: Array, classes: int, ignored: int | None) -> bool:
+    """Tell whether all of t, int64, are numbers of classes, or the one that is ignored."""
+    # as one pass over those of which none is ignored: negative ones are huge
+    return bool(
+        not t.size or np.maximum.reduce(t.view(np.uint64), axis=None) < classes or not _wrong(t, classes, ignored).size
+    )
+
+
+def _wrong(t: Array, classes: int, ignored: int | None) -> Array:
+    return t[((t < 0) | (t >= classes)) & (t != ignored)]  # all of them, if none is ignored
 
 
 def class_numbers(x: Array, axis: int) -> Array:

@@ -136,6 +136,7 @@ def _declare(found: Any) -> None:
     found.cunet_plan_order.argtypes = [c.c_void_p, c.c_int64, c.c_int64, *[c.c_void_p] * 4]
     found.cunet_plan_time.argtypes = [c.c_void_p, c.c_int64, c.c_int64, c.c_void_p]
     found.cunet_plan_host.argtypes = [c.c_int64, c.c_int64, c.c_void_p]
+    found.cunet_hashes.argtypes = [c.c_void_p, c.c_int64, c.c_void_p]
 
 
 class Plan:

@@ -97,6 +97,11 @@ int cunet_plan_opaque(Opaque function, const char* call, int64_t size, int64_t c
   return code;
 }
 
+// Writes for each of `count` spans of bytes, which are pairs of addresses, a hash of what is there.
+void cunet_hashes(const int64_t* spans, int64_t count, uint64_t* out) {
+  for (int64_t k = 0; k < count; k++) out[k] = hash_of_much((const char*)spans[2 * k], spans[2 * k + 1] - spans[2 * k]);
+}
+
 // How many records, operands and numbers there are, and whether all was recorded.
 void cunet_plan_sizes(const Plan* p, int64_t* out) {
   out[0] = p->records.size(), out[1] = p->operands.size(), out[2] = p->numbers.size(), out[3] = p->whole;
