@@ -1,9 +1,10 @@
 """Compile the CUDA texts of derivatives by NVIDIA's compiler: ``python tools/derived_kernels.py``.
 
 Of each elementwise kernel of the library that has a derivative: the gradient of each input, of each of these that of
-each input, and third ones; for data of float16, float32 and float64. Nothing is run: that is what the tests of
-second and third derivatives do, on the simulated device (``pytest --device sim tests/ops/rules``), with the texts that
-ops really use. Needs ``[sim]``, no GPU and no driver. The first run takes minutes, a later one compiles what changed.
+each input, and third ones, and value and tangent in one; for data of float16, float32 and float64. Nothing is run: that
+is what the tests of second and third derivatives do, on the simulated device (``pytest --device sim
+tests/ops/rules``), with the texts that ops really use. Needs ``[sim]``, no GPU and no driver. The first run takes
+minutes, a later one compiles what changed.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ sys.path.insert(0, str(ROOT))
 
 
 import cunet.parity  # noqa: E402, F401 (makes every kernel there is)
+from cunet.kernels.calculus.duals import joined, pushed  # noqa: E402
 from cunet.kernels.calculus.kernels import differentiable_inputs, formulas, gradient_kernel  # noqa: E402
 from cunet.kernels.calculus.reading import Unreadable  # noqa: E402
 from cunet.kernels.spec import KERNELS, Definition  # noqa: E402
+from cunet.ops.activation.registry import ACTIVATIONS  # noqa: E402
 
 DTYPES = ("float16", "float32", "float64")
 TOGETHER = 60  # texts in one program
@@ -41,8 +44,11 @@ def readable() -> list[Definition]:
 
 
 def derived(kernel: Definition, order: int) -> Iterator[Definition]:
-    """Yield the kernels of derivatives up to an order, each once."""
-    for place in differentiable_inputs(kernel):
+    """Yield the kernels of derivatives up to an order, each once, and what makes value and tangent."""
+    places = differentiable_inputs(kernel)
+    if (dual := pushed(kernel, tuple(places))) is not None:
+        yield dual
+    for place in places:
         first = gradient_kernel(kernel, place)
         if first is None:
             continue
@@ -82,7 +88,8 @@ def programs(noted: Sequence[tuple[str, str]]) -> Iterator[str]:
             lines = source.replace(f"void {name}(", f"void {name}_{k}(").splitlines(keepends=True)
             includes |= dict.fromkeys(line for line in lines if line.lstrip().startswith("#include"))
             own = "".join(line for line in lines if not line.lstrip().startswith("#include"))
-            parts.append(f"namespace n{k} {{\n{own}\n}}\n")
+            # A preamble that overloads CUDA's function would hide it in here.
+            parts.append(f"namespace n{k} {{\nusing ::normcdf;\n{own}\n}}\n")
         yield "".join([*includes, *parts])
 
 
@@ -100,9 +107,20 @@ def compile_texts(noted: Sequence[tuple[str, str]], arch: str) -> None:
             nvrtc.finish(nvrtc.start([nvrtc.job(text, "derived")]))
 
 
+def activations() -> Iterator[Definition]:
+    """Yield what makes value and tangent by the texts of an activation's two kernels."""
+    for entry in ACTIVATIONS.values():
+        for options in entry.settings():
+            dual = joined(*entry.numbers(**options)[:2])
+            if dual is not None:
+                yield dual
+
+
 def compile_all(kernels: Sequence[Definition], order: int, arch: str, dtypes: Sequence[str] = DTYPES) -> int:
     """Compile the derivatives of kernels, and return how many texts there were."""
-    made = [one for kernel in kernels for one in derived(kernel, order)]
+    made = [one for kernel in kernels for one in derived(kernel, order)] + [
+        dual for dual in activations() if dual.name.removesuffix("_dual") in {kernel.name for kernel in kernels}
+    ]
     for dtype in dtypes:
         compile_texts(sources(made, dtype), arch)
     return len(made) * len(dtypes)

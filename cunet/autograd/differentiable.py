@@ -12,6 +12,7 @@ from ..kernels.calculus.kernels import from_text, from_typed_text
 from ..kernels.dispatch import Kernel
 from ..kernels.grammar import parse
 from .derived import op_of
+from .duals import of_text
 from .linear import set_rule
 from .op import op
 from .rules import Composite, pointwise
@@ -68,7 +69,7 @@ def differentiable(
     kernel = _kernel(source, outs, operation, name, smooth, helpers)
     run = _by_body(kernel) if kernel.spec.kind == "rowwise" else op_of(kernel)
     if kernel.spec.kind == "elementwise":
-        pointwise(run)
+        pointwise(run, dual=of_text(kernel))
     names = [p.name for p in kernel.spec.ins]
     options = {"axis", "keepdims"} if kernel.spec.kind == "reduction" else set()
 

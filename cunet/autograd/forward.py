@@ -20,6 +20,7 @@ import numpy as np
 
 from ..device import array_module, is_array, is_floating
 from ..kernels.capture import captured, capturing
+from .duals import DualRule
 from .operators import ops
 from .pulling import _fitted, gradients_at, place_of
 from .tape import Node, clock, grad_enabled, no_grad, recording
@@ -79,10 +80,8 @@ class Dual(Traced):
     """
 
     def __init__(self, run: Forward, tangents: Sequence[Any], rest: Callable[[Any], Any]) -> None:
-        if isinstance(rest, Traced):
-            super().__init__(rest.tensors, rest.order, rest)
-        else:
-            super().__init__(rest, run.order - 1, rest)
+        self.arrays = rest
+        self.tensors, self.order = (rest.tensors, rest.order) if isinstance(rest, Traced) else (rest, run.order - 1)
         self.run, self.tangents, self.rest = run, tangents, rest
 
 
@@ -103,12 +102,14 @@ class Forward(Level):
     @contextmanager
     def running(self) -> Iterator[None]:
         """Let ops be run here."""
-        token: Token[int] = nested.set(self.order)
+        order: Token[int] = nested.set(self.order)
+        before, mode = capturing.set(self), recording.set(recording.get() or True)
         try:
-            with grad_enabled(), captured_by(self):
-                yield
+            yield
         finally:
-            nested.reset(token)
+            recording.reset(mode)
+            capturing.reset(before)
+            nested.reset(order)
 
     def variable(self, x: Tensor, tangent: Any) -> Tensor:
         """Return a Tensor of the same value that moves in a direction."""
@@ -141,6 +142,10 @@ class Forward(Level):
         self, function: Callable[..., Any], inputs: list[Any], options: dict[str, Any], given: Sequence[Any]
     ) -> tuple[Any, Any]:
         """Return the result of an op, and its way back with the tangents."""
+        if self.order == 1 and self.outer is None:
+            made = self._at_once(function, inputs, given, options)
+            if made is not None:
+                return made
         tangents = [self._read(a) for a in given] if recording.get() else []
         if self.order == 1:
             token = capturing.set(self.outer)  # once for value and tangent: a context each would cost as much as both
@@ -163,6 +168,23 @@ class Forward(Level):
 
             return y, Dual(self, self._moved(function, y, again, inputs, given, args, tangents, options), vjp)
 
+    def _at_once(self, function: Any, inputs: list[Any], given: Sequence[Any], options: dict[str, Any]) -> Any:
+        """Return the result of an op, and its tangents in the place of its way back; None where it has no such rule."""
+        ways: Sequence[DualRule] | None = function.__dict__.get("duals")
+        if ways is None or not recording.get():
+            return None
+        tangents, moves = [], False
+        for a in given:
+            t = self._read(a) if isinstance(a, Tensor) and a._node is not None else None
+            tangents.append(t)
+            moves = moves or t is not None
+        if moves:
+            for dual in ways:
+                made = dual(function, inputs, tangents, options)
+                if made is not None:
+                    return made[0], Dual(self, made[1], no_way_back)
+        return None
+
     def _moved(
         self, function: Any, y: Any, vjp: Any, inputs: list[Any], given: Any, args: Any, tangents: Any, options: Any
     ) -> list[Any]:
@@ -177,12 +199,16 @@ class Forward(Level):
 
     def _read(self, x: Any) -> Any:
         """Return the tangent of an argument. Nobody goes back from what has it here: what was before may be freed."""
-        tangent = self.tangent(x)
-        if tangent is not None and self.order == 1:
-            node = x._node if x._node.index is None else x._node.parents[0]
-            if isinstance(node.vjp, Dual) and node.vjp.run is self:
-                node.parents = ()
-        return tangent
+        node = x._node if isinstance(x, Tensor) else None
+        if node is None:
+            return None
+        if self.order == 1:
+            call: Any = node if node.index is None else node.parents[0]
+            vjp = call.vjp
+            if type(vjp) is Dual and vjp.run is self:
+                call.parents = ()
+                return vjp.tangents[node.index or 0]
+        return self.tangent(x)
 
     def _below(self, function: Callable[..., Any], inputs: list[Any], options: dict[str, Any], given: Any) -> Any:
         if not recording.get():
@@ -241,8 +267,8 @@ def several(y: Any) -> Sequence[Any]:
 
 def shaped(t: Any, part: Any) -> Any:
     """Return a tangent in the shape and dtype of what it belongs to, as an array where it has no history."""
-    if t is None:
-        return None
+    if t is None or (type(t) is np.ndarray and t.shape == part.shape and t.dtype == part.dtype):
+        return t
     t = t if isinstance(t, Tensor) and t.requires_grad else plain(t)
     if not is_array(t):
         t = array_module(part).asarray(t)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..device import Array, array_module, is_array
-from .forward import Call, several
+from .forward import Call, several, shaped
 from .mapped import Call as Samples
 from .mapped import Mapped, mapped_by
 from .op import op as lift
@@ -24,7 +24,10 @@ Term = tuple[int, ...]
 
 def set_rule(op: Op, rule: Rule) -> None:
     """Say how an op is differentiated again."""
-    op.__wrapped__.rule = rule  # type: ignore[attr-defined]
+    function = op.__wrapped__  # type: ignore[attr-defined]
+    function.rule = rule
+    if isinstance(rule, Linear):
+        function.duals = (rule.dual,)
 
 
 class Linear:
@@ -46,6 +49,19 @@ class Linear:
             )
 
         return vjp
+
+    def dual(
+        self, function: Op, inputs: list[Any], tangents: list[Any], options: dict[str, Any]
+    ) -> tuple[Any, Sequence[Any]] | None:
+        """See `duals.DualRule`: a tangent goes where its argument goes, if all moves through one place of one term."""
+        moving = [k for k, t in enumerate(tangents) if t is not None]
+        if self.affine or self.each or len(self.terms) != 1 or len(moving) != 1:
+            return None
+        y, _ = function(*inputs, **options)
+        along = list(inputs)
+        along[moving[0]] = tangents[moving[0]]
+        moved = several(function(*along, **options)[0])
+        return y, [shaped(t, part) for t, part in zip(moved, several(y), strict=True)]
 
     def jvp(self, call: Call) -> Sequence[Any]:
         """See `ForwardRule`."""

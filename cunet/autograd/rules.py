@@ -6,10 +6,10 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .forward import Call, ForwardRule, several, shaped
+from .duals import DualRule
+from .forward import Call, several, shaped
 from .linear import Linear, Op, Term, set_rule
 from .mapped import Mapped, elementwise, mapped_by
-from .operators import ops
 from .pulling import gradients_at
 from .tensor import Tensor
 from .tracing import captured_by, order_here, recorded_at, traced_at, variable
@@ -73,34 +73,59 @@ def linear(*each_op: Op, terms: Sequence[Term] = ((0,),), affine: bool = False, 
         set_rule(op, Linear(op, terms, affine, each))
 
 
-def pointwise(*each_op: Op) -> None:
-    """Say that some ops work element by element: their slopes, which their vjp has, are those forward too."""
+def pointwise(*each_op: Op, dual: DualRule | None = None) -> None:
+    """Say that some ops work element by element: their slopes, which their vjp has, are those forward too.
+
+    Args:
+        each_op: the ops.
+        dual: what makes value and tangent in one pass, where it can.
+    """
     mapped_by(*each_op)(elementwise)
     for op in each_op:
-        set_forward(op, _Pointwise())
+        set_forward(op, _Pointwise(), dual)
 
 
 class _Pointwise:
+    def dual(self, function: Op, inputs: list[Any], tangents: list[Any], options: dict[str, Any]) -> Any:
+        """See `duals.DualRule`."""
+        y, vjp = function(*inputs, **options)
+        moved = _by_slopes(y, vjp, tangents)
+        return None if moved is None else (y, [shaped(moved[0], y)])
+
     def jvp(self, call: Call) -> Sequence[Any] | None:
         """See `ForwardRule`."""
-        if isinstance(call.y, tuple):
-            return None
-        parts = []
-        for k, t in enumerate(call.tangents):
-            if t is not None:
-                entry = call.vjp(shaped(t, call.y))[k]
-                entry = entry() if callable(entry) and not isinstance(entry, Tensor) else entry
-                if entry is not None and entry.shape != call.y.shape:
-                    return None  # its vjp sums what was broadcast
-                parts += [] if entry is None else [entry]
-        return [functools.reduce(ops.add, parts) if parts else None]
+        return _by_slopes(call.y, call.vjp, call.tangents)
 
 
-def tangent_of(op: Op) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Say what an op does to tangents: ``rule(y, args, tangents, options)`` returns that of its only result."""
+def _by_slopes(y: Any, vjp: Op, tangents: Sequence[Any]) -> list[Any] | None:
+    """Return the tangent of the only result; None where there are others, or a vjp sums what was broadcast."""
+    if isinstance(y, tuple):
+        return None
+    parts = []
+    for k, t in enumerate(tangents):
+        if t is not None:
+            entry = vjp(shaped(t, y))[k]
+            entry = entry() if callable(entry) and not isinstance(entry, Tensor) else entry
+            if entry is not None and entry.shape != y.shape:
+                return None
+            parts += [] if entry is None else [entry]
+    return [functools.reduce(_sum, parts) if parts else None]
+
+
+def _sum(a: Any, b: Any) -> Any:
+    return a + b
+
+
+def tangent_of(op: Op, dual: DualRule | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Say what an op does to tangents: ``rule(y, args, tangents, options)`` returns that of its only result.
+
+    Args:
+        op: the op.
+        dual: see `pointwise`.
+    """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        set_forward(op, _Told(function))
+        set_forward(op, _Told(function), dual)
         return function
 
     return decorate
@@ -109,6 +134,11 @@ def tangent_of(op: Op) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 class _Told:
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
+
+    def dual(self, function: Op, inputs: list[Any], tangents: list[Any], options: dict[str, Any]) -> Any:
+        """See `duals.DualRule`."""
+        y, _ = function(*inputs, **options)
+        return y, [shaped(self.function(y, inputs, tangents, **options), y)]
 
     def jvp(self, call: Call) -> Sequence[Any]:
         """See `ForwardRule`."""
@@ -121,6 +151,7 @@ def moves(*each_op: Op, terms: Sequence[Term] = ((0,),)) -> None:
         set_forward(op, Linear(op, terms, False, False))
 
 
-def set_forward(op: Op, rule: ForwardRule) -> None:
-    """Say what an op does to tangents."""
-    op.__wrapped__.forward = rule  # type: ignore[attr-defined]
+def set_forward(op: Op, rule: _Pointwise | _Told | Linear, dual: DualRule | None = None) -> None:
+    """Say what an op does to tangents: by what makes them together with values where that can, else by a rule."""
+    function = op.__wrapped__  # type: ignore[attr-defined]
+    function.forward, function.duals = rule, (rule.dual,) if dual is None else (dual, rule.dual)

@@ -102,7 +102,7 @@ def gradient_kernel(kernel: Definition, place: int) -> Kernel | None:
 
 def _gradient_kernel(kernel: Definition, place: int) -> Kernel | None:
     made, spec = formulas(kernel), kernel.spec
-    fresh = _fresh({p.name for p in spec.params})
+    fresh = fresh_prefix({p.name for p in spec.params})
     arriving = {name: var(fresh + name) for name in made.outputs}
     wrt = spec.ins[place]
     formula = gradient(made.inputs, made.outputs, arriving, wrt.name)
@@ -117,7 +117,7 @@ def _gradient_kernel(kernel: Definition, place: int) -> Kernel | None:
     return Kernel(ElementwiseSpec(body, ins, outs, **derived))
 
 
-def _fresh(names: set[str]) -> str:
+def fresh_prefix(names: set[str]) -> str:
     """Return a prefix that makes new names of all these."""
     prefix = "g_"
     while any(prefix + name in names for name in names):

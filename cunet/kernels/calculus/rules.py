@@ -84,6 +84,14 @@ def gradient(inputs: dict[str, Term], outputs: dict[str, Term], arriving: dict[s
     return total
 
 
+def tangent(formula: Term, inputs: dict[str, Term], directions: dict[str, Term]) -> Term:
+    """Return the derivative of a formula in a direction: for each input its slope times how that moves."""
+    total = ZERO
+    for name, moved in directions.items():
+        total = add(total, _arrived(moved, derivative(formula, inputs[name])))
+    return total
+
+
 def _arrived(g: Term, slope: Term) -> Term:
     if slope.number is not None:
         return mul(slope, g)

@@ -11,11 +11,13 @@ from ...device import Array, is_array
 from .functions import FUNCTIONS
 from .terms import Term, in_order
 
+#: The module of bodies that are made here: of no family that is compiled together.
+DERIVED = "cunet.kernels.calculus.derived"
 _C_TYPES = {"real": "A", "whole": "long long", "bool": "bool"}
 
 
-def text_of(outputs: Mapping[str, Term]) -> tuple[str, str]:
-    """Return the operation that assigns formulas to outputs, and the preamble that it needs.
+def text_of(outputs: Mapping[str, Term], preamble: str = "") -> tuple[str, str]:
+    """Return the operation that assigns formulas to outputs, and what it needs beyond a preamble that is there.
 
     What is used twice becomes a local name.
     """
@@ -31,7 +33,8 @@ def text_of(outputs: Mapping[str, Term]) -> tuple[str, str]:
         written[term] = text
     lines += [f"{name} = {written[formula]};" for name, formula in outputs.items()]
     called = {term.args[0] for term in order if term.op == "call"}
-    return "\n".join(lines), "".join(FUNCTIONS[name].helper for name in sorted(called))
+    helpers = [FUNCTIONS[name].helper for name in sorted(called)]
+    return "\n".join(lines), "".join(text for text in helpers if text not in preamble)
 
 
 def _written(term: Term, written: Mapping[Term, str]) -> str:
@@ -85,7 +88,7 @@ def body_of(name: str, parameters: Sequence[str], outputs: Sequence[Term]) -> Ca
         return results[0] if len(results) == 1 else results
 
     body.__name__ = body.__qualname__ = name
-    body.__module__ = "cunet.kernels.calculus.derived"  # of no family that is compiled together
+    body.__module__ = DERIVED
     return body
 
 
