@@ -11,7 +11,8 @@ import cupy
 import numpy as np
 from cupy._core import _carray, _kernel, _scalar
 
-from .array import SCALARS, ndarray, poisoned, wrap
+from .array import SCALARS, ndarray, wrap
+from .graph import poisoned
 
 ARRAY, INDEXER, SCALAR = 1, 2, 3  # CuPy's kinds of arguments
 

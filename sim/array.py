@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from .graph import do, poisoned
 from .state import stats
 
 SCALARS = (bool, int, float, complex, np.generic)  # what CuPy takes for a scalar
@@ -213,7 +215,7 @@ class ndarray:  # noqa: N801 (CuPy's name)
         index, fancy = _index(index)
         stats.ops += fancy
         if fancy:
-            return wrap(self._a[index])
+            return wrap(do(operator.getitem, self._a, index))
         parts = index if isinstance(index, tuple) else (index,)
         whole = any(part is Ellipsis for part in parts)
         return wrap(self._a[parts if whole else (*parts, ...)], self)  # of one element too a view
@@ -227,7 +229,7 @@ class ndarray:  # noqa: N801 (CuPy's name)
         elif not isinstance(value, (ndarray, np.ndarray, *SCALARS)):
             raise TypeError(f"Unsupported type {type(value)}")
         stats.ops += 1
-        self._a[index] = value._a if isinstance(value, ndarray) else value
+        do(operator.setitem, self._a, index, value._a if isinstance(value, ndarray) else value)
 
     def fill(self, value: Any) -> None:
         """Set all elements to a scalar."""
@@ -256,13 +258,6 @@ def _index(index: Any) -> tuple[Any, bool]:
 
 
 # -- between the two worlds
-
-
-def poisoned(shape: Any, dtype: Any = float, order: str = "C") -> np.ndarray:
-    """Return memory full of NaN (integers: -1), so that reading what was never written shows."""
-    a = np.empty(shape, dtype, "F" if order == "F" else "C")
-    (a.T if order == "F" else a).reshape(-1).view(np.uint8)[...] = 0xFF
-    return a
 
 
 def wrap(result: Any, seen: ndarray | None = None) -> Any:

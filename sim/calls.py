@@ -12,6 +12,7 @@ import cupy
 import numpy as np
 
 from .array import SCALARS, ndarray, unwrap, wrap
+from .graph import do
 from .linalg import batches_as_cupy
 from .state import stats
 
@@ -41,7 +42,7 @@ def run(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, A
         refuse_host(x)
     plain = [unwrap(x) for x in args]
     with np.errstate(all="ignore"):  # a GPU does not warn
-        result = function(*plain, **{name: unwrap(x) for name, x in kwargs.items()})
+        result = do(function, *plain, **{name: unwrap(x) for name, x in kwargs.items()})
     out = kwargs.get("out")
     for x in (out, *args):
         if isinstance(x, ndarray) and result is x._a:  # astype(copy=False) and the like return the array itself

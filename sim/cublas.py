@@ -152,12 +152,9 @@ class Library:
         number: Any = c.c_double if compute == _DOUBLE else c.c_float
         scale, keep = (number.from_address(x).value for x in (alpha, beta))
         x, y, z = (_seen(one, shape, batch) for one, shape in zip(matrices, shapes, strict=True))
-        wide = np.float64 if compute == _DOUBLE else np.float32
-        x, y = (_rounded(p.astype(wide), compute) for p in (x, y))
         x, y = x.swapaxes(1, 2) if transa else x, y.swapaxes(1, 2) if transb else y
-        with np.errstate(all="ignore"):
-            total = wide(scale) * (x @ y)
-            z[...] = total if keep == 0 else total + wide(keep) * z.astype(wide)
+        work = functools.partial(_multiply, x, y, z, scale, keep, compute)
+        work() if stats.graph is None else stats.graph.note(work)
         stats.ops += 1
         self.calls.append((name, transa, transb, m, n, k, batch, compute))
         return SUCCESS
@@ -188,6 +185,14 @@ def _seen(x: Matrix, shape: tuple[int, int], batch: int) -> np.ndarray:
     memory = np.frombuffer(_bytes(count * size).from_address(x.address), dtype)
     strides = (x.step * size, size, x.leading * size)
     return np.lib.stride_tricks.as_strided(memory, (batch, rows, columns), strides, writeable=True)
+
+
+def _multiply(x: np.ndarray, y: np.ndarray, z: np.ndarray, scale: float, keep: float, compute: int) -> None:
+    wide = np.float64 if compute == _DOUBLE else np.float32
+    x, y = (_rounded(p.astype(wide), compute) for p in (x, y))
+    with np.errstate(all="ignore"):
+        total = wide(scale) * (x @ y)
+        z[...] = total if keep == 0 else total + wide(keep) * z.astype(wide)
 
 
 def _rounded(x: np.ndarray, compute: int) -> np.ndarray:

@@ -1,6 +1,7 @@
-"""``cupy.cuda`` for one simulated device: streams, events and pools that count but do nothing.
+"""``cupy.cuda`` for one simulated device: streams and events that count, pools, graphs.
 
-Work is done when it is given, so nothing is ever waited for; what would wait is counted as a synchronisation.
+Work is done when it is given, unless the stream captures it (`graph`), so nothing is ever waited for; what would wait
+is counted as a synchronisation.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ from typing import Any
 import cupy
 import numpy as np
 
+from . import graph as _graph
 from .state import stats
 
 nvrtc = cupy.cuda.nvrtc
+
+Graph = _graph.Graph
 
 
 class MemoryPointer:
@@ -87,17 +91,21 @@ class Stream:
     ) -> None:
         self.is_non_blocking, self.priority, self.done = non_blocking, priority, True
         self.ptr = 0 if null else id(self)
+        self.graph: _graph.Graph | None = None  # into which it captures
 
     def __enter__(self) -> Stream:
         _current.append(self)
+        stats.follow(self)
         return self
 
     def __exit__(self, *exception: object) -> None:
         _current.pop()
+        stats.follow(_current[-1])
 
     def use(self) -> Stream:
         """Make it the current stream."""
         _current[-1] = self
+        stats.follow(self)
         return self
 
     def synchronize(self) -> None:
@@ -113,9 +121,28 @@ class Stream:
     def wait_event(self, event: Event) -> None:
         """Let later work wait for the event: no wait of the host."""
 
+    def begin_capture(self, mode: int | None = None) -> None:
+        """Note from now on what the stream is given, until `end_capture`."""
+        if not self.ptr:
+            raise RuntimeError("cannot capture on the default (legacy) stream")
+        if self.graph is not None:
+            self.graph.refuse("another capture")
+        self.graph = _graph.Graph()
+        stats.follow(_current[-1])
+
+    def end_capture(self) -> Graph:
+        """Return what was noted, as a graph."""
+        graph, self.graph = self.graph, None
+        stats.follow(_current[-1])
+        if graph is None:
+            raise cupy.cuda.runtime.CUDARuntimeError(1)  # cudaErrorInvalidValue
+        if graph.invalid:
+            raise cupy.cuda.runtime.CUDARuntimeError(_graph.INVALIDATED)
+        return graph
+
     def is_capturing(self) -> bool:
-        """Tell that graphs are not simulated; `stats.forbid` stands in for a capture."""
-        return False
+        """Tell whether it is between the two."""
+        return self.graph is not None
 
 
 Stream.null = Stream.ptds = Stream(null=True)  # number 0
@@ -133,7 +160,7 @@ def get_elapsed_time(start: Event, end: Event) -> float:
 
 
 class MemoryPool:
-    """A pool that holds nothing: NumPy allocates."""
+    """A pool that holds nothing: NumPy allocates. Whose memory an array is counts while a stream captures."""
 
     def __init__(self, allocator: Any = None) -> None:
         self._limit = 0
@@ -141,6 +168,8 @@ class MemoryPool:
     def malloc(self, size: int) -> MemoryPointer:
         """Return memory that begins at a multiple of 512 bytes, as CuPy's does."""
         room = np.empty(size + 512, np.uint8)
+        if stats.graph is not None:
+            stats.graph.own(room)
         return MemoryPointer(room[-room.ctypes.data % 512 :][:size])
 
     def free_all_blocks(self, stream: Any = None) -> None:
@@ -186,8 +215,8 @@ default_pool, default_pinned_pool = MemoryPool(), PinnedMemoryPool()
 
 
 def alloc(size: int) -> MemoryPointer:
-    """Return memory from the pool."""
-    return default_pool.malloc(size)
+    """Return memory by the current allocator."""
+    return _graph.allocators.current(default_pool)(size)
 
 
 def alloc_pinned_memory(size: int) -> np.ndarray:
@@ -196,13 +225,18 @@ def alloc_pinned_memory(size: int) -> np.ndarray:
 
 
 def set_allocator(allocator: Any = None) -> None:
-    """Allocate by `allocator` from now on; nothing changes here."""
+    """Allocate by `allocator` from now on."""
+    _graph.Allocators.everywhere = allocator
 
 
 @contextlib.contextmanager
 def using_allocator(allocator: Any = None) -> Iterator[None]:
-    """Allocate by `allocator` inside the block; nothing changes here."""
-    yield
+    """Allocate by `allocator` inside the block, in this thread."""
+    before, _graph.allocators.here = _graph.allocators.here, allocator
+    try:
+        yield
+    finally:
+        _graph.allocators.here = before
 
 
 def is_available() -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import cupy
@@ -19,21 +19,42 @@ from cupy._core import _kernel, _reduction
 from . import build, nvrtc
 from .arguments import argument, broadcast, check, dtypes_of, indexer, outputs, reduce_dims
 from .array import ndarray
-from .state import options
+from .state import options, stats
 
 _lock = threading.Lock()  # the runtime has one set of coordinates
 
 
 def _run(
-    source: str, name: str, arguments: Sequence[bytes], grid: Any, block: Any, shared: int = 0, jobs: Sequence[Any] = ()
+    source: str,
+    name: str,
+    arguments: Sequence[bytes],
+    held: Sequence[Any],
+    grid: Any,
+    block: Any,
+    shared: int = 0,
+    jobs: Sequence[Any] = (),
 ) -> None:
+    """Launch a kernel, now or from a graph; `held` are the arrays at whose addresses it works."""
     given = nvrtc.start(jobs)  # compiles while g++ does
     try:
         program = build.load(source, name)
     finally:
         nvrtc.finish(given)
-    with _lock:
-        program(arguments, grid, block, shared, reverse=options.block > 1)
+    reverse = options.block > 1
+
+    def launch() -> None:
+        with _lock:
+            program(arguments, grid, block, shared, reverse=reverse)
+
+    if stats.graph is None:
+        return launch()
+    stats.graph.kernels.append((name, tuple(arguments)))
+    stats.graph.note(functools.partial(_holding, launch, held))
+
+
+def _holding(launch: Callable[[], None], held: Sequence[Any]) -> None:
+    """Launch a kernel whose memory this call holds."""
+    launch()
 
 
 class _Kernel:
@@ -86,7 +107,7 @@ class ElementwiseKernel(_Kernel):
         )
         jobs = [nvrtc.job(source, k.name, k.kwargs.get("options", ()))] if nvrtc.wanted() else []
         grid = (3,) if options.block > 1 else (1,)
-        _run(source, k.name, arguments, grid, (min(options.block, block_size),), jobs=jobs)
+        _run(source, k.name, arguments, all_args, grid, (min(options.block, block_size),), jobs=jobs)
         return result
 
 
@@ -146,7 +167,7 @@ class ReductionKernel(_Kernel):
             jobs = [nvrtc.job(make(types, k.name, 512, *texts), k.name, k.options)]
             if k.nin == k.nout == 1 and isinstance(args[0], np.ndarray) and not k.in_params[0].raw:
                 jobs += nvrtc.cub_jobs(k, dtypes)
-        _run(make(types, k.name, options.block, *texts), k.name, arguments, (count,), (block,), jobs=jobs)
+        _run(make(types, k.name, options.block, *texts), k.name, arguments, args, (count,), (block,), jobs=jobs)
 
 
 def _axes(axis: Any, ins: Sequence[Any], shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -199,7 +220,7 @@ class RawKernel:
         if math.prod(block) > 1024 or shared_mem > self.max_dynamic_shared_size_bytes:
             raise RuntimeError("CUDA_ERROR_INVALID_VALUE: invalid argument")  # CUDADriverError needs a driver
         jobs = [nvrtc.job(self.code, self.name, self.options, headers=False)] if nvrtc.wanted() else []
-        _run(self.code, self.name, [_raw_argument(a) for a in args], grid, block, shared_mem, jobs)
+        _run(self.code, self.name, [_raw_argument(a) for a in args], args, grid, block, shared_mem, jobs)
 
 
 def _raw_argument(a: Any) -> bytes:

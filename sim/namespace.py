@@ -15,8 +15,10 @@ import numpy as _np
 
 from . import calls as _calls
 from . import cuda, operators
-from .array import ndarray, poisoned, unwrap, upload, wrap
+from .array import ndarray, unwrap, upload, wrap
 from .calls import ufunc
+from .graph import do as _do
+from .graph import poisoned
 from .launch import ElementwiseKernel, RawKernel, RawModule, ReductionKernel
 from .linalg import INSTEAD as _INSTEAD
 from .state import stats as _stats
@@ -41,7 +43,7 @@ def array(
         if values.dtype.kind not in "biufc" and values.dtype.name != "bfloat16":
             raise ValueError(f"Unsupported dtype {values.dtype}")
         return upload(values)
-    a = _np.array(obj._a, dtype=dtype, copy=copy or None, order=order, ndmin=ndmin)  # type: ignore[call-overload]
+    a = _do(_np.array, obj._a, dtype=dtype, copy=copy or None, order=order, ndmin=ndmin)
     shared = _np.may_share_memory(a, obj._a)
     _stats.ops += not shared
     return obj if a is obj._a else wrap(a, obj if shared else None)

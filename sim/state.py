@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 
 class Options:
@@ -55,15 +57,27 @@ class Stats:
         ops: array functions that would have launched a kernel of CuPy's own or of cuBLAS (views are free).
         syncs: times the host waited for the device.
         uploads: copies from the host to the device.
+        graphs: launches of graphs; what is in them is counted once, when it is captured.
         compiled, compile_seconds: kernels that g++ compiled, and how long that took.
     """
 
-    names = ("launches", "ops", "syncs", "uploads", "compiled", "compile_seconds")
+    names = ("launches", "ops", "syncs", "uploads", "graphs", "compiled", "compile_seconds")
 
     def __init__(self) -> None:
-        self.launches = self.ops = self.syncs = self.uploads = self.compiled = 0
+        self.launches = self.ops = self.syncs = self.uploads = self.graphs = self.compiled = 0
         self.compile_seconds = 0.0
         self.forbidden: tuple[str, ...] = ()
+        self._graph: Any = None
+
+    @property
+    def graph(self) -> Any:
+        """The graph into which this thread's current stream captures; None if it does not."""
+        graph = self._graph
+        return graph if graph is not None and graph.thread == threading.get_ident() else None
+
+    def follow(self, stream: Any) -> None:
+        """Look at another stream from now on."""
+        self._graph = stream.graph
 
     def sync(self, what: str) -> None:
         """Count a wait for the device, or refuse it."""
@@ -76,6 +90,8 @@ class Stats:
         self.uploads += 1
 
     def _refuse(self, kind: str, what: str) -> None:
+        if self.graph is not None:
+            self.graph.refuse(what)
         if kind in self.forbidden:
             raise RuntimeError(f"simulated device: {what} while {kind} are forbidden")
 
