@@ -33,6 +33,7 @@ NAMES = (
     "dropout_average",
     "optimizers",
     "recurrent",
+    "recurrent_norms",
     "hyperparameters",
 )
 

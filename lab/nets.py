@@ -118,6 +118,15 @@ def accuracy(model: nn.Module, x: np.ndarray, y: np.ndarray) -> float:
     return float((scores(model, x).argmax(axis=1) == y).mean())
 
 
+def accuracy_by_batch(model: nn.Module, x: np.ndarray, y: np.ndarray, size: int) -> float:
+    """Return the share of labels that are right in training mode, by the statistics of batches of this size."""
+    model.train()
+    count = len(x) // size * size
+    with cunet.no_grad():
+        labels = [model(x[k : k + size]).data.argmax(axis=1) for k in range(0, count, size)]
+    return float((np.concatenate(labels) == y[:count]).mean())
+
+
 def mean_loss(model: nn.Module, x: np.ndarray, y: np.ndarray) -> float:
     """Return the mean cross-entropy in evaluation mode."""
     return F.cross_entropy(scores(model, x), y).item()

@@ -110,6 +110,29 @@ def test_ghost_batches_share_statistics_and_leave_one_set_for_evaluation(rng):
         np.testing.assert_allclose(ghost(x[:5]).data, plain(x[:5]).data, atol=0.05)
 
 
+def test_accuracy_by_batch_is_that_of_training_mode_on_whole_batches(rng):
+    from cunet import nn
+
+    norm = nn.BatchNorm1d(2)
+    x = np.array([[0, 0], [300, 1], [0, 1], [400, 0], [1, 0]], np.float32)
+    labels = np.array([0, 0, 1, 0, 0])  # right as the numbers are; of the normalised ones the second is of class 1
+    assert nets.accuracy(norm, x[:4], labels[:4]) == 1
+    norm.weight.data = np.array([1, 2], np.float32)
+    assert nets.accuracy_by_batch(norm, x, labels, 2) == 0.75
+    assert norm.training
+
+
+def test_steps_of_a_sequence_have_statistics_of_their_own_and_the_last_ones_go_on(rng):
+    from lab.groups.recurrent_norms import StepNorm
+
+    norm, x = StepNorm(3, 2), rng.standard_normal((50, 3)).astype(np.float32)
+    for _ in range(60):
+        norm(x, 0), norm(x + 5, 1)
+    norm.eval()
+    for t, shift in ((0, 0), (1, 5), (2, 5), (9, 5)):
+        np.testing.assert_allclose(norm(x + shift, t).data.mean(axis=0), 0, atol=0.05)
+
+
 def test_the_area_under_the_curve_is_that_of_scikit_learn(rng):
     from sklearn.metrics import roc_auc_score
 
