@@ -30,7 +30,7 @@ BATCHES = (1, 8, 64, 256, 1024)
 
 
 def settings(size):
-    seen, images = size.pick(128, 4096, 32768), size.pick(100, 4096, 16384)
+    seen, images = size.pick(128, 4096, 16384), size.pick(100, 4096, 16384)
     chosen = [(rule, 64) for rule in RULES] + [("SGD", batch) for batch in BATCHES if batch != 64]
     return [{"rule": rule, "batch": batch, "seen": seen, "images": images} for rule, batch in chosen]
 
