@@ -11,6 +11,7 @@ from ..kernels.capture import done
 from ..ops.array import pad
 from ..ops.dropout import dropout
 from ..ops.dropout_mask import threshold_of
+from ..ops.operands import lifted
 from ..ops.pool.pooling import max_pool2d
 from ..ops.rounding import sign
 from ..ops.selection import maximum
@@ -51,8 +52,7 @@ class DropBlock2d(Module):
 
     def forward(self, x: Any) -> Any:
         """Return `x` with fresh squares dropped in training, `x` itself in evaluation."""
-        x = as_input(self, x, None)
-        x = x if isinstance(x, Tensor) else Tensor(x)
+        x = lifted(as_input(self, x, None))
         if len(x.shape) != 4:
             raise ValueError(f"DropBlock2d: x must have 4 axes, (N, C, H, W), got shape {x.shape}")
         if not self.training or self.p == 0:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from helpers import host
 
+import cunet
 from cunet import Tensor, nn
 from cunet.testing import gradcheck
 
@@ -116,6 +117,14 @@ def test_state_dtypes_and_layouts(device, dev, rng):
     assert layer(dev(np.zeros((0, 3), np.float32))).shape == (0, 3)
     assert list(nn.BatchRenorm1d(3, affine=False).state_dict())[0] == "running_mean"
     assert repr(nn.BatchRenorm2d(3)) == "BatchRenorm2d(3, eps=1e-05, momentum=0.01)"
+
+
+def test_evaluation_goes_within_vmap(device, dev, rng):
+    layer, x = nn.BatchRenorm1d(3).to(device), dev(rng.standard_normal((4, 3)).astype(np.float32))
+    layer(x)
+    layer.eval()
+    found = cunet.vmap(lambda a: layer(a[None])[0])(x)
+    np.testing.assert_allclose(host(found), host(layer(x)), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.cpu_only

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from helpers import host
 
+import cunet
 from cunet import Tensor, nn
 from cunet.testing import gradcheck
 
@@ -108,6 +109,14 @@ def test_dtypes_layouts_and_edges(device, dev, rng):
     assert list(nn.DecorrelatedBatchNorm2d(4, affine=False).state_dict()) == names[2:]
     assert nn.DecorrelatedBatchNorm1d(3, bias=False).to(device)(x[:, :3, 0]).shape == (6, 3, 5)
     assert "num_groups=2, iterations=5" in repr(layer)
+
+
+def test_evaluation_goes_within_vmap(device, dev, rng):
+    layer, x = nn.DecorrelatedBatchNorm1d(4, 2).to(device), dev(rng.standard_normal((6, 4)).astype(np.float32))
+    layer(x)
+    layer.eval()
+    found = cunet.vmap(lambda a: layer(a[None])[0])(x)
+    np.testing.assert_allclose(host(found), host(layer(x)), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.cpu_only

@@ -83,3 +83,8 @@ def test_modes_dtypes_and_edges(dev):
     with pytest.raises(ValueError, match="DropBlock2d: p"):
         nn.DropBlock2d(1.5, 2)
     assert repr(layer(0.5, 2)) == "DropBlock2d(p=0.5, block_size=2)"
+
+
+def test_evaluation_goes_within_vmap(dev, rng):
+    layer, x = nn.DropBlock2d(0.5, 2).eval(), dev(rng.standard_normal((3, 2, 4, 4)).astype(np.float32))
+    np.testing.assert_array_equal(host(cunet.vmap(lambda a: layer(a[None])[0])(x)), host(x))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from helpers import host
 
+import cunet
 from cunet import Tensor, nn
 from cunet.testing import gradcheck
 
@@ -103,6 +104,14 @@ def test_dtypes_layouts_and_edges(device, dev, rng):
     assert list(layer.state_dict()) == names
     assert list(nn.SwitchableNorm2d(3, affine=False).state_dict()) == names[2:]
     assert nn.SwitchableNorm2d(3, bias=False).to(device)(x).shape == x.shape
+
+
+def test_evaluation_goes_within_vmap(device, dev, rng):
+    layer, x = nn.SwitchableNorm1d(2).to(device), dev(rng.standard_normal((4, 2, 5)).astype(np.float32))
+    layer(x)
+    layer.eval()
+    found = cunet.vmap(lambda a: layer(a[None])[0])(x)
+    np.testing.assert_allclose(host(found), host(layer(x)), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.cpu_only
