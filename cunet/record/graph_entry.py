@@ -10,10 +10,9 @@ import numpy as np
 from ..device import array_module
 from .entry import Entry, Kinds
 from .graph import EarlierGradient, GraphPlan
-from .lefts import lies_alike
 from .place import Place
 from .reached import Before, reached
-from .recording import NotRecordable
+from .recording import NotRecordable, is_dense
 from .slots import Run
 from .tree import Tree, Unfit
 
@@ -50,10 +49,8 @@ class GraphEntry(Entry):
         for a in tree.arrays:
             if isinstance(a, np.ndarray):
                 return "arrays of the CPU and of the GPU are among its arguments"
-            if not a.size:
-                return "an input is empty"
-            if not lies_alike(a, a.copy(order="K")):
-                return "an input is part of a larger array"
+            if not is_dense(a):
+                return "an input is part of a larger array" if a.size else "an input is empty"
         return self._watch.problem
 
     def _warm(self, tree: Tree) -> Any:

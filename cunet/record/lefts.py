@@ -6,7 +6,7 @@ from typing import Any
 
 from ..device import Array, array_module, is_gpu_array
 from ..optim.flat_buffer import gather
-from .recording import NotRecordable
+from .recording import NotRecordable, is_dense
 
 
 def owner(a: Array) -> Array:
@@ -14,13 +14,6 @@ def owner(a: Array) -> Array:
     while a.base is not None:
         a = a.base
     return a
-
-
-def lies_alike(a: Array, b: Array) -> bool:
-    """Tell whether two arrays of one shape have the same strides, where these matter."""
-    return a.flags.c_contiguous == b.flags.c_contiguous and all(
-        [n == 1 or s == t for n, s, t in zip(a.shape, a.strides, b.strides, strict=True)]
-    )
 
 
 class Lefts:
@@ -46,7 +39,7 @@ class Lefts:
             raise NotRecordable(f"a {what} of shape {a.shape} is on the CPU")
         if id(owner(a)) in self._outside:
             raise NotRecordable(f"a {what} of shape {a.shape} was not made by the step, but is left behind by it")
-        if not lies_alike(a, a.copy(order="K")):
+        if a.size and not is_dense(a):
             raise NotRecordable(f"a {what} of shape {a.shape} is part of a larger array")
         key = (a.data.ptr, a.shape, a.strides, a.dtype) if a.size else id(a)
         number = self._places.setdefault(key, len(self._arrays))

@@ -33,18 +33,20 @@ class Place:
         if device not in _streams:
             _streams[device] = self._xp.cuda.Stream(non_blocking=True)
         self.stream, self.pool = _streams[device], self._xp.cuda.MemoryPool()
+        self._events = [self._xp.cuda.Event(disable_timing=True) for _ in range(2)]
         self.slots = Slots(self._xp, watch)
 
     @contextmanager
     def entered(self) -> Iterator[None]:
         """Let work go to the stream: behind what the current one was given, before what that will be."""
         current = self._xp.cuda.get_current_stream()
-        self.stream.wait_event(current.record())
+        there, back = self._events
+        self.stream.wait_event(current.record(there))
         try:
             with self.stream:
                 yield
         finally:
-            current.wait_event(self.stream.record())
+            current.wait_event(self.stream.record(back))
 
     def warm(self, step: Callable[[], Any], run: Run) -> Any:
         """Return what a step returns: as written, on the stream, in memory of the pool, with numbers from the slots.

@@ -23,7 +23,7 @@ from .names import acts, names_in, outward
 _LIMIT = 20_000  # objects: to look at more would take longer than the step
 _NUMBERS = (bool, int, float, complex, str, bytes, type(None))
 _CALLABLES = (types.FunctionType, types.MethodType, functools.partial, property, staticmethod, classmethod)
-_TRUSTED = {"cunet", "numpy", "builtins"} | set(sys.stdlib_module_names)  # nobody changes what is in them
+_TRUSTED = {"cunet", "numpy", "cupy", "builtins"} | set(sys.stdlib_module_names)  # nobody changes what is in them
 _BY_ANY_NAME = {"getattr", "hasattr", "vars", "dir", "__dict__", "eval", "exec", "setattr"}
 _MAKERS = {"__init__", "__new__", "__init_subclass__", "__del__"}
 _EMPTY = object()
