@@ -63,11 +63,13 @@ class Graph:
         if stats.graph is not None:
             stats.graph.refuse("a launch of a graph")
         stats.graphs += 1
+        launches = stats.launches
         for a in self.made:
             poison(a)
         with np.errstate(all="ignore"):
             for step in self.work:
                 step()
+        stats.launches = launches
 
     def upload(self, stream: Any = None) -> None:
         """Bring the graph to the device, which the first launch does otherwise."""

@@ -48,6 +48,7 @@ def _run(
 
     if stats.graph is None:
         return launch()
+    stats.launches += 1
     stats.graph.kernels.append((name, tuple(arguments)))
     stats.graph.note(functools.partial(_holding, launch, held))
 

@@ -7,6 +7,7 @@ import numpy as np
 import cunet
 from cunet import functional as F
 from cunet import nn, optim
+from cunet.device import is_array, to_device
 from cunet.kernels.backends.native.plans import library
 from cunet.random import get_state, set_state
 
@@ -66,7 +67,7 @@ class Side:
         found |= {f"grad.{k}": p.grad for k, p in self.model.named_parameters()}
         for k, state in enumerate(self.optimizer.state):
             found |= {f"optimizer.{k}.{name}": value for name, value in state.items()}
-        return {k: None if a is None else np.asarray(a).tobytes() for k, a in found.items()} | {
+        return {k: None if a is None else np.asarray(to_device(a, "cpu")).tobytes() for k, a in found.items()} | {
             "streams": self.streams,
         }
 
@@ -107,6 +108,17 @@ class Pair:
         return self.compiled.report().replays
 
 
+class PairOnGpu(Pair):
+    """The same on a GPU: nets are moved there, and what steps are given."""
+
+    def __init__(self, make=mlp, *args, **kwargs):
+        super().__init__(lambda: make().to("gpu"), *args, **kwargs)
+
+    def both(self, *args):
+        """Run a step on both sides; return the compiled one's result."""
+        return super().both(*[to_device(a, "gpu") if isinstance(a, np.ndarray) else a for a in args])
+
+
 def warmed(rng, *args, **kwargs):
     pair = Pair(*args, **kwargs)
     for _ in range(WARM):
@@ -139,4 +151,4 @@ def leaves(found):
     if isinstance(found, dict):
         return [(k, part) for k, item in found.items() for part in leaves(item)]
     found = found.data if isinstance(found, cunet.Tensor) else found
-    return [(found.dtype, found.shape, found.tobytes()) if isinstance(found, np.ndarray) else found]
+    return [(found.dtype, found.shape, found.tobytes()) if is_array(found) else found]

@@ -9,6 +9,8 @@ of which the update reads them.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,10 @@ from ..device import Array, array_module, is_array, is_gpu_array
 from ..kernels import primitive
 from .flat_buffer import FlatBuffer
 from .rule import Group, State, UpdateRule
+
+#: ``place(rule, group, buffer, run, scalars)`` returns for the scalars of a step arrays of one number each, which its
+#: kernel reads in their place: set where a step is captured that is to be replayed with others.
+placing: ContextVar[Callable[..., Any] | None] = ContextVar("cunet_placing", default=None)
 
 
 class Formula:

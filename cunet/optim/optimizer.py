@@ -237,6 +237,9 @@ class Optimizer:
                 buffer.add_slot(name, fill)
         for first, last, numbers in list(buffer.runs(buffer.numbers(self.numbers))):
             after, scalars = self.advance(group, numbers)
+            place = ondevice.placing.get()
+            if place is not None and buffer.device == "gpu":
+                scalars = place(self, group, buffer, (first, last), scalars)
             arrays = [buffer.weights, *[buffer.slots[name] for name in slots]]
             for i, j in buffer.parts(first, last):
                 span = buffer.span(i, j)

@@ -1,4 +1,4 @@
-"""Recorded steps: what a step asks of compiled code, replayed by one call."""
+"""Recorded steps: what a step asks of compiled code, or of a GPU, replayed by one call."""
 
 from .compiled import CompiledStep, compile
 from .report import Report

@@ -8,18 +8,23 @@ import threading
 import types
 from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 from ..autograd import tape
 from ..kernels import dispatch
+from ..kernels.backends.cuda import precision
 from ..kernels.backends.native import native
-from ..kernels.backends.native.plans import expect, library
+from ..kernels.backends.native.plans import expect
 from ..kernels.backends.numpy import tuning
 from ..kernels.capture import capturing
 from ..nn import observe
+from ..optim import ondevice
 from ..system.locks import ForkSafeLock
 from ..system.messages import say
-from .entry import Entry, Kinds, kinds_of
+from .entry import ON_NUMPY, Entry, Kinds, kinds_of
+from .graph_entry import GraphEntry
+from .place import namespace
 from .report import Report
 from .tree import Tree
 from .watch import Watch
@@ -27,8 +32,6 @@ from .watch import Watch
 _MOST = 8  # plans of a step
 _REFUSAL = 8  # what a recording that is refused counts, where one that is not, or a call in a new way, counts 1
 _WASTE = 64  # how much of that, less the replays, until it is no use to look further
-
-_ON_NUMPY = "kernels run on NumPy: only compiled ones are recorded"
 
 _turn = ForkSafeLock()  # recording watches a region for the whole process
 
@@ -49,14 +52,14 @@ class CompiledStep:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the step."""
-        problem = self._problem()
-        if problem:
+        tree = None if self._hopeless else Tree(args, kwargs)
+        problem = self._hopeless if tree is None else _problem(tree.on_gpu)
+        if tree is None or problem:
             return self._eagerly(problem, args, kwargs)
         if not self._free.acquire(blocking=False):
             return self._eagerly("the step runs already: inside itself, or in another thread", args, kwargs)
         try:
-            tree = Tree(args, kwargs)
-            return self._run(tree, (tape.recording.get(), native.threads, tuning.tuning), args, kwargs)
+            return self._run(tree, _context(tree.on_gpu), args, kwargs)
         finally:
             self._free.release()
 
@@ -74,20 +77,6 @@ class CompiledStep:
         counts = (len(plans), self._replays, self._recorded, eager, dict(self._reasons))
         return Report(*counts, memory, peak, least, times)
 
-    def _problem(self) -> str:
-        """Return why nothing can be recorded or replayed here and now, or ""."""
-        if self._hopeless:
-            return self._hopeless
-        if not native.active or not native.hopeful():
-            return _ON_NUMPY
-        if capturing.get() is not None:
-            return "another step is recorded, of which this one is a part"
-        if dispatch.is_listened() or observe.is_observed():
-            return "somebody listens to the calls of kernels or layers"
-        if not isinstance(tape.recording.get(), bool):
-            return "somebody looks at every op that is recorded for gradients, as detect_anomaly does"
-        return ""
-
     def _run(self, tree: Tree, context: Any, args: Any, kwargs: Any) -> Any:
         for k, entry in enumerate(self._entries):
             if entry.fits(tree, context):
@@ -104,24 +93,27 @@ class CompiledStep:
     def _expect(self, tree: Tree, context: Any, before: Kinds) -> None:
         """Be ready for a call like this one, with the gradients that were there before it, or those that are now."""
         for kinds in (before, {}):
-            entry = Entry(self._step, tree, context, kinds)
+            entry = (GraphEntry if tree.on_gpu else Entry)(self._step, tree, context, kinds)
             if not any(other.is_like(entry) for other in self._entries):
                 self._entries = [entry, *self._entries[: _MOST - 1]]
-        expect()
+        if not tree.on_gpu:
+            expect()
 
     def _known(self, entry: Entry, tree: Tree, args: Any, kwargs: Any) -> Any:
         if entry.reason:
             return self._eagerly(entry.reason, args, kwargs)
         if entry.plan is None:
-            if library() is None:
-                return self._eagerly(_ON_NUMPY, args, kwargs)
+            problem = entry.ready()
+            if problem:
+                return self._eagerly(problem, args, kwargs)
             self._recorded += 1
             with _turn:
                 found = entry.record(tree)
             self._say(entry.reason)
             self._count(_REFUSAL if entry.reason else 1, entry.reason or "few calls are alike: arguments")
             return found
-        found, reason = entry.run(tree)
+        with _turn if tree.on_gpu else nullcontext():  # one stream captures and replays
+            found, reason = entry.run(tree)
         if reason:
             return self._eagerly(reason, args, kwargs)
         self._replays += 1
@@ -144,6 +136,28 @@ class CompiledStep:
             say(f"{self._name} runs as it is written: {reason}")
 
 
+def _problem(on_gpu: bool) -> str:
+    """Return why nothing can be recorded or replayed here and now, or ""."""
+    if not on_gpu and not (native.active and native.hopeful()):
+        return ON_NUMPY
+    if capturing.get() is not None or ondevice.placing.get() is not None:
+        return "another step is recorded, of which this one is a part"
+    if dispatch.is_listened() or observe.is_observed():
+        return "somebody listens to the calls of kernels or layers"
+    if not isinstance(tape.recording.get(), bool):
+        return "somebody looks at every op that is recorded for gradients, as detect_anomaly does"
+    if on_gpu and namespace().cuda.get_current_stream().is_capturing():
+        return "a CUDA graph is captured, of which this step is a part"
+    return ""
+
+
+def _context(on_gpu: bool) -> tuple[Any, ...]:
+    """Return what, beside arguments, says which way a call goes."""
+    if on_gpu:
+        return tape.recording.get(), precision.current.get(), namespace().cuda.get_device_id()
+    return tape.recording.get(), native.threads, tuning.tuning
+
+
 def compile(step: Callable[..., Any]) -> CompiledStep:
     """Return a step that does the same in less time: what Python asked of compiled code is recorded and replayed.
 
@@ -152,7 +166,7 @@ def compile(step: Callable[..., Any]) -> CompiledStep:
     and third call of a kind are recorded; if they differ in the elements of arrays only, a fourth one is run both ways,
     and where all bits are equal (results, weights, buffers, gradients, state of the optimiser) the calls after it are
     replayed. What cannot be recorded, or comes in another way (another shape, a layer frozen, a state loaded), runs as
-    it is written. See ``docs/recorded-steps.md``.
+    it is written. On a GPU the step is captured as a CUDA graph. See ``docs/recorded-steps.md``.
 
     Args:
         step: a function, which may be decorated: ``@cunet.compile``. It returns Tensors or arrays. In a replay its

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from ..device import Array
+from ..kernels.backends.native.plans import library
 from .draft import Draft
 from .program import Program
+from .reached import same_bits
 from .recording import NotRecordable, Recording, State
 from .tree import Tree, Unfit, leaves_of
 from .watch import Watch
@@ -20,6 +22,8 @@ _MOST = 1 << 30  # bytes that are compared: where there are more, Python's part 
 _LOST = 3  # calls in a row whose parameters are other arrays
 
 
+ON_NUMPY = "kernels run on NumPy: only compiled ones are recorded"
+
 #: Of tensors by id: whether they require gradients, and whether they have none.
 Kinds = dict[int, tuple[bool, bool]]
 
@@ -27,6 +31,27 @@ Kinds = dict[int, tuple[bool, bool]]
 def kinds_of(watch: Watch) -> Kinds:
     """Return what tensors are at the moment."""
     return {id(t): (t._requires_grad, t._grad is None) for t in watch.tensors}
+
+
+class Plan(Protocol):
+    """What replays a step; see `cunet.record.program.Program`."""
+
+    bytes: int
+    peak: int
+    least: int
+
+    @property
+    def written(self) -> Sequence[Array]:
+        """Arrays that were there before the step, into which it writes."""
+
+    def fits(self) -> bool:
+        """Tell whether parameters, buffers and streams are those of the recording."""
+
+    def run(self, arrays: Sequence[Array]) -> tuple[Any, str]:
+        """Replay the step on other inputs; return its result and "", or why nothing was done."""
+
+    def times(self) -> dict[str, float]:
+        """Return the seconds that the calls of each kernel take."""
 
 
 class Entry:
@@ -40,7 +65,7 @@ class Entry:
     def __init__(self, step: Callable[..., Any], tree: Tree, context: Any, kinds: Kinds) -> None:
         self._step, self._key = step, (tree.key, context)
         self._objects = tree.objects  # their ids are in the key
-        self.plan: Program | None = None
+        self.plan: Plan | None = None
         self.reason = ""
         self._look(kinds)
 
@@ -51,7 +76,7 @@ class Entry:
         self._trained = [self._kinds[id(t)][0] for t in self._watch.tensors]
         self._bare = [self._kinds[id(t)][1] for t in self._watch.tensors]
         self._draft: Draft | None = None
-        self._candidate: Program | None = None
+        self._candidate: Plan | None = None
         self._by_python: set[int] = set()
         self.plan = None
         self._tries = self._lost = 0
@@ -83,6 +108,10 @@ class Entry:
             return None, "parameters or buffers are other arrays than before"
         self._lost = 0
         return self.plan.run(tree.arrays)
+
+    def ready(self) -> str:
+        """Return why nothing can be recorded here, or ""."""
+        return "" if library() is not None else ON_NUMPY
 
     def record(self, tree: Tree) -> Any:
         """Run the step as it is written, and come closer to a plan."""
@@ -127,9 +156,9 @@ class Entry:
         if not program.fits():
             self._candidate = None
             return tree.call(self._step, tree.arrays)
-        before = _Snapshot(watch, program.written)
+        before = Snapshot(watch, program.written)
         found = tree.call(self._step, tree.arrays)
-        expected = _Snapshot(watch, program.written)
+        expected = Snapshot(watch, program.written)
         leaves = _leaves(found)
         before.restore()
         try:
@@ -137,7 +166,7 @@ class Entry:
         except BaseException:
             expected.restore()
             raise
-        same = not reason and _leaves(replayed) == leaves and _Snapshot(watch, program.written).equals(expected)
+        same = not reason and _leaves(replayed) == leaves and Snapshot(watch, program.written).equals(expected)
         if same:
             self.plan = program
         else:
@@ -154,7 +183,7 @@ def _leaves(value: Any) -> list[bytes]:
     return [a.tobytes() for a in found]
 
 
-class _Snapshot:
+class Snapshot:
     """All that a step may change, with the elements of arrays."""
 
     def __init__(self, watch: Watch, written: Sequence[np.ndarray]) -> None:
@@ -167,15 +196,11 @@ class _Snapshot:
         for a, value in zip(self._arrays, self._values, strict=True):
             a[...] = value
 
-    def equals(self, other: _Snapshot) -> bool:
+    def equals(self, other: Snapshot) -> bool:
         """Compare bit for bit."""
         mine, its = self._state, other._state
         arrays = [*zip(mine.data, its.data, strict=True), *zip(mine.grads, its.grads, strict=True)]
         arrays += zip(self._values, other._values, strict=True)
         if (mine.numbers, mine.calls) != (its.numbers, its.calls):
             return False
-        return all(a is b or (a is not None and b is not None and _same_bits(a, b)) for a, b in arrays)
-
-
-def _same_bits(a: np.ndarray, b: np.ndarray) -> bool:
-    return a.shape == b.shape and a.dtype == b.dtype and a.strides == b.strides and a.tobytes() == b.tobytes()
+        return all(a is b or (a is not None and b is not None and same_bits(a, b)) for a, b in arrays)

@@ -86,14 +86,14 @@ def _update(recording: Recording, watch: Watch, call: Call) -> Update | None:
                         if low - start <= a * size and b * size <= high - start
                     ]
                     numbers = _scalars(recording, call, ins)
-                    choices = _choices(optimizer, optimizer.param_groups[i])
+                    choices = choices_of(optimizer, optimizer.param_groups[i])
                     update = Update(k, i, j, spans[0], spans[-1] + 1, numbers, call.kernel.name, choices)
                     _explain(recording, optimizer, update, call, ins)
                     return update
     return None
 
 
-def _choices(optimizer: Optimizer, group: Group) -> tuple[Any, ...]:
+def choices_of(optimizer: Optimizer, group: Group) -> tuple[Any, ...]:
     """Return the settings that are no numbers, and the names of the state arrays."""
     return (*optimizer.slots(group), *[value for value in group.values() if type(value) in (bool, str, type(None))])
 
@@ -169,7 +169,7 @@ class Scalars:
         update, optimizer = self.update, self.optimizer
         group, names = optimizer.param_groups[update.group], optimizer.numbers
         if group != self._known:
-            if (optimizer.kernel(group).name, _choices(optimizer, group)) != (update.kernel, update.choices):
+            if (optimizer.kernel(group).name, choices_of(optimizer, group)) != (update.kernel, update.choices):
                 return None
             self._known = dict(group)
         numbers = {tuple([state[name] for name in names]) for state in self._states}

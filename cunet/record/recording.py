@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..device import Array
+from ..device import Array, is_gpu_array
 from ..kernels import listening
 from ..kernels.backends.native.plans import Block, Plan
 from ..kernels.backends.native.recorder import Recorder
@@ -36,7 +36,10 @@ class State(NamedTuple):
     @classmethod
     def of(cls, watch: Watch) -> State:
         """Return it as it is now."""
-        kept = [[{k: s[k] for k in o.numbers if k in s} for s in o.state] for o in watch.optimizers]
+        kept = [
+            [{k: s[k] for k in o.numbers if k in s and not is_gpu_array(s[k])} for s in o.state]
+            for o in watch.optimizers
+        ]
         random = sys.modules.get("random")  # Python's: where nobody has imported it, nobody draws from it
         foreign = (random and random.getstate(), _comparable(np.random.get_state(legacy=False)))
         return cls(

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..autograd.tape import Node
 from ..autograd.tensor import Tensor, wrap
+from ..device import Array, is_gpu_array
 from ..random import Draw
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
@@ -24,30 +25,34 @@ class Tree:
     Attributes:
         key: equal for calls that differ in the elements of their arrays only.
         arrays: those in it, in order; those of Tensors too.
+        on_gpu: whether there is one of a GPU among them.
         objects: all else that is no number, kept because `key` has their ids.
         draws: draws of random streams in it; another one may be put in its place.
     """
 
     def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.arrays: list[np.ndarray] = []
+        self.arrays: list[Array] = []
         self.objects: list[Any] = []
         self.draws: list[Draw] = []
         key: Any = None
-        self._build: Callable[[Sequence[np.ndarray]], Any] = _flat
+        self._build: Callable[[Sequence[Array]], Any] = _flat
         if not kwargs and all([type(a) is np.ndarray for a in args]):
             self.arrays += args
         else:
             self._build, key = self._take((args, kwargs))
+        self.on_gpu = any([is_gpu_array(a) for a in self.arrays])
         self.key = (key, *[(a.shape, a.strides, a.dtype.char) for a in self.arrays])
+        if self.on_gpu:  # kernels take several elements at once where memory begins at 16 bytes
+            self.key += tuple([a.data.ptr % 16 for a in self.arrays if is_gpu_array(a)])
 
-    def _take(self, value: Any) -> tuple[Callable[[Sequence[np.ndarray]], Any], Any]:
+    def _take(self, value: Any) -> tuple[Callable[[Sequence[Array]], Any], Any]:
         """Return a function that puts a value together from other arrays, and a key of it."""
         kind = type(value)
-        if kind is np.ndarray:
+        if _is_array(value):
             k = len(self.arrays)
             self.arrays.append(value)
             return lambda arrays: arrays[k], "a"
-        if kind is Tensor and value._node is None and not value._requires_grad and type(value._data) is np.ndarray:
+        if kind is Tensor and value._node is None and not value._requires_grad and _is_array(value._data):
             k = len(self.arrays)
             self.arrays.append(value._data)
             return lambda arrays: wrap(arrays[k]), "t"
@@ -72,17 +77,21 @@ class Tree:
         self.objects.append(value)
         return lambda arrays: value, id(value)
 
-    def call(self, step: Callable[..., Any], arrays: Sequence[np.ndarray]) -> Any:
+    def call(self, step: Callable[..., Any], arrays: Sequence[Array]) -> Any:
         """Call a step with other arrays in the same places."""
         args, kwargs = self._build(arrays)
         return step(*args, **kwargs)
 
 
-def _flat(arrays: Sequence[np.ndarray]) -> tuple[Any, Any]:
+def _is_array(value: Any) -> bool:
+    return type(value) is np.ndarray or is_gpu_array(value)
+
+
+def _flat(arrays: Sequence[Array]) -> tuple[Any, Any]:
     return arrays, {}
 
 
-def leaves_of(value: Any, found: list[np.ndarray]) -> Callable[[Sequence[np.ndarray]], Any]:
+def leaves_of(value: Any, found: list[Array]) -> Callable[[Sequence[Array]], Any]:
     """Add the arrays of a result to `found`; return a function that makes one like it of other arrays.
 
     Raises:
@@ -90,10 +99,10 @@ def leaves_of(value: Any, found: list[np.ndarray]) -> Callable[[Sequence[np.ndar
     """
     kind = type(value)
     k = len(found)
-    if kind is np.ndarray:
+    if _is_array(value):
         found.append(value)
         return lambda arrays: arrays[k]
-    if kind is Tensor and type(value._data) is np.ndarray:
+    if kind is Tensor and _is_array(value._data):
         found.append(value._data)
         if value._node is None:
             return lambda arrays: wrap(arrays[k])

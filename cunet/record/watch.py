@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.tensor import Tensor
+from ..device import Array, is_gpu_array
 from ..nn.module import Module
 from ..optim.optimizer import Optimizer
 from ..random import Generator, streams
@@ -22,7 +23,7 @@ from .names import acts, names_in, outward
 _LIMIT = 20_000  # objects: to look at more would take longer than the step
 _NUMBERS = (bool, int, float, complex, str, bytes, type(None))
 _CALLABLES = (types.FunctionType, types.MethodType, functools.partial, property, staticmethod, classmethod)
-_TRUSTED = {"cunet", "numpy", "builtins"} | set(sys.stdlib_module_names)  # nobody changes what is in them
+_TRUSTED = {"cunet", "numpy", "cupy", "builtins"} | set(sys.stdlib_module_names)  # nobody changes what is in them
 _BY_ANY_NAME = {"getattr", "hasattr", "vars", "dir", "__dict__", "eval", "exec", "setattr"}
 _MAKERS = {"__init__", "__new__", "__init_subclass__", "__del__"}
 _EMPTY = object()
@@ -36,12 +37,14 @@ class Watch:
 
     Attributes:
         tensors, arrays, optimizers, generators: what was found, each once.
+        on_gpu: arrays of a GPU that were found by themselves.
         problem: why a step that reaches this cannot be recorded, or "".
     """
 
     def __init__(self, *roots: Any) -> None:
         self.tensors: list[Tensor] = []
         self.arrays: list[np.ndarray] = []
+        self.on_gpu: list[Array] = []
         self.optimizers: list[Optimizer] = []
         self.generators: list[Generator] = []
         self.problem = ""
@@ -77,6 +80,8 @@ class Watch:
             self.arrays.append(value)
             if isinstance(value, np.memmap) and value.flags.writeable:
                 self.problem = f"{name} is a file that can be written, of which nobody can tell whether the step does"
+        elif is_gpu_array(value):
+            self.on_gpu.append(value)
         elif isinstance(value, Generator):
             self.generators.append(value)
         elif isinstance(value, (np.random.Generator, np.random.RandomState)):
@@ -220,10 +225,10 @@ class Watch:
         """Return the name of something that is not as it was, or ""."""
         for name, live, saved in zip(self._names, self._live, self._saved, strict=True):
             if isinstance(saved, dict):
-                keys = [key for key in live.keys() | saved.keys() if not _alike(live.get(key), saved.get(key))]
+                keys = [key for key in live.keys() | saved.keys() if not alike(live.get(key), saved.get(key))]
                 if keys:
                     return f"{name}.{keys[0]}"
-            elif len(live) != len(saved) or not all(map(_alike, live, saved)):
+            elif len(live) != len(saved) or not all(map(alike, live, saved)):
                 return name
         return next(filter(None, [lookup.changed() for lookup in self._lookups]), "")
 
@@ -236,17 +241,16 @@ class _Lookup:
 
     def holds(self) -> bool:
         """Tell whether it is the same."""
-        return all(map(_alike, self.read(), self.saved))
+        return all(map(alike, self.read(), self.saved))
 
     def changed(self) -> str:
         """Return the name of something that is another one, or ""."""
         now = self.read()
-        return next(
-            (f"{self._name}.{key}" for k, key in enumerate(self._keys) if not _alike(now[k], self.saved[k])), ""
-        )
+        return next((f"{self._name}.{key}" for k, key in enumerate(self._keys) if not alike(now[k], self.saved[k])), "")
 
 
-def _alike(a: Any, b: Any) -> bool:
+def alike(a: Any, b: Any) -> bool:
+    """Tell whether two values are one object, or equal numbers."""
     return a is b or (type(a) is type(b) and type(a) in _NUMBERS and a == b and (a != 0 or str(a) == str(b)))
 
 

@@ -85,24 +85,23 @@ class Recorded:
 
     Args:
         mode: "auto", True or False.
-        device: where arrays are.
     """
 
-    def __init__(self, mode: bool | str, device: str) -> None:
+    def __init__(self, mode: bool | str) -> None:
         if mode not in ("auto", True, False):
             raise ValueError(f'Trainer: compile must be "auto", True or False, got {mode!r}')
-        self.mode, self._device = mode, device
+        self.mode = mode
         self._known: dict[str, tuple[list[Any], CompiledStep]] = {}
         self.left: Counter[str] = Counter()  # steps that were not even tried: why, and how often
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copy and pickle without what was recorded."""
-        return type(self), (self.mode, self._device)
+        return type(self), (self.mode,)
 
     def method(self, steps: Steps, name: str) -> Callable[..., Any]:
         """Return a method; what was recorded of it is kept as long as these are its parts."""
         own = getattr(steps, name)
-        if not self.mode or self._device != "cpu":
+        if not self.mode:
             return own
         if isinstance(_function(own), CompiledStep):
             self._known[name] = [], _function(own)
@@ -118,12 +117,12 @@ class Recorded:
     def summary(self) -> str:
         """Return in a few lines how training steps were run."""
         known = self.reports().get("fit")
-        return "steps: " + ("none was recorded: arrays are on a GPU" if known is None else str(known))
+        return f"steps: {'none was recorded' if known is None else known}"
 
     def reports(self) -> dict[str, Report]:
         """Return how the calls of each method were run, by who called it."""
         found = {_METHODS[name][0]: step.report() for name, (_, step) in self._known.items()}
-        if self.left and self.mode and self._device == "cpu":
+        if self.left and self.mode:
             found.setdefault("fit", NOTHING._replace(eager=self.left.total(), refusals=dict(self.left)))
         return found
 

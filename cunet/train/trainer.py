@@ -118,7 +118,7 @@ class Trainer(Run):
         report: an HTML file to write, while it trains and when it is done: curves, weights, mistakes, layers, numbers,
             all in one file that a browser opens without a network. Needs the extra `[plot]`.
         compile: whether steps, evaluation and `predict` are recorded and replayed, as by `cunet.compile`, with the same
-            bits. "auto": on a CPU, where that can be; True: `fit` says at its end how many were; False: never.
+            bits. "auto": where that can be; True: `fit` says at its end how many were; False: never.
         diagnose: whether one step in 400 (or another number) is observed, and `fit` says at its end what was found that
             keeps the model from learning; see `cunet.diagnose.Recorder`. Its numbers stay what they are.
 
@@ -173,7 +173,7 @@ class Trainer(Run):
         diagnose: bool | int = False,
     ) -> None:
         self.device = resolve_device(device)
-        self._recorded = Recorded(compile, self.device)
+        self._recorded = Recorded(compile)
         check_model(model)
         self.model, self.loss, self.optimizer = model, loss_function(loss), optimizer_of(optimizer, model)
         self.metrics = named_metrics(metrics, ignore_index_of(self.loss), threshold_of(self.loss))

@@ -252,5 +252,4 @@ def test_fit_says_how_steps_were_run_if_that_was_asked_for(rng, dev, device, cap
         trainer_of(nn.Linear(2, 1), device, compile=mode, progress=True).fit(data)
         said = capsys.readouterr().out
         assert ("steps: " in said) == (mode is True)
-    expected = " eager" if device == "cpu" else "none was recorded: arrays are on a GPU"
-    assert expected in said
+    assert " eager" in said
