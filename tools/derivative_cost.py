@@ -4,7 +4,8 @@
     python tools/derivative_cost.py --against ../older --rounds 40
 
 Gradients and products take turns, in blocks of calls; with `--against` so do the gradients of both checkouts, each in a
-process of its own. Clock and processor time are medians of a call; memory is the peak of a call beyond what was there.
+process of its own; an older one may have no `hvp`. Clock and processor time are medians of a call; memory is the peak
+of a call beyond what was there. Ratios are medians, with the middle half.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ SIZES = (512, 256, 256, 10)
 
 
 def calls(samples: int) -> dict[str, Callable[[], Any]]:
-    """Return a gradient of the loss by all weights, and a product of its Hessian with a direction."""
+    """Return a gradient of the loss by all weights, and a product of its Hessian with a direction if there are any."""
     import cunet
     from cunet import F
 
@@ -41,7 +42,10 @@ def calls(samples: int) -> dict[str, Callable[[], Any]]:
         return F.cross_entropy(y @ w[2], labels)
 
     gradient = cunet.grad(loss)
-    return {"gradient": lambda: gradient(weights), "hvp": lambda: cunet.hvp(loss, (weights,), (direction,))}
+    known: dict[str, Callable[[], Any]] = {"gradient": lambda: gradient(weights)}
+    if hasattr(cunet, "hvp"):
+        known["hvp"] = lambda: cunet.hvp(loss, (weights,), (direction,))
+    return known
 
 
 def block(call: Callable[[], Any], count: int) -> tuple[float, float]:
@@ -62,10 +66,11 @@ def peak(call: Callable[[], Any]) -> int:
 
 
 def work(samples: int) -> None:
-    """Answer with one block for each line of the standard input: the name of a call, and how many."""
+    """Name the calls that there are; then answer each line of the standard input, a name and how many, with a block."""
     known = calls(samples)
     for call in known.values():
         block(call, 3)
+    print(json.dumps([*known]), flush=True)
     for line in sys.stdin:
         name, count = line.split()
         answer = peak(known[name]) if count == "peak" else block(known[name], int(count))
@@ -73,18 +78,27 @@ def work(samples: int) -> None:
 
 
 class Checkout:
-    """A process that runs the code of one checkout."""
+    """A process that runs the code of one checkout.
+
+    Attributes:
+        names: of the calls that it has.
+    """
 
     def __init__(self, root: Path, samples: int) -> None:
         pipe = subprocess.PIPE
         command = [sys.executable, "-P", __file__, "--worker", str(root), "--samples", str(samples)]
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+        self.names: list[str] = self._answer()
 
     def ask(self, name: str, count: int | str) -> Any:
         """Return what one block took."""
-        assert self.process.stdin and self.process.stdout
+        assert self.process.stdin
         self.process.stdin.write(f"{name} {count}\n")
         self.process.stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> Any:
+        assert self.process.stdout
         return json.loads(self.process.stdout.readline())
 
     def close(self) -> None:
@@ -94,22 +108,25 @@ class Checkout:
 
 def measured(checkouts: dict[str, Checkout], rounds: int, count: int) -> list[str]:
     """Return lines: of each call in each checkout milliseconds and memory, and ratios of calls in the same round."""
-    jobs = [(root, name) for root in checkouts for name in ("gradient", "hvp")]
+    jobs = [(root, name) for root, checkout in checkouts.items() for name in checkout.names]
     rows: dict[tuple[str, str], list[Any]] = {job: [] for job in jobs}
     for k in range(rounds):
         for root, name in jobs if k % 2 else jobs[::-1]:
             rows[root, name].append(checkouts[root].ask(name, count))
     times = {job: np.array(row) for job, row in rows.items()}
+    held = {(root, name): checkouts[root].ask(name, "peak") for root, name in jobs}
     lines = []
     for (root, name), row in times.items():
         clock, processors = np.median(row, 0) * 1e3
-        held = checkouts[root].ask(name, "peak") / 2**20
-        lines.append(f"{root}: {name}: {clock:.2f} ms, of processors {processors:.2f} ms, {held:.1f} MiB")
-    for root in checkouts:
-        lines.append(ratio(f"{root}: hvp / gradient", times[root, "hvp"], times[root, "gradient"]))
+        memory = held[root, name] / 2**20
+        lines.append(f"{root}: {name}: {clock:.2f} ms, of processors {processors:.2f} ms, {memory:.1f} MiB")
+    for root, name in jobs:
+        if name == "hvp":
+            lines.append(ratio(f"{root}: hvp / gradient", times[root, "hvp"], times[root, "gradient"]))
     if len(checkouts) > 1:
-        ours, theirs = (times[root, "gradient"] for root in checkouts)
-        lines.append(ratio("gradient here / there", ours, theirs))
+        ours, theirs = [(root, "gradient") for root in checkouts]
+        memory = held[ours] / held[theirs]
+        lines.append(f"{ratio('gradient here / there', times[ours], times[theirs])}, memory {memory:.3f}")
     return lines
 
 

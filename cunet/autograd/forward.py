@@ -157,16 +157,17 @@ class Forward(Level):
             finally:
                 capturing.reset(token)
             return y, Dual(self, moved, no_way_back) if moves else no_way_back
-        y, vjp = self._below(function, inputs, options, given)
         if all(t is None for t in tangents):
-            return y, vjp
+            return self._below(function, inputs, options, given)
         args = [a if isinstance(a, Tensor) else x for a, x in zip(given, inputs, strict=True)]
+        if getattr(function.__dict__.get("forward"), "by_vjp", False):  # which serves the way back too
+            y, vjp = self._traced(1, function, inputs, options, given)
+            tensors = vjp.tensors
+        else:
+            y, vjp = self._below(function, inputs, options, given)
+            tensors = lambda gy: self._traced(1, function, inputs, options, given)[1].tensors(gy)  # noqa: E731
         with traced_at(self.order - 1):
-
-            def again(gy: Any) -> Any:
-                return self._traced(1, function, inputs, options, given)[1](gy)
-
-            return y, Dual(self, self._moved(function, y, again, inputs, given, args, tangents, options), vjp)
+            return y, Dual(self, self._moved(function, y, tensors, inputs, given, args, tangents, options), vjp)
 
     def _at_once(self, function: Any, inputs: list[Any], given: Sequence[Any], options: dict[str, Any]) -> Any:
         """Return the result of an op, and its tangents in the place of its way back; None where it has no such rule."""
@@ -218,10 +219,11 @@ class Forward(Level):
             return captured(function, inputs, options, given)
 
     def _traced(self, more: int, function: Any, inputs: list[Any], options: Any, given: Sequence[Any]) -> Any:
-        """Return the result of an op, and a vjp of Tensors that can be differentiated `more` times than tangents."""
+        """Return the result of an op, and its way back, whose vjp of Tensors can be differentiated `more` times than
+        tangents.
+        """  # noqa: D205
         with grad_enabled():
-            y, traced = Tracer(self.order - 1 + more, self.outer).op(function, inputs, options, given)
-        return y, traced.tensors
+            return Tracer(self.order - 1 + more, self.outer).op(function, inputs, options, given)
 
     def _by_two_ways_back(self, call: Call, function: Callable[..., Any], inputs: list[Any]) -> list[Any]:
         start, moving = next(clock), [t is not None for t in call.tangents]
@@ -229,12 +231,12 @@ class Forward(Level):
             a if isinstance(a, Tensor) or not move else Tensor(a, requires_grad=True)
             for a, move in zip(call.args, moving, strict=True)
         ]
-        y, pull = self._traced(2, function, inputs, call.options, leaves)
+        y, traced = self._traced(2, function, inputs, call.options, leaves)
         floating = [k for k, part in enumerate(several(y)) if is_floating(part.dtype)]
         cotangents = [cotangent_of(part) for part in several(y)]
         with traced_at(self.order):
             try:
-                entries = pull(tuple(cotangents) if isinstance(y, tuple) else cotangents[0])
+                entries = traced.tensors(tuple(cotangents) if isinstance(y, tuple) else cotangents[0])
                 gradients = [_now(entries[k]) if move else None for k, move in enumerate(moving)]
             except Exception as error:
                 raise not_on_tensors(call.name, error) or error from error

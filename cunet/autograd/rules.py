@@ -86,6 +86,8 @@ def pointwise(*each_op: Op, dual: DualRule | None = None) -> None:
 
 
 class _Pointwise:
+    by_vjp = True  # its tangents are found by the way back
+
     def dual(self, function: Op, inputs: list[Any], tangents: list[Any], options: dict[str, Any]) -> Any:
         """See `duals.DualRule`."""
         y, vjp = function(*inputs, **options)

@@ -120,3 +120,9 @@ def test_a_recorded_step_goes_forward_too(dev):
         x, t = dev(np.array([0.5, k])), dev(np.array([1.0, 2.0]))
         expected = (np.tanh(host(x)) + host(x) * (1 - np.tanh(host(x)) ** 2)) * host(t)
         np.testing.assert_allclose(host(step(x, t)), expected, rtol=1e-12)
+
+
+def test_a_value_is_found_once_where_its_slope_is_differentiated(dev):
+    x = dev(np.array([0.5, 1.0]))
+    called = kernels_of(lambda: cunet.hvp(lambda x: F.tanh(x).sum(), (x,), (x,)))
+    assert called.count("tanh_forward") == 1

@@ -4,6 +4,8 @@ import derivative_cost
 import numpy as np
 import pytest
 
+import cunet
+
 pytestmark = pytest.mark.cpu_only
 
 
@@ -19,6 +21,25 @@ def test_calls_are_gradients_and_products():
 def test_ratios_are_of_the_same_round():
     a, b = np.array([[2.0, 3.0], [4.0, 6.0], [9.0, 3.0]]), np.array([[1.0, 1.0], [2.0, 2.0], [3.0, 1.0]])
     assert derivative_cost.ratio("x", a, b) == "x: 2.000 (2.000 to 2.500), of processors 3.000 (3.000 to 3.000)"
+
+
+def test_an_older_checkout_has_gradients_alone(monkeypatch):
+    monkeypatch.delattr(cunet, "hvp")
+    assert [*derivative_cost.calls(3)] == ["gradient"]
+
+    class Older:
+        names = ["gradient"]  # noqa: RUF012
+
+        def ask(self, name, count):
+            assert name == "gradient"
+            return 2**20 if count == "peak" else (2e-3, 4e-3)
+
+    lines = derivative_cost.measured({"here": Older(), "there": Older()}, 3, 1)
+    assert lines == [
+        "here: gradient: 2.00 ms, of processors 4.00 ms, 1.0 MiB",
+        "there: gradient: 2.00 ms, of processors 4.00 ms, 1.0 MiB",
+        "gradient here / there: 1.000 (1.000 to 1.000), of processors 1.000 (1.000 to 1.000), memory 1.000",
+    ]
 
 
 @pytest.mark.slow
