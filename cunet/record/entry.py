@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..device import Array
+from ..device import Array, is_gpu_array
 from ..kernels.backends.native.plans import library
 from .draft import Draft
 from .program import Program
@@ -71,7 +71,7 @@ class Entry:
 
     def _look(self, kinds: Kinds) -> None:
         self._watch = Watch(self._step, *self._objects)
-        self.reason = self._watch.problem
+        self.reason = self._watch.problem or self._misplaced()
         self._kinds = {**kinds_of(self._watch), **{k: v for k, v in kinds.items() if k in kinds_of(self._watch)}}
         self._trained = [self._kinds[id(t)][0] for t in self._watch.tensors]
         self._bare = [self._kinds[id(t)][1] for t in self._watch.tensors]
@@ -80,6 +80,11 @@ class Entry:
         self._by_python: set[int] = set()
         self.plan = None
         self._tries = self._lost = 0
+
+    def _misplaced(self) -> str:
+        """Return what the step reaches on another device, or ""."""
+        found = [t for t in self._watch.tensors if is_gpu_array(t._data)]
+        return "it works on a GPU, but none of its arguments lies there" if found else ""
 
     def fits(self, tree: Tree, context: Any) -> bool:
         """Tell whether a call is of this kind."""

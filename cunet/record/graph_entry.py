@@ -31,6 +31,10 @@ class GraphEntry(Entry):
         self._place: Place | None = None
         self._noted: Run | None = None
 
+    def _misplaced(self) -> str:
+        """Return "": the calls of kernels say where they work."""
+        return ""
+
     def ready(self) -> str:
         """Return why nothing can be recorded here, or ""."""
         return ""

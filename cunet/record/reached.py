@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ class Before:
 
     def __init__(self, watch: Watch) -> None:
         self._watch, self.state = watch, State.of(watch)
+        self._on_cpu = _digests(watch)
         self._groups = [[dict(g) for g in o.param_groups] for o in watch.optimizers]
 
     def check(self, run: Run) -> None:
@@ -40,6 +42,8 @@ class Before:
         for t, old in zip(watch.tensors, self.state.data, strict=True):
             if t._data is not old:
                 raise NotRecordable(f"it puts another array in the place of one of shape {old.shape}")
+        if self._on_cpu != _digests(watch):
+            raise NotRecordable("NumPy writes into an array of the CPU that was there before the step")
         self._check_optimizers(run, after)
 
     def _check_optimizers(self, run: Run, after: State) -> None:
@@ -55,6 +59,12 @@ class Before:
             for old, new in zip(groups, optimizer.param_groups, strict=True):
                 if old.keys() != new.keys() or not all([alike(old[key], new[key]) for key in old]):
                     raise NotRecordable(f"the settings of {name} are changed by more than its step")
+
+
+def _digests(watch: Watch) -> list[int]:
+    """Return a checksum of each array of the CPU that a step reaches."""
+    found = [a for a in (*watch.arrays, *[t._data for t in watch.tensors]) if isinstance(a, np.ndarray)]
+    return [zlib.crc32(np.ascontiguousarray(a).reshape(-1).view(np.uint8).data) for a in found if not a.dtype.hasobject]
 
 
 def reached(watch: Watch) -> list[Array]:

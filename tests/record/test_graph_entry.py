@@ -114,6 +114,31 @@ def test_what_python_does_beside(rng):
     assert "settings of SGD are changed by more than its step" in refused(rng, decaying)
 
 
+def test_arrays_of_the_cpu_that_are_written(rng):
+    count = np.zeros(1)
+
+    def counting(side):
+        def step(x, y):
+            count[...] += 1
+            return trained(side, x, y)
+
+        return step
+
+    assert "writes into an array of the CPU" in refused(rng, counting)
+    assert count == 8
+
+
+def test_a_step_without_arguments(rng):
+    pair, (x, y) = PairOnGpu(), [xp.asarray(a) for a in batch(rng)]
+    step = cunet.compile(lambda: pair.side.step(x, y))
+    for _ in range(3):
+        pair.side.run(step)
+        pair.eager.run(pair.eager.step, x, y)
+        assert pair.side.state() == pair.eager.state()
+    report = str(step.report())
+    assert "0 replayed" in report and ("none of its arguments lies there" in report or "run on NumPy" in report)
+
+
 def test_inputs_that_are_written_and_results_that_were_there(rng):
     def writing(side):
         def step(x, y):
