@@ -1,11 +1,12 @@
-"""Measure what a Hessian-vector product of an MLP costs, in gradients, and what a gradient costs in two checkouts.
+"""Measure what derivatives cost: a Hessian-vector product in gradients, forward mode in functions, and two checkouts.
 
     python tools/derivative_cost.py
     python tools/derivative_cost.py --against ../older --rounds 40
 
-Gradients and products take turns, in blocks of calls; with `--against` so do the gradients of both checkouts, each in a
-process of its own; an older one may have no `hvp`. Clock and processor time are medians of a call; memory is the peak
-of a call beyond what was there. Ratios are medians, with the middle half.
+The gradient is that of an MLP; forward mode is of a chain of activations. They take turns, in blocks of calls; with
+`--against` so do both checkouts, each in a process of its own; an older one may have no `hvp` or `jvp`. Clock and
+processor time are medians of a call; memory is the peak of a call beyond what was there. Ratios are medians, with the
+middle half.
 """
 
 from __future__ import annotations
@@ -24,10 +25,17 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = (512, 256, 256, 10)
+#: What derivatives are compared with.
+SIMPLER = {"hvp": "gradient", "jvp": "chain"}
 
 
-def calls(samples: int) -> dict[str, Callable[[], Any]]:
-    """Return a gradient of the loss by all weights, and a product of its Hessian with a direction if there are any."""
+def calls(samples: int, elements: int) -> dict[str, Callable[[], Any]]:
+    """Return what is measured, by name: of the derivatives those that there are."""
+    return {**_of_mlp(samples), **_of_chain(elements)}
+
+
+def _of_mlp(samples: int) -> dict[str, Callable[[], Any]]:
+    """Return a gradient of the loss by all weights, and a product of its Hessian with a direction."""
     import cunet
     from cunet import F
 
@@ -48,6 +56,24 @@ def calls(samples: int) -> dict[str, Callable[[], Any]]:
     return known
 
 
+def _of_chain(elements: int) -> dict[str, Callable[[], Any]]:
+    """Return a chain of activations in float32, and its derivative in a direction."""
+    import cunet
+    from cunet import F
+
+    def chain(x: Any) -> Any:
+        for activation in (F.tanh, F.gelu, F.silu, F.softplus, F.elu, F.mish, F.sigmoid, F.selu):
+            x = activation(x)
+        return x
+
+    x = np.linspace(-1, 1, elements, dtype=np.float32)
+    at = cunet.Tensor(x)
+    known: dict[str, Callable[[], Any]] = {"chain": lambda: chain(at)}
+    if hasattr(cunet, "jvp"):
+        known["jvp"] = lambda: cunet.jvp(chain, (x,), (x,))
+    return known
+
+
 def block(call: Callable[[], Any], count: int) -> tuple[float, float]:
     """Return seconds on the clock, and of processors, of one of `count` calls."""
     clock, processors = time.perf_counter(), time.process_time()
@@ -65,9 +91,9 @@ def peak(call: Callable[[], Any]) -> int:
     return held
 
 
-def work(samples: int) -> None:
+def work(samples: int, elements: int) -> None:
     """Name the calls that there are; then answer each line of the standard input, a name and how many, with a block."""
-    known = calls(samples)
+    known = calls(samples, elements)
     for call in known.values():
         block(call, 3)
     print(json.dumps([*known]), flush=True)
@@ -84,9 +110,10 @@ class Checkout:
         names: of the calls that it has.
     """
 
-    def __init__(self, root: Path, samples: int) -> None:
+    def __init__(self, root: Path, samples: int, elements: int) -> None:
         pipe = subprocess.PIPE
-        command = [sys.executable, "-P", __file__, "--worker", str(root), "--samples", str(samples)]
+        sizes = ["--samples", str(samples), "--elements", str(elements)]
+        command = [sys.executable, "-P", __file__, "--worker", str(root), *sizes]
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
         self.names: list[str] = self._answer()
 
@@ -121,12 +148,12 @@ def measured(checkouts: dict[str, Checkout], rounds: int, count: int) -> list[st
         memory = held[root, name] / 2**20
         lines.append(f"{root}: {name}: {clock:.2f} ms, of processors {processors:.2f} ms, {memory:.1f} MiB")
     for root, name in jobs:
-        if name == "hvp":
-            lines.append(ratio(f"{root}: hvp / gradient", times[root, "hvp"], times[root, "gradient"]))
-    if len(checkouts) > 1:
-        ours, theirs = [(root, "gradient") for root in checkouts]
+        if name in SIMPLER:
+            lines.append(ratio(f"{root}: {name} / {SIMPLER[name]}", times[root, name], times[root, SIMPLER[name]]))
+    for name in SIMPLER.values() if len(checkouts) > 1 else ():
+        ours, theirs = [(root, name) for root in checkouts]
         memory = held[ours] / held[theirs]
-        lines.append(f"{ratio('gradient here / there', times[ours], times[theirs])}, memory {memory:.3f}")
+        lines.append(f"{ratio(f'{name} here / there', times[ours], times[theirs])}, memory {memory:.3f}")
     return lines
 
 
@@ -144,14 +171,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--calls", type=int, default=10, help="in a block")
     parser.add_argument("--samples", type=int, default=512, help="in a batch")
+    parser.add_argument("--elements", type=int, default=1000, help="in the array of the chain")
     parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.worker is not None:
         sys.path.insert(0, str(given.worker))
-        work(given.samples)
+        work(given.samples, given.elements)
         return
     roots = {"here": ROOT} | ({"there": given.against.resolve()} if given.against else {})
-    checkouts = {name: Checkout(root, given.samples) for name, root in roots.items()}
+    checkouts = {name: Checkout(root, given.samples, given.elements) for name, root in roots.items()}
     try:
         print("\n".join(measured(checkouts, given.rounds, given.calls)))
     finally:

@@ -11,6 +11,7 @@ from ..autograd.tape import is_recording
 from ..autograd.tensor import Tensor, as_array
 from ..device import Array, array_module, is_array, is_floating
 from ..kernels import elementwise
+from .operands import like_gradient
 
 
 @op
@@ -35,8 +36,7 @@ def maximum(x, y) -> Result:
         >>> cunet.grad(lambda x: cunet.maximum(x, 0.0).sum())(np.array([-1.0, 0.0, 2.0]))
         array([0. , 0.5, 1. ])
     """
-    xp = array_module(x, y)
-    return xp.maximum(x, y), lambda gy: (lambda: _share(xp, gy, x > y, x == y), lambda: _share(xp, gy, y > x, x == y))
+    return array_module(x, y).maximum(x, y), lambda gy: (lambda: _share(gy, x, y), lambda: _share(gy, y, x))
 
 
 @op
@@ -47,13 +47,17 @@ def minimum(x, y) -> Result:
         >>> cunet.minimum([1.0, 5.0, np.nan], 3.0)
         Tensor([ 1.,  3., nan])
     """
-    xp = array_module(x, y)
-    return xp.minimum(x, y), lambda gy: (lambda: _share(xp, gy, x < y, x == y), lambda: _share(xp, gy, y < x, x == y))
+    return array_module(x, y).minimum(x, y), lambda gy: (lambda: _share(gy, y, x), lambda: _share(gy, x, y))
 
 
-def _share(xp: Any, gy: Array, won: Array, tied: Array) -> Array:
-    # where, not a product: sqrt(maximum(x, 0)) hands down inf, and inf * 0 is NaN.
-    return xp.where(won, gy, xp.where(tied, gy * 0.5, 0))
+# Not a product: sqrt(maximum(x, 0)) hands down inf, and inf * 0 is NaN.
+@elementwise("T gy, T x, T y", "T gx", "gx = x > y ? gy : x == y ? gy * A(0.5) : A(0)")
+def share_of_larger(gy, x, y):
+    return np.where(x > y, gy, np.where(x == y, gy * 0.5, 0))
+
+
+def _share(gy: Array, x: Any, y: Any) -> Array:
+    return share_of_larger(gy, like_gradient(gy, x), like_gradient(gy, y))
 
 
 @op

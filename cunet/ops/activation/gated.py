@@ -155,14 +155,20 @@ def silu_forward(x):
     return c / (1 + np.exp(-c))
 
 
+# One exponential, which is that of silu_forward too; where it overflows, its share of 1 + e is all.
 @elementwise(
     "T gy, T x",
     "T gx",
-    "A c = x < -800 ? A(-800) : x > 800 ? A(800) : x; gx = gy * ((1 + c / (1 + exp(c))) / (1 + exp(-c)))",
+    """A c = x < -800 ? A(-800) : x; A e = exp(-c); A s = 1 / (1 + e); A rest = e > A(1e30) ? A(1) : e * s;
+    gx = gy * ((1 + (c > 800 ? A(800) : c) * rest) * s)""",
+    smooth="""A c = x < -800 ? A(-800) : x > 800 ? A(800) : x;
+    gx = gy * ((1 + c / (1 + exp(c))) / (1 + exp(-c)))""",
 )
 def silu_backward(gy, x):
-    c = np.clip(x, -800, 800)
-    return gy * ((1 + c / (1 + np.exp(c))) / (1 + np.exp(-c)))
+    c = np.maximum(x, -800)
+    e = np.exp(-c)
+    s = 1 / (1 + e)
+    return gy * ((1 + np.minimum(c, 800) * np.where(e > 1e30, 1, e * s)) * s)
 
 
 @activation(silu_forward, silu_backward, layer="SiLU", gain=1.6765324703310912, cancels=True)

@@ -36,7 +36,7 @@ SMOOTH = {
 CORNERS = """
 bernoulli celu cosine_hinge drop_channels elu floor_divide gaussian hardshrink hardsigmoid hardswish hardtanh
 hinge_embedding huber kl kl_log l1 leaky_relu margin_ranking multi_margin nan_to_num nll poisson poisson_log
-prelu_weight_terms relu remainder round selu softshrink softsign threshold
+prelu_weight_terms relu remainder round selu share_of_larger softshrink softsign threshold
 """
 #: Kernels that switch between places, labels or masks, not by the values that are differentiated.
 CASES = {"attention_weights", "label_backward", "nll_backward", "smooth_label_backward"}
