@@ -34,6 +34,8 @@ def run(name: str, size: Size, folder: Path, *, seed: int = 0, jobs: int | None 
     there = {_key(row["piece"]): row for row in read(path)}
     _write(path, there.values())  # without the end of a run that was killed
     todo = [piece for piece in wanted if _key(piece) not in there]
+    if not todo:
+        print(f"{name}: all {len(wanted)} pieces are in {path} already")
     problems = []
     for done, (piece, outcome) in enumerate(_side_by_side(name, todo, jobs or cores()), 1):
         if isinstance(outcome, PieceFailed):

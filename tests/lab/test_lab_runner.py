@@ -35,12 +35,13 @@ def test_a_group_is_resumed_and_the_file_is_the_same_again(tmp_path, monkeypatch
     assert other.read_text() == path.read_text()
 
 
-def test_what_is_there_is_not_run_again(tmp_path, monkeypatch):
+def test_what_is_there_is_not_run_again(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(runner, "alone", lambda name, piece: ({"loss": piece["seed"]}, 0.1))
     path = runner.run("ravine", TINY, tmp_path, seed=3)
     before = path.read_text()
     monkeypatch.setattr(runner, "alone", None)
     assert runner.run("ravine", TINY, tmp_path, seed=3).read_text() == before
+    assert capsys.readouterr().out.endswith(f"ravine: all 5 pieces are in {path} already\n")
     assert [json.loads(line)["found"] for line in before.splitlines()] == [{"loss": 3}] * 5
 
 
