@@ -10,7 +10,7 @@ import numpy as np
 
 from ..autograd.op import Result, op
 from ..autograd.tensor import Tensor
-from ..device import Array, accumulator, array_module
+from ..device import Array, accumulator, array_module, is_gpu_array
 from .array import pad as constant_pad
 from .linalg import product
 from .operands import lifted
@@ -191,17 +191,36 @@ def _border(who: str, mode: str, length: int, before: int, after: int) -> np.nda
     return (length - 1) - np.abs((length - 1) - np.abs(at))
 
 
+def _repeated(x: Array, axis: int, before: int, sources: np.ndarray) -> Array:
+    """Return ``x.take(sources, axis)``; on a GPU by slices, so that nothing is sent there."""
+    if not is_gpu_array(x):
+        return x.take(array_module(x).asarray(sources), axis=axis)
+    lead, end = (slice(None),) * axis, before + x.shape[axis]
+    y = array_module(x).empty((*x.shape[:axis], len(sources), *x.shape[axis + 1 :]), x.dtype)
+    y[(*lead, slice(before, end))] = x
+    for some in (slice(0, before), slice(end, len(sources))):
+        if len(sources[some]):
+            y[(*lead, some)] = x[(*lead, _slice_of(*sources[some][[0, -1]].tolist()))]
+    return y
+
+
+def _slice_of(first: int, last: int) -> slice:
+    """Return the slice of a border, whose elements go up, go down or are one: see `_border`."""
+    if last < first:
+        return slice(first, last - 1 if last else None, -1)
+    return slice(first, last + 1)
+
+
 @op
 def _pad_border(x, *, widths, mode) -> Result:
-    xp = array_module(x)
     plan = [
         (axis, before, _border("pad", mode, x.shape[axis], before, after))
         for axis, (before, after) in enumerate(widths)
         if before or after
     ]
     y = x
-    for axis, _, sources in plan:
-        y = y.take(xp.asarray(sources), axis=axis)
+    for axis, before, sources in plan:
+        y = _repeated(y, axis, before, sources)
 
     def vjp(gy):
         g = gy.astype(accumulator(gy.dtype), copy=False)

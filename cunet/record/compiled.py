@@ -52,9 +52,9 @@ class CompiledStep:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the step."""
-        tree = None if self._hopeless else Tree(args, kwargs)
-        problem = self._hopeless if tree is None else _problem(tree.on_gpu)
-        if tree is None or problem:
+        tree = Tree(args, kwargs)
+        problem = self._problem(tree.on_gpu)
+        if problem:
             return self._eagerly(problem, args, kwargs)
         if not self._free.acquire(blocking=False):
             return self._eagerly("the step runs already: inside itself, or in another thread", args, kwargs)
@@ -76,6 +76,22 @@ class CompiledStep:
         times = plans[0].times() if plans else {}
         counts = (len(plans), self._replays, self._recorded, eager, dict(self._reasons))
         return Report(*counts, memory, peak, least, times)
+
+    def _problem(self, on_gpu: bool) -> str:
+        """Return why nothing can be recorded or replayed here and now, or ""."""
+        if self._hopeless:
+            return self._hopeless
+        if not on_gpu and not (native.active and native.hopeful()):
+            return ON_NUMPY
+        if capturing.get() is not None or ondevice.placing.get() is not None:
+            return "another step is recorded, of which this one is a part"
+        if dispatch.is_listened() or observe.is_observed():
+            return "somebody listens to the calls of kernels or layers"
+        if not isinstance(tape.recording.get(), bool):
+            return "somebody looks at every op that is recorded for gradients, as detect_anomaly does"
+        if on_gpu and namespace().cuda.get_current_stream().is_capturing():
+            return "a CUDA graph is captured, of which this step is a part"
+        return ""
 
     def _run(self, tree: Tree, context: Any, args: Any, kwargs: Any) -> Any:
         for k, entry in enumerate(self._entries):
@@ -134,21 +150,6 @@ class CompiledStep:
         if reason and not self._said:
             self._said = True
             say(f"{self._name} runs as it is written: {reason}")
-
-
-def _problem(on_gpu: bool) -> str:
-    """Return why nothing can be recorded or replayed here and now, or ""."""
-    if not on_gpu and not (native.active and native.hopeful()):
-        return ON_NUMPY
-    if capturing.get() is not None or ondevice.placing.get() is not None:
-        return "another step is recorded, of which this one is a part"
-    if dispatch.is_listened() or observe.is_observed():
-        return "somebody listens to the calls of kernels or layers"
-    if not isinstance(tape.recording.get(), bool):
-        return "somebody looks at every op that is recorded for gradients, as detect_anomaly does"
-    if on_gpu and namespace().cuda.get_current_stream().is_capturing():
-        return "a CUDA graph is captured, of which this step is a part"
-    return ""
 
 
 def _context(on_gpu: bool) -> tuple[Any, ...]:
