@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
+from helpers import host
 from optimizer_rows import FULL_ROWS, row_id
 from record_helpers import PairOnGpu, batch, bn_net
 
 import sim
+from cunet import functional as F
 from cunet import nn, optim
 from cunet.optim import ondevice
-from cunet.random import Generator
+from cunet.random import Generator, default_generator
 from cunet.random.generator import Draw, stream_id
 
 xp = sim.namespace_or_skip()
@@ -106,3 +108,20 @@ def test_streams_are_as_they_were_behind_a_capture(rng):
     graph_of(pair, rng)
     assert {g._counter for g in pair.compiled._entries[0]._watch.generators} == {None}
     assert ondevice.placing.get() is None
+
+
+def test_a_stream_that_lies_on_the_gpu_goes_on(rng, monkeypatch):
+    generator = default_generator("dropout")
+    monkeypatch.setattr(generator, "_counter", None)
+    generator.on_device()
+    pair = PairOnGpu(with_dropout)
+    for _ in range(CALLS):
+        pair.both(*batch(rng))
+    assert pair.replays == 2
+    pair.each(lambda side: generator.commit())
+    pair.both(*batch(rng))
+    x = xp.ones(99)
+    found = F.dropout(x, generator=generator)
+    assert generator._counter is not None
+    again = Generator(generator.seed, generator.stream, generator.call - 1)
+    np.testing.assert_array_equal(host(found), host(F.dropout(x, generator=again)))
