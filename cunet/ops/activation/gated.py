@@ -161,8 +161,7 @@ def silu_forward(x):
     "T gx",
     """A c = x < -800 ? A(-800) : x; A e = exp(-c); A s = 1 / (1 + e); A rest = e > A(1e30) ? A(1) : e * s;
     gx = gy * ((1 + (c > 800 ? A(800) : c) * rest) * s)""",
-    smooth="""A c = x < -800 ? A(-800) : x > 800 ? A(800) : x;
-    gx = gy * ((1 + c / (1 + exp(c))) / (1 + exp(-c)))""",
+    smooth="A c = x < -800 ? A(-800) : x > 800 ? A(800) : x; gx = gy * ((1 + c / (1 + exp(c))) / (1 + exp(-c)))",
 )
 def silu_backward(gy, x):
     c = np.maximum(x, -800)
@@ -217,8 +216,7 @@ def mish_backward(gy, x):
 def mish(input, inplace: bool = False) -> Result:
     """Return ``x * tanh(log(1 + exp(x)))``.
 
-    With ``e = exp(x)`` and ``d = (1 + e)**2 + 1`` the gate is ``(d - 2) / d``, its derivative
-    ``4 * e * (1 + e) / d**2``.
+    With ``e = exp(x)`` and ``d = (1 + e)**2 + 1`` the gate is ``(d - 2) / d``, its derivative ``4 e (1 + e) / d**2``.
 
     Source: Misra 2019, arXiv:1908.08681, equation 1.
 
@@ -296,10 +294,6 @@ def glu(input, dim: int = -1, *, axis: int | None = None) -> Result:
     if not -input.ndim <= axis < input.ndim or input.shape[axis] % 2:
         raise ValueError(f"glu: input must have an even length along dim={axis}, got shape {input.shape}")
     before = (slice(None),) * (axis % input.ndim)
-    half = input.shape[axis] // 2
+    half, xp = input.shape[axis] // 2, array_module(input)
     value, gate = input[(*before, slice(half))], input[(*before, slice(half, None))]
-
-    def vjp(gy):
-        return (array_module(input).concatenate(glu_backward(gy, value, gate), axis=axis),)
-
-    return glu_forward(value, gate), vjp
+    return glu_forward(value, gate), lambda gy: (xp.concatenate(glu_backward(gy, value, gate), axis=axis),)
