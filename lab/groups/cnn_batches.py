@@ -93,5 +93,5 @@ def draw(r):
             bars(ax, [str(batch) for batch in sizes], found, k, len(NORMS), norm)
         ax.set_xlabel("batch", fontsize=8)
     right.set_ylabel("test accuracy, %", fontsize=8)
-    legend(right, "norm", loc="lower left")
+    legend(own, "norm", loc="lower left")
     return figure
