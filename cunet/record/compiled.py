@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import threading
+import time
 import types
 from collections import Counter
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from .graph_entry import GraphEntry
 from .place import namespace
 from .report import Report
 from .tree import Tree
+from .trial import Trial
 from .watch import Watch
 
 _MOST = 8  # plans of a step
@@ -37,12 +39,18 @@ _turn = ForkSafeLock()  # recording watches a region for the whole process
 
 
 class CompiledStep:
-    """A step that is replayed where that gives the same bits, and else runs as it is written; see `compile`."""
+    """A step that is replayed where that gives the same bits, and else runs as it is written; see `compile`.
 
-    def __init__(self, step: Callable[..., Any], name: str = "") -> None:
+    Args:
+        step: the step.
+        name: who says what is said of it.
+        tries: whether a long step, which holds much memory, is replayed only where that takes less time.
+    """
+
+    def __init__(self, step: Callable[..., Any], name: str = "", tries: bool = False) -> None:
         functools.update_wrapper(self, step)
         self._name = name or f"cunet.compile: {getattr(step, '__qualname__', step)}"
-        self._step = step
+        self._step, self._tries = step, tries
         self._entries: list[Entry] = []  # the last used first
         self._reasons: Counter[str] = Counter()
         self._replays = self._recorded = self._waste = 0
@@ -73,9 +81,10 @@ class CompiledStep:
         eager = sum(self._reasons.values())
         memory = sum(plan.bytes for plan in plans)
         peak, least = max([(plan.peak, plan.least) for plan in plans], default=(0, 0))
+        before = max([entry.peak for entry in self._entries], default=0)
         times = plans[0].times() if plans else {}
         counts = (len(plans), self._replays, self._recorded, eager, dict(self._reasons))
-        return Report(*counts, memory, peak, least, times)
+        return Report(*counts, memory, peak, least, times, before)
 
     def _problem(self, on_gpu: bool) -> str:
         """Return why nothing can be recorded or replayed here and now, or ""."""
@@ -128,11 +137,28 @@ class CompiledStep:
             self._say(entry.reason)
             self._count(_REFUSAL if entry.reason else 1, entry.reason or "few calls are alike: arguments")
             return found
+        if self._tries and entry.trial is not None:
+            return self._tried(entry, entry.trial, tree, args, kwargs)
+        return self._replay(entry, tree, args, kwargs)
+
+    def _replay(self, entry: Entry, tree: Tree, args: Any, kwargs: Any) -> Any:
         with _turn if tree.on_gpu else nullcontext():  # one stream captures and replays
             found, reason = entry.run(tree)
         if reason:
             return self._eagerly(reason, args, kwargs)
         self._replays += 1
+        return found
+
+    def _tried(self, entry: Entry, trial: Trial, tree: Tree, args: Any, kwargs: Any) -> Any:
+        """Replay a call, or not, and note how long it took; behind the last one keep the plan or let it go."""
+        began = time.perf_counter()
+        if trial.asks_for_written:
+            found = self._eagerly("measured beside its replays", args, kwargs)
+        else:
+            found = self._replay(entry, tree, args, kwargs)
+        trial.note(time.perf_counter() - began)
+        if trial.over:
+            entry.end_trial()
         return found
 
     def _eagerly(self, reason: str, args: Any, kwargs: Any) -> Any:

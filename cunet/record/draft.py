@@ -15,7 +15,8 @@ from ..device import Array
 from ..kernels.backends.native.plans import Block, Blocks, Operand, extent
 from .moves import Ahead, Update, draw_ahead, draws_of, updates_of
 from .notes import Check, owner
-from .recording import NotRecordable, Recording, is_dense
+from .recording import NotRecordable, Recording
+from .state import is_dense
 from .watch import Watch
 
 
@@ -98,6 +99,9 @@ class Draft:
         hosts = recording.session.hosts
         self.names = [self._name_of(k) for k in range(len(recording.plan.records))]
         self.by_python = [[draw_ahead(d, recording, watch) for d in host.tree.draws] for host in hosts]
+        checks = zip(recording.session.checks, self.asked, strict=True)
+        self._questions = [(c.test, c.array.shape, c.rest, c.answer, k) for c, k in checks]
+        self._hosts = [h.key for h in hosts]
 
     def _check(self, watch: Watch) -> None:
         recording = self.recording
@@ -221,8 +225,9 @@ class Draft:
                 raise NotRecordable(f"an array of shape {item.shape} is left behind that nobody was seen to write")
 
     def forget(self) -> None:
-        """Let go of the arrays from before the step."""
+        """Let go of the arrays of the recording, and of those from before it; it can be compared all the same."""
         self._moving = []
+        self.recording.forget()
 
     def differs(self, other: Draft) -> str:
         """Return what differs from another recording of the step, or ""."""
@@ -242,15 +247,8 @@ class Draft:
         for k, (a, b) in enumerate(zip(mine.plan.numbers, its.plan.numbers, strict=True)):
             if a != b and k not in known:
                 return f"a number that kernel {self.names[a.record]!r} takes is another one each time"
-        checks = [
-            [
-                (c.test, c.array.shape, c.rest, c.answer, k)
-                for c, k in zip(d.recording.session.checks, d.asked, strict=True)
-            ]
-            for d in (self, other)
-        ]
-        hosts = [[h.key for h in r.session.hosts] for r in (mine, its)]
-        return "" if (checks[0], hosts[0]) == (checks[1], hosts[1]) else "it does not ask the same of NumPy each time"
+        asked, its_asked = (self._questions, self._hosts), (other._questions, other._hosts)
+        return "" if asked == its_asked else "it does not ask the same of NumPy each time"
 
     def _name_of(self, record: int) -> str:
         names = [c.kernel.name for c in self.recording.session.calls if c.first <= record < c.last]

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import errno
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from ..device import Array, is_gpu_array
-from ..kernels.backends.native.plans import library
+from ..kernels.backends.native.plans import library, trim
 from .draft import Draft
 from .program import Program
-from .reached import same_bits
-from .recording import NotRecordable, Recording, State
+from .recording import NotRecordable, Recording
+from .standing import Left, left_by
+from .state import State
 from .tree import Tree, Unfit, leaves_of
+from .trial import LONG, Trial
 from .watch import Watch
 
 _TRIES = 4  # recordings that may differ from the one before
@@ -60,13 +63,16 @@ class Entry:
     Attributes:
         plan: replays it, once two recordings agreed and a replay gave what the step gave.
         reason: why that cannot be, or "".
+        peak: bytes that were needed at a time to make the plan.
+        trial: of the plan of a long step, until somebody made it.
     """
 
     def __init__(self, step: Callable[..., Any], tree: Tree, context: Any, kinds: Kinds) -> None:
         self._step, self._key = step, (tree.key, context)
         self._objects = tree.objects  # their ids are in the key
         self.plan: Plan | None = None
-        self.reason = ""
+        self.reason, self.peak = "", 0
+        self.trial: Trial | None = None
         self._look(kinds)
 
     def _look(self, kinds: Kinds) -> None:
@@ -78,7 +84,7 @@ class Entry:
         self._draft: Draft | None = None
         self._candidate: Plan | None = None
         self._by_python: set[int] = set()
-        self.plan = None
+        self.plan = self.trial = None
         self._tries = self._lost = 0
 
     def _misplaced(self) -> str:
@@ -118,8 +124,17 @@ class Entry:
         """Return why nothing can be recorded here, or ""."""
         return "" if library() is not None else ON_NUMPY
 
+    def end_trial(self) -> None:
+        """Keep the plan if replays take less time; else run the step as it is written from here on."""
+        assert self.trial is not None
+        self.reason, self.trial = self.trial.verdict(), None
+        if self.reason:
+            self.plan = None
+            trim()
+
     def record(self, tree: Tree) -> Any:
         """Run the step as it is written, and come closer to a plan."""
+        trim()  # what earlier steps left to the C library would be held beside this one's memory
         if self._candidate is not None:
             return self._compare(tree)
         known = len(self._by_python)
@@ -131,6 +146,7 @@ class Entry:
                 problem.add_note(f"cunet.compile: the step cannot be recorded: {self.reason}; call it again")
             raise
         found = recording.result
+        self.peak = max(self.peak, recording.peak)
         try:
             leaves: list[Array] = []
             build = leaves_of(found, leaves)
@@ -143,6 +159,7 @@ class Entry:
             elif difference != "-":
                 self._try_again(difference)
             self._draft = None if self._candidate else draft
+            draft.forget()
         except (NotRecordable, Unfit) as problem:
             self._draft = self._candidate = None
             if len(self._by_python) == known:  # else the next recording knows more
@@ -155,57 +172,50 @@ class Entry:
             self.reason = difference
 
     def _compare(self, tree: Tree) -> Any:
-        """Run the step as it is written, and from the same state by its plan; keep the plan if all bits are equal."""
+        """Replay the step, undo that, and run it as it is written; keep the plan if all bits are equal.
+
+        This way round nothing has to be undone of what the step did, and one copy of what it writes into is enough.
+        """
         program, watch = self._candidate, self._watch
-        assert program is not None
+        assert isinstance(program, Program)
+        self._candidate = None
         if not program.fits():
-            self._candidate = None
             return tree.call(self._step, tree.arrays)
-        before = Snapshot(watch, program.written)
-        found = tree.call(self._step, tree.arrays)
-        expected = Snapshot(watch, program.written)
-        leaves = _leaves(found)
-        before.restore()
+        before = _Before(watch, program.written)
+        self.peak = max(self.peak, program.peak + sum(a.nbytes for a in before.copies))
+        replayed: Left | None = None
         try:
-            replayed, reason = program.run(tree.arrays)
-        except BaseException:
-            expected.restore()
-            raise
-        same = not reason and _leaves(replayed) == leaves and Snapshot(watch, program.written).equals(expected)
+            found, reason = program.run(tree.arrays)
+            if not reason:
+                replayed = left_by(found, watch, before.state, program.written)
+            del found
+        finally:
+            before.restore()
+            program.release()
+        del before.copies
+        trim()
+        began = time.thread_time()  # which does not count what other programs take of the processor
+        result = tree.call(self._step, tree.arrays)
+        seconds = time.thread_time() - began
+        same = replayed is not None and left_by(result, watch, before.state, program.written) == replayed
         if same:
-            self.plan = program
+            self.plan, self.trial = program, Trial() if seconds >= LONG else None
+            trim()
         else:
-            expected.restore()
             self._try_again(reason)
             self.reason = self.reason or ("" if reason else "a replay does not give the same bits")
-        self._candidate = None
-        return found
+        return result
 
 
-def _leaves(value: Any) -> list[bytes]:
-    found: list[Array] = []
-    leaves_of(value, found)
-    return [a.tobytes() for a in found]
-
-
-class Snapshot:
-    """All that a step may change, with the elements of arrays."""
+class _Before:
+    """What a step may change, as it was: arrays that it writes into are copied."""
 
     def __init__(self, watch: Watch, written: Sequence[np.ndarray]) -> None:
-        self._watch, self._state = watch, State.of(watch)
-        self._arrays, self._values = written, [a.copy() for a in written]
+        self._watch, self.state = watch, State.of(watch)
+        self._written, self.copies = written, [a.copy() for a in written]
 
     def restore(self) -> None:
         """Go back to it."""
-        self._state.restore(self._watch)
-        for a, value in zip(self._arrays, self._values, strict=True):
+        self.state.restore(self._watch)
+        for a, value in zip(self._written, self.copies, strict=True):
             a[...] = value
-
-    def equals(self, other: Snapshot) -> bool:
-        """Compare bit for bit."""
-        mine, its = self._state, other._state
-        arrays = [*zip(mine.data, its.data, strict=True), *zip(mine.grads, its.grads, strict=True)]
-        arrays += zip(self._values, other._values, strict=True)
-        if (mine.numbers, mine.calls) != (its.numbers, its.calls):
-            return False
-        return all(a is b or (a is not None and b is not None and same_bits(a, b)) for a, b in arrays)

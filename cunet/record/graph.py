@@ -11,8 +11,8 @@ from .lefts import Lefts, owner
 from .moves import Scalars
 from .place import Place
 from .reached import Before, reached, same_bits
-from .recording import State
 from .slots import Run
+from .state import State
 from .tree import Tree, leaves_of
 from .watch import Watch
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..device import Array
@@ -39,11 +42,25 @@ class View:
         return np.asarray(_Memory(a.__array_interface__["data"][0] + self._place, o))
 
 
-class HostCall:
-    """A call of Python's in a replay."""
+def ends_of(hosts: Sequence[Host]) -> dict[int, int]:
+    """Return for each call of Python's the record behind which its op needs nothing more of what it was given."""
+    last = {_op_of(host): host.record for host in hosts}
+    return {host.record: last[op] if (op := _op_of(host)) else host.record for host in hosts}
 
-    def __init__(self, host: Host, views: list[View], draws: list[Ahead]) -> None:
+
+def _op_of(host: Host) -> Op | None:
+    """Return the op that a call is a part of; other functions keep nothing."""
+    function = host.function.func if isinstance(host.function, functools.partial) else host.function
+    owner = getattr(function, "__self__", function)
+    return owner if isinstance(owner, Op) else None
+
+
+class HostCall:
+    """A call of Python's in a replay; behind the record `end` its op keeps nothing."""
+
+    def __init__(self, host: Host, views: list[View], draws: list[Ahead], end: int) -> None:
         count = len(views) - sum(host.fresh)
+        self._is_last = host.record == end
         self._host, self._read, self._written, self._draws = host, views[:count], views[count:], draws
 
     def run(self, moving: list[Array], generators: list[Generator], calls: list[int]) -> None:
@@ -56,8 +73,11 @@ class HostCall:
         fresh = [a for a, new in zip(made, host.fresh, strict=True) if new]
         for view, a in zip(self._written, fresh, strict=True):
             np.copyto(view.among(moving), a)
+        if self._is_last:
+            self.forget()
 
     def forget(self) -> None:
         """Let go of what an op keeps for its way back."""
-        if isinstance(self._host.function, Op):
-            self._host.function.forget()
+        op = _op_of(self._host)
+        if op is not None:
+            op.forget()

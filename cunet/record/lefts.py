@@ -6,7 +6,8 @@ from typing import Any
 
 from ..device import Array, array_module, is_gpu_array
 from ..optim.flat_buffer import gather
-from .recording import NotRecordable, is_dense
+from .recording import NotRecordable
+from .state import is_dense
 
 
 def owner(a: Array) -> Array:

@@ -15,8 +15,9 @@ from ..device import Array
 from ..kernels.backends.native import native
 from ..kernels.backends.native.plans import extent
 from ..kernels.backends.native.status import result
+from .arena import Arena
 from .draft import Draft, Left
-from .host import HostCall, View
+from .host import HostCall, View, ends_of
 from .layout import LINE, Blocks
 from .moves import Scalars
 from .notes import Check, counted
@@ -79,8 +80,6 @@ class Program:
         self._plan.keep(self.written)
         self._untimed = _TIMED
         self._drawn = [b - a for a, b in zip(recording.before.calls, recording.after.calls, strict=True)]
-        recording.forget()
-        draft.forget()
 
     def _bind(self) -> tuple[list[Tensor], list[Tensor]]:
         """Tell the plan where all elements are; return of which tensors each replay brings the data, or gradients.
@@ -106,8 +105,7 @@ class Program:
         starts, self.bytes = self._layout()
         self._zeros = np.zeros(max([t.which for t in draft.targets if t.kind == "zeros"], default=0) + LINE, np.uint8)
         zeros = -(-self._zeros.ctypes.data // LINE) * LINE
-        self._arena = np.empty(self.bytes + LINE, np.uint8)
-        base = -(-self._arena.ctypes.data // LINE) * LINE
+        self._arena = Arena(self.bytes)
         self._bases: list[tuple[int | None, int]] = []  # of each operand: its moving array, if it has one; its place
         for k, target in enumerate(draft.targets):
             if target.kind == "root":
@@ -117,7 +115,7 @@ class Program:
             elif target.kind == "block" and target.which not in self._places:
                 room, start = starts[target.which]
                 array = None if room is None else moving["left", self._places[room]]
-                self._bases.append((array, (base if room is None else 0) + start + target.offset))
+                self._bases.append((array, (self._arena.address if room is None else 0) + start + target.offset))
             else:
                 key = ("left", self._places[target.which]) if target.kind == "block" else (target.kind, target.which)
                 self._bases.append((moving[key], target.offset))
@@ -131,13 +129,13 @@ class Program:
         memory of the plan, and how long that is.
         """
         draft, last = self._draft, len(self._plan.records)
-        hosts = [host.record for host in draft.recording.session.hosts]
+        hosts, ends = [h.record for h in draft.recording.session.hosts], ends_of(draft.recording.session.hosts)
         users: dict[int, list[int]] = {}
         accesses = []
         for o, target in zip(self._plan.operands, draft.targets, strict=True):
             if target.kind == "block":
-                kept = o.record in hosts or target.which in self._places  # an op keeps what it needs on its way back
-                users.setdefault(target.which, []).extend([o.record, last] if kept else [o.record])
+                end = last if target.which in self._places else ends.get(o.record, o.record)
+                users.setdefault(target.which, []).extend([o.record, end])
             space = target.which if target.kind in ("block", "input") else None
             accesses.append(Access(o.record, (target.kind, space), o.low, o.high, o.written))
         blocks = Blocks({k: draft.blocks[k].size for k in users}, users, self._places)
@@ -181,10 +179,11 @@ class Program:
         stretches: list[tuple[int, int, HostCall | None]] = []
         first = 0
         hosts = self._draft.recording.session.hosts
+        ends = ends_of(hosts)
         for host, draws in zip(hosts, self._draft.by_python, strict=True):
             where = [k for k, o in enumerate(self._plan.operands) if o.record == host.record]
             views = [View(self._plan.operands[k], *self._bases[k]) for k in where]
-            stretches.append((first, host.record, HostCall(host, views, draws)))
+            stretches.append((first, host.record, HostCall(host, views, draws, ends[host.record])))
             first = host.record + 1
         return [*stretches, (first, len(self._plan.records), None)]
 
@@ -232,6 +231,11 @@ class Program:
         self._calls([*brought, *fresh], calls)
         self._leave(fresh, after, calls)
         return self._build([fresh[k] for k in self._leaves]), ""
+
+    def release(self) -> None:
+        """Let go of memory that the next replay asks for again."""
+        self._held = [None] * len(self._held)
+        self._arena.release()
 
     def _calls(self, moving: list[Array], calls: list[int]) -> None:
         """Make all calls, with these moving arrays, and streams that are at these calls."""

@@ -9,8 +9,9 @@ import numpy as np
 
 from ..device import Array, array_module, is_gpu_array
 from .lefts import owner
-from .recording import NotRecordable, State
+from .recording import NotRecordable
 from .slots import Run
+from .state import State
 from .watch import Watch, alike
 
 

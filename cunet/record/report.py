@@ -21,6 +21,8 @@ class Report(NamedTuple):
         peak_eager: the least that this step needs at a time as it is written.
         times: seconds that the calls of each kernel take in a replay, as the plan used last was measured in its first
             replays, in one thread; the longest first.
+        peak_recording: memory that was needed at a time to make a plan: for the arrays of a recording, or for those of
+            a replay and copies of what it writes into.
     """
 
     plans: int
@@ -32,6 +34,7 @@ class Report(NamedTuple):
     peak: int
     peak_eager: int
     times: dict[str, float]
+    peak_recording: int = 0
 
     def __str__(self) -> str:
         """Show it in a few lines."""
@@ -40,7 +43,8 @@ class Report(NamedTuple):
             f"{self.plans} plan(s), {self.bytes / 1e6:.1f} MB"
         ]
         if self.times:
-            lines.append(f"  at most {self.peak / 1e6:.1f} MB at a time, as written {self.peak_eager / 1e6:.1f} MB")
+            sizes = [f"{n / 1e6:.1f} MB" for n in (self.peak, self.peak_eager, self.peak_recording)]
+            lines.append("  at most {} at a time, as written {}, while it was recorded {}".format(*sizes))
             most = [f"{name} {1e6 * spent:.0f}" for name, spent in list(self.times.items())[:_SHOWN]]
             lines.append(f"  {1e6 * sum(self.times.values()):.0f} us in kernels: {', '.join(most)}")
         return "\n".join(lines + [f"  {count} eager: {why}" for why, count in self.refusals.items()])

@@ -111,7 +111,7 @@ class Recorded:
         known = self._known.get(name)
         if known is None or any(map(operator.is_not, known[0], parts)):
             self._known.pop(_INSTEAD.get(name, ""), None)
-            self._known[name] = known = parts, _compiled(steps, name)
+            self._known[name] = known = parts, _compiled(steps, name, self.mode == "auto")
         return known[1]
 
     def summary(self) -> str:
@@ -131,11 +131,11 @@ def _function(method: Any) -> Any:
     return getattr(method, "__func__", method)
 
 
-def _compiled(steps: Steps, name: str) -> CompiledStep:
+def _compiled(steps: Steps, name: str, tries: bool) -> CompiledStep:
     """Return a method as a step that is recorded."""
     if all(_function(getattr(steps, key)) is getattr(Steps, key) for key in _METHODS):
         alone = Steps()  # of the trainer no more than it needs: it is not held by what it holds
         for part in _METHODS[name][1]:
             setattr(alone, part, getattr(steps, part))
         steps = alone
-    return CompiledStep(getattr(steps, name), f"Trainer: {name.lstrip('_')}")
+    return CompiledStep(getattr(steps, name), f"Trainer: {name.lstrip('_')}", tries)

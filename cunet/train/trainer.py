@@ -118,7 +118,8 @@ class Trainer(Run):
         report: an HTML file to write, while it trains and when it is done: curves, weights, mistakes, layers, numbers,
             all in one file that a browser opens without a network. Needs the extra `[plot]`.
         compile: whether steps, evaluation and `predict` are recorded and replayed, as by `cunet.compile`, with the same
-            bits. "auto": where that can be; True: `fit` says at its end how many were; False: never.
+            bits. "auto": where that can be, and of long steps where it takes less time; True: `fit` says at its end how
+            many were; False: never.
         diagnose: whether one step in 400 (or another number) is observed, and `fit` says at its end what was found that
             keeps the model from learning; see `cunet.diagnose.Recorder`. Its numbers stay what they are.
 

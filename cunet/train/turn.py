@@ -166,7 +166,7 @@ def _divisor(weight: Any, xp: Any, dtype: Any) -> Array:
 
 
 def _weight(weight: Any, dtype: Any, xp: Any = np) -> Array:
-    return xp.asarray(xp.where(weight == 0, 1, weight), dtype)  # 0 where all labels were ignored
+    return xp.asarray(array_module(weight).where(weight == 0, 1, weight), dtype)  # 0 where all labels were ignored
 
 
 def update(steps: Learner, turn: Turn) -> None:

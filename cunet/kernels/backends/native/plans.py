@@ -76,6 +76,11 @@ def unit() -> text.Unit:
     return text.single("plans", text.source(*SOURCES))
 
 
+def trim() -> None:
+    """Give memory that was freed back to the system."""
+    library().cunet_trim()
+
+
 def expect() -> None:
     """Compile that library in the background."""
     if not library.cache_info().currsize and native.active and native.hopeful():
@@ -115,12 +120,12 @@ def _declare(found: Any) -> None:
     for name, kind in pointers.items():
         getattr(found, f"cunet_{name}").restype = kind
     found.cunet_region_blocks.restype = found.cunet_plan_count.restype = c.c_int64
-    found.cunet_plan_faults.restype = c.c_int64
+    found.cunet_plan_faults.restype = found.cunet_region_peak.restype = c.c_int64
     found.cunet_plan_start.argtypes = [c.c_int64, c.c_void_p]
     found.cunet_region_handler.argtypes = [c.c_void_p]
     found.cunet_region_blocks.argtypes = [c.c_void_p, c.c_void_p]
     found.cunet_region.argtypes = [c.c_int64]
-    for name in ("region_close", "region_full", "region_forgive", "plan_begin", "plan_free"):
+    for name in ("region_close", "region_full", "region_peak", "region_forgive", "plan_begin", "plan_free"):
         getattr(found, f"cunet_{name}").argtypes = [c.c_void_p]
     found.cunet_plan_window.argtypes = [c.c_int]
     found.cunet_plan_opaque.argtypes = [c.c_void_p, c.c_char_p, c.c_int64, c.c_int64, c.c_void_p]

@@ -33,11 +33,13 @@ class Recorder:
     Attributes:
         plan, blocks: what was recorded, and the memory that NumPy asked for; when the block has ended.
         full: whether it asked for more than there was room for.
+        peak: the most bytes of it that were there at a time.
     """
 
     plan: Plan
     blocks: list[Block]
     full: bool
+    peak: int
 
     def __enter__(self) -> Recorder:
         """Begin.
@@ -62,6 +64,7 @@ class Recorder:
         self._set(id(self._before))
         self.plan = Plan(found.cunet_plan_end())
         self.blocks, self.full = self._blocks_now(), bool(found.cunet_region_full(self._region))
+        self.peak = int(found.cunet_region_peak(self._region))
         found.cunet_region_close(self._region)
 
     def _blocks_now(self) -> list[Block]:

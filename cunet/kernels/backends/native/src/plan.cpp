@@ -97,6 +97,13 @@ int cunet_plan_opaque(Opaque function, const char* call, int64_t size, int64_t c
   return code;
 }
 
+// Gives memory that was freed back to the system, as far as the C library keeps it.
+void cunet_trim() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+}
+
 // Writes for each of `count` spans of bytes, which are pairs of addresses, a hash of what is there.
 void cunet_hashes(const int64_t* spans, int64_t count, uint64_t* out) {
   for (int64_t k = 0; k < count; k++) out[k] = hash_of_much((const char*)spans[2 * k], spans[2 * k + 1] - spans[2 * k]);

@@ -9,6 +9,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#ifdef __GLIBC__  // which one of the headers before has told
+#include <malloc.h>
+#endif
 #include <atomic>
 #include <chrono>
 #include <memory>
@@ -42,7 +45,7 @@ struct Region {
   Handler handler;
   char* base;
   unsigned char* touched;  // one for each page
-  int64_t page, reserved, used, live, faults;
+  int64_t page, reserved, used, live, held, peak, faults;  // `held`: bytes of what is `live`, at most `peak`
   bool recording, full;
   std::vector<Block> blocks;
 };
@@ -68,7 +71,8 @@ void* allocate(void* context, size_t size) {
   if (!r.recording || bytes > r.reserved - r.used) return r.full = true, calloc(1, size ? size : 1);
   char* at = r.base + r.used + colour;
   r.blocks.push_back({int64_t(at), int64_t(size), false});
-  r.used += bytes, r.live++;
+  r.used += bytes, r.live++, r.held += bytes;
+  if (r.held > r.peak) r.peak = r.held;
   return at;
 }
 
@@ -86,7 +90,9 @@ void release(void* context, void* at, size_t size) {
   Region& r = *(Region*)context;
   if (!at || !holds(r, at)) return free(at);
   char* start = r.base + ((char*)at - r.base) / r.page * r.page;
-  madvise(start, pages(r, (char*)at - start + int64_t(size ? size : 1)) * r.page, MADV_DONTNEED);
+  const int64_t bytes = pages(r, (char*)at - start + int64_t(size ? size : 1)) * r.page;
+  madvise(start, bytes, MADV_DONTNEED);
+  r.held -= bytes;
   if (--r.live == 0 && !r.recording) give_back(r);
 }
 
@@ -187,6 +193,9 @@ void cunet_region_forgive(Region* r) { forgive(*r); }
 
 // Whether more was asked for than there was room for.
 int cunet_region_full(const Region* r) { return r->full; }
+
+// The most bytes that were there at a time.
+int64_t cunet_region_peak(const Region* r) { return r->peak; }
 
 // Nothing more is made in it. It is small, and stays: arrays' handlers are in it.
 void cunet_region_close(Region* r) {
