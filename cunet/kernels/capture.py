@@ -6,6 +6,7 @@ op does such arithmetic itself, it calls one of these functions: NumPy's own, an
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any, Protocol
@@ -96,6 +97,15 @@ def owned(x: Any) -> Any:
     return x if capturing.get() is None else copy_elements(x)
 
 
+def _noted(kernel: Callable[..., Any], function: Callable[..., Any], *args: Any) -> Any:
+    """Return what NumPy's function does, in the same order of memory, on which the order of later sums depends.
+
+    A kernel's result is in the order of C; NumPy's in that of its arguments.
+    """
+    plain = all([a.flags.c_contiguous for a in args if type(a) is np.ndarray])
+    return kernel(*args) if plain else done(function, *args)
+
+
 @elementwise("T x", "T y", "y = -x")
 def negate_elements(x):
     return -x
@@ -103,22 +113,22 @@ def negate_elements(x):
 
 def negated(x: Any) -> Any:
     """Return ``-x``."""
-    return -x if capturing.get() is None else negate_elements(x)
+    return -x if capturing.get() is None else _noted(negate_elements, operator.neg, x)
 
 
 def quotient(x: Any, y: Any) -> Any:
     """Return ``x / y``."""
-    return x / y if capturing.get() is None else divide_elements(x, y)
+    return x / y if capturing.get() is None else _noted(divide_elements, operator.truediv, x, y)
 
 
 def scaled(x: Any, y: Any) -> Any:
     """Return ``x * y``."""
-    return x * y if capturing.get() is None else multiply_elements(x, y)
+    return x * y if capturing.get() is None else _noted(multiply_elements, operator.mul, x, y)
 
 
 def total(x: Any, y: Any) -> Any:
     """Return ``x + y``."""
-    return x + y if capturing.get() is None else add_elements(x, y)
+    return x + y if capturing.get() is None else _noted(add_elements, operator.add, x, y)
 
 
 def count_up(holder: Any) -> None:

@@ -38,6 +38,25 @@ def test_nets_are_replayed_bit_for_bit(rng, name):
     assert pair.replays >= STEPS, pair.compiled.report()
 
 
+class Across(nn.Module):
+    """Scales and shifts what lies in memory in another order, in which gradients are summed."""
+
+    def __init__(self):
+        self.scale, self.shift = (nn.Parameter(np.ones((6, 1), np.float32)) for _ in range(2))
+
+    def forward(self, x):
+        rows = cunet.transpose(x, (1, 0, 2)).reshape(1, 6, -1) * 2
+        return rows.reshape(6, -1, 36).transpose(1, 0, 2) * self.scale + self.shift
+
+
+@recorded
+def test_sums_of_what_lies_in_another_order_are_replayed_bit_for_bit(rng):
+    pair = Pair(Across, loss=lambda y, _: (y * y).mean())
+    for _ in range(2 * STEPS):
+        pair.both(*batch(rng, shape=(6, 36)))
+    assert pair.replays >= STEPS, pair.compiled.report()
+
+
 @recorded
 @pytest.mark.parametrize("row", ROWS, ids=row_id)
 def test_optimisers_are_replayed_bit_for_bit(rng, row):
