@@ -86,7 +86,7 @@ for n, image in IMAGES.items():
     }
 #: Layers that do on inputs of one number of axes what another one, which is there, does on all.
 NARROWER = {f"{norm}{n}d" for norm in ("BatchRenorm", "DecorrelatedBatchNorm", "SwitchableNorm") for n in (1, 2)}
-LAYERS |= {name: ((2,), [IMAGES[int(name[-2])]]) for name in NARROWER}
+LAYERS |= {name: ((2,), [IMAGES[int(name[-2])]]) for name in sorted(NARROWER)}  # in one order in all processes
 LOSSES = {
     **{f"{kind}Loss": ((), [ROW, ROW]) for kind in ("MSE", "L1", "Huber", "SmoothL1")},
     **{f"{kind}Loss": ((), [ROW, classes]) for kind in ("CrossEntropy", "NLL", "MultiMargin")},
