@@ -14,7 +14,7 @@ from ..kernels.capture import done
 from ..ops.activation.squashing import sigmoid, softplus
 from ..ops.math import exp, expm1, log
 from ..ops.operands import lifted
-from ..ops.sampling import _add_gumbel_noise
+from ..ops.sampling import with_gumbel_noise
 from ..ops.softmax import check_floating
 from ..random import Generator, default_generator
 from ..system.checks import check_numbers
@@ -85,7 +85,7 @@ class ConcreteDropout(Module):
         draw = (self.generator or default_generator("dropout")).next()
         zeros = done(array_module(x.data).zeros, x.shape, dtype)
         with no_grad():
-            minus_log_u = exp(-_add_gumbel_noise(zeros, draw=draw))
+            minus_log_u = exp(-with_gumbel_noise(zeros, draw=draw))
             return -minus_log_u - log(-expm1(-minus_log_u))
 
     def regularizer(self, weight: Any, samples: int, length_scale: float = 1e-2) -> Tensor:

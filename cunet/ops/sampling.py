@@ -41,7 +41,13 @@ add_gumbel_noise.native(None)  # NumPy has this very generator: nothing is gaine
 
 
 @op
-def _add_gumbel_noise(x, *, draw) -> Result:
+def with_gumbel_noise(x, *, draw) -> Result:
+    """Return ``x - log(-log(u))``, u uniform in (0, 1), drawn anew for each element.
+
+    Args:
+        x: floating, of any shape.
+        draw: a `Draw` of a random stream.
+    """
     flat = array_module(x).ascontiguousarray(x.reshape(-1))
     key = np.uint64(draw.seed), np.uint64(draw.stream)
     call = np.uint64(draw.call) if type(flat) is np.ndarray else call_of(draw)
@@ -93,7 +99,7 @@ def gumbel_softmax(
         raise ValueError(f"gumbel_softmax: tau must be positive, got {tau}")
     axis = dim_or_axis("gumbel_softmax", dim, axis, -1)
     check_floating("gumbel_softmax", logits, "logits")
-    noisy = _add_gumbel_noise(logits, draw=(generator or default_generator("sampling")).next())
+    noisy = with_gumbel_noise(logits, draw=(generator or default_generator("sampling")).next())
     y = softmax(multiply(noisy, 1 / tau), axis=axis)
     if not hard:
         return y
