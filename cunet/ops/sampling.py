@@ -41,18 +41,17 @@ add_gumbel_noise.native(None)  # NumPy has this very generator: nothing is gaine
 
 
 @op
-def with_gumbel_noise(x, *, draw) -> Result:
-    """Return ``x - log(-log(u))``, u uniform in (0, 1), drawn anew for each element.
-
-    Args:
-        x: floating, of any shape.
-        draw: a `Draw` of a random stream.
-    """
+def _add_gumbel_noise(x, *, draw) -> Result:
     flat = array_module(x).ascontiguousarray(x.reshape(-1))
     key = np.uint64(draw.seed), np.uint64(draw.stream)
     call = np.uint64(draw.call) if type(flat) is np.ndarray else call_of(draw)
     y = add_gumbel_noise(flat, *key, call, x.size, shape=flat.shape, threads=-(-x.size // 4))
     return y.reshape(x.shape), lambda gy: (gy,)
+
+
+def with_gumbel_noise(x: Any, draw: Draw) -> Tensor:
+    """Return ``x - log(-log(u))`` of floating `x`, u uniform in (0, 1), drawn anew for each element."""
+    return _add_gumbel_noise(x, draw=draw)
 
 
 def gumbel_softmax(

@@ -9,7 +9,7 @@ from helpers import host
 
 import cunet
 from cunet import F, Tensor
-from cunet.ops.sampling import with_gumbel_noise
+from cunet.ops.sampling import _add_gumbel_noise
 from cunet.random import Draw, Generator
 
 
@@ -26,7 +26,7 @@ def test_noise_is_made_of_numpys_generator_to_the_last_places(dev):
     seed, stream, call, count = 2**63 + 5, 3, 7, 4099
     words = np.random.Philox(key=seed | stream << 64, counter=call << 64).random_raw(count)
     expected = [-math.log(-math.log(float(Fraction(2 * (int(word) >> 12) + 1, 2**53)))) for word in words]
-    noise = with_gumbel_noise(dev(np.full(count, 0.5)), draw=Draw(seed, stream, call))
+    noise = _add_gumbel_noise(dev(np.full(count, 0.5)), draw=Draw(seed, stream, call))
     np.testing.assert_allclose(host(noise) - 0.5, expected, rtol=2e-15, atol=2e-15)
 
 

@@ -7,7 +7,7 @@ from helpers import host
 import sim
 from cunet import F, Generator, Tensor, device
 from cunet.kernels.backends.cuda import grid
-from cunet.ops.sampling import with_gumbel_noise
+from cunet.ops.sampling import _add_gumbel_noise
 
 xp = sim.namespace_or_skip()
 pytestmark = pytest.mark.usefixtures("simulated")
@@ -41,7 +41,7 @@ def test_noise_of_samples_is_the_same():
     x = xp.ones(70)
     plain, there = Generator(5, "s", 3), Generator(5, "s", 3)
     there.on_device()
-    y, z = (with_gumbel_noise(x, draw=g.next()) for g in (plain, there))
+    y, z = (_add_gumbel_noise(x, draw=g.next()) for g in (plain, there))
     np.testing.assert_array_equal(host(z), host(y))
 
 

@@ -17,7 +17,7 @@ linear(
     array.repeat, array.to_device, array.flip, cumulative.cumsum, fourier._rfft, resize._interpolate,
     _gaussian_dropout, resize._pad_border, sorting._taken, _getitem, _avg_pool, diagonal, reorder,
 )  # fmt: skip
-linear(array.pad, dropout._dropout, dropout._channel_dropout, sampling.with_gumbel_noise, affine=True)
+linear(array.pad, dropout._dropout, dropout._channel_dropout, sampling._add_gumbel_noise, affine=True)
 linear(_convolution, _transposed_convolution, terms=((0, 1), (2,)))
 linear(fourier._irfft, fourier_axes._transform, terms=((0,), (1,)))
 linear(_einsum, terms=())

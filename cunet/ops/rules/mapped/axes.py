@@ -15,14 +15,14 @@ from ...fourier_axes import _transform
 from ...gaussian_dropout import _gaussian_dropout
 from ...matrix.norms import _power_norm
 from ...rearrange import roll
-from ...sampling import with_gumbel_noise
+from ...sampling import _add_gumbel_noise
 from ...selection import _clip
 from ...softmax import log_softmax, softmax, softmin
 
 # What draws by the number of an element draws for each sample.
 mapped_by(
     astype, to_device, math.add, math.divide, math.multiply, math.negative, math.subtract, rounding.floor_divide,
-    rounding.remainder, squashing.identity, dropout._dropout, _gaussian_dropout, with_gumbel_noise,
+    rounding.remainder, squashing.identity, dropout._dropout, _gaussian_dropout, _add_gumbel_noise,
     predicates.isnan, predicates.isinf, predicates.isfinite,
 )(elementwise)  # fmt: skip
 
