@@ -177,6 +177,10 @@ class Forward(Level):
         tangents, moves = [], False
         for a in given:
             t = self._read(a) if isinstance(a, Tensor) and a._node is not None else None
+            if isinstance(t, Tensor):  # of a sample, within vmap
+                if t.requires_grad:
+                    return None
+                t = plain(t)
             tangents.append(t)
             moves = moves or t is not None
         if moves:

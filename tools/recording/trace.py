@@ -78,7 +78,9 @@ def tracing() -> Iterator[list[Launch]]:
     before = [(kind, kind.__call__) for kind in kinds]
     run, wanted = launch._run, launch.nvrtc.wanted
 
-    def note(source: str, name: str, arguments: Any, grid: Any, block: Any, shared: int = 0, jobs: Any = ()) -> None:
+    def note(
+        source: str, name: str, arguments: Any, held: Any, grid: Any, block: Any, shared: int = 0, jobs: Any = ()
+    ) -> None:
         seen.append(Launch(name, "", jobs[0], int(np.prod(grid) * np.prod(block))))
 
     def wrapped(kind: type, call: Any) -> Any:
