@@ -152,7 +152,8 @@ def updated(earlier: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
         raise SystemExit(f"bench: the earlier report is of {place(before)}, this one of {place(now)}")
     titles = ", ".join(result["title"] for result in report["jobs"].values())
     told = {key: f"{before[key]}; {titles}: {now[key]}" for key in ("date", "versions", "load")}
-    jobs = {key: report["jobs"].get(key, result) for key, result in earlier["jobs"].items()}
+    known = earlier["jobs"] | report["jobs"]
+    jobs = {key: known[key] for key in sorted(known, key=[*all_jobs(), *known].index)}  # in the order of the groups
     return {**earlier, **report, "header": before | told, "jobs": jobs}
 
 

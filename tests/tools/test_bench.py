@@ -115,6 +115,8 @@ def test_an_earlier_report_is_brought_up_to_date():
     both = bench.updated(earlier, found("tue", "b", elu="new"))
     assert {key: job["title"] for key, job in both["jobs"].items()} == {"elu": "new", "mlp": "kept"}
     assert both["startup"] == earlier["startup"]
+    joined = bench.updated(earlier, found("tue", "b", gelu="more", lstm="new"))["jobs"]
+    assert list(joined) == ["mlp", "gelu", "elu", "lstm"]  # as the page has them
     assert both["header"]["date"] == "mon; new: tue"
     with pytest.raises(SystemExit, match="earlier report is of"):
         bench.updated(earlier, found("tue", "b", machine="other", elu="new"))
