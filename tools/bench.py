@@ -150,8 +150,10 @@ def updated(earlier: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
     before, now = earlier["header"], report["header"]
     if place(before) != place(now):
         raise SystemExit(f"bench: the earlier report is of {place(before)}, this one of {place(now)}")
-    titles = ", ".join(result["title"] for result in report["jobs"].values())
-    told = {key: f"{before[key]}; {titles}: {now[key]}" for key in ("date", "versions", "load")}
+    titles = [result["title"] for result in report["jobs"].values()]
+    groups = dict.fromkeys(f"({result['group']})" for result in report["jobs"].values())
+    new = ", ".join(titles if len(titles) < 3 else groups)
+    told = {key: f"{before[key]}; {new}: {now[key]}" for key in ("date", "versions", "load")}
     known = earlier["jobs"] | report["jobs"]
     jobs = {key: known[key] for key in sorted(known, key=[*all_jobs(), *known].index)}  # in the order of the groups
     return {**earlier, **report, "header": before | told, "jobs": jobs}

@@ -109,13 +109,15 @@ def test_an_earlier_report_is_brought_up_to_date():
     def found(date, commit, machine="m", **jobs):
         versions = f"cunet 0.1.0 ({commit}), Python 3, NumPy 2"
         header = {"date": date, "machine": machine, "versions": versions, "compiler": "c", "load": "0", "rounds": "3"}
-        return {"header": header, "jobs": {key: {"title": title} for key, title in jobs.items()}}
+        return {"header": header, "jobs": {key: {"title": title, "group": key[0]} for key, title in jobs.items()}}
 
     earlier = {**found("mon", "a", elu="old", mlp="kept"), "startup": {"cunet": {}}}
     both = bench.updated(earlier, found("tue", "b", elu="new"))
     assert {key: job["title"] for key, job in both["jobs"].items()} == {"elu": "new", "mlp": "kept"}
     assert both["startup"] == earlier["startup"]
     joined = bench.updated(earlier, found("tue", "b", gelu="more", lstm="new"))["jobs"]
+    many = bench.updated(earlier, found("tue", "b", gelu="x", lstm="y", mlp="z"))
+    assert many["header"]["date"] == "mon; (g), (l), (m): tue"
     assert list(joined) == ["mlp", "gelu", "elu", "lstm"]  # as the page has them
     assert both["header"]["date"] == "mon; new: tue"
     with pytest.raises(SystemExit, match="earlier report is of"):

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import jax_nn
-from .jobs import Function, Step, Training
-from .library import ADAM_RATE, Call, Library, State
+from .jobs import Function, Job, Prediction, Step, Training
+from .library import ADAM_RATE, Call, Library, Missing, State
 
 Arrays = dict[str, Any]
 
@@ -49,6 +49,12 @@ class Jax(Library):
 
     name = "jax"
     nn = jax_nn
+
+    def require(self, job: Job) -> None:
+        """Raise `Missing` for what is not written for JAX here, predictions too."""
+        if isinstance(job, Prediction):
+            raise Missing("predictions are not written for JAX here")
+        super().require(job)
 
     def host(self, x: Any) -> np.ndarray:
         """Return a result as a NumPy array."""
