@@ -145,7 +145,8 @@ def updated(earlier: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
     """
 
     def place(header: dict[str, str]) -> tuple[str, ...]:
-        return header["machine"], header["versions"].partition("), ")[2], header["compiler"], header["rounds"]
+        versions = header["versions"].partition("), ")[2].partition("; ")[0]  # of a report that was updated: the first
+        return header["machine"], versions, header["compiler"], header["rounds"]
 
     before, now = earlier["header"], report["header"]
     if place(before) != place(now):

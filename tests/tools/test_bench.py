@@ -117,6 +117,10 @@ def test_an_earlier_report_is_brought_up_to_date():
     assert both["startup"] == earlier["startup"]
     joined = bench.updated(earlier, found("tue", "b", gelu="more", lstm="new"))["jobs"]
     many = bench.updated(earlier, found("tue", "b", gelu="x", lstm="y", mlp="z"))
+    assert bench.updated(many, found("wed", "c", elu="once more"))["jobs"]["elu"] == {
+        "title": "once more",
+        "group": "e",
+    }
     assert many["header"]["date"] == "mon; (g), (l), (m): tue"
     assert list(joined) == ["mlp", "gelu", "elu", "lstm"]  # as the page has them
     assert both["header"]["date"] == "mon; new: tue"
