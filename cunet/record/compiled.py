@@ -60,6 +60,8 @@ class CompiledStep:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the step."""
+        if self._hopeless:
+            return self._eagerly(self._hopeless, args, kwargs)
         tree = Tree(args, kwargs)
         problem = self._problem(tree.on_gpu)
         if problem:
@@ -88,8 +90,6 @@ class CompiledStep:
 
     def _problem(self, on_gpu: bool) -> str:
         """Return why nothing can be recorded or replayed here and now, or ""."""
-        if self._hopeless:
-            return self._hopeless
         if not on_gpu and not (native.active and native.hopeful()):
             return ON_NUMPY
         if capturing.get() is not None or ondevice.placing.get() is not None:
