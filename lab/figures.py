@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from cunet.system.extras import extra
 
-from .results import Interval
+from .results import Interval, Results
 
 #: Okabe and Ito's colours, the dark ones first.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
@@ -49,6 +50,24 @@ def bars(ax: Any, names: list[str], intervals: list[Interval], k: int = 0, of: i
     ax.errorbar(places, mean, np.array(finite).T, fmt=shape, color=COLOURS[k], capsize=3, markersize=5, label=label)
     ax.set_xticks(np.arange(len(names)), names, fontsize=8)
     ax.set_xlim(-0.6, len(names) - 0.4)
+
+
+def by_batch(results: Results, norms: Iterable[str], sizes: Sequence[int]) -> tuple[Any, list[Any]]:
+    """Return a figure of the test accuracies of norms by size of batch, and its axes."""
+    figure, panels = axes("In evaluation mode", "By the batch's own statistics", share=True)
+    names, there = [*norms], {(row["piece"]["norm"], row["piece"]["batch"]) for row in results.rows}
+    for ax, key in zip(panels, ("accuracy", "accuracy_by_batch"), strict=True):
+        for k, norm in enumerate(names):
+            found = [
+                100 * results.interval(key, norm=norm, batch=n)
+                if (norm, n) in there
+                else Interval(np.nan, np.nan, np.nan)
+                for n in sizes
+            ]
+            bars(ax, [str(size) for size in sizes], found, k, len(names), norm)
+        ax.set_xlabel("batch", fontsize=8)
+    panels[0].set_ylabel("test accuracy, %", fontsize=8)
+    return figure, panels
 
 
 def legend(ax: Any, title: str = "", **options: Any) -> None:

@@ -12,7 +12,7 @@ import functools
 
 from cunet import nn, optim
 
-from ..figures import axes, bars, legend
+from ..figures import by_batch, legend
 from ..findings import Finding
 from ..nets import accuracy, accuracy_by_batch, mlp, mnist, train
 
@@ -60,12 +60,6 @@ def findings(r):
 
 
 def draw(r):
-    figure, (right, own) = axes("In evaluation mode", "By the batch's own statistics", share=True)
-    for ax, key in ((right, "accuracy"), (own, "accuracy_by_batch")):
-        for k, norm in enumerate(NORMS):
-            found = [100 * r.interval(key, norm=norm, batch=batch) for batch in BATCHES]
-            bars(ax, [str(batch) for batch in BATCHES], found, k, len(NORMS), norm)
-        ax.set_xlabel("batch", fontsize=8)
-    right.set_ylabel("test accuracy, %", fontsize=8)
+    figure, (right, _) = by_batch(r, NORMS, BATCHES)
     legend(right, "norm")
     return figure

@@ -11,7 +11,7 @@ Source: Wu and He 2018, arXiv:1803.08494, section 4.1 and figure 5; Ba et al. 20
 
 from cunet import optim
 
-from ..figures import axes, bars, legend
+from ..figures import by_batch, legend
 from ..findings import Finding
 from ..nets import accuracy, accuracy_by_batch, mnist, train
 from ..results import Interval
@@ -85,13 +85,6 @@ def findings(r):
 
 
 def draw(r):
-    figure, (right, own) = axes("In evaluation mode", "By the batch's own statistics", share=True)
-    sizes = r.each("batch")
-    for ax, key in ((right, "accuracy"), (own, "accuracy_by_batch")):
-        for k, norm in enumerate(NORMS):
-            found = [100 * r.interval(key, norm=norm, batch=batch) for batch in sizes]
-            bars(ax, [str(batch) for batch in sizes], found, k, len(NORMS), norm)
-        ax.set_xlabel("batch", fontsize=8)
-    right.set_ylabel("test accuracy, %", fontsize=8)
+    figure, (_, own) = by_batch(r, NORMS, r.each("batch"))
     legend(own, "norm", loc="lower left")
     return figure

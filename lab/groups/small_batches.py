@@ -7,14 +7,11 @@ evaluation mode; beside it the accuracy by the batch's own statistics, in traini
 Source: Ioffe 2017, arXiv:1702.03275, section 2; Ba et al. 2016, arXiv:1607.06450, section 6.6.
 """
 
-import numpy as np
-
-import cunet
 from cunet import nn, optim
 
-from ..figures import axes, bars, legend
+from ..figures import by_batch, legend
 from ..findings import Finding
-from ..nets import accuracy, mlp, mnist, train
+from ..nets import accuracy, accuracy_by_batch, mlp, mnist, train
 from ..results import Interval
 
 NORMS = {"none": None, "batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
@@ -36,12 +33,10 @@ def run(norm, batch, seen, images, seed):
     optimizer = optim.SGD(model.parameters(), 0.1 * (batch / 64) ** 0.5)
     train(model, optimizer, data.x, data.y, steps=seen // batch, batch=batch, seed=seed)
     right = accuracy(model, data.test_x, data.test_y)
-    model.train()
-    with cunet.no_grad():
-        count = min(len(data.test_x), 640) // batch * batch
-        parts = data.test_x[:count].reshape(-1, batch, data.test_x.shape[1])
-        labels = np.concatenate([model(part).data.argmax(axis=1) for part in parts])
-    return {"accuracy": right, "accuracy_by_batch": (labels == data.test_y[:count]).mean()}
+    return {
+        "accuracy": right,
+        "accuracy_by_batch": accuracy_by_batch(model, data.test_x[:640], data.test_y[:640], batch),
+    }
 
 
 def n34(r):
@@ -78,14 +73,6 @@ def findings(r):
 
 
 def draw(r):
-    figure, (right, own) = axes("In evaluation mode", "By the batch's own statistics", share=True)
-    sizes = sorted(r.each("batch"))
-    for ax, key in ((right, "accuracy"), (own, "accuracy_by_batch")):
-        for k, norm in enumerate(NORMS):
-            found = [100 * r.interval(key, norm=norm, batch=b) for b in sizes if (norm, b) != ("batch", 1)]
-            found = [Interval(np.nan, np.nan, np.nan)] * (len(sizes) - len(found)) + found
-            bars(ax, [str(batch) for batch in sizes], found, k, 3, norm)
-        ax.set_xlabel("batch", fontsize=8)
-    right.set_ylabel("test accuracy, %", fontsize=8)
+    figure, (right, _) = by_batch(r, NORMS, sorted(r.each("batch")))
     legend(right, "norm")
     return figure
