@@ -1,7 +1,9 @@
 """Modules that the tests of modules share."""
 
 import numpy as np
+from helpers import host
 
+import cunet
 from cunet.autograd.tensor import Tensor
 from cunet.nn import Module, Parameter
 
@@ -32,3 +34,11 @@ class Net(Module):
 
 def keys(model):
     return list(model.state_dict())
+
+
+def check_within_vmap(layer, x):
+    """See that a layer does in evaluation with each sample what it does with the batch, once it has seen that."""
+    layer(x)
+    layer.eval()
+    found = cunet.vmap(lambda a: layer(a[None])[0])(x)
+    np.testing.assert_allclose(host(found), host(layer(x)), rtol=1e-5, atol=1e-6)

@@ -32,6 +32,27 @@ class Recorder(Callback):
         self.calls.append(("fit end", trainer.epoch))
 
 
+class Own(Trainer):
+    """Makes its updates by itself."""
+
+    def step(self, *batch):
+        self.optimizer.zero_grad()
+        loss, prediction = self.compute(*batch)
+        loss.backward()
+        self.optimizer.step()
+        return loss, prediction
+
+
+class Counting(Trainer):
+    """Counts its steps, which a replay would not."""
+
+    count = 0
+
+    def step(self, *batch):
+        self.count += 1
+        return super().step(*batch)
+
+
 class At(Callback):
     """Do something after the batch of a number, counted from 1 over the whole fit."""
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from checkpoint_helpers import facts
 from record_helpers import POISONED, records
-from trainer_helpers import At, classes, line, regression, trainer_of
+from trainer_helpers import At, Counting, classes, line, regression, trainer_of
 
 import cunet
 from cunet import F, nn, optim
@@ -57,16 +57,6 @@ class Penalised(Trainer):
     def compute(self, x, target):
         loss, prediction = super().compute(x, target)
         return loss + 0.1 * (self.model[0].weight ** 2).sum(), prediction
-
-
-class Counting(Trainer):
-    """Counts its steps, which a replay would not."""
-
-    count = 0
-
-    def step(self, *batch):
-        self.count += 1
-        return super().step(*batch)
 
 
 class Noting(Trainer):

@@ -9,7 +9,7 @@ from helpers import turn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from record_helpers import POISONED, records
-from trainer_helpers import At
+from trainer_helpers import At, Counting, Own
 
 import cunet
 from cunet import F, nn, optim
@@ -172,27 +172,6 @@ def test_a_run_that_is_cut_off_goes_on_with_the_bits_of_one_that_is_not_recorded
     assert found.updates.scale.state_dict() == whole.updates.scale.state_dict()
 
 
-class Own(Trainer):
-    """Makes its updates by itself."""
-
-    def step(self, *batch):
-        self.optimizer.zero_grad()
-        loss, prediction = self.compute(*batch)
-        loss.backward()
-        self.optimizer.step()
-        return loss, prediction
-
-
-class Asking(Trainer):
-    """Has its updates made, and counts them."""
-
-    count = 0
-
-    def step(self, *batch):
-        self.count += 1
-        return super().step(*batch)
-
-
 def test_steps_of_ones_own_are_recorded_beside_a_policy_as_far_as_they_can_be(rng):
     data = samples(rng)
 
@@ -201,7 +180,7 @@ def test_steps_of_ones_own_are_recorded_beside_a_policy_as_far_as_they_can_be(rn
         trainer.fit(data, epochs=6, batch_size=8, **more)
         return trainer
 
-    for kind, options in ((Own, {"on_nan": "skip"}), (Asking, {"accumulate": 2}), (Asking, {"on_nan": "skip"})):
+    for kind, options in ((Own, {"on_nan": "skip"}), (Counting, {"accumulate": 2}), (Counting, {"on_nan": "skip"})):
         with turn(kind.__name__, options):
             expected, found = (run(kind, mode, options) for mode in (False, "auto"))
             assert facts(found) == facts(expected) and vars(found).get("count") == vars(expected).get("count")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from checkpoint_helpers import Cut, StopAt, facts
 from helpers import host
-from trainer_helpers import line, trainer_of
+from trainer_helpers import Own, line, trainer_of
 
 import cunet
 from cunet import F, nn, optim
@@ -227,14 +227,6 @@ def test_an_epoch_without_any_sound_batch_is_an_error(rng):
 
 @pytest.mark.cpu_only
 def test_a_step_of_ones_own_is_looked_at_and_does_the_rest_itself(rng):
-    class Own(Trainer):
-        def step(self, *batch):
-            self.optimizer.zero_grad()
-            loss, prediction = self.compute(*batch)
-            loss.backward()
-            self.optimizer.step()
-            return loss, prediction
-
     class Noisy(Trainer):
         def step(self, x, y):
             return super().step(x + 1, y)
