@@ -7,8 +7,9 @@ from typing import Any
 
 from ..autograd.tensor import Tensor
 from ..device import Array, is_gpu_array
-from .lefts import Lefts, owner
+from .lefts import Lefts
 from .moves import Scalars
+from .notes import owner
 from .place import Place
 from .reached import Before, reached, same_bits
 from .slots import Run

@@ -6,15 +6,9 @@ from typing import Any
 
 from ..device import Array, array_module, is_gpu_array
 from ..optim.flat_buffer import gather
+from .notes import owner
 from .recording import NotRecordable
 from .state import is_dense
-
-
-def owner(a: Array) -> Array:
-    """Return the array whose memory this one looks at."""
-    while a.base is not None:
-        a = a.base
-    return a
 
 
 class Lefts:

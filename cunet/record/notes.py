@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..device import Array, is_gpu_array
 from ..kernels.spec import Definition
 from ..system.quiet import quiet
 from .tree import Tree
@@ -106,9 +107,9 @@ class Op:
         self.vjp = self.gradients = None
 
 
-def owner(a: np.ndarray) -> np.ndarray:
+def owner(a: Array) -> Array:
     """Return the array whose memory this one looks at."""
-    while type(a.base) is np.ndarray:
+    while type(a.base) is np.ndarray or is_gpu_array(a.base):
         a = a.base
     return a
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..device import Array, array_module, is_gpu_array
-from .lefts import owner
+from .notes import owner
 from .recording import NotRecordable
 from .slots import Run
 from .state import State
