@@ -99,7 +99,7 @@ class BatchRenorm(ChannelNorm):
             return batch_norm_inference(x, mean, var, self.weight, self.bias, axis=self.axis, eps=0.0)
         y, mean, var = batch_norm_training(x, axis=self.axis, eps=self.eps)
         with no_grad():
-            mean, std = mean.detach(), sqrt(var.detach() + self.eps)
+            std = sqrt(var + self.eps)
             r, d = self._corrections(mean, std)
             if not recomputing.get():
                 self._move(mean, std)
