@@ -4,6 +4,9 @@ import importlib
 import re
 from pathlib import Path
 
+from docutils.nodes import bullet_list
+from sphinx.addnodes import toctree
+
 import cunet
 
 project = "cunet"
@@ -54,7 +57,32 @@ def each(app, what, name, obj, options, lines):
     lines[:] = text.split("\n")
 
 
+def titles(toc):
+    """Return the contents of a page without its sections: what the menu beside each page shows of it."""
+    toc = toc.deepcopy()
+    for entry in toc:
+        entry[1:] = [bullet_list("", *entry.findall(toctree))] if any(entry.findall(toctree)) else []
+    return toc
+
+
+def short_menu(app, page, template, context, doctree):
+    """Make a page's menu of titles alone: each of 200 would copy all 1,500 sections only to drop them."""
+    menu, env = context["toctree"], app.env
+    if not hasattr(app, "titles"):
+        app.titles = {name: titles(toc) for name, toc in env.tocs.items()}
+
+    def short(**options):
+        whole, env.tocs = env.tocs, app.titles
+        try:
+            return menu(**options)
+        finally:
+            env.tocs = whole
+
+    context["toctree"] = short
+
+
 def setup(app):
     """Have docstrings escaped before their sections are read, and attributes parted afterwards."""
+    app.connect("html-page-context", short_menu, priority=400)
     app.connect("autodoc-process-docstring", plain, priority=400)
     app.connect("autodoc-process-docstring", each, priority=600)
