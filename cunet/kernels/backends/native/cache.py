@@ -34,6 +34,7 @@ class Place:
     def __init__(self) -> None:
         self.chosen: Path | None = None
         self.temporary = False
+        self._seen: dict[str, list[str]] = {}
 
     def folder(self) -> Path:
         """Return it: the user's, or, after a warning, a temporary one if the user's cannot be used."""
@@ -54,6 +55,16 @@ class Place:
         self.chosen = _ending_with_process()
         self.temporary = True
         return self.chosen
+
+    def named(self, key: str) -> list[Path]:
+        """Return the libraries of a key. All names are read only where none is known: thousands may lie there."""
+        folder = self.folder()
+        if not any((folder / name).exists() for name in self._seen.get(f"{folder}/{key}", ())):
+            self._seen = {}
+            for name in sorted(os.listdir(folder)):
+                if name.endswith(".so"):
+                    self._seen.setdefault(f"{folder}/{name.partition('-')[0]}", []).append(name)
+        return [folder / name for name in self._seen.get(f"{folder}/{key}", ()) if (folder / name).exists()]
 
 
 place = Place()
@@ -107,7 +118,7 @@ def find(key: str) -> Path | None:
     Raises:
         OSError: there is no place for libraries.
     """
-    for path in sorted(folder().glob(f"{key}-*.so")):
+    for path in place.named(key):
         if whole(path):
             return path
         say(f"cunet: a compiled library was damaged and is compiled again: {path.name[:12]}...")

@@ -34,4 +34,9 @@ def test_a_library_has_a_name_for_each_of_its_texts(links, tmp_path, monkeypatch
     ]  # a file in three places
     cache.keep(tmp_path / "made.so", ["a" * 40])
     assert cache.find("a" * 40).read_bytes() == b"code"
+    found[1].unlink(missing_ok=True)  # as another process may
+    assert cache.find("b" * 40) is None
+    os.rename(cache.find("a" * 40), found[1])
+    assert cache.find("b" * 40) == found[1]
+    assert cache.find("a" * 40) is None
     assert all(path.suffix == ".so" for path in (tmp_path / "native").iterdir())
