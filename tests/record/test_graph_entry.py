@@ -1,6 +1,6 @@
 """Calls of a step on a GPU: which get a graph of their own, which run as they are written, and why. Simulated."""
 
-import logging
+from unittest import TestCase
 
 import numpy as np
 import pytest
@@ -215,10 +215,10 @@ def test_a_step_within_a_capture_or_under_a_listener_runs_as_it_is_written(rng):
     assert "listens" in said and "a CUDA graph is captured" in said
 
 
-def test_why_a_step_is_not_captured_is_said_once(rng, caplog):
-    with caplog.at_level(logging.INFO, "cunet"):
+def test_why_a_step_is_not_captured_is_said_once(rng):
+    with TestCase().assertLogs("cunet", "INFO") as said:
         refused(rng, lambda side: lambda x, y: cunet.tensor(float(trained(side, x, y))))
-    assert sum("runs as it is written" in r.getMessage() for r in caplog.records) == 1
+    assert sum("runs as it is written" in line for line in said.output) == 1
 
 
 def test_memory_for_the_comparison_is_asked_for(rng, monkeypatch):

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from unittest import TestCase
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ def test_a_generator_of_batches_goes_on_where_it_was(rng, tmp_path):
 @pytest.mark.cpu_only
 @pytest.mark.usefixtures("ctrl_c_is_heard")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_batch_saves_and_says_where(number, rng, tmp_path, caplog):
+def test_a_signal_ends_the_batch_saves_and_says_where(number, rng, tmp_path):
     class Send(Callback):
         def on_batch_end(self, trainer):
             if trainer.global_step == 7 and not trainer.history[1:]:
@@ -60,10 +61,10 @@ def test_a_signal_ends_the_batch_saves_and_says_where(number, rng, tmp_path, cap
 
     data = images(np.asarray, rng)
     whole = facts(run(data, tmp_path / "whole", "cpu", compile=False))
-    with caplog.at_level("INFO", logger="cunet"):
+    with TestCase().assertLogs("cunet", "INFO") as said:
         ended = run(data, tmp_path / "cut", "cpu", extra=[Send()])
     assert ended.interrupted and ended.global_step == 7
-    assert "step-000000007.safetensors" in caplog.text and 'resume="auto"' in caplog.text
+    assert "step-000000007.safetensors" in str(said.output) and 'resume="auto"' in str(said.output)
     assert facts(run(data, tmp_path / "cut", "cpu")) == whole
     assert signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler)
 
