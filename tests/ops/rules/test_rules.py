@@ -9,13 +9,13 @@ import cunet
 
 
 def differences(f, xs, directions, h):
-    """Return the derivative of the gradient of a function along directions, by five points."""
+    """Return the derivative of the gradient of a function along directions, by two points."""
 
     def at(step):
         moved = [x + step * h * v for x, v in zip(xs, directions, strict=True)]
         return [host(g) for g in cunet.grad(f, tuple(range(len(xs))))(*moved)]
 
-    return [(8 * (a - b) - (c - d)) / (12 * h) for a, b, c, d in zip(at(1), at(-1), at(2), at(-2), strict=True)]
+    return [(a - b) / (2 * h) for a, b in zip(at(1), at(-1), strict=True)]
 
 
 @pytest.mark.parametrize("order", [2, 3])
@@ -26,7 +26,7 @@ def test_derivative_of_the_gradient(case, order, rng, dev):
     first, second = ([dev(rng.standard_normal(x.shape)) for x in xs] for _ in range(2))
     f = along(f, first) if order == 3 else f
     found = cunet.grad(along(f, second), tuple(range(len(xs))))(*xs)
-    expected = differences(f, xs, second, 1e-5 if order == 2 else 1e-4)
+    expected = differences(f, xs, second, 1e-5)
     size = max(np.abs(e).max(initial=0) for e in expected)
     for x, g, e in zip(xs, found, expected, strict=True):
         assert g.shape == x.shape
