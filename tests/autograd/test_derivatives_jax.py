@@ -19,7 +19,7 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def by_jax(tmp_path_factory):
     file = tmp_path_factory.mktemp("jax") / "found.npz"
     program = Path(jax_functions.__file__)

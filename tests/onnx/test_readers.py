@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.cpu_only, pytest.mark.slow]
 ROUNDED = ("fp16", "bf16", "FLOAT16")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cases():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -33,7 +33,10 @@ def test_every_exception_from_the_bounds_is_of_an_op_and_has_a_reason():
     assert all(len(reason) > 20 for _, reason in parity.EXCEPTIONS.values())
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+OTHERS = [pytest.param(dtype, marks=pytest.mark.slow) for dtype in ("float16", "bfloat16", "float64")]
+
+
+@pytest.mark.parametrize("dtype", ["float32", *OTHERS])
 @on_sim
 def test_all_ops_are_within_bounds_on_the_simulated_device(dtype):
     with parity.target_device("sim"):

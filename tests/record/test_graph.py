@@ -81,6 +81,7 @@ def test_other_dtypes_are_replayed(rng, dtype):
 UNFIT = {"Bilinear", "Upsample", *[f"DecorrelatedBatchNorm{kind}" for kind in ("", "1d", "2d", "3d")]}
 
 
+@pytest.mark.slow
 def test_every_layer_and_loss_is_captured_with_the_same_bits(rng):
     alike = {entry.layer for entry in ACTIVATIONS.values()} - {"GELU", "PReLU"}
     for k, name in enumerate([n for n in (*LAYERS, *LOSSES) if n not in alike]):

@@ -266,6 +266,7 @@ def test_nvrtc_refuses_what_only_gpp_takes(nvrtc):
         kernel(cp.zeros(3))
 
 
+@pytest.mark.slow
 def test_nvrtc_compiles_the_kernel_that_cupy_builds_around_cub(nvrtc):
     x = cp.asarray(np.float32([0, 1]))
     good = cp.ReductionKernel("T in_v", "T out_v", "exp(in_v)", "a + b", "out_v = a", "0", "sim_cub")

@@ -51,6 +51,7 @@ def plain(features, outputs):
 
 
 @pytest.mark.cpu_only
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", NETS)
 def test_scikit_learn_takes_it_for_an_estimator(kind):
     net = kind(hidden=(16,), lr=0.02, epochs=12, batch_size=100, options={"compile": False})

@@ -13,7 +13,7 @@ import cunet
 pytestmark = [pytest.mark.cpu_only, pytest.mark.slow, once]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def built(tmp_path_factory):
     pytest.importorskip("build", reason="build is not installed; it comes with the extra [dev]")
     pytest.importorskip("hatchling", reason="hatchling is not installed; it comes with the extra [dev]")

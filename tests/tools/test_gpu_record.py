@@ -65,6 +65,7 @@ def test_parts_and_forms_name_what_there_is():
         assert all((ROOT / place).exists() for place in form.tests)
 
 
+@pytest.mark.slow
 def test_jax_has_the_cases_that_others_compile():
     assert set(COMPILED) <= jit.functions(pytest.importorskip("jax")).keys()
 
@@ -144,6 +145,7 @@ def test_a_record_that_is_not_there_is_an_error(flag, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_without_a_gpu_the_command_says_so(tmp_path, capfd):
     if backend.gpu() is not None:
         pytest.skip("there is one")

@@ -122,6 +122,7 @@ def test_a_kernel_is_compiled_and_counted(arch):
     assert kernel_report.parse({"log": log, "name": "copy", "arch": arch, "signature": ""})["registers"] > 0
 
 
+@pytest.mark.slow
 def test_rows_of_a_case():
     disassembler()
     forward, backward = report.rows(["float32"], ["90"], kernel_report.parse, chosen(("relu",)))

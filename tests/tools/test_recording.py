@@ -95,6 +95,7 @@ def ends(tmp_path):
     return [line["end"] for line in rows.read(tmp_path / "r.jsonl") if "end" in line]
 
 
+@pytest.mark.slow
 def test_a_part_is_ended_at_its_limit_by_the_real_clock(tmp_path):
     begin = time.monotonic()
     run = runner(tmp_path, "import time; print('here', flush=True); time.sleep(60)")
@@ -210,6 +211,7 @@ def test_copies_are_of_random_numbers_and_rotate(simulated, monkeypatch):
         assert seen[0][1].nbytes == 4096 and len(set(seen[0][1].get().tolist())) > 1000
 
 
+@pytest.mark.slow
 def test_sources_are_those_that_cupy_would_compile(tmp_path):
     program = "import sim; xp = sim.install(); from cunet import F, Tensor; x = xp.zeros((8, 8)).astype('f');"
     program += "F.elu(Tensor(x)); F.softmax(Tensor(x)); xp.ReductionKernel('T x', 'T y', 'x', 'a + b', 'y = a', '0',"
@@ -269,6 +271,7 @@ def test_what_cannot_be_compiled_ahead_is_named():
     assert found["sources"] == 2 and found["failed"] == ["bad: RuntimeError: syntax error"]
 
 
+@pytest.mark.slow
 def test_tests_are_recorded_file_by_file(tmp_path):
     (tmp_path / "test_a.py").write_text("def test_one():\n    pass\ndef test_two():\n    assert 1 == 2\n")
     (tmp_path / "test_b.py").write_text("import pytest\ndef test_three():\n    pytest.skip('x')\n")

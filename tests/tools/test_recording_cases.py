@@ -113,6 +113,7 @@ def test_images_have_one_channel_and_are_not_fetched(monkeypatch):
     assert name == "digits" and x.shape == (64, 1, 8, 8) == test.shape and len(t) == len(labels) == 64
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMPILED)
 def test_jax_computes_the_same(name, rng):
     jax = pytest.importorskip("jax")
@@ -123,6 +124,7 @@ def test_jax_computes_the_same(name, rng):
     np.testing.assert_allclose(mine, np.asarray(jit.functions(jax)[name](*args)), rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_jax_is_timed_both_ways(simulated, tmp_path):
     pytest.importorskip("jax")
     record = tmp_path / "r.jsonl"
@@ -140,6 +142,7 @@ def test_compute_sanitizer_sees_each_array_s_end(monkeypatch):
     assert order == ["allocator None", "relu"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("errors", [0, 3])
 def test_what_compute_sanitizer_finds_is_read(errors, tmp_path, monkeypatch):
     """In a stand-in for it, which runs the program that it is given."""

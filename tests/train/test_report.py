@@ -48,7 +48,7 @@ def page_of(path, rng, epochs=2, callbacks=(), **options):
     return trainer, path.read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def whole(tmp_path_factory):
     """A page with all there is, once for those who look at it: drawing takes a second."""
     path = tmp_path_factory.mktemp("page") / "run.html"

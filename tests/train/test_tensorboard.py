@@ -38,7 +38,7 @@ def scalars(run, tag):
     return {step: float(value) for step, value in tensors(run, tag)}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def whole(tmp_path_factory):
     """A run of 3 epochs with 4 steps each, on images."""
     pytest.importorskip("tensorboard", reason="TensorBoard is not installed; it comes with the extra [tensorboard]")

@@ -18,7 +18,7 @@ def differences(f, xs, directions, h):
     return [(a - b) / (2 * h) for a, b in zip(at(1), at(-1), strict=True)]
 
 
-@pytest.mark.parametrize("order", [2, 3])
+@pytest.mark.parametrize("order", [2, pytest.param(3, marks=pytest.mark.slow)])
 @every_case
 def test_derivative_of_the_gradient(case, order, rng, dev):
     arrays = [dev(a) if isinstance(a, np.ndarray) else a for a in draw(case, rng, np.float64)]

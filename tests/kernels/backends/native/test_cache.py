@@ -20,7 +20,7 @@ from cunet.kernels.backends.native import cache, compiler
 pytestmark = [pytest.mark.cpu_only, pytest.mark.slow, once]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def quick(tmp_path_factory):
     """Return the environment of a compiler that does not compile the same text twice."""
     store = tmp_path_factory.mktemp("store")
