@@ -6,6 +6,8 @@ import re
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
+
 from . import figures
 from .findings import Finding
 from .group import NAMES, load
@@ -72,9 +74,14 @@ def table(results: Results) -> str:
     above = ", ".join(f"{k} {word(v)}" for k, v in shared.items())
     rows = [[*names, *columns], ["---"] * (len(names) + len(columns))]
     for setting, part in settings:
-        rows.append([*(word(setting[k]) for k in names), *(f"{part.interval(k):.3g}" for k in columns)])
+        rows.append([*(word(setting[k]) for k in names), *(_cell(part, k) for k in columns)])
     lines = "\n".join("| " + " | ".join(cell.replace("_", " ") for cell in row) + " |" for row in rows)
     return (f"In all: {above}.\n\n" if above else "") + lines
+
+
+def _cell(results: Results, key: str) -> str:
+    """Return the mean of a number and its interval, as words; none of what a setting has not."""
+    return "" if np.isnan(results.values(key)).all() else f"{results.interval(key):.3g}"
 
 
 def spent(name: str, size: str) -> str:

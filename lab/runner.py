@@ -23,12 +23,12 @@ class PieceFailed(RuntimeError):
 def run(name: str, size: Size, folder: Path, *, seed: int = 0, jobs: int | None = None) -> Path:
     """Run the pieces of a group that its results file lacks; return that file, in the order of the pieces.
 
-    Beside it, ``times.jsonl`` says how much time of a processor each took, and of which.
+    Beside it, ``times.jsonl`` says how much time of a processor each took when it was last run, and of which.
 
     Raises:
         PieceFailed: a piece ended with an error; the others are in the file.
     """
-    path = folder / f"{name}.jsonl"
+    path, times = folder / f"{name}.jsonl", folder / "times.jsonl"
     folder.mkdir(parents=True, exist_ok=True)
     wanted = pieces(name, size, seed)
     there = {_key(row["piece"]): row for row in read(path)}
@@ -45,12 +45,20 @@ def run(name: str, size: Size, folder: Path, *, seed: int = 0, jobs: int | None 
         there[_key(piece)] = {"piece": piece, "found": found}
         _append(path, there[_key(piece)])
         spent = {"group": name, "piece": piece, "seconds": round(seconds, 2), "machine": machine()}
-        _append(folder / "times.jsonl", spent)
+        _append(times, spent)
         print(f"{name}: {done} of {len(todo)}, {seconds:.1f} s", flush=True)
     if problems:
         raise problems[0]
     _write(path, [there[_key(piece)] for piece in wanted])  # in an order that does not say who was ready first
+    _write(times, _last(read(times), name, wanted))
     return path
+
+
+def _last(rows: Iterable[Any], name: str, wanted: Iterable[Piece]) -> list[Any]:
+    """Return of each piece the last of its times, without those of pieces that a group no longer has."""
+    keys = {_key(piece) for piece in wanted}
+    last = {(row["group"], _key(row["piece"])): row for row in rows}
+    return [row for (group, key), row in last.items() if group != name or key in keys]
 
 
 def _side_by_side(name: str, todo: list[Piece], jobs: int) -> Iterator[tuple[Piece, Any]]:

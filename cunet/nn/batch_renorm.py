@@ -46,7 +46,7 @@ class BatchRenorm(ChannelNorm):
     Raises:
         ValueError: in training, a batch with one value per channel: no gradient would go through it.
 
-    Source: Ioffe 2017, arXiv:1702.03275, algorithm 1; the limits' schedule: section 4.2.
+    Source: Ioffe 2017, arXiv:1702.03275, algorithm 1; the limits' schedule: section 4.
 
     Example:
         >>> norm, x = nn.BatchRenorm(1, r_steps=(1, 1), d_steps=(1, 1)), np.array([[0.0], [2.0]])

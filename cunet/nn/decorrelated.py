@@ -51,8 +51,8 @@ class DecorrelatedBatchNorm(ChannelNorm):
     Raises:
         ValueError: in training, a batch with one value per channel.
 
-    Source: Huang, Yang, Lang and Deng 2018, arXiv:1804.08450, algorithms 1 and 2; the steps: Huang, Zhou, Zhu, Liu
-    and Shao 2019, arXiv:1904.03441, algorithm 1, here coupled, which is stable.
+    Source: Huang, Yang, Lang and Deng 2018, arXiv:1804.08450, section 3 and algorithm 1; the steps: Huang, Zhou, Zhu,
+    Liu and Shao 2019, arXiv:1904.03441, algorithm 1, here coupled, which is stable.
 
     Example:
         >>> x = np.random.default_rng(0).normal(size=(100, 2)) @ np.array([[1.0, 0.9], [0.0, 0.4]])

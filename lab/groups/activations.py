@@ -31,7 +31,7 @@ RATES = (0.01, 0.1, 0.5)
 
 
 def settings(size):
-    shared = {"steps": size.pick(3, 120, 600), "images": size.pick(100, 6000, 10000)}
+    shared = {"steps": size.pick(3, 90, 600), "images": size.pick(100, 6000, 10000)}
     return [{"activation": a, "depth": d, **shared} for d in (2, 8) for a in ACTIVATIONS]
 
 

@@ -21,7 +21,7 @@ MOMENTUM = 0.02
 
 
 def settings(size):
-    shared = {"steps": size.pick(4, 400, 2000), "images": size.pick(100, 6000, 20000)}
+    shared = {"steps": size.pick(4, 250, 2000), "images": size.pick(100, 6000, 20000)}
     return [{"norm": norm, "batch": batch, **shared} for norm in NORMS for batch in BATCHES]
 
 

@@ -4,7 +4,7 @@ Nets 784-100-100-10 of ReLU with concrete dropout in front of each linear layer,
 1e-3, and at 0.02 for the probabilities, batches of 50, as many steps with either size. The loss is cross-entropy and
 the regularisers, with a length scale of 0.01. Two nets for comparison have dropout of 0.2 in the same places, and none.
 
-Source: Gal, Hron and Kendall 2017, arXiv:1705.07832, sections 3 and 5.
+Source: Gal, Hron and Kendall 2017, arXiv:1705.07832, sections 3 and 4.
 """
 
 from cunet import F, nn, optim
@@ -18,7 +18,7 @@ P = 0.2
 
 
 def settings(size):
-    steps, sizes = size.pick(4, 200, 500), size.pick((50, 100), (250, 4000), (250, 4000))
+    steps, sizes = size.pick(4, 120, 500), size.pick((50, 100), (250, 4000), (250, 4000))
     return [{"kind": kind, "images": images, "steps": steps} for kind in KINDS for images in sizes]
 
 
@@ -79,6 +79,7 @@ def draw(r):
     for k, kind in enumerate(KINDS):
         bars(loss, names, [r.interval("test_loss", kind=kind, images=n) for n in sizes], k, 3, kind)
     learnt.axhline(P, color="#999999", linewidth=0.8)
+    learnt.set_ylabel("probability", fontsize=8)
     loss.set_ylabel("nats", fontsize=8)
     legend(learnt, "units of")
     legend(loss, "dropout")

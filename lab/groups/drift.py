@@ -21,7 +21,7 @@ BN, PLAIN = {"norm": True}, {"norm": False}
 
 
 def settings(size):
-    shared = {"steps": size.pick(60, 2500, 8000), "images": size.pick(200, 10000, 30000), "rate": 0.5, "std": 0.1}
+    shared = {"steps": size.pick(60, 1500, 8000), "images": size.pick(200, 10000, 30000), "rate": 0.5, "std": 0.1}
     return [{"norm": norm, **shared} for norm in (False, True)]
 
 

@@ -20,7 +20,7 @@ SPACE = {"rate": Float(1e-4, 10, log=True), "slack": Float(0.01, 1, log=True), "
 
 
 def settings(size):
-    shared = {"trials": size.pick(4, 25, 30), "steps": size.pick(3, 100, 200), "images": size.pick(100, 2000, 10000)}
+    shared = {"trials": size.pick(4, 20, 30), "steps": size.pick(3, 100, 200), "images": size.pick(100, 2000, 10000)}
     return [{"method": method, **shared} for method in size.pick(("random", "tpe"), *[("random", "tpe", "gp")] * 2)]
 
 

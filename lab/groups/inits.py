@@ -29,7 +29,7 @@ RATES = (0.003, 0.03)
 
 
 def settings(size):
-    shared = {"depth": size.pick(2, 10, 10), "steps": size.pick(3, 150, 800), "images": size.pick(100, 6000, 10000)}
+    shared = {"depth": size.pick(2, 10, 10), "steps": size.pick(3, 100, 800), "images": size.pick(100, 6000, 10000)}
     return [{"activation": a, "init": i, **shared} for a in ACTIVATIONS for i in INITS]
 
 

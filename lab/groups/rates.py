@@ -22,7 +22,7 @@ BN, PLAIN = {"norm": True}, {"norm": False}
 
 def settings(size):
     rates = size.pick((0.1, 1.0), (0.1, 1.0, 10.0), (0.1, 1.0, 10.0, 30.0))
-    shared = {"steps": size.pick(100, 1000, 3000), "images": size.pick(300, 5000, 30000)}
+    shared = {"steps": size.pick(100, 500, 3000), "images": size.pick(300, 5000, 30000)}
     return [
         {"norm": norm, "std": std, "rate": rate, **shared}
         for std in (0.01, 0.1)

@@ -46,7 +46,7 @@ class Reader(nn.Module):
 
 
 def settings(size):
-    shared = {"steps": size.pick(2, 100, 500), "images": size.pick(64, 2000, 10000), "units": size.pick(8, 48, 64)}
+    shared = {"steps": size.pick(2, 70, 500), "images": size.pick(64, 2000, 10000), "units": size.pick(8, 48, 64)}
     return [{"kind": kind, **shared} for kind in KINDS]
 
 

@@ -69,7 +69,7 @@ class Reader(nn.Module):
 
 
 def settings(size):
-    shared = {"steps": size.pick(2, 150, 500), "images": size.pick(64, 3000, 10000), "units": size.pick(8, 32, 48)}
+    shared = {"steps": size.pick(2, 100, 500), "images": size.pick(64, 3000, 10000), "units": size.pick(8, 32, 48)}
     return [{"kind": kind, "batch": batch, **shared} for kind in KINDS for batch in BATCHES]
 
 

@@ -19,7 +19,7 @@ IMAGES, WIDTHS = (200, 1000, 5000), (10, 50, 200, 800)
 
 
 def settings(size):
-    steps = size.pick(4, 300, 1200)
+    steps = size.pick(4, 200, 1200)
     images = size.pick((40, 100), IMAGES, IMAGES)
     chosen = [("none", n, w) for n in images for w in size.pick((10, 200), (10, 200), WIDTHS)]
     chosen += [(kind, images[1], 200) for kind in KINDS[1:]]

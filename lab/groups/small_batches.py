@@ -18,7 +18,7 @@ NORMS = {"none": None, "batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
 
 
 def settings(size):
-    seen = size.pick(64, 1920, 10240)
+    seen = size.pick(64, 1280, 10240)
     return [
         {"norm": norm, "batch": batch, "seen": seen, "images": size.pick(100, 6400, 20000)}
         for norm in NORMS

@@ -23,7 +23,7 @@ KEYS = {"log10_range": "range of the loss", "log10_change": "move of the gradien
 
 
 def settings(size):
-    shared = {"steps": size.pick(10, 400, 2000), "images": size.pick(200, 5000, 30000)}
+    shared = {"steps": size.pick(10, 250, 2000), "images": size.pick(200, 5000, 30000)}
     return [{"activation": name, "norm": norm, **shared} for name in ACTIVATIONS for norm in (False, True)]
 
 

@@ -1,10 +1,10 @@
 """Switchable normalisation: the shares of its three norms, by the size of the batch.
 
 The convolutional net of the group on norms there, with batch norm or switchable normalisation, sees the same number of
-images in batches of 2, 8 and 32; SGD with momentum 0.9, whose rate is 0.05 for batches of 32 and falls as the batch
-does, and ten times that for the shares. They begin at a third each.
+images in batches of 2, 8 and 32 (the quick size: 2 and 32); SGD with momentum 0.9, whose rate is 0.05 for batches of 32
+and falls as the batch does, and ten times that for the shares. They begin at a third each.
 
-Source: Luo et al. 2018, arXiv:1806.10779, sections 3 and 4.
+Source: Luo et al. 2018, arXiv:1806.10779, equations 3 and 5, figure 1.
 """
 
 import numpy as np
@@ -21,7 +21,8 @@ SHARES = ("instance", "layer", "batch")
 
 def settings(size):
     shared = {"seen": size.pick(64, 512, 2048), "images": size.pick(100, 3000, 10000)}
-    return [{"norm": norm, "batch": b, **shared} for norm in ("batch", "switchable") for b in BATCHES]
+    batches = size.pick(BATCHES, (2, LARGE), BATCHES)
+    return [{"norm": norm, "batch": b, **shared} for norm in ("batch", "switchable") for b in batches]
 
 
 def net(norm, side):
@@ -69,12 +70,13 @@ def findings(r):
 
 def draw(r):
     figure, (share, right) = axes("Shares", "Test accuracy")
-    names = [str(batch) for batch in BATCHES]
+    batches = r.each("batch")
+    names = [str(batch) for batch in batches]
     for k, name in enumerate(SHARES):
-        found = [100 * r.interval(f"share_{name}", norm="switchable", batch=b) for b in BATCHES]
+        found = [100 * r.interval(f"share_{name}", norm="switchable", batch=b) for b in batches]
         bars(share, names, found, k, 3, name)
     for k, norm in enumerate(r.each("norm")):
-        bars(right, names, [100 * r.interval("accuracy", norm=norm, batch=b) for b in BATCHES], k, 2, norm)
+        bars(right, names, [100 * r.interval("accuracy", norm=norm, batch=b) for b in batches], k, 2, norm)
     for ax, title in ((share, "of"), (right, "norm")):
         ax.set_xlabel("batch", fontsize=8)
         ax.set_ylabel("%", fontsize=8)

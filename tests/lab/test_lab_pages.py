@@ -5,7 +5,7 @@ import re
 import pytest
 
 from lab import group, pages
-from lab.results import word
+from lab.results import Results, word
 
 pytestmark = pytest.mark.cpu_only
 
@@ -44,6 +44,15 @@ def test_the_index_gets_its_last_column():
     new = pages.index(text).splitlines()
     assert new == [f"| N5 | scaled `a`, b | `data/test_a.py::test_b` | {entry} |", *text.splitlines()[1:]]
     assert pages.index("\n".join(new)) == "\n".join(new)
+
+
+def test_a_number_that_a_setting_has_not_is_an_empty_cell():
+    rows = [{"piece": {"norm": k, "seed": 0}, "found": {"share": k or None, "loss": 1.5}} for k in (0, 2)]
+    table = pages.table(Results(rows)).splitlines()
+    assert [line.replace(" ", "") for line in table[2:]] == [
+        "|0||1.5(nointerval)|",
+        "|2|2(nointerval)|1.5(nointerval)|",
+    ]
 
 
 def test_settings_as_words():

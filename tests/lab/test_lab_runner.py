@@ -45,6 +45,18 @@ def test_what_is_there_is_not_run_again(tmp_path, monkeypatch, capsys):
     assert [json.loads(line)["found"] for line in before.splitlines()] == [{"loss": 3}] * 5
 
 
+def test_times_of_a_group_that_is_run_anew_are_not_counted_twice(tmp_path, monkeypatch):
+    for name, seconds in (("ravine", 1.0), ("rates", 1.0), ("ravine", 2.0)):
+        monkeypatch.setattr(runner, "alone", lambda name, piece, seconds=seconds: ({"loss": 0}, seconds))
+        (tmp_path / f"{name}.jsonl").unlink(missing_ok=True)
+        runner.run(name, TINY, tmp_path)
+    monkeypatch.setattr(runner, "pieces", lambda *args: group.pieces("ravine", TINY)[:2])  # settings that changed
+    runner.run("ravine", TINY, tmp_path)
+    rows = [json.loads(line) for line in (tmp_path / "times.jsonl").read_text().splitlines()]
+    assert [row["seconds"] for row in rows if row["group"] == "ravine"] == [2.0, 2.0]
+    assert [row["seconds"] for row in rows if row["group"] == "rates"] == [1.0] * len(group.pieces("rates", TINY))
+
+
 @pytest.mark.slow
 def test_a_piece_that_fails_says_why_and_leaves_the_others(tmp_path, monkeypatch):
     good, bad = group.pieces("ravine", TINY)[:2]

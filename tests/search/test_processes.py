@@ -1,5 +1,6 @@
 """Workers in processes of their own, killed and not, on SQLite and on PostgreSQL."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -62,15 +63,25 @@ def test_a_program_that_is_killed_goes_on_as_if_nothing_had_happened(flag, tmp_p
     assert rows(found(failing, 5, **options)) == rows(result)  # nothing is left to be made
 
 
-def test_when_one_of_two_workers_on_postgresql_is_killed_the_other_does_its_trial(flag, recwarn):
+@contextlib.contextmanager
+def database(kind, folder):
+    """Yield where trials are kept: a file, or the address of a server."""
+    if kind == "sqlite":
+        yield str(folder / "search.sqlite3")
+        return
     pytest.importorskip("psycopg")
+    with server() as address:
+        yield address
 
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_when_one_of_two_workers_is_killed_the_other_does_its_trial(kind, flag, tmp_path, recwarn):
     def kill():
         wait_for(lambda: flag.exists() and flag.read_text())
         os.kill(int(flag.read_text()), signal.SIGKILL)
 
-    with server() as address:
-        options = {"storage": address, "heartbeat": 1, "method": "random"}
+    with database(kind, tmp_path) as storage:
+        options = {"storage": storage, "heartbeat": 1, "method": "random"}
         killer = threading.Thread(target=kill)
         killer.start()
         result = found(waiting_once, 5, workers=2, **options)
