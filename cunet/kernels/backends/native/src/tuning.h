@@ -60,6 +60,10 @@ const double kPanelFlops = 2 << 18;
 // panel. Reckoned: with the panel in a level-2 cache of 1 MiB.
 const int64_t kPanelInner = 1024, kPanelBytes = 1 << 19;
 
+// Products of a stack: fewer long ones are done one after the other, each in parts. Reckoned: two for each of eight
+// threads.
+const int64_t kStackLength = 16;
+
 // Multiplications up to which BLAS itself takes one thread. Given by OpenBLAS; elsewhere a small product costs as much
 // as one of NumPy's.
 const double kProductAlone = 1 << 18;
