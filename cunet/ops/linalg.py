@@ -36,7 +36,7 @@ def _multiply(x: Array, y: Array, out: Array | None = None, add: bool = False) -
     """Return what the native backend does, where no builtin does it; it leaves small products to NumPy."""
     if out is not None or type(y) is not np.ndarray or x.dtype != y.dtype:
         return NotImplemented
-    if x.ndim != 2 or y.ndim != 2 or (x.size * y.shape[1] <= settings.tuning.product and not _is_recorded(x, y)):
+    if x.ndim < 2 or y.ndim < 2 or (x.size * y.shape[-1] <= settings.tuning.product and not _is_recorded(x, y)):
         bind_if_started()
         return x @ y
     return native_product(x, y)
@@ -44,7 +44,7 @@ def _multiply(x: Array, y: Array, out: Array | None = None, add: bool = False) -
 
 def _is_recorded(x: Array, y: Array) -> bool:
     """Tell whether a small product shall be recorded: one that NumPy too does by a single call of the same function."""
-    return capturing.get() is not None and min(*x.shape, y.shape[1]) > 1 and not np.may_share_memory(x, y)
+    return capturing.get() is not None and min(*x.shape[-2:], y.shape[-1]) > 1 and not np.may_share_memory(x, y)
 
 
 product.native(Plainly("product", _multiply))

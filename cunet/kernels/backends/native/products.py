@@ -35,11 +35,15 @@ def bind_if_started() -> None:
 
 
 def product(x: np.ndarray, y: np.ndarray) -> Any:
-    """Return ``x @ y`` for two matrices, or NotImplemented where NumPy has to do it."""
+    """Return ``x @ y`` for two matrices or stacks of them, or NotImplemented where NumPy has to do it."""
     run = bound()
+    try:
+        lead = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+    except ValueError:
+        return NotImplemented
     if run is None:
         return NotImplemented
-    z = np.empty((x.shape[0], y.shape[1]), x.dtype)
+    z = np.empty((*lead, x.shape[-2], y.shape[-1]), x.dtype)
     code = with_panels(x.dtype.char, lambda: run(id(x), id(y), id(z), native.threads))
     return refused(code) if code else z
 

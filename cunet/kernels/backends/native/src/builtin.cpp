@@ -106,21 +106,33 @@ Object* reduction(Object* self, Object* const* args, int64_t count, Object* name
 // Tells whether NumPy too gives these to one function of BLAS: it has others for vectors, and for a matrix by itself.
 bool multiply_alike(const Array& x, const Array& y) {
   const char letter = letter_of(x);
-  if ((letter != 'f' && letter != 'd') || letter_of(y) != letter || x.ndim != 2 || y.ndim != 2) return false;
-  return x.shape[1] == y.shape[0] && x.shape[0] > 1 && x.shape[1] > 1 && y.shape[1] > 1 && x.data != y.data;
+  if ((letter != 'f' && letter != 'd') || letter_of(y) != letter || x.ndim < 2 || y.ndim < 2) return false;
+  const int64_t *of_x = x.shape + x.ndim - 2, *of_y = y.shape + y.ndim - 2;
+  return of_x[1] == of_y[0] && of_x[0] > 1 && of_x[1] > 1 && of_y[1] > 1 && x.data != y.data;
+}
+
+// Finds the shape of a product, whose first axes are those of both; tells whether they broadcast.
+bool shape_of_product(Array x, Array y, Shape& to) {
+  const int64_t rows = x.shape[x.ndim - 2], columns = y.shape[y.ndim - 1];
+  x.ndim -= 2, y.ndim -= 2;
+  if (!broadcast(to, x) || !broadcast(to, y) || to.ndim + 2 > kAxes) return false;
+  to.lengths[to.ndim] = rows, to.lengths[to.ndim + 1] = columns, to.ndim += 2;
+  return true;
 }
 
 Object* product(Object* self, Object* const* args, int64_t count, Object* names) {
+  Shape shape;
   const bool plain = held && !names && count == 2 && is_array(args[0]) && is_array(args[1]) &&
-                     multiply_alike(array_of(args[0]), array_of(args[1]));
+                     multiply_alike(array_of(args[0]), array_of(args[1])) &&
+                     shape_of_product(array_of(args[0]), array_of(args[1]), shape);
   if (!plain) return launcher(self, args, count, names);
-  const Array &x = array_of(args[0]), &y = array_of(args[1]);
+  const Array& x = array_of(args[0]);
   const char letter = letter_of(x);
-  const Shape shape = {2, {x.shape[0], y.shape[1]}};
   Call call = {};
   Outputs outputs;
   if (!outputs.make(&letter, 0, 1, shape, call)) return launcher(self, args, count, names);
-  const double flops = 2.0 * x.shape[0] * x.shape[1] * y.shape[1];
+  double flops = 2.0 * x.shape[x.ndim - 1];
+  for (int axis = 0; axis < shape.ndim; axis++) flops *= shape.lengths[axis];
   const uint64_t of_x = uint64_t(args[0]), of_y = uint64_t(args[1]);
   const int code = unlocked(flops * tuning::kFlopCost,
                             [&] { return cunet_product(of_x, of_y, call.slots[0], int(*python.threads)); });

@@ -106,17 +106,41 @@ Matrix columns_of(Matrix m, int64_t from, int64_t count, int size) {
   return m;
 }
 
+// Reads the first of the matrices that the last two axes of an array are.
 bool read(const Array& a, Matrix& m) {
   const int size = size_of(letter_of(a));
-  if (a.ndim != 2 || !(a.flags & kAligned)) return false;
-  m.data = a.data, m.rows = a.shape[0], m.columns = a.shape[1];
-  const bool plain = a.strides[1] == size && a.strides[0] % size == 0 && a.strides[0] >= m.columns * size;
-  const bool turned = a.strides[0] == size && a.strides[1] % size == 0 && a.strides[1] >= m.rows * size;
+  if (a.ndim < 2 || a.ndim > kAxes || !(a.flags & kAligned)) return false;
+  const int64_t *shape = a.shape + a.ndim - 2, *strides = a.strides + a.ndim - 2;
+  m.data = a.data, m.rows = shape[0], m.columns = shape[1];
+  const bool plain = strides[1] == size && strides[0] % size == 0 && strides[0] >= m.columns * size;
+  const bool turned = strides[0] == size && strides[1] % size == 0 && strides[1] >= m.rows * size;
   if (!plain && !turned) return false;
   m.kind = plain ? kPlain : kTransposed;
-  m.pitch = a.strides[plain ? 0 : 1] / size;
+  m.pitch = strides[plain ? 0 : 1] / size;
   return true;
 }
+
+// The matrices of three arrays along all axes but the last two, which broadcast to those of the last array.
+struct Stack : Layout {
+  int64_t length = 1;
+
+  int read(const Array* const (&arrays)[3]) {
+    count = 3, ndim = arrays[2]->ndim - 2;
+    for (int axis = 0; axis < ndim; axis++) length *= shape[axis] = arrays[2]->shape[axis];
+    for (int k = 0; k < 3; k++) {
+      Array lead = *arrays[k];
+      lead.ndim -= 2;
+      for (int axis = 0; axis < lead.ndim; axis++)
+        if (lead.strides[axis] % size_of(letter_of(lead))) return kOtherLayout;
+      if (int problem = broadcast(operands[k], lead, *this)) return problem;
+    }
+    return kDone;
+  }
+  Matrix at(Matrix m, int operand, int64_t k) const {
+    m.data += offset_of(operands[operand], *this, k, ndim);
+    return m;
+  }
+};
 
 struct Product {
   Matrix x, y, z;
@@ -153,30 +177,56 @@ void run_product(void* context, int64_t k) {
   }
 }
 
-int multiply(uint64_t x, uint64_t y, uint64_t z, int threads) {
-  Product p;
-  p.letter = letter_of(array_at(z));
-  if ((p.letter != 'f' && p.letter != 'd') || letter_of(array_at(x)) != p.letter || letter_of(array_at(y)) != p.letter)
-    return kOtherType;
-  if (!read(array_at(x), p.x) || !read(array_at(y), p.y) || !read(array_at(z), p.z) || p.z.kind != kPlain)
-    return kOtherLayout;
-  if (p.x.columns != p.y.rows || p.z.rows != p.x.rows || p.z.columns != p.y.columns) return kOtherShape;
-  if (!p.x.rows || !p.x.columns || !p.y.columns) return kOtherShape;
-  const double flops = 2.0 * p.x.rows * p.x.columns * p.y.columns;
-  if (flops <= 2 * tuning::kProductAlone) return gemm(p.letter, p.x, p.y, p.z), kDone;
-  p.panels = suits_panels(p.x, p.y, p.z, flops, size_of(p.letter));
-  if (p.panels && !panels_of(p.letter).asked) return kNeedsPanels;
-  p.panels = p.panels && panels_of(p.letter).multiply;
-  const OneBlasThread alone;
+// One product, in parts that are worth a thread each.
+void multiply_in_parts(Product p, double flops, int threads) {
   const int64_t length = p.z.rows >= p.z.columns ? p.z.rows : p.z.columns;
   const int64_t parts = parts_of(flops, length);
-  if (parts == 1) {
-    multiply(p, p.x, p.y, p.z);
-    return kDone;
-  }
+  if (parts == 1) return multiply(p, p.x, p.y, p.z);
   const int64_t grain = tuning::kProductGrain;
   p.each = ((length + parts - 1) / parts + grain - 1) / grain * grain;
   share(run_product, &p, (length + p.each - 1) / p.each, threads);
+}
+
+// Many products whole, each by one thread; few long ones each in parts.
+void multiply_stack(const Product& p, const Stack& stack, double flops, int threads) {
+  const auto nth = [&](int64_t k) {
+    Product one = p;
+    one.x = stack.at(p.x, 0, k), one.y = stack.at(p.y, 1, k), one.z = stack.at(p.z, 2, k);
+    return one;
+  };
+  if (stack.length < tuning::kStackLength && flops >= 2 * tuning::kProductManyParts) {
+    for (int64_t k = 0; k < stack.length; k++) multiply_in_parts(nth(k), flops, threads);
+    return;
+  }
+  in_shares(
+      [&](int64_t k) {
+        const Product one = nth(k);
+        multiply(one, one.x, one.y, one.z);
+      },
+      stack.length, flops * stack.length * tuning::kFlopCost, threads);
+}
+
+int multiply(uint64_t x, uint64_t y, uint64_t z, int threads) {
+  const Array* const arrays[3] = {&array_at(x), &array_at(y), &array_at(z)};
+  Product p;
+  Stack stack;
+  p.letter = letter_of(*arrays[2]);
+  if ((p.letter != 'f' && p.letter != 'd') || letter_of(*arrays[0]) != p.letter || letter_of(*arrays[1]) != p.letter)
+    return kOtherType;
+  if (!read(*arrays[0], p.x) || !read(*arrays[1], p.y) || !read(*arrays[2], p.z) || p.z.kind != kPlain)
+    return kOtherLayout;
+  if (p.x.columns != p.y.rows || p.z.rows != p.x.rows || p.z.columns != p.y.columns) return kOtherShape;
+  if (int problem = stack.read(arrays)) return problem;
+  if (!p.x.rows || !p.x.columns || !p.y.columns || !stack.length) return kOtherShape;
+  const double flops = 2.0 * p.x.rows * p.x.columns * p.y.columns;
+  const bool small = flops <= 2 * tuning::kProductAlone;
+  if (small && stack.length == 1) return gemm(p.letter, p.x, p.y, p.z), kDone;
+  p.panels = !small && suits_panels(p.x, p.y, p.z, flops, size_of(p.letter));
+  if (p.panels && !panels_of(p.letter).asked) return kNeedsPanels;
+  p.panels = p.panels && panels_of(p.letter).multiply;
+  const OneBlasThread alone;
+  if (stack.length == 1) multiply_in_parts(p, flops, threads);
+  else multiply_stack(p, stack, flops, threads);
   return kDone;
 }
 
@@ -192,7 +242,7 @@ int cunet_blas(void* gemm32, void* gemm64, void* get, void* set) {
   });
 }
 
-// z = x @ y for matrices of one dtype, float32 or float64.
+// z = x @ y for matrices of one dtype, float32 or float64, or for stacks of them.
 int cunet_product(uint64_t x, uint64_t y, uint64_t z, int threads) {
   return told(kProduct, {int64_t(x), int64_t(y), int64_t(z), threads}, [=] { return multiply(x, y, z, threads); });
 }
