@@ -270,8 +270,7 @@ def convolutions(draw):
     return name, (draw(st.integers(1, 3)), channels, *sizes), weight, out, options
 
 
-@pytest.mark.slow
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(convolutions())
 def test_pytorch_agrees(case):
     torch = pytest.importorskip("torch")
