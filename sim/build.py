@@ -125,10 +125,12 @@ def _compile(body: str, name: str, library: Path) -> None:
         "g++",
         *_flags(),
         "-shared",
+        "-nostdlib",  # what a kernel calls was loaded with the runtime; to link libraries again is a sixth of the time
         "-Wl,-Bsymbolic-functions",  # a kernel may be called as a function of the C library is, such as ``step``
         "-include",
         str(library.parent / "sim.h"),
         str(text),
+        "-lgcc",  # conversions of float16
         "-o",
         str(own),
     ]
