@@ -9,8 +9,7 @@ from __future__ import annotations
 import functools
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from contextvars import ContextVar
 from types import ModuleType
 from typing import Any, Literal
@@ -102,16 +101,11 @@ standing: ContextVar[tuple[type, ...]] = ContextVar("cunet_standing", default=()
 _stood = False  # whether anything ever did: who never asks for second derivatives does not pay for the question
 
 
-@contextmanager
-def stand_for_arrays(*kinds: type) -> Iterator[None]:
-    """Let objects of some classes stand for arrays here, and no others."""
+def standing_for_arrays(*kinds: type) -> tuple[ContextVar[tuple[type, ...]], tuple[type, ...]]:
+    """Return what `system.context.bound` takes, where objects of some classes stand for arrays, and no others."""
     global _stood
     _stood = True
-    token = standing.set(kinds)
-    try:
-        yield
-    finally:
-        standing.reset(token)
+    return standing, kinds
 
 
 def is_array(x: object) -> bool:

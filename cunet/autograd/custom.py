@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from ..device import array_module, is_array, is_floating, stand_for_arrays
+from ..device import array_module, is_array, is_floating, standing_for_arrays
 from ..random import streams
-from .forward import Call, cotangent_of
+from ..system.context import bound
+from .forward import Call
 from .linear import Linear, set_rule
 from .op import op
 from .pulling import Place, gradients_at
-from .tape import Node, clock, grad_enabled, is_recording
+from .tangents import cotangent_of
+from .tape import Node, clock, is_recording
 from .tensor import Tensor, wrap
 from .tracing import Traced, is_forward, order_here, plain, recorded_at
 
@@ -113,7 +115,7 @@ class _Moved:
         """See `ForwardRule`."""
         pairs = [(t, a) for t, a in zip(call.tangents, call.args, strict=True) if is_array(plain(a))]
         tangents = [array_module(plain(a)).zeros_like(plain(a)) if t is None else t for t, a in pairs]
-        with stand_for_arrays():
+        with bound(standing_for_arrays()):
             return [
                 self.tangent(*[t if isinstance(t, Tensor) else Tensor(t) for t in tangents], *call.args, **call.options)
             ]
@@ -126,7 +128,7 @@ class _Moved:
         """Return the gradient of each argument, None for what is no array."""
         start = next(clock)
         tangents = [cotangent_of(plain(a)) for a in args if is_array(plain(a))]
-        with stand_for_arrays(), recorded_at(order + 1):
+        with bound(standing_for_arrays(), *recorded_at(order + 1).bindings):
             moved = self.tangent(*tangents, *args, **options)
         if not isinstance(moved, Tensor):
             raise TypeError(f"custom_jvp: the tangent of {self.name} must be a Tensor, got {type(moved).__name__}")
@@ -227,10 +229,8 @@ def _again(states: dict[str, Any], order: int) -> Iterator[None]:
     try:
         for name, generator in streams().items():
             generator.load_state_dict(states.get(name, now[name]))
-        with ExitStack() as stack:
-            stack.enter_context(stand_for_arrays())  # code of users: Tensors are Tensors there
-            stack.enter_context(grad_enabled())
-            stack.enter_context(recorded_at(order))
+        # Code of users: Tensors are Tensors there.
+        with bound(standing_for_arrays(), *recorded_at(order).bindings):
             yield
     finally:
         recomputing.reset(token)

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from ..device import array_module
-from .forward import Forward, cotangent_of
+from .forward import Forward
 from .mapped import Mapped
 from .nesting import Nesting
 from .pulling import gradients_at
+from .tangents import cotangent_of
 from .tape import grad_enabled, is_recording
 from .tensor import Tensor, beside
 from .tracing import nested, plain, variable, within

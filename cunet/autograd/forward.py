@@ -16,13 +16,11 @@ from contextlib import contextmanager
 from contextvars import Token
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
-
-from ..device import array_module, is_array, is_floating
+from ..device import is_floating
 from ..kernels.capture import captured, capturing
-from .duals import DualRule
-from .operators import ops
+from .duals import DualRule, of_pair
 from .pulling import _fitted, gradients_at, place_of
+from .tangents import computed, cotangent_of, several, shaped
 from .tape import Node, clock, grad_enabled, no_grad, recording
 from .tensor import Tensor, wrap
 from .tracing import (
@@ -50,6 +48,7 @@ class Call(NamedTuple):
         tangents: of each argument, None where it has none.
         options: its static arguments.
         vjp: its way back, of Tensors where derivatives are recorded.
+        arrays: its way back, of arrays.
         run: the forward mode.
     """
 
@@ -60,6 +59,7 @@ class Call(NamedTuple):
     tangents: Sequence[Any]
     options: dict[str, Any]
     vjp: Callable[[Any], Sequence[Any]]
+    arrays: Callable[[Any], Sequence[Any]]
     run: Forward
 
 
@@ -153,7 +153,8 @@ class Forward(Level):
                 y, vjp = captured(function, inputs, options, given)
                 moves = any(t is not None for t in tangents)
                 with no_grad():
-                    moved = self._moved(function, y, vjp, inputs, given, inputs, tangents, options) if moves else []
+                    call = Call(_name(function), y, given, inputs, tangents, options, vjp, vjp, self)
+                    moved = self._moved(function, call, inputs) if moves else []
             finally:
                 capturing.reset(token)
             return y, Dual(self, moved, no_way_back) if moves else no_way_back
@@ -166,8 +167,26 @@ class Forward(Level):
         else:
             y, vjp = self._below(function, inputs, options, given)
             tensors = lambda gy: self._traced(1, function, inputs, options, given)[1].tensors(gy)  # noqa: E731
+        call = Call(_name(function), y, given, args, tangents, options, tensors, vjp, self)
         with traced_at(self.order - 1):
-            return y, Dual(self, self._moved(function, y, tensors, inputs, given, args, tangents, options), vjp)
+            return y, Dual(self, self._moved(function, call, inputs), vjp)
+
+    def recorded(self, function: Callable[..., Any], options: dict[str, Any], given: Sequence[Any]) -> Tensor | None:
+        """Return the result of an op whose value and tangent have one way back, for both; None where there is none."""
+        pair = next(iter(function.__dict__.get("duals", ())), None)
+        if self.order == 1 or not isinstance(pair, of_pair) or not recording.get():
+            return None
+        x, t = given[0], self._read(given[0])
+        if t is None or t.shape != x.shape or t.dtype != x.dtype:
+            return None
+        with recorded_at(self.order - 1):
+            made = pair.recorded(function, x, t, options)
+        if made is None:
+            return None
+        y, moved = made
+        rest = Traced(lambda gy: (gy,), float("inf"))
+        rest.below = (y,)
+        return wrap(y.data, Node(_name(function), (place_of(y),), Dual(self, [moved], rest), y.data))
 
     def _at_once(self, function: Any, inputs: list[Any], given: Sequence[Any], options: dict[str, Any]) -> Any:
         """Return the result of an op, and its tangents in the place of its way back; None where it has no such rule."""
@@ -190,17 +209,14 @@ class Forward(Level):
                     return made[0], Dual(self, made[1], no_way_back)
         return None
 
-    def _moved(
-        self, function: Any, y: Any, vjp: Any, inputs: list[Any], given: Any, args: Any, tangents: Any, options: Any
-    ) -> list[Any]:
+    def _moved(self, function: Any, call: Call, inputs: list[Any]) -> list[Any]:
         """Return the tangent of each result."""
-        call = Call(function.__name__.lstrip("_"), y, given, args, tangents, options, vjp, self)
         known = vars(function)
         jvp = getattr(known.get("forward") or known.get("rule"), "jvp", None)
         found = jvp(call) if jvp is not None else None
         if found is None:
             found = self._by_two_ways_back(call, function, inputs)
-        return [shaped(t, part) for t, part in zip(found, several(y), strict=True)]
+        return [shaped(t, part) for t, part in zip(found, several(call.y), strict=True)]
 
     def _read(self, x: Any) -> Any:
         """Return the tangent of an argument. Nobody goes back from what has it here: what was before may be freed."""
@@ -241,7 +257,7 @@ class Forward(Level):
         with traced_at(self.order):
             try:
                 entries = traced.tensors(tuple(cotangents) if isinstance(y, tuple) else cotangents[0])
-                gradients = [_now(entries[k]) if move else None for k, move in enumerate(moving)]
+                gradients = [computed(entries[k]) if move else None for k, move in enumerate(moving)]
             except Exception as error:
                 raise not_on_tensors(call.name, error) or error from error
             roots = [
@@ -256,28 +272,5 @@ class Forward(Level):
         return tangents
 
 
-def cotangent_of(y: Any) -> Tensor:
-    """Return some cotangent of a result, in which its vjp is linear; not 0, where vjps leave out infinite slopes."""
-    some = array_module(y).linspace(1, 2, y.size, dtype=np.float32).reshape(y.shape)
-    return Tensor(some.astype(y.dtype), requires_grad=is_floating(y.dtype))
-
-
-def _now(g: Any) -> Any:
-    return g() if callable(g) and not isinstance(g, Tensor) else g
-
-
-def several(y: Any) -> Sequence[Any]:
-    """Return results as a sequence, one or several."""
-    return y if isinstance(y, tuple) else (y,)
-
-
-def shaped(t: Any, part: Any) -> Any:
-    """Return a tangent in the shape and dtype of what it belongs to, as an array where it has no history."""
-    if t is None or (type(t) is np.ndarray and t.shape == part.shape and t.dtype == part.dtype):
-        return t
-    t = t if isinstance(t, Tensor) and t.requires_grad else plain(t)
-    if not is_array(t):
-        t = array_module(part).asarray(t)
-    if t.shape != part.shape:
-        t = ops.broadcast_to(t, part.shape) if isinstance(t, Tensor) else array_module(t).broadcast_to(t, part.shape)
-    return t if t.dtype == part.dtype else t.astype(part.dtype)
+def _name(function: Callable[..., Any]) -> str:
+    return function.__name__.lstrip("_")

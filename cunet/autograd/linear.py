@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..device import Array, array_module, is_array
-from .forward import Call, several, shaped
+from .forward import Call
 from .mapped import Call as Samples
 from .mapped import Mapped, mapped_by
 from .op import op as lift
 from .operators import ops
 from .pulling import gradients_at
+from .tangents import several, shaped
 from .tape import _fit
 from .tensor import Tensor
 from .tracing import Rule, order_here, plain, recorded_at
@@ -66,14 +67,15 @@ class Linear:
     def jvp(self, call: Call) -> Sequence[Any]:
         """See `ForwardRule`."""
         one = _Call(self, call.args, call.options)
-        alone = list(one.still)
-        for k, t in enumerate(call.tangents):
-            if t is not None and one.term(k) == [k]:
-                alone[k] = t
-        ways = [(k, [call.args[j] for j in one.others(k)]) for k, t in enumerate(call.tangents) if t is not None]
-        parts = [one.linear_part(k, call.tangents[k], others, self.op) for k, others in ways if len(one.term(k)) > 1]
-        if any(a is not b for a, b in zip(alone, one.still, strict=True)):
-            parts.append(one.difference(alone, one.still, self.op))
+        moving = {k: t for k, t in enumerate(call.tangents) if t is not None and one.term(k)}
+        alone = {k: t for k, t in moving.items() if one.term(k) == [k]}  # all of them in one call, of a product if any
+        parts = []
+        for k in [k for k in moving if k not in alone] or list(alone)[:1]:
+            args = one.only(k)
+            for j, t in {**alone, k: moving[k]}.items():
+                args[j] = t
+            parts.append(one.difference(args, functools.partial(one.without, k), self.op))
+            alone = {}
         return [functools.reduce(ops.add, each) for each in zip(*parts, strict=True)]
 
 
@@ -81,12 +83,16 @@ class _Call:
     """One call of a linear op: its options, and what its arguments look like."""
 
     def __init__(self, rule: Linear, args: Sequence[Any], options: dict[str, Any]) -> None:
-        self.rule, self.options = rule, options
+        self.rule, self.options, self.args = rule, options, args
         every = range(len(args))
         terms = [(k,) for k in every] if rule.each else rule.terms or [tuple(every)]
         self.terms = [[k for k in t if k < len(args) and is_array(plain(args[k]))] for t in terms]
+
+    @functools.cached_property
+    def still(self) -> list[Any]:
+        """The arguments, with 0 in all terms."""
         held = {k for t in self.terms for k in t}
-        self.still = [_nothing_like(plain(a)) if k in held else plain(a) for k, a in enumerate(args)]
+        return [_nothing_like(plain(a)) if k in held else plain(a) for k, a in enumerate(self.args)]
 
     def term(self, k: int) -> list[int]:
         """Return the arguments of the term that an argument is in."""
@@ -104,23 +110,34 @@ class _Call:
             args[j] = other
         return args
 
+    def only(self, k: int) -> list[Any]:
+        """Return the arguments, with 0 in all terms but that of one of them."""
+        own = self.term(k)
+        if len(own) == len([j for term in self.terms for j in term]):
+            return list(self.args)
+        return [self.args[j] if j in own else still for j, still in enumerate(self.still)]
+
+    def without(self, k: int) -> list[Any]:
+        """Return the arguments, with 0 in all other terms and for one argument."""
+        return self.filled(k, self.still[k], [self.args[j] for j in self.others(k)])
+
     def linear_part(self, k: int, value: Any, others: Sequence[Any], op: Op) -> Sequence[Any]:
         """Return what the term of an argument makes of a value for it, for each result."""
         if "draw" in self.options and isinstance(value, Mapped):
             return [ops.multiply(value, self._drawn(k))]
-        return self.difference(self.filled(k, value, others), self.filled(k, self.still[k], others), op)
+        return self.difference(self.filled(k, value, others), lambda: self.filled(k, self.still[k], others), op)
 
     def _drawn(self, k: int) -> Array:
         """Return what was drawn, as a factor: on the way back it is the same for all samples."""
         still = self.still[k]
         return self._plain(k, [array_module(still).ones(still.shape, still.dtype)], still, [])
 
-    def difference(self, args: Sequence[Any], nothing: Sequence[Any], op: Op) -> Sequence[Any]:
+    def difference(self, args: Sequence[Any], nothing: Callable[[], Sequence[Any]], op: Op) -> Sequence[Any]:
         """Return what an op makes of arguments, less what is there without them."""
         y = several(op(*args, **self.options))
         if not self.rule.affine:
             return y
-        rest = several(op(*nothing, **self.options))
+        rest = several(op(*nothing(), **self.options))
         return [ops.subtract(p, q) if isinstance(p, Tensor) else p - q for p, q in zip(y, rest, strict=True)]
 
     def gradient(self, k: int, gys: Sequence[Any], args: Sequence[Any]) -> Any:

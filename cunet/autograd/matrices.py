@@ -10,8 +10,8 @@ import numpy as np
 
 from ..device import array_module
 from .derivatives import Function, Recorded
-from .forward import cotangent_of
 from .mapped import Mapped, mapping
+from .tangents import cotangent_of
 from .tensor import Tensor
 from .transforms import one_of
 

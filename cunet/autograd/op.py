@@ -29,6 +29,8 @@ Results = tuple[tuple[np.ndarray, ...], Vjp]
 FIT = frozenset({np.ndarray, float, int, bool, str, type(None)})
 #: Types of static arguments that need no look.
 STATIC = FIT | {tuple, type}
+#: Who needs a gradient of an argument, before that is known.
+_NOBODY: list[Any] = [None]
 #: How an option is annotated that is an integer.
 _INTEGERS = (int, "int", "int | None")
 
@@ -98,15 +100,13 @@ def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
             args, static = parameters.bind(args, static)
         if static and not STATIC.issuperset(map(type, static.values())):
             static = _fit_static(name, static, args)
-        inputs, parents, needed, loose = [], [], False, False
-        for a in args:
+        inputs, parents, needed, loose = list(args), _NOBODY * len(args), False, False
+        for k, a in enumerate(args):
             if isinstance(a, Tensor):
-                inputs.append(a._data)
-                parents.append((a._node or a) if a._requires_grad else None)  # the node that made it, or a leaf
-                needed = needed or a._requires_grad
+                inputs[k] = a._data
+                if a._requires_grad:
+                    parents[k], needed = a._node or a, True  # the node that made it, or a leaf
             else:
-                inputs.append(a)
-                parents.append(None)
                 loose |= a.dtype.kind not in NUMBERS if type(a) is np.ndarray else type(a) not in FIT or len(args) == 1
         if loose:
             if (other := next((a for a in args if hasattr(a, "run_op")), None)) is not None:
@@ -114,12 +114,14 @@ def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
             inputs = _fit(name, inputs)
         token = errors.set(IGNORED)
         try:
-            made = fn(*inputs, **static) if capturing.get() is None else captured(fn, inputs, static, args)
+            made = fn(*inputs, **static) if capturing.get() is None else _captured(fn, inputs, static, args)
         except Exception as error:
             parameters.explain(error, inputs, static)
             raise
         finally:
             errors.reset(token)
+        if type(made) is Tensor:  # recorded by who captures ops
+            return made
         sound = type(made) is tuple and len(made) == 2 and callable(made[1])
         y, vjp = made if sound and (type(made[0]) is np.ndarray or is_gpu_array(made[0])) else _made(name, made, inputs)
         if needed and (mode := recording.get()):
@@ -128,6 +130,13 @@ def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
 
     vars(apply)["static"] = parameters.static
     return apply
+
+
+def _captured(fn: Callable[..., Any], inputs: list[Any], static: dict[str, Any], args: Sequence[Any]) -> Any:
+    """Return what who captures ops makes: a result and its vjp, or a Tensor."""
+    recorded = getattr(capturing.get(), "recorded", None)
+    made = recorded and recorded(fn, static, args)
+    return captured(fn, inputs, static, args) if made is None else made
 
 
 def _fit(name: str, inputs: list[Any]) -> list[Any]:

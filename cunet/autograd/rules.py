@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .duals import DualRule
-from .forward import Call, several, shaped
+from .forward import Call
 from .linear import Linear, Op, Term, set_rule
 from .mapped import Mapped, elementwise, mapped_by
 from .pulling import gradients_at
+from .tangents import several, shaped
 from .tensor import Tensor
 from .tracing import captured_by, order_here, recorded_at, traced_at, variable
 

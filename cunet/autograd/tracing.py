@@ -12,17 +12,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol
 
-from ..device import Array, stand_for_arrays
+from ..device import Array, standing_for_arrays
 from ..kernels.capture import Capture, captured, capturing
-from ..kernels.dispatch import listening
+from ..kernels.dispatch import heard_by
 from ..kernels.spec import Definition
+from ..system.context import bound
 from .derived import lifted
 from .mapped import Mapped
-from .tape import Node, grad_enabled, no_grad, recording
+from .tape import Node, recording
 from .tensor import Tensor, wrap
 
 #: How often the results of what is recorded here and now will be differentiated by who asked for them.
@@ -158,14 +159,9 @@ class Tracer(Level):
         return traced
 
 
-@contextmanager
-def captured_by(capture: Capture | None) -> Iterator[None]:
+def captured_by(capture: Capture | None) -> bound:
     """Let ops be run by someone."""
-    token = capturing.set(capture)
-    try:
-        yield
-    finally:
-        capturing.reset(token)
+    return bound((capturing, capture))
 
 
 def _who(order: int) -> Capture | None:
@@ -194,20 +190,15 @@ def order_here() -> int:
     return 0 if not recording.get() else capture.order if isinstance(capture, Level) else 1
 
 
-@contextmanager
-def recorded_at(order: int) -> Iterator[None]:
+def recorded_at(order: int) -> bound:
     """Record ops so that they can be differentiated `order` times; 0: not at all."""
-    with ExitStack() as stack:
-        stack.enter_context(grad_enabled() if order else no_grad())
-        stack.enter_context(captured_by(_who(order)))
-        yield
+    return bound((recording, (recording.get() or True) if order else False), (capturing, _who(order)))
 
 
-@contextmanager
-def traced_at(order: int) -> Iterator[None]:
+def traced_at(order: int) -> bound:
     """Run functions of arrays on Tensors, of which what they compute is recorded at an order."""
-    with stand_for_arrays(Tensor, Mapped), recorded_at(order), listening(_on_tensors):
-        yield
+    standing = standing_for_arrays(Tensor, Mapped)
+    return bound(standing, *recorded_at(order).bindings, heard_by(_on_tensors))
 
 
 def _on_tensors(kernel: Definition, args: tuple[Any, ...], options: dict[str, Any], proceed: Callable[[], Any]) -> Any:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..system.context import bound
 from .backends import cuda, numpy
 from .backends.native import native
 from .spec import Definition, KernelSpec
@@ -33,11 +34,13 @@ def listening(listener: Listener) -> Iterator[None]:
             function that goes on with the call; returns what that returns. A primitive's body may call kernels, which
             are seen too, inside. Kernels that run tile by tile (`cunet.kernels.tiled`) are seen as one call.
     """
-    token = _listeners.set((*_listeners.get(), listener))
-    try:
+    with bound(heard_by(listener)):
         yield
-    finally:
-        _listeners.reset(token)
+
+
+def heard_by(listener: Listener) -> tuple[ContextVar[tuple[Listener, ...]], tuple[Listener, ...]]:
+    """Return what `system.context.bound` takes, where a function sees every call besides those that do already."""
+    return _listeners, (*_listeners.get(), listener)
 
 
 def is_listened() -> bool:

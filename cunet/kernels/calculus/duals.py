@@ -9,8 +9,8 @@ from ..dispatch import Kernel
 from ..grammar import Param
 from ..spec import Definition, ElementwiseSpec
 from .kernels import formulas, fresh_prefix
-from .rules import tangent
-from .terms import var
+from .rules import gradient, tangent
+from .terms import ZERO, var
 from .writing import DERIVED, body_of, text_of
 
 
@@ -43,6 +43,55 @@ def _joined(forward: Definition, backward: Definition) -> Kernel | None:
         return y, back.body(t, *[values[p.name] for p in wanted])
 
     return _kernel(forward, body, (arriving,), back.outs, back.operation, back.preamble)
+
+
+def joined_backward(forward: Definition, backward: Definition, moves: bool) -> Kernel | None:
+    """Return the kernel of the gradients of what `joined` makes: of the array and, if that `moves`, of its tangent.
+
+    It takes the inputs of `forward` and its output, the tangent, what arrives at the output, and what arrives at its
+    tangent. None: nothing is joined, or the slope is a function of the output.
+
+    Raises:
+        Unreadable: the text of `backward` cannot be differentiated; see `formulas`.
+    """
+    key = backward, moves
+    if key not in forward.prepared:
+        forward.prepared[key] = (
+            None if joined(forward, backward) is None else _joined_backward(forward, backward, moves)
+        )
+    return forward.prepared[key]
+
+
+def _joined_backward(forward: Definition, backward: Definition, moves: bool) -> Kernel | None:
+    spec, back, made = forward.spec, backward.spec, formulas(backward)
+    assert isinstance(spec, ElementwiseSpec) and isinstance(back, ElementwiseSpec)
+    (tangent_, *wanted), (found,), (y,), x = back.ins, back.outs, spec.outs, spec.ins[0]
+    fresh = fresh_prefix({p.name for p in (*spec.params, *back.params)})
+    at_y, at_t = (Param("", "T", fresh + name) for name in (y.name, found.name))
+    arriving = {found.name: var(at_t.name)}
+    if y.name in made.inputs and gradient(made.inputs, made.outputs, arriving, y.name).number != 0:
+        return None
+    bent = gradient(made.inputs, made.outputs, arriving, x.name) if x.name in made.inputs else ZERO
+    ins = (*spec.ins, *(p for p in wanted if p == y), tangent_, at_y, at_t)
+    outs = [Param("", "T", fresh + fresh + name) for name in (x.name, tangent_.name)][: 1 + moves]
+    by_x, preamble = text_of({"bent_": bent}, back.preamble)
+    text = f"A bent_; {by_x} {{ {_applied(back, at_y)} {outs[0].name} = bent_ + {found.name}; }}"
+    if moves:
+        text += f" {{ {_applied(back, at_t)} {outs[1].name} = {found.name}; }}"
+    slope = body_of("bent", [p.name for p in (*back.ins, at_t)], [bent])
+
+    def body(*args: Any) -> Any:
+        values = dict(zip([p.name for p in ins], args, strict=True))
+        rest = [values[p.name] for p in wanted]
+        gx = back.body(values[at_y.name], *rest) + slope(values[tangent_.name], *rest, values[at_t.name])
+        return (gx, back.body(values[at_t.name], *rest)) if moves else gx
+
+    return _named(forward, body, "dual_backward", ins, outs, back.preamble + preamble, text)
+
+
+def _applied(back: ElementwiseSpec, arriving: Param) -> str:
+    """Return the text of a gradient where something else arrives."""
+    return f"const A {back.ins[0].name} = {arriving.name}; A {back.outs[0].name}; {_closed(back.operation)}"
 
 
 def pushed(kernel: Definition, moving: tuple[int, ...]) -> Kernel | None:
@@ -96,10 +145,27 @@ def _kernel(
 ) -> Kernel:
     """Return the kernel that does what another one does, and then more, each text in a block of its own."""
     spec = kernel.spec
-    body.__name__ = body.__qualname__ = f"{spec.name}_dual"
-    body.__module__ = DERIVED
-    texts = "\n".join(f"{{ {text.rstrip().rstrip(';')}; }}" for text in (*spec.texts(), operation))
+    texts = "\n".join(f"{{ {_closed(text)} }}" for text in (*spec.texts(), operation))
     before = spec.preamble + preamble * (preamble != spec.preamble)
-    made = Kernel(ElementwiseSpec(body, (*spec.ins, *ins), (*spec.outs, *outs), before, texts))
+    return _named(kernel, body, "dual", (*spec.ins, *ins), (*spec.outs, *outs), before, texts)
+
+
+def _named(
+    kernel: Definition,
+    body: Callable[..., Any],
+    what: str,
+    ins: Iterable[Param],
+    outs: Iterable[Param],
+    preamble: str,
+    text: str,
+) -> Kernel:
+    """Return a kernel that is named after another, and as trusted."""
+    body.__name__ = body.__qualname__ = f"{kernel.name}_{what}"
+    body.__module__ = DERIVED
+    made = Kernel(ElementwiseSpec(body, tuple(ins), tuple(outs), preamble, text))
     made.ours = kernel.ours
     return made
+
+
+def _closed(text: str) -> str:
+    return text.rstrip().rstrip(";") + ";"

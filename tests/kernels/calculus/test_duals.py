@@ -6,7 +6,7 @@ from helpers import host, turn
 
 import cunet
 from cunet.kernels import elementwise
-from cunet.kernels.calculus.duals import joined, pushed
+from cunet.kernels.calculus.duals import joined, joined_backward, pushed
 from cunet.kernels.calculus.kernels import differentiable_inputs, from_text, gradient_kernel
 from cunet.kernels.grammar import parse
 from cunet.ops.activation.registry import ACTIVATIONS
@@ -46,6 +46,28 @@ def test_joined_texts_have_the_bits_of_two_kernels(dtype, rng, dev, device):
                 for a, b in zip(found, expected, strict=True):
                     assert a.shape == x.shape and a.dtype == dtype
                     np.testing.assert_array_equal(host(a), host(b))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_gradients_of_value_and_tangent_are_those_of_three_kernels(dtype, rng, dev):
+    for forward, backward, numbers in [
+        p for p in PAIRS if p[0].name in ("tanh_forward", "elu_forward", "relu_forward")
+    ]:
+        x, t, g, gt = (dev(rng.standard_normal(24).astype(dtype)) for _ in range(4))
+        _, by_t = separate(forward, backward, x, numbers, gt)
+        y, by_y = separate(forward, backward, x, numbers, g)
+        known = dict(zip([p.name for p in forward.spec.params], (x, *numbers, y), strict=True))
+        rest = [known[p.name] for p in backward.spec.ins[1:]]
+        bent = gradient_kernel(backward, 1) if backward.spec.ins[1].name == "x" else None
+        expected = host(by_y) + (0 if bent is None else host(bent(t, *rest, gt)))
+        for moves in (True, False):
+            with turn(forward.name, moves):
+                kernel = joined_backward(forward, backward, moves)
+                found = kernel(*[known[p.name] for p in kernel.spec.ins[:-3]], t, g, gt)
+                gx = found[0] if moves else found
+                assert gx.dtype == dtype and (not moves or host(found[1]).tolist() == host(by_t).tolist())
+                close = dict(rtol=4e-3, atol=2e-3) if dtype == np.float16 else dict(rtol=1e-5, atol=1e-6)
+                np.testing.assert_allclose(host(gx).astype(float), expected.astype(float), **close)
 
 
 @pytest.mark.parametrize("names", ["r", "depth", "r depth", "r depth width"])
@@ -106,6 +128,8 @@ def test_what_has_no_joined_kernel():
 
     assert joined(scaled, scaled_backward) is None  # it reads something else
     assert joined(rsqrt_forward, rsqrt_backward).spec.ins[-1].name == "gy"  # of y
+    assert joined_backward(scaled, scaled_backward, True) is None
+    assert joined_backward(rsqrt_forward, rsqrt_backward, True) is None  # its slope moves with y
 
     @elementwise("T x", "T y", "y = x + 1")
     def plus_one(x):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ....autograd.forward import several
 from ....autograd.mapped import Call, Mapped, mapped_by, stretched
 from ....autograd.rules import Composite
+from ....autograd.tangents import several
 from ....kernels.axes import one_axis
 from ... import dropout, math, resize
 from ...activation.rectifier import prelu
