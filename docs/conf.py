@@ -4,9 +4,6 @@ import importlib
 import re
 from pathlib import Path
 
-from docutils.nodes import bullet_list
-from sphinx.addnodes import toctree
-
 import cunet
 
 project = "cunet"
@@ -59,6 +56,9 @@ def each(app, what, name, obj, options, lines):
 
 def titles(toc):
     """Return the contents of a page without its sections: what the menu beside each page shows of it."""
+    from docutils.nodes import bullet_list  # tests read this file where there is no Sphinx
+    from sphinx.addnodes import toctree
+
     toc = toc.deepcopy()
     for entry in toc:
         entry[1:] = [bullet_list("", *entry.findall(toctree))] if any(entry.findall(toctree)) else []

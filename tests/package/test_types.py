@@ -40,6 +40,7 @@ def test_modules_of_autograd_import_those_before_them_in_this_list():
         "derived",
         "tracing",
         "pulling",
+        "tangents",
         "duals",
         "forward",
         "linear",
