@@ -7,6 +7,9 @@ as well. What it does not have follows behind or goes by name: ``axis`` of chann
 
 import typing as _typing
 
+from .ops.activation.clipping import hardsigmoid as hardsigmoid
+from .ops.activation.clipping import hardtanh as hardtanh
+from .ops.activation.clipping import relu6 as relu6
 from .ops.activation.gated import gelu as gelu
 from .ops.activation.gated import glu as glu
 from .ops.activation.gated import hardswish as hardswish
@@ -22,11 +25,8 @@ from .ops.activation.rectifier import threshold as threshold
 from .ops.activation.shrink import hardshrink as hardshrink
 from .ops.activation.shrink import softshrink as softshrink
 from .ops.activation.shrink import tanhshrink as tanhshrink
-from .ops.activation.squashing import hardsigmoid as hardsigmoid
-from .ops.activation.squashing import hardtanh as hardtanh
 from .ops.activation.squashing import identity as identity
 from .ops.activation.squashing import logsigmoid as logsigmoid
-from .ops.activation.squashing import relu6 as relu6
 from .ops.activation.squashing import sigmoid as sigmoid
 from .ops.activation.squashing import softplus as softplus
 from .ops.activation.squashing import softsign as softsign

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..ops import softmax
-from ..ops.activation import shrink, squashing
+from ..ops.activation import clipping, shrink, squashing
 from ..ops.math import tanh
 from .function_layer import Unary
 
@@ -20,7 +20,7 @@ class Hardsigmoid(Unary):
         Tensor([0. , 0.5, 0.8])
     """
 
-    function = staticmethod(squashing.hardsigmoid)
+    function = staticmethod(clipping.hardsigmoid)
     inplace: bool = False
     slope: float = 1 / 6
 
@@ -33,7 +33,7 @@ class Hardtanh(Unary):
         Tensor([-1. ,  0.5,  2. ])
     """
 
-    function = staticmethod(squashing.hardtanh)
+    function = staticmethod(clipping.hardtanh)
     min_val: float = -1.0
     max_val: float = 1.0
     inplace: bool = False
@@ -73,7 +73,7 @@ class ReLU6(Unary):
         Tensor([0., 3., 6.])
     """
 
-    function = staticmethod(squashing.relu6)
+    function = staticmethod(clipping.relu6)
     inplace: bool = False
 
 

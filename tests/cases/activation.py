@@ -10,7 +10,7 @@ import math
 import mpmath
 from mpmath import mp
 
-from cunet.ops.activation import squashing
+from cunet.ops.activation import clipping, squashing
 
 from . import Case
 
@@ -126,7 +126,7 @@ CASES = [
         ),
     ),
     Case(
-        squashing.hardtanh,
+        clipping.hardtanh,
         scalar=clip,
         kinks=(-1, 1),
         ulp=0,
@@ -141,7 +141,7 @@ CASES = [
         ),
     ),
     Case(
-        squashing.hardtanh,
+        clipping.hardtanh,
         {"min_val": -2.5, "max_val": 0.5},
         scalar=clip,
         kinks=(-2.5, 0.5),
@@ -149,7 +149,7 @@ CASES = [
         edges=((-2.5, -2.5, 0), (0.5, 0.5, 0), (-1, -1, 1), (inf, 0.5, 0), (-inf, -2.5, 0)),
     ),
     Case(
-        squashing.relu6,
+        clipping.relu6,
         scalar=lambda x: clip(x, 0, 6),
         domain=(-3, 9),
         kinks=(0, 6),
@@ -166,7 +166,7 @@ CASES = [
         ),
     ),
     Case(
-        squashing.hardsigmoid,
+        clipping.hardsigmoid,
         label="PyTorch",
         scalar=exact(lambda x: hardsigmoid(x, mp.mpf(1) / 6)),
         kinks=(-3, 3),
@@ -182,7 +182,7 @@ CASES = [
         ),
     ),
     Case(
-        squashing.hardsigmoid,
+        clipping.hardsigmoid,
         {"slope": 0.2},
         label="Theano",
         scalar=exact(lambda x, slope: hardsigmoid(x, slope)),

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...ops import error_function, pairwise, rounding, selection, trigonometry
 from ...ops import math as arithmetic
-from ...ops.activation import gated, rectifier, shrink, squashing
+from ...ops.activation import clipping, gated, rectifier, shrink, squashing
 from ..graph import Given, Graph, Value
 from ..writing import parameter, writes
 
@@ -159,17 +159,17 @@ def _(g, x, *, min, max):
     return g("Clip", *alike(g, x, min, max))
 
 
-@writes(squashing.hardtanh)
+@writes(clipping.hardtanh)
 def _(g, x, *, min_val, max_val):
     return g("Clip", x, float(min_val), float(max_val))
 
 
-@writes(squashing.relu6)
+@writes(clipping.relu6)
 def _(g, x):
     return g("Clip", x, 0.0, 6.0)
 
 
-@writes(squashing.hardsigmoid)
+@writes(clipping.hardsigmoid)
 def _(g, x, *, slope):
     return g("HardSigmoid", x, alpha=float(slope), beta=0.5)
 

@@ -9,7 +9,7 @@ from ...autograd.rules import moves, pointwise, tangent_of
 from ...autograd.tensor import Tensor
 from ...kernels import Kernel, elementwise
 from .. import array, error_function, linalg, math, pairwise, rearrange, reduce, rounding, selection, trigonometry
-from ..activation import gated, rectifier, shrink, squashing
+from ..activation import clipping, gated, rectifier, shrink, squashing
 from ..activation.registry import ACTIVATIONS
 
 moves(
@@ -31,7 +31,8 @@ pointwise(math.reciprocal, dual=of_value("y = 1 / x"))
 pointwise(math.sqrt, dual=of_value("y = sqrt(x)"))
 pointwise(math.square, dual=of_value("y = x * x"))
 pointwise(selection.abs, dual=of_value("y = abs(x)"))
-FAMILIES = {module.__name__ for module in (gated, math, rectifier, shrink, squashing)}  # here, so that they are loaded
+ROOMS = clipping, gated, math, rectifier, shrink, squashing  # here, so that they are loaded
+FAMILIES = {module.__name__ for module in ROOMS}
 for entry in ACTIVATIONS.values():
     if entry.forward is not None and entry.function.__module__ in FAMILIES:
         pointwise(entry.function, dual=of_pair(entry.numbers))
