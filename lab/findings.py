@@ -11,7 +11,7 @@ class Finding(NamedTuple):
     """A claim, what was measured, and the evidence.
 
     Attributes:
-        item: N1 to N77, M1 to M41 (the right statement, not the mistake), or the layer whose paper claims it.
+        item: N1 to N77, M1 to M41 (the right statement, not the mistake), or what a paper claims it of.
         says: the claim, in a sentence.
         formula: what it is about, as code.
         measured: what was found, in sentences with numbers from the results.

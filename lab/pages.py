@@ -127,7 +127,7 @@ def index(text: str) -> str:
     def row(match: re.Match[str]) -> str:
         return f"{match[1]} {cells.get(match[2], '')} |".replace("|  |", "| |")
 
-    return re.sub(r"^(\| ([NM]\d+) \|.*\|.*\|)[^|]*\|$", row, text, flags=re.MULTILINE)
+    return re.sub(r"^(\| (?!item )(\w+) \|.*\|.*\|)[^|]*\|$", row, text, flags=re.MULTILINE)
 
 
 def write(names: tuple[str, ...] = NAMES) -> None:

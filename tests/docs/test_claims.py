@@ -22,8 +22,8 @@ MAP = ROOT / "docs" / "claims.md"
 def rows():
     """Yield (item, statement, tests, their cell, the lab's cell) of each row of the tables in docs/claims.md."""
     for line in MAP.read_text(encoding="utf-8").splitlines():
-        found = re.match(r"\| ([NM]\d+) \|(.*)\|(.*)\|(.*)\|$", line)
-        if found:
+        found = re.match(r"\| (\w+) \|(.*)\|(.*)\|(.*)\|$", line)
+        if found and found[1] != "item":
             item, statement, cell, lab = (part.strip() for part in found.groups())
             yield item, statement, re.findall(r"`((?:\w+/)*test_\w+(?:\.py)?)(?:::(test_\w+))?`", cell), cell, lab
 
@@ -39,6 +39,12 @@ def test_every_test_that_the_map_names_is_there():
             assert test in there[file], f"{item}: there is no {file}::{test}"
 
 
+#: Layers, first values and optimisers whose papers claim something: each has a test of its formula and a measurement.
+PAPERS = (
+    "BatchRenorm", "DecorrelatedBatchNorm", "SwitchableNorm", "FilterResponseNorm", "WeightNorm", "DataDependent",
+    "SpectralNorm", "LSUV", "Fixup", "DeltaOrthogonal", "GaussianDropout", "DropConnect", "DropBlock",
+    "StochasticDepth", "ConcreteDropout", "SAM", "Lookahead", "LAMB", "Adafactor", "Muon",
+)  # fmt: skip
 #: Mistakes of words alone: nothing in the code, and no measurement, could be wrong about them.
 WORDS = {"M8", "M28", "M41"}
 
@@ -46,7 +52,8 @@ WORDS = {"M8", "M28", "M41"}
 @pytest.mark.cpu_only
 def test_every_item_has_a_sentence_and_a_test_or_a_verdict():
     found = list(rows())
-    assert [item for item, *_ in found] == [*(f"N{n}" for n in range(1, 78)), *(f"M{n}" for n in range(1, 42))]
+    numbered = [*(f"N{n}" for n in range(1, 78)), *(f"M{n}" for n in range(1, 42))]
+    assert [item for item, *_ in found] == [*numbered, *PAPERS]
     for item, statement, named, cell, lab in found:
         assert re.fullmatch(r"\S+( \S+){3,}\.", statement), f"{item} has no sentence of its own"
         if item in WORDS:
@@ -54,6 +61,7 @@ def test_every_item_has_a_sentence_and_a_test_or_a_verdict():
         else:
             verdict = re.match(r"\[(holds|holds in part|does not hold|a matter of wording)\]\(lab/\w+\.md#", lab)
             assert named or verdict, f"{item} has neither a test nor an entry in the lab"
+            assert item in numbered or (named and verdict), f"{item} has no test, or no entry in the lab"
 
 
 def gradient_ratios(model, kind, rng, width=256):

@@ -39,11 +39,14 @@ def test_every_page_has_a_group():
 
 def test_the_index_gets_its_last_column():
     text = "| N5 | scaled `a`, b | `data/test_a.py::test_b` | old |\n| M8 | words | a matter of wording | |\nN5 | x |"
+    text += "\n| item | statement | tests | lab |\n| --- | --- | --- | --- |\n| nothing | of this name | | |"
     entry = pages.entries()["N5"]
     assert re.fullmatch(r"\[[a-z ]+\]\(lab/ravine\.md#n5\)", entry)
     new = pages.index(text).splitlines()
     assert new == [f"| N5 | scaled `a`, b | `data/test_a.py::test_b` | {entry} |", *text.splitlines()[1:]]
     assert pages.index("\n".join(new)) == "\n".join(new)
+    named = pages.entries()["BatchRenorm"]
+    assert pages.index("| BatchRenorm | words | `a` | |") == f"| BatchRenorm | words | `a` | {named} |"
 
 
 def test_a_number_that_a_setting_has_not_is_an_empty_cell():
