@@ -131,6 +131,35 @@ def total(x: Any, y: Any) -> Any:
     return x + y if capturing.get() is None else _noted(add_elements, operator.add, x, y)
 
 
+def plain(*arrays: Any) -> bool:
+    """Tell whether a step is recorded, in which these are arrays of one dtype that compiled kernels have."""
+    if capturing.get() is None or not all([type(a) is np.ndarray for a in arrays]):
+        return False
+    return all([a.dtype == arrays[0].dtype and a.dtype.char in "fd" for a in arrays])
+
+
+def _either(function: Callable[[Any, Any], Any], kernel: Callable[[Any, Any], Any], x: Any, y: Any) -> Any:
+    """Return what a symmetrical function of NumPy's, or the kernel, makes of what an op was given."""
+    if plain(x) and type(y) is float or plain(x, y):
+        return kernel(x, y)
+    return kernel(y, x) if type(x) is float and plain(y) else function(x, y)
+
+
+def added(x: Any, y: Any) -> Any:
+    """Return ``x + y``."""
+    return _either(operator.add, total, x, y)
+
+
+def multiplied(x: Any, y: Any) -> Any:
+    """Return ``x * y``."""
+    return _either(operator.mul, scaled, x, y)
+
+
+def divided(x: Any, y: float) -> Any:
+    """Return ``x / y``."""
+    return quotient(x, y) if plain(x) else x / y
+
+
 def count_up(holder: Any) -> None:
     """Add 1 to the 0-d integers in ``holder.data``: on a GPU where they lie, else a new array."""
     capture = capturing.get()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -32,8 +33,10 @@ def sum_over(x: Array, axes: tuple[int, ...], keepdims: bool = True) -> Array:
 @sum_over.native
 def _(x: Array, axes: tuple[int, ...], keepdims: bool = True) -> Array:
     """Record sums of columns, which the kernel and NumPy add up in one order; NumPy is faster where they are few."""
-    alike = capturing.get() is not None and axes == (0,) and x.ndim == 2 and x.shape[1] > 1 and x.flags.c_contiguous
-    return sum_elements(x, axis=axes, keepdims=keepdims) if alike else sum_over.body(x, axes, keepdims)
+    alike = capturing.get() is not None and len(axes) == 1 and x.ndim > 1 and x.flags.c_contiguous
+    if alike and math.prod(x.shape[axes[0] + 1 :]) > 1:
+        return sum_elements(x, axis=axes, keepdims=keepdims)
+    return sum_over.body(x, axes, keepdims)
 
 
 @sum_over.cuda

@@ -11,6 +11,7 @@ from ..autograd.op import Results, op
 from ..autograd.tensor import Tensor
 from ..device import Array, array_module, is_floating
 from ..kernels import elementwise
+from ..kernels.capture import added, done, multiply_elements
 from ..random import Generator, default_generator
 from ..system.checks import check_counts
 from .dropout import inverted
@@ -56,14 +57,19 @@ def _cleared(x: Array, allowed: Array | None, bias: Array | None) -> Array:
 def _past(query: Array, key: Array) -> Array:
     """Return which keys lie in the past of each query, or at its place, bool (L, S)."""
     xp = array_module(query)
-    return xp.arange(key.shape[-2]) <= xp.arange(query.shape[-2])[:, None]
+    shape = query.shape[-2], key.shape[-2]
+    return done(_lower, *shape) if xp is np else _lower(*shape, xp)
+
+
+def _lower(rows: int, columns: int, xp: Any = np) -> Array:
+    return xp.arange(columns) <= xp.arange(rows)[:, None]
 
 
 def _scores(query: Array, key: Array, allowed: Array | None, bias: Array | None) -> Array:
     """Return ``query @ key^T + bias``, -inf where nothing may be attended to."""
     scores = product(query, key.swapaxes(-1, -2))
     if bias is not None:
-        scores = scores + bias.astype(scores.dtype, copy=False)
+        scores = added(scores, bias.astype(scores.dtype, copy=False))
     return scores if allowed is None else attention_mask(scores, allowed)
 
 
@@ -76,7 +82,7 @@ def _attention(query, key, value, attn_mask=None, *, is_causal, scale, draw, thr
     if is_causal:
         past = _past(query, key)
         allowed = past if allowed is None else allowed & past
-    scaled = query * query.dtype.type(scale)
+    scaled = multiply_elements(query, scale)
     scores = _scores(scaled, key, allowed, bias)
     weights = attention_weights(scores, *softmax_stats(scores, axis=-1, keepdims=True))
 
@@ -92,13 +98,13 @@ def _attention(query, key, value, attn_mask=None, *, is_causal, scale, draw, thr
         def gscores() -> Array:
             if not cache:
                 g = None if gy is None else product(gy, value.swapaxes(-1, -2))
-                g = gused if g is None else g if gused is None else g + gused
+                g = gused if g is None else g if gused is None else added(g, gused)
                 g = drop(g)
                 cache.append(softmax_backward(g, weights, softmax_dot(g, weights, axis=-1, keepdims=True)))
             return cache[0]
 
         return (
-            lambda: product(gscores(), key) * query.dtype.type(scale),
+            lambda: multiply_elements(product(gscores(), key), scale),
             lambda: product(gscores().swapaxes(-1, -2), scaled),
             None if gy is None else lambda: product(drop(weights).swapaxes(-1, -2), gy),
             None if bias is None else gscores,

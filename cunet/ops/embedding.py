@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from ..autograd.op import Result, op
 from ..autograd.tensor import Tensor, as_array
 from ..device import Array, accumulator, array_module, is_gpu_array
 from ..kernels import elementwise
+from ..kernels.capture import capturing, done, plain
 from ..system.checks import check_counts, check_numbers
 from .distance import check_order, norm
 from .softmax import check_floating
@@ -86,8 +88,11 @@ def embedding(
     if padding_idx is not None and not -rows <= padding_idx < rows:
         raise ValueError(f"embedding: padding_idx must be within {rows} rows, got {padding_idx}")
     indices = _integers("embedding", input)
-    _check_range("embedding", indices, rows)
-    column = array_module(weight).arange(width)
+    if plain(weight) and type(indices) is np.ndarray:
+        indices = done(_checked, indices, rows)
+    else:
+        _check_range("embedding", indices, rows)
+    column = _columns(weight, width)
     if max_norm is not None:
         check_limit("embedding", max_norm, norm_type)
         _shorten(weight, indices.reshape(-1), max_norm, norm_type)
@@ -100,15 +105,37 @@ def embedding(
 
 def add_rows(gy: Array, indices: Array, rows: int, padding_idx: int | None = None) -> Array:
     """Return for each of `rows` the sum, in their order, of the rows of `gy` whose index it is; 0 for `padding_idx`."""
-    xp = array_module(gy)
-    column = xp.arange(gy.shape[1])
+    find: Any = functools.partial(done, _places) if type(indices) is np.ndarray else _places
+    order, start, stop = find(indices, rows, padding_idx)
+    return embedding_backward(gy, order, start[:, None], stop[:, None], _columns(gy, gy.shape[1]), gy.shape[1])
+
+
+def _places(indices: Array, rows: int, padding_idx: int | None) -> tuple[Array, Array, Array]:
+    """Return the order of the lookups by their rows, and for each row where its own begin and end there."""
+    xp = array_module(indices)
     order = xp.argsort(indices, kind="stable")  # equal indices become neighbours, in the order of the lookups
     found, row = indices[order], xp.arange(rows)
     start = xp.searchsorted(found, row)
     stop = xp.searchsorted(found, row, side="right")
     if padding_idx is not None:
         stop[padding_idx] = 0
-    return embedding_backward(gy, order, start[:, None], stop[:, None], column, gy.shape[1])
+    return order, start, stop
+
+
+_known_columns: dict[int, np.ndarray] = {}
+
+
+def _columns(like: Array, width: int) -> Array:
+    """Return the numbers of columns; on a CPU always the same array, which recorded steps then find where it was."""
+    if type(like) is not np.ndarray:
+        return array_module(like).arange(width)
+    found = _known_columns.get(width)
+    if found is None:
+        found = np.arange(width)
+        found.flags.writeable = False
+        if capturing.get() is None:  # a recorded step lets go of what it makes
+            _known_columns[width] = found
+    return found
 
 
 def check_limit(who: str, max_norm: float, norm_type: float) -> None:
@@ -161,6 +188,12 @@ def _integers(who: str, indices: Any) -> Array:
     if indices.dtype.kind not in "iu":
         raise TypeError(f"{who}: indices must be of integer dtype, got {indices.dtype}")
     return indices.astype(np.int64, copy=False)
+
+
+def _checked(indices: Array, count: int) -> Array:
+    """Return a copy of indices that are in range."""
+    _check_range("embedding", indices, count)
+    return indices.copy()
 
 
 def _check_range(who: str, indices: Array, count: int) -> None:

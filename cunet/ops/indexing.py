@@ -12,6 +12,7 @@ from ..autograd.op import Result, op
 from ..autograd.tensor import Tensor
 from ..device import Array, accumulator, array_module, is_array
 from ..kernels import primitive
+from ..kernels.assign import assign, zeros
 from .embedding import add_rows
 
 
@@ -25,8 +26,11 @@ def _getitem(x, *, index: Any) -> Result:
         if _repeats(index):
             gx = add_at(gy, x.shape, index)
         else:
-            gx = xp.zeros(x.shape, gy.dtype)
-            gx[index] = gy
+            gx = zeros(gy, x.shape, gy.dtype)
+            if _is_basic(index):
+                assign(gx[index], gy)
+            else:
+                gx[index] = gy
         return (gx,)
 
     return x[index], vjp
@@ -54,6 +58,12 @@ def _(gy: Array, shape: tuple[int, ...], index: tuple[Any, ...]) -> Array:
         return add_rows(gy.reshape(first.size, width), first.reshape(-1) % max(count, 1), count).reshape(shape)
     place = xp.arange(math.prod(shape)).reshape(shape)[index]
     return add_rows(gy.reshape(-1, 1), place.reshape(-1), math.prod(shape)).reshape(shape)
+
+
+def _is_basic(index: Any) -> bool:
+    """Tell whether an index gives a view, which has axes."""
+    kinds = {type(p) for p in index}
+    return kinds <= {int, slice, type(None), type(...)} and bool(kinds - {int})
 
 
 def _repeats(index: Any) -> bool:

@@ -11,6 +11,7 @@ from ..autograd.op import Result, op
 from ..autograd.tensor import beside
 from ..device import Array, accumulator, array_module
 from ..kernels import primitive
+from ..kernels.assign import reshaped
 from ..kernels.backends.cuda import products
 from ..kernels.backends.native.products import bind_if_started
 from ..kernels.backends.native.products import product as native_product
@@ -66,7 +67,7 @@ def _(x: Array, y: Array, out: Array | None = None, add: bool = False) -> Array:
 
 def as_matrix(x: Array) -> Array:
     """Flatten all axes but the last; -1 would not do where the last has length 0."""
-    return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    return x if x.ndim == 2 else reshaped(x, (math.prod(x.shape[:-1]), x.shape[-1]))
 
 
 def column_sums(x: Array) -> Array:

@@ -16,6 +16,7 @@ import numpy as np
 from ..autograd.op import Result, op
 from ..device import Array, array_module, is_array
 from ..kernels import elementwise
+from ..kernels.capture import added, multiplied
 from .activation.registry import activation
 from .slopes import for_divisor, over, times
 
@@ -30,7 +31,7 @@ def add(x, y) -> Result:
         >>> bias.grad  # summed over the axis that was broadcast
         array([3., 3.], dtype=float32)
     """
-    return x + y, lambda gy: (gy, gy)
+    return added(x, y), lambda gy: (gy, gy)
 
 
 @op
@@ -53,7 +54,7 @@ def multiply(x, y) -> Result:
         >>> cunet.grad(lambda x, y: cunet.multiply(x, y).sum(), (0, 1))(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
         (array([3., 4.]), array([1., 2.]))
     """
-    return x * y, lambda gy: (lambda: gy * y, lambda: gy * x)
+    return multiplied(x, y), lambda gy: (lambda: multiplied(gy, y), lambda: multiplied(gy, x))
 
 
 @op

@@ -14,6 +14,7 @@ from ..autograd.methods import Axis
 from ..autograd.op import Result, op
 from ..device import Array, accumulator, array_module, is_floating
 from ..kernels.axes import folded_axes, reduced_shape
+from ..kernels.capture import divided
 from ..kernels.sum_to import sum_over
 from .cumulative import products_before
 from .operands import converted
@@ -44,7 +45,7 @@ def _total(x: Array, axis: Axis, keepdims: bool) -> Array:
 def _mean(x: Array, axis: Axis, keepdims: bool) -> Array:
     """Return the mean over `axis`, in the dtype to accumulate in; of integers NumPy's float64."""
     if is_floating(x.dtype):
-        return _total(x, axis, keepdims) / _count(x.shape, axis)
+        return divided(_total(x, axis, keepdims), _count(x.shape, axis))
     return x.mean(axis=axis, keepdims=keepdims)
 
 
@@ -90,7 +91,7 @@ def mean(x, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -> Res
 
     def vjp(gy):
         # Widened first: a count above 65504 is no float16.
-        g = gy.astype(accumulator(gy.dtype), copy=False) / _count(x.shape, axis)
+        g = divided(gy.astype(accumulator(gy.dtype), copy=False), _count(x.shape, axis))
         return (xp.broadcast_to(_expand(g, x.shape, axis), x.shape),)
 
     return y, vjp

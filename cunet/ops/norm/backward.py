@@ -169,7 +169,7 @@ def _on_cpu(g: Array, back: Backward) -> Array:
         total, dot = run(kernels.sums, *data, weight, axis=folded, keepdims=True)
         gx = run(kernels.backward, *data, weight, total if back.centred else 0.0, dot, scale)
         found = run(kernels.sums, *data, 1.0, axis=stages.first, keepdims=True)
-    first, second = (a.sum(axis=stages.second).reshape(groups.params) for a in found)
+    first, second = [sum_over(a, stages.second).reshape(groups.params) for a in found]
     back.cells = first, second
     return gx.reshape(g.shape)
 

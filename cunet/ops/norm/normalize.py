@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...device import Array, accumulator, is_floating
+from ...kernels.assign import reshaped
 from ...system.messages import shown
 from .backward import Backward
 from .epilogue import NONE, Activated
@@ -62,11 +63,11 @@ def normalize_groups(
 ) -> Normalized:
     """Normalise `x` over `groups`, scale, shift and activate; `centred` False: divide by the RMS only."""
     w, b = as_factor(weight, groups.params, x, 1.0), as_factor(bias, groups.params, x, 0.0)
-    y, saved = normalize(x.reshape(groups.shape), w, b, groups, eps, centred, activated)
+    y, saved = normalize(reshaped(x, groups.shape), w, b, groups, eps, centred, activated)
 
     def backward(gy: Array) -> tuple[Any, Any, Any]:
         trained = weight is not None or bias is not None
-        back = Backward(gy.reshape(groups.shape), saved, groups, centred, trained)
+        back = Backward(reshaped(gy, groups.shape), saved, groups, centred, trained)
         return (
             lambda: back.for_x().reshape(x.shape),
             None if weight is None else lambda: back.for_weight().reshape(weight.shape),

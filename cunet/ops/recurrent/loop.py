@@ -18,7 +18,9 @@ import numpy as np
 
 from ...device import Array, array_module, is_half
 from ...kernels import Kernel, primitive
+from ...kernels.assign import assign, zeros
 from ...kernels.backends.native.recurrence import run as native_loop
+from ...kernels.capture import added, copied, multiplied, plain
 from ..linalg import as_matrix, column_sums, product
 from .kernels import (
     gru_backward,
@@ -138,11 +140,13 @@ class Layer:
         gx = product(as_matrix(x), self.w_ih.T)
         self.bias = self.b_hh  # of the projection of the state: a step adds it while that is in the cache
         if self.b_ih is not None and self.biases_add_up:
-            self.bias = self.b_ih + self.b_hh
+            self.bias = added(self.b_ih, self.b_hh)
             # Where a step would add it by a launch; half types would be rounded once more.
             if self.xp is not np and not is_half(gx.dtype):
                 gx += self.bias
                 self.bias = None
+        elif plain(gx, self.b_ih):
+            gx = added(gx, self.b_ih)
         elif self.b_ih is not None:
             gx += self.b_ih
         self.gx = gx.reshape(self.steps, self.batch, gx.shape[1])[self.time]
@@ -154,7 +158,7 @@ class Layer:
 
     def _room(self, first: Array | None, width: int) -> Array:
         room = self.xp.empty((self.steps + 1, self.batch, width), self.gx.dtype)[self.time]
-        room[0] = 0 if first is None else first
+        assign(room[0], 0 if first is None else first)
         return room
 
     def _step(self, p: Array) -> StepLike:
@@ -167,25 +171,25 @@ class Layer:
 
     def run(self) -> tuple[Array, ...]:
         """Return the outputs of all steps, and the last states."""
-        w = self.xp.ascontiguousarray(self.w_hh.T)  # a product by it is a quarter faster, and there are many
+        w = copied(self.w_hh.T)  # a product by it is a quarter faster, and there are many
         p = self.xp.empty(self.gx.shape[1:], self.gx.dtype)
         self._pass_on()  # for those that begin late
         recur(self.states[0][:-1], w, p, self._step(p), self.sizes, self.mask, self.bias, False)
         self._pass_on()  # for those that end early
         y = self.states[0][1:][self.time]
         if self.padded:
-            y = y.copy()
+            y = copied(y)
             for t, n in enumerate(self.sizes[self.time]):
                 if n < self.batch:
-                    y[t, n:] = 0
+                    assign(y[t, n:], 0)
         # Copies: the last state is often kept when the rest is not wanted any more.
-        return (y, *[room[-1].copy() for room in self.states])
+        return (y, *[copied(room[-1]) for room in self.states])
 
     def _pass_on(self) -> None:
         for s, n in enumerate(self.sizes):
             if n < self.batch:
                 for room in self.states:
-                    room[s + 1, n:] = room[s, n:]
+                    assign(room[s + 1, n:], room[s, n:])
 
     def run_back(self, gy: Array | None, last: Sequence[Array | None]) -> Gradients:
         """Go through the steps backwards, from the gradients of the outputs and of the last states."""
@@ -193,7 +197,7 @@ class Layer:
         if gy is None:
             gy = self.xp.broadcast_to(self.xp.zeros(self.width, self.gx.dtype), (self.batch, self.width))
         else:  # one row after the other in memory: what `broadcast_to` made of a sum is not
-            gy = (gy if gy.strides[-1] == gy.itemsize else gy.copy())[self.time]
+            gy = (gy if gy.strides[-1] == gy.itemsize else copied(gy))[self.time]
         step, direct = self._step_back(gy, grads)
         gp, sizes = grads.gp[self.time][::-1], self.sizes[::-1]
         recur(gp, self.w_hh, grads.states[0], step.backwards(), sizes, self.mask, direct, True)
@@ -209,7 +213,9 @@ class Layer:
 
         def for_w_hh() -> Array:
             before = self.states[0][:-1][self.time]
-            return product(as_matrix(grads().gp).T, as_matrix(before if self.mask is None else before * self.mask))
+            return product(
+                as_matrix(grads().gp).T, as_matrix(before if self.mask is None else multiplied(before, self.mask))
+            )
 
         both = functools.cache(lambda: column_sums(as_matrix(grads().gx)))
         return (
@@ -227,14 +233,17 @@ class Gradients:
     """What grows on the way back: gradients of the states, and, in the order of time, of both parts of the gates."""
 
     def __init__(self, layer: Layer, last: Sequence[Array | None]) -> None:
-        xp, dtype = layer.xp, layer.gx.dtype
+        gx = layer.gx
         self.states = [
-            xp.zeros(room.shape[1:], dtype) if g is None else g.astype(dtype, order="C")
+            zeros(gx, room.shape[1:], gx.dtype) if g is None else copied(g.astype(gx.dtype, copy=False))
             for g, room in zip(last, layer.states, strict=True)
         ]
-        room = xp.zeros if layer.padded else xp.empty
-        self.gx = room(layer.gx.shape, dtype)
-        self.gp = self.gx if layer.biases_add_up else room(layer.gx.shape, dtype)
+        self.gx = self._room(layer)
+        self.gp = self.gx if layer.biases_add_up else self._room(layer)
+
+    def _room(self, layer: Layer) -> Array:
+        gx = layer.gx
+        return zeros(gx, gx.shape, gx.dtype) if layer.padded else layer.xp.empty(gx.shape, gx.dtype)
 
 
 class RNN(Layer):

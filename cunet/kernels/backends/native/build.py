@@ -17,7 +17,8 @@ from .launch_reduction import ReductionLauncher
 #: The files that make the text of the runtime.
 RUNTIME = (
     "tuning.h", "threads.cpp", "tasks.h", "tasks.cpp", "arrays.cpp", "calls.h", "copies.cpp", "elementwise.cpp",
-    "reduction.cpp", "calls.cpp", "panels.h", "packed.cpp", "products.cpp", "recurrence.cpp", "python.h", "builtin.cpp",
+    "reduction.cpp", "calls.cpp", "assign.cpp", "panels.h", "packed.cpp", "products.cpp", "recurrence.cpp", "python.h",
+    "builtin.cpp",
 )  # fmt: skip
 _TEXTS: dict[str, Any] = {
     "elementwise": elementwise_text.text_of,
@@ -49,6 +50,7 @@ def check_runtime(library: Any) -> None:
     library.cunet_run.argtypes = [c.c_char_p]
     library.cunet_reduce.argtypes = [c.c_char_p, c.c_char_p, c.c_int, c.c_int]
     library.cunet_together.argtypes = [c.c_char_p, c.c_int64, c.c_int64, c.c_int64]
+    library.cunet_assign.argtypes = [c.c_uint64, c.c_uint64, c.c_int]
     library.cunet_probe.argtypes = [c.c_uint64, c.POINTER(c.c_int64)]
     library.cunet_start.argtypes = [c.c_int64]
     if library.cunet_start(object.__basicsize__):

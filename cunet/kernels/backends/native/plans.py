@@ -107,7 +107,7 @@ def library() -> Any:
             native.report("recording of steps", problem)
             return None
         _declare(found)
-        names = ("listen", "run", "reduce", "together", "product", "tasks")
+        names = ("listen", "run", "reduce", "together", "product", "assign", "tasks")
         functions = [c.cast(getattr(runtime, f"cunet_{name}"), c.c_void_p).value for name in names]
         found.cunet_plan_start(object.__basicsize__, (c.c_void_p * len(names))(*functions))
         products.bound()

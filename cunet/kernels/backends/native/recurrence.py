@@ -87,8 +87,9 @@ def run(
     )  # fmt: skip
     outs = len(kernel.spec.ins)
     named = {"source": x, "target": y, "mask": mask, "extra": extra, "masked": masked, "weight": weight}
-    given = [(getattr(_Recurrence, key).offset, a, key in ("target", "masked")) for key, a in named.items()]
-    given += [(_operand_at(k), a, k >= outs) for k, a in enumerate(args)]
+    factor = [(getattr(_Recurrence, key).offset, a, key in ("target", "masked")) for key, a in named.items()]
+    step = [(_operand_at(k), a, k >= outs) for k, a in enumerate(args)]
+    given = factor + step if product_first else step + factor  # what the first writes, the second may read
     beside = [(_Recurrence.running.offset, bytes(counts)), (_operand_at(len(args)), bytes(width))]
     recur = native.runtime().cunet_recur
     result(products.with_panels(x.dtype.char, lambda: called(recur, bytes(call), given, beside)))

@@ -59,6 +59,6 @@ struct TiledCall {
 };
 
 // What a listener is told of; `kOther` has addresses of elements in it that nobody knows of.
-enum What { kRun, kReduce, kTogether, kProduct, kOther };
+enum What { kRun, kReduce, kTogether, kProduct, kAssign, kOther };
 
 }  // namespace

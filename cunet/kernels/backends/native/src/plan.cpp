@@ -16,6 +16,7 @@ int replay(const Record& r) {
     case kReduce: return runtime.reduce((const Call*)c[0], (const int64_t*)c[1], int(c[2]), int(c[3]));
     case kTogether: return runtime.together((const TiledCall*)c[0], c[1], c[2], c[3]);
     case kProduct: return runtime.product(c[0], c[1], c[2], int(c[3]));
+    case kAssign: return runtime.assign(c[0], c[1], int(c[2]));
     default: return ((Opaque)r.kernel)((const char*)c[0]);
   }
 }

@@ -12,6 +12,7 @@ struct Runtime {
   int (*reduce)(const Call*, const int64_t*, int, int);
   int (*together)(const TiledCall*, int64_t, int64_t, int64_t);
   int (*product)(uint64_t, uint64_t, uint64_t, int);
+  int (*assign)(uint64_t, uint64_t, int);
   int (*tasks)(const Graph*, int (*)(void*, int64_t), void*, int);
 } runtime;
 
@@ -190,6 +191,9 @@ void add(Plan& p, int what, const int64_t* call) {
   } else if (what == kProduct) {
     for (int k = 0; k < 3; k++) r.call[k] = int64_t(array(p, call[k], k == 2));
     r.call[3] = r.hash = call[3];
+  } else if (what == kAssign) {
+    for (int k = 0; k < 2; k++) r.call[k] = int64_t(array(p, call[k], k == 1));
+    r.call[2] = r.hash = call[2];
   } else {
     p.whole = false;
   }

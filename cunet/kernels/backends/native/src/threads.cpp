@@ -4,7 +4,7 @@
 // and who called runs that unit again: it has what it needs beforehand, or ends with the exception.
 //
 // The texts of the runtime follow each other in one library: this one, tasks, arrays, copies, elementwise, reduction,
-// calls, packed, products, recurrence, python, builtin; tuning.h stands before them.
+// calls, assign, packed, products, recurrence, python, builtin; tuning.h stands before them.
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
