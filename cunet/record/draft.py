@@ -251,7 +251,9 @@ class Draft:
         return "" if asked == its_asked else "it does not ask the same of NumPy each time"
 
     def _name_of(self, record: int) -> str:
-        names = [c.kernel.name for c in self.recording.session.calls if c.first <= record < c.last]
+        session = self.recording.session
+        names = [c.kernel.name for c in session.calls if c.first <= record < c.last]
+        names += [f"{h.name} in Python" for h in session.hosts if h.record == record]
         return names[-1] if names else "Python"
 
 

@@ -56,6 +56,15 @@ class Host(NamedTuple):
         """What is the same in each recording of a step."""
         return self.record, _key_of(self.function), self.tree.key, self.fresh
 
+    @property
+    def name(self) -> str:
+        """What is called: a function, a kernel, or an op."""
+        function = self.function
+        while isinstance(function, functools.partial):
+            function = function.args[0] if function.args and hasattr(function.args[0], "spec") else function.func
+        found = getattr(function, "__self__", function)
+        return str((found.key[1] if isinstance(found, Op) else found).__name__).lstrip("_")
+
 
 def _key_of(function: Any) -> Any:
     """Return what is the same of a function in each recording of a step."""

@@ -151,10 +151,11 @@ class Program:
         return starts, length
 
     def times(self) -> dict[str, float]:
-        """Return the seconds that the calls of each kernel take in a replay in one thread, the longest first."""
+        """Return the seconds that calls take in a replay, one after the other: of each kernel, the longest first."""
+        by_python = {end: host.spent for _, end, host in self._stretches if host is not None}
         found: dict[str, float] = {}
-        for name, spent in zip(self._draft.names, self._plan.times, strict=True):
-            found[name] = found.get(name, 0.0) + 1e-9 * spent
+        for k, (name, spent) in enumerate(zip(self._draft.names, self._plan.times, strict=True)):
+            found[name] = found.get(name, 0.0) + 1e-9 * by_python.get(k, spent)
         return dict(sorted(found.items(), key=lambda item: -item[1]))
 
     def _order(self) -> None:

@@ -19,8 +19,9 @@ class Report(NamedTuple):
         bytes: memory that plans keep for what a step makes on its way.
         peak: memory that the largest plan holds, gradients and results included.
         peak_eager: the least that this step needs at a time as it is written.
-        times: seconds that the calls of each kernel take in a replay, as the plan used last was measured in its first
-            replays, in one thread; the longest first.
+        times: seconds that the calls of each kernel take in a replay, one call after the other, as the plan used last
+            was measured in its first replays; the longest first. What Python does is named after its function: "sort
+            in Python".
         peak_recording: memory that was needed at a time to make a plan: for the arrays of a recording, or for those of
             a replay and copies of what it writes into.
     """
@@ -46,7 +47,7 @@ class Report(NamedTuple):
             sizes = [f"{n / 1e6:.1f} MB" for n in (self.peak, self.peak_eager, self.peak_recording)]
             lines.append("  at most {} at a time, as written {}, while it was recorded {}".format(*sizes))
             most = [f"{name} {1e6 * spent:.0f}" for name, spent in list(self.times.items())[:_SHOWN]]
-            lines.append(f"  {1e6 * sum(self.times.values()):.0f} us in kernels: {', '.join(most)}")
+            lines.append(f"  {1e6 * sum(self.times.values()):.0f} us in calls: {', '.join(most)}")
         return "\n".join(lines + [f"  {count} eager: {why}" for why, count in self.refusals.items()])
 
 

@@ -158,7 +158,7 @@ def test_the_report_says_where_time_goes(rng):
     assert {"product", "normalize"} <= report.times.keys()
     assert all(0 < spent < 1 for spent in report.times.values())
     assert list(report.times.values()) == sorted(report.times.values(), reverse=True)
-    assert "us in kernels: " in str(report) and "as written" in str(report)
+    assert "us in calls: " in str(report) and "as written" in str(report)
 
 
 def test_a_step_with_calls_of_python_between_is_ordered_in_parts(rng, ordered, threads):
