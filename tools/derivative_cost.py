@@ -2,6 +2,7 @@
 
     python tools/derivative_cost.py
     python tools/derivative_cost.py --against ../older --rounds 40
+    python tools/derivative_cost.py --elements 100000 --length 40
 
 The gradient is that of an MLP; forward mode is of a chain of activations. They take turns, in blocks of calls; with
 `--against` so do both checkouts, each in a process of its own; an older one may have no `hvp` or `jvp`. Clock and
@@ -12,6 +13,7 @@ middle half.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import subprocess
 import sys
@@ -29,9 +31,9 @@ SIZES = (512, 256, 256, 10)
 SIMPLER = {"hvp": "gradient", "jvp": "chain"}
 
 
-def calls(samples: int, elements: int) -> dict[str, Callable[[], Any]]:
+def calls(samples: int, elements: int, length: int = 8) -> dict[str, Callable[[], Any]]:
     """Return what is measured, by name: of the derivatives those that there are."""
-    return {**_of_mlp(samples), **_of_chain(elements)}
+    return {**_of_mlp(samples), **_of_chain(elements, length)}
 
 
 def _of_mlp(samples: int) -> dict[str, Callable[[], Any]]:
@@ -56,13 +58,15 @@ def _of_mlp(samples: int) -> dict[str, Callable[[], Any]]:
     return known
 
 
-def _of_chain(elements: int) -> dict[str, Callable[[], Any]]:
+def _of_chain(elements: int, length: int) -> dict[str, Callable[[], Any]]:
     """Return a chain of activations in float32, and its derivative in a direction."""
     import cunet
     from cunet import F
 
+    activations = F.tanh, F.gelu, F.silu, F.softplus, F.elu, F.mish, F.sigmoid, F.selu
+
     def chain(x: Any) -> Any:
-        for activation in (F.tanh, F.gelu, F.silu, F.softplus, F.elu, F.mish, F.sigmoid, F.selu):
+        for activation in itertools.islice(itertools.cycle(activations), length):
             x = activation(x)
         return x
 
@@ -91,9 +95,9 @@ def peak(call: Callable[[], Any]) -> int:
     return held
 
 
-def work(samples: int, elements: int) -> None:
+def work(samples: int, elements: int, length: int) -> None:
     """Name the calls that there are; then answer each line of the standard input, a name and how many, with a block."""
-    known = calls(samples, elements)
+    known = calls(samples, elements, length)
     for call in known.values():
         block(call, 3)
     print(json.dumps([*known]), flush=True)
@@ -110,9 +114,9 @@ class Checkout:
         names: of the calls that it has.
     """
 
-    def __init__(self, root: Path, samples: int, elements: int) -> None:
+    def __init__(self, root: Path, samples: int, elements: int, length: int) -> None:
         pipe = subprocess.PIPE
-        sizes = ["--samples", str(samples), "--elements", str(elements)]
+        sizes = ["--samples", str(samples), "--elements", str(elements), "--length", str(length)]
         command = [sys.executable, "-P", __file__, "--worker", str(root), *sizes]
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
         self.names: list[str] = self._answer()
@@ -172,14 +176,15 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=10, help="in a block")
     parser.add_argument("--samples", type=int, default=512, help="in a batch")
     parser.add_argument("--elements", type=int, default=1000, help="in the array of the chain")
+    parser.add_argument("--length", type=int, default=8, help="of the chain: how many activations")
     parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.worker is not None:
         sys.path.insert(0, str(given.worker))
-        work(given.samples, given.elements)
+        work(given.samples, given.elements, given.length)
         return
     roots = {"here": ROOT} | ({"there": given.against.resolve()} if given.against else {})
-    checkouts = {name: Checkout(root, given.samples, given.elements) for name, root in roots.items()}
+    checkouts = {name: Checkout(root, given.samples, given.elements, given.length) for name, root in roots.items()}
     try:
         print("\n".join(measured(checkouts, given.rounds, given.calls)))
     finally:

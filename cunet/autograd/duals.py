@@ -39,6 +39,17 @@ class DualRule(Protocol):
         """
 
 
+def at_once(
+    function: Callable[..., Any], inputs: list[Any], tangents: list[Any], options: dict[str, Any]
+) -> tuple[Any, Sequence[Any]] | None:
+    """Return the result of an op, and its tangents, by what makes both; None where it has no such rule."""
+    for dual in function.__dict__.get("duals", ()):
+        made = dual(function, inputs, tangents, options)
+        if made is not None:
+            return made
+    return None
+
+
 class of_pair:  # noqa: N801 (lower case, as its neighbours)
     """What joins the texts of two kernels of an array and of numbers: of a function and of its gradient.
 

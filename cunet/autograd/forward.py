@@ -11,14 +11,15 @@ it will be differentiated from outside; gradients that are asked for within are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import Token
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from ..device import is_floating
+import numpy as np
+
+from ..device import is_floating, is_gpu_array
 from ..kernels.capture import captured, capturing
-from .duals import DualRule, of_pair
+from ..system.context import bound
+from .duals import at_once, of_pair
 from .pulling import _fitted, gradients_at, place_of
 from .tangents import computed, cotangent_of, several, shaped
 from .tape import Node, clock, grad_enabled, no_grad, recording
@@ -82,7 +83,24 @@ class Dual(Traced):
     def __init__(self, run: Forward, tangents: Sequence[Any], rest: Callable[[Any], Any]) -> None:
         self.arrays = rest
         self.tensors, self.order = (rest.tensors, rest.order) if isinstance(rest, Traced) else (rest, run.order - 1)
-        self.run, self.tangents, self.rest = run, tangents, rest
+        self.run, self.rest = run, rest
+        self.tangents = [np.asarray(t) if isinstance(t, np.generic) else t for t in tangents]  # of 0-d arrays
+
+
+class Moved(Node):
+    """A result at first order, where all that is kept of an op is the tangent.
+
+    Attributes:
+        run: the forward mode that found it.
+        tangent: an array.
+    """
+
+    __slots__ = ("run", "tangent")
+
+    def __init__(self, name: str, y: Any, run: Forward, tangent: Any) -> None:
+        self.order, self.name, self.parents, self.vjp = next(clock), name, (), no_way_back
+        self.index, self.keeps_grad, self.grad = None, False, None
+        self.shape, self.dtype, self.run, self.tangent = y.shape, y.dtype, run, tangent
 
 
 def no_way_back(gy: Any) -> Any:
@@ -99,31 +117,28 @@ class Forward(Level):
     def __init__(self, order: int) -> None:
         super().__init__(order, below_all(capturing.get()))
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
+    def running(self) -> bound:
         """Let ops be run here."""
-        order: Token[int] = nested.set(self.order)
-        before, mode = capturing.set(self), recording.set(recording.get() or True)
-        try:
-            yield
-        finally:
-            recording.reset(mode)
-            capturing.reset(before)
-            nested.reset(order)
+        return bound((nested, self.order), (capturing, self), (recording, recording.get() or True))
 
     def variable(self, x: Tensor, tangent: Any) -> Tensor:
         """Return a Tensor of the same value that moves in a direction."""
-        rest: Any = no_way_back
-        if self.order > 1:
-            rest = Traced(lambda gy: (gy,), float("inf"))
-            rest.below = (x,)
-        return wrap(x.data, Node("variable", (place_of(x),), Dual(self, [tangent], rest), x.data))
+        if self.order == 1:
+            return wrap(x.data, Moved("variable", x.data, self, plain(tangent)))
+        return self._moving("variable", x, tangent)
+
+    def _moving(self, name: str, x: Tensor, tangent: Any) -> Tensor:
+        rest = Traced(lambda gy: (gy,), float("inf"))
+        rest.below = (x,)
+        return wrap(x.data, Node(name, (place_of(x),), Dual(self, [tangent], rest), x.data))
 
     def tangent(self, x: Any) -> Any:
         """Return the tangent of a Tensor, None if it has none."""
         if not isinstance(x, Tensor) or x._node is None:
             return None
         node, k = x._node, x._node.index
+        if type(node) is Moved:
+            return node.tangent if node.run is self else None
         return self._found(node.vjp, 0) if k is None else self._found(node.parents[0].vjp, k)  # type: ignore[union-attr]
 
     def _found(self, vjp: Any, k: int) -> Any:
@@ -142,22 +157,57 @@ class Forward(Level):
         self, function: Callable[..., Any], inputs: list[Any], options: dict[str, Any], given: Sequence[Any]
     ) -> tuple[Any, Any]:
         """Return the result of an op, and its way back with the tangents."""
-        if self.order == 1 and self.outer is None:
-            made = self._at_once(function, inputs, given, options)
+        if self.order > 1:
+            return self._above(function, inputs, options, given)
+        y, tangents = self._first(function, inputs, options, given)
+        return y, no_way_back if tangents is None else Dual(self, tangents, no_way_back)
+
+    def call(
+        self, function: Callable[..., Any], inputs: list[Any], options: dict[str, Any], given: Sequence[Any]
+    ) -> Any:
+        """Return the same, or a Tensor that has its tangent already."""
+        if self.order > 1:
+            whole = self._as_one(function, options, given)
+            return self._above(function, inputs, options, given) if whole is None else whole
+        made, node = None, given[0]._node if len(given) == 1 and type(given[0]) is Tensor else None
+        if type(node) is Moved and node.run is self and self.outer is None and recording.get():  # what is soonest done
+            made = at_once(function, inputs, [node.tangent], options)
+        y, tangents = self._first(function, inputs, options, given) if made is None else made
+        if tangents is None:
+            return y, no_way_back
+        if (type(y) is np.ndarray or is_gpu_array(y)) and y.dtype.kind == "f":  # no scalar, which the op makes an array
+            return wrap(y, Moved(function.__name__, y, self, tangents[0]))
+        return y, Dual(self, tangents, no_way_back)
+
+    def _first(
+        self, function: Callable[..., Any], inputs: list[Any], options: dict[str, Any], given: Sequence[Any]
+    ) -> tuple[Any, Sequence[Any] | None]:
+        """Return the result of an op at first order, and the tangent of each part; None where nothing moves."""
+        recorded, tangents, moves = recording.get(), [], False
+        for a in given:
+            t = self._read(a) if recorded and isinstance(a, Tensor) and a._node is not None else None
+            tangents.append(t)
+            moves = moves or t is not None
+        if moves and self.outer is None:
+            made = at_once(function, inputs, tangents, options)
             if made is not None:
                 return made
+        token = capturing.set(self.outer)  # once for value and tangent: a context each would cost as much as both
+        try:
+            y, vjp = captured(function, inputs, options, given)
+            if not moves:
+                return y, None
+            with no_grad():
+                call = Call(function.__name__.lstrip("_"), y, given, inputs, tangents, options, vjp, vjp, self)
+                return y, self._moved(function, call, inputs)
+        finally:
+            capturing.reset(token)
+
+    def _above(
+        self, function: Callable[..., Any], inputs: list[Any], options: dict[str, Any], given: Sequence[Any]
+    ) -> tuple[Any, Any]:
+        """Return the result of an op at a higher order, and its way back with the tangents."""
         tangents = [self._read(a) for a in given] if recording.get() else []
-        if self.order == 1:
-            token = capturing.set(self.outer)  # once for value and tangent: a context each would cost as much as both
-            try:
-                y, vjp = captured(function, inputs, options, given)
-                moves = any(t is not None for t in tangents)
-                with no_grad():
-                    call = Call(_name(function), y, given, inputs, tangents, options, vjp, vjp, self)
-                    moved = self._moved(function, call, inputs) if moves else []
-            finally:
-                capturing.reset(token)
-            return y, Dual(self, moved, no_way_back) if moves else no_way_back
         if all(t is None for t in tangents):
             return self._below(function, inputs, options, given)
         args = [a if isinstance(a, Tensor) else x for a, x in zip(given, inputs, strict=True)]
@@ -167,47 +217,21 @@ class Forward(Level):
         else:
             y, vjp = self._below(function, inputs, options, given)
             tensors = lambda gy: self._traced(1, function, inputs, options, given)[1].tensors(gy)  # noqa: E731
-        call = Call(_name(function), y, given, args, tangents, options, tensors, vjp, self)
+        call = Call(function.__name__.lstrip("_"), y, given, args, tangents, options, tensors, vjp, self)
         with traced_at(self.order - 1):
             return y, Dual(self, self._moved(function, call, inputs), vjp)
 
-    def recorded(self, function: Callable[..., Any], options: dict[str, Any], given: Sequence[Any]) -> Tensor | None:
+    def _as_one(self, function: Callable[..., Any], options: dict[str, Any], given: Sequence[Any]) -> Tensor | None:
         """Return the result of an op whose value and tangent have one way back, for both; None where there is none."""
         pair = next(iter(function.__dict__.get("duals", ())), None)
-        if self.order == 1 or not isinstance(pair, of_pair) or not recording.get():
+        if not isinstance(pair, of_pair) or not recording.get():
             return None
         x, t = given[0], self._read(given[0])
         if t is None or t.shape != x.shape or t.dtype != x.dtype:
             return None
         with recorded_at(self.order - 1):
             made = pair.recorded(function, x, t, options)
-        if made is None:
-            return None
-        y, moved = made
-        rest = Traced(lambda gy: (gy,), float("inf"))
-        rest.below = (y,)
-        return wrap(y.data, Node(_name(function), (place_of(y),), Dual(self, [moved], rest), y.data))
-
-    def _at_once(self, function: Any, inputs: list[Any], given: Sequence[Any], options: dict[str, Any]) -> Any:
-        """Return the result of an op, and its tangents in the place of its way back; None where it has no such rule."""
-        ways: Sequence[DualRule] | None = function.__dict__.get("duals")
-        if ways is None or not recording.get():
-            return None
-        tangents, moves = [], False
-        for a in given:
-            t = self._read(a) if isinstance(a, Tensor) and a._node is not None else None
-            if isinstance(t, Tensor):  # of a sample, within vmap
-                if t.requires_grad:
-                    return None
-                t = plain(t)
-            tangents.append(t)
-            moves = moves or t is not None
-        if moves:
-            for dual in ways:
-                made = dual(function, inputs, tangents, options)
-                if made is not None:
-                    return made[0], Dual(self, made[1], no_way_back)
-        return None
+        return None if made is None else self._moving(function.__name__.lstrip("_"), *made)
 
     def _moved(self, function: Any, call: Call, inputs: list[Any]) -> list[Any]:
         """Return the tangent of each result."""
@@ -223,6 +247,8 @@ class Forward(Level):
         node = x._node if isinstance(x, Tensor) else None
         if node is None:
             return None
+        if type(node) is Moved:
+            return node.tangent if node.run is self else None
         if self.order == 1:
             call: Any = node if node.index is None else node.parents[0]
             vjp = call.vjp
@@ -270,7 +296,3 @@ class Forward(Level):
         for k, g in zip(floating, found, strict=True):
             tangents[k] = g
         return tangents
-
-
-def _name(function: Callable[..., Any]) -> str:
-    return function.__name__.lstrip("_")

@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, Protocol, overload
 import numpy as np
 
 from ..device import NUMBERS, Array, clearer_error, is_array, is_floating, is_gpu_array, not_numbers
-from ..kernels.capture import captured, capturing
+from ..kernels.capture import capturing
 from ..system.messages import named_error, shown
 from ..system.quiet import IGNORED, errors
 from .pytorch import refuse_words
@@ -114,13 +114,14 @@ def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
             inputs = _fit(name, inputs)
         token = errors.set(IGNORED)
         try:
-            made = fn(*inputs, **static) if capturing.get() is None else _captured(fn, inputs, static, args)
+            capture = capturing.get()
+            made = fn(*inputs, **static) if capture is None else capture.call(fn, inputs, static, args)
         except Exception as error:
             parameters.explain(error, inputs, static)
             raise
         finally:
             errors.reset(token)
-        if type(made) is Tensor:  # recorded by who captures ops
+        if type(made) is Tensor:  # by who captures ops
             return made
         sound = type(made) is tuple and len(made) == 2 and callable(made[1])
         y, vjp = made if sound and (type(made[0]) is np.ndarray or is_gpu_array(made[0])) else _made(name, made, inputs)
@@ -130,13 +131,6 @@ def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
 
     vars(apply)["static"] = parameters.static
     return apply
-
-
-def _captured(fn: Callable[..., Any], inputs: list[Any], static: dict[str, Any], args: Sequence[Any]) -> Any:
-    """Return what who captures ops makes: a result and its vjp, or a Tensor."""
-    recorded = getattr(capturing.get(), "recorded", None)
-    made = recorded and recorded(fn, static, args)
-    return captured(fn, inputs, static, args) if made is None else made
 
 
 def _fit(name: str, inputs: list[Any]) -> list[Any]:

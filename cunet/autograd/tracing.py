@@ -113,6 +113,12 @@ class Level:
         """Return the result of an op, and its way back."""
         raise NotImplementedError
 
+    def call(
+        self, function: Callable[..., Any], inputs: list[Any], options: dict[str, Any], given: Sequence[Any]
+    ) -> Any:
+        """Return the same to an op that is called by itself; or its result as a Tensor, already recorded."""
+        return self.op(function, inputs, options, given)
+
     def counter(self, holder: Any) -> None:
         """Count up."""
         holder.data = holder.data + 1

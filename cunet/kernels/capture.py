@@ -33,6 +33,11 @@ class Capture(Protocol):
         taken apart.
         """  # noqa: D205
 
+    def call(
+        self, function: Callable[..., Any], inputs: list[Any], options: dict[str, Any], given: Sequence[Any]
+    ) -> Any:
+        """Return what `op` does, to an op that is called by itself; or its result as a Tensor, already recorded."""
+
     def check(self, test: Callable[..., bool], array: Array, *rest: Any) -> bool:
         """Return ``test(array, *rest)``, which each replay asks of its own array first."""
 

@@ -119,6 +119,8 @@ class Trace:
         self.calls.append(Call(function, args, options, refs, single, kernels, made_by, place_here()))
         return (results[0] if single else tuple(results)), vjp
 
+    call = op
+
     def _kernel(
         self, kernel: Definition, args: tuple[Any, ...], options: dict[str, Any], proceed: Callable[[], Any]
     ) -> Any:

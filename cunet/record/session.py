@@ -93,6 +93,8 @@ class Session:
             self._by_python.add(number)
         return y, functools.partial(self._way_back, op, vjp, by_python)
 
+    call = op
+
     def _way_back(self, op: Op, vjp: Callable[[Any], Any], by_python: bool, gy: Any) -> list[Any]:
         """Return what the way back of an op returns."""
         if self._elsewhere():

@@ -26,5 +26,5 @@ class bound:  # noqa: N801 (lower case, as `contextlib.suppress`)
 
     def __exit__(self, *error: object) -> None:
         """Go back to what was."""
-        for (variable, _), token in zip(reversed(self.bindings), reversed(self._tokens), strict=True):
-            variable.reset(token)
+        for token in reversed(self._tokens):
+            token.var.reset(token)

@@ -150,6 +150,14 @@ def test_odd_arrays(x, dev):
     np.testing.assert_allclose(host(found), expected, rtol=1e-12)
 
 
+def test_of_a_number_arrays_come(dev):
+    x = dev(np.array(0.5))
+    for f in (cunet.exp, cunet.sin, cunet.tanh, lambda x: x * x, lambda x: x.sum(), lambda x: 2.0 - x):
+        y, t = jvp(f, (x,), (x,))
+        assert type(y) is type(t) is type(x)
+        assert y.shape == t.shape == ()
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 def test_dtypes_are_kept(dtype, dev):
     x = dev(np.array([0.5, -1.0], dtype))
