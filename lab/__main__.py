@@ -14,7 +14,7 @@ def main(argv: list[str] | None = None) -> None:
     """Run what the command line says."""
     parser = argparse.ArgumentParser(prog="python -m lab", description=__doc__)
     parser.add_argument("groups", nargs="*", metavar="group", help=f"which ({', '.join(NAMES)}; default: all)")
-    parser.add_argument("--quick", action="store_true", help="small sizes, seeds 0 to 4; else 100 to 109")
+    parser.add_argument("--quick", action="store_true", help="small sizes, seeds 0 to 3; else 100 to 109")
     parser.add_argument("--seed", type=int, default=0, help="added to the seeds of the size (default: 0)")
     parser.add_argument("--jobs", type=int, help="pieces at a time (default: the number of cores)")
     parser.add_argument("--out", type=Path, help="folder of the results; no pages are written then")

@@ -63,7 +63,7 @@ class Size(NamedTuple):
         return {"tiny": tiny, "quick": quick, "full": full}[self.name]
 
 
-SIZES = {"tiny": Size("tiny", 1), "quick": Size("quick", 5), "full": Size("full", 10, first=100)}
+SIZES = {"tiny": Size("tiny", 1), "quick": Size("quick", 4), "full": Size("full", 10, first=100)}
 
 
 class Group(Protocol):

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from lab import group, pages
-from lab.results import Results, word
+from lab.results import Results, read, word
 
 pytestmark = pytest.mark.cpu_only
 
@@ -22,8 +22,22 @@ def test_a_page_says_what_its_results_file_says(name):
 
 @pytest.mark.parametrize("name", WITH_RESULTS)
 def test_a_results_file_holds_all_pieces_of_its_size(name):
-    size, results = pages.newest(name)
-    assert [row["piece"] for row in results.rows] == group.pieces(name, group.SIZES[size])
+    for size in ("quick", "full"):
+        path = pages.RESULTS / size / f"{name}.jsonl"
+        if path.exists():
+            assert [row["piece"] for row in read(path)] == group.pieces(name, group.SIZES[size])
+
+
+@pytest.mark.parametrize("size", ["quick", "full"])
+def test_there_is_one_time_for_each_piece(size):
+    timed = [(row["group"], row["piece"]) for row in read(pages.RESULTS / size / "times.jsonl")]
+    pieces = [
+        (path.stem, row["piece"])
+        for path in (pages.RESULTS / size).glob("*.jsonl")
+        if path.stem != "times"
+        for row in read(path)
+    ]
+    assert sorted(map(str, timed)) == sorted(map(str, pieces))
 
 
 def test_overview_and_index_say_what_the_results_say():
