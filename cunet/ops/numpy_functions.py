@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autograd.op import is_op
 from ..autograd.tape import is_recording
 from ..autograd.tensor import Tensor
 from ..device import is_array
@@ -110,7 +111,7 @@ def array_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: d
     if ufunc in CONSTANT:
         return call(*arrays_of(inputs, name), **kwargs)
     own = UFUNCS.get(ufunc) if method == "__call__" else METHODS.get((ufunc, method))
-    if own is None:
+    if own is None or (not is_op(own) and _complex(inputs)):
         return _values(name, call, inputs, kwargs, INSTEAD.get(name, "cunet has no op of that name"))
     given = {key: value for key, value in kwargs.items() if value is not None and value is not True}
     dtype = given.pop("dtype", None)
@@ -129,7 +130,7 @@ def array_function(function: Function, args: tuple[Any, ...], kwargs: dict[str, 
     name = f"np{function.__module__.removeprefix('numpy')}.{function.__name__}"
     if function in CONSTANT:
         return function(*arrays_of(args, name), **arrays_of(kwargs, name))
-    if not has_op(function):
+    if not has_op(function) or _complex(args):
         return _values(name, function, args, kwargs, INSTEAD.get(name, "cunet has no op of that name"))
     try:
         return run_op(function, args, kwargs)
@@ -144,6 +145,14 @@ def _values(name: str, function: Function, args: Any, kwargs: Any, instead: str)
             f"{name} would lose the gradient of a Tensor: {instead}; where values alone are meant give it x.detach()"
         )
     return function(*arrays_of(args, name), **arrays_of(kwargs, name))
+
+
+def _complex(args: Any) -> bool:
+    """Tell whether an argument is a Tensor of complex numbers, as arithmetic without a gradient makes some.
+
+    What is made of ops knows real numbers alone: to it the conjugate would be the number.
+    """
+    return any(isinstance(a, Tensor) and a.dtype.kind == "c" for a in args)
 
 
 def _wants_gradient(tree: Any) -> bool:

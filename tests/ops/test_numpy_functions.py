@@ -175,3 +175,16 @@ def test_an_array_of_the_device_in_place(a, dev):
     with pytest.raises(TypeError):
         total += Tensor(dev(a), requires_grad=True)
     assert not host(total).any()
+
+
+def test_of_complex_tensors_functions_are_numpys_own(rng, dev):
+    """They have no gradient; what is made of ops takes numbers for real: the conjugate would be the number."""
+    z = rng.standard_normal((3, 3)) + 1j * rng.standard_normal((3, 3))
+    wave = Tensor(dev(z.real)) + dev(1j * z.imag)
+    assert wave.dtype == np.complex128
+    for f in (np.real, np.imag, np.conjugate, np.var, np.std, np.sum, np.exp, np.abs, lambda z: np.vdot(z, z)):
+        found = f(wave)
+        np.testing.assert_allclose(host(found), f(z), rtol=1e-12)
+    x = Tensor(dev(np.ones((3, 3))), requires_grad=True)
+    with pytest.raises(TypeError, match="np.vdot would lose the gradient"):
+        np.vdot(wave, x)
