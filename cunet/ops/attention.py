@@ -11,7 +11,7 @@ from ..autograd.op import Results, op
 from ..autograd.tensor import Tensor
 from ..device import Array, array_module, is_floating
 from ..kernels import elementwise
-from ..kernels.capture import added, done, multiply_elements
+from ..kernels.capture import added, done
 from ..random import Generator, default_generator
 from ..system.checks import check_counts
 from .dropout import inverted
@@ -22,6 +22,11 @@ from .softmax import check_floating, softmax_backward, softmax_dot
 from .softmax_stats import softmax_stats
 
 Shape = tuple[int, ...]
+
+
+@elementwise("T x, A factor", "T y", "y = x * factor")
+def attention_scaled(x, factor):
+    return x * x.dtype.type(factor)
 
 
 @elementwise("T x, bool allowed", "T y", "y = allowed ? x : log(A(0))")
@@ -82,7 +87,7 @@ def _attention(query, key, value, attn_mask=None, *, is_causal, scale, draw, thr
     if is_causal:
         past = _past(query, key)
         allowed = past if allowed is None else allowed & past
-    scaled = multiply_elements(query, scale)
+    scaled = attention_scaled(query, scale)
     scores = _scores(scaled, key, allowed, bias)
     weights = attention_weights(scores, *softmax_stats(scores, axis=-1, keepdims=True))
 
@@ -104,7 +109,7 @@ def _attention(query, key, value, attn_mask=None, *, is_causal, scale, draw, thr
             return cache[0]
 
         return (
-            lambda: multiply_elements(product(gscores(), key), scale),
+            lambda: attention_scaled(product(gscores(), key), scale),
             lambda: product(gscores().swapaxes(-1, -2), scaled),
             None if gy is None else lambda: product(drop(weights).swapaxes(-1, -2), gy),
             None if bias is None else gscores,
@@ -139,7 +144,7 @@ def attention(
             raise ValueError(f"{who}: attn_mask must broadcast to (..., L, S) = {scores}, got {attn_mask.shape}")
     threshold = threshold_of(who, dropout_p, "dropout_p") if training else 0
     draw = (generator or default_generator("dropout")).next() if threshold else None
-    factor = 1 / math.sqrt(max(1, query.shape[-1])) if scale is None else scale
+    factor = 1 / math.sqrt(max(1, query.shape[-1])) if scale is None else float(scale)
     options: dict[str, Any] = {"is_causal": is_causal, "scale": factor, "draw": draw, "threshold": threshold}
     y, weights = _attention(query, key, value, attn_mask, **options)
     return y, weights
