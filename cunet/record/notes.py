@@ -63,7 +63,8 @@ class Host(NamedTuple):
         while isinstance(function, functools.partial):
             function = function.args[0] if function.args and hasattr(function.args[0], "spec") else function.func
         found = getattr(function, "__self__", function)
-        return str((found.key[1] if isinstance(found, Op) else found).__name__).lstrip("_")
+        found = found.key[1] if isinstance(found, Op) else found
+        return str(getattr(found, "__name__", type(found).__name__)).lstrip("_")
 
 
 def _key_of(function: Any) -> Any:
