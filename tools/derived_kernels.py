@@ -1,10 +1,10 @@
 """Compile the CUDA texts of derivatives by NVIDIA's compiler: ``python tools/derived_kernels.py``.
 
 Of each elementwise kernel of the library that has a derivative: the gradient of each input, of each of these that of
-each input, and third ones, and value and tangent in one; for data of float16, float32 and float64. Nothing is run: that
-is what the tests of second and third derivatives do, on the simulated device (``pytest --device sim
-tests/ops/rules``), with the texts that ops really use. Needs ``[sim]``, no GPU and no driver. The first run takes
-minutes, a later one compiles what changed.
+each input, and third ones, value and tangent in one, and the gradients of both; for data of float16, float32 and
+float64. Nothing is run: that is what the tests of second and third derivatives do, on the simulated device (``pytest
+--device sim tests/ops/rules``), with the texts that ops really use. Needs ``[sim]``, no GPU and no driver. The first
+run takes minutes, a later one compiles what changed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT))
 
 
 import cunet.parity  # noqa: E402, F401 (makes every kernel there is)
-from cunet.kernels.calculus.duals import joined, pushed  # noqa: E402
+from cunet.kernels.calculus.duals import joined, joined_backward, pushed  # noqa: E402
 from cunet.kernels.calculus.kernels import differentiable_inputs, formulas, gradient_kernel  # noqa: E402
 from cunet.kernels.calculus.reading import Unreadable  # noqa: E402
 from cunet.kernels.spec import KERNELS, Definition  # noqa: E402
@@ -107,19 +107,25 @@ def compile_texts(noted: Sequence[tuple[str, str]], arch: str) -> None:
             nvrtc.finish(nvrtc.start([nvrtc.job(text, "derived")]))
 
 
-def activations() -> Iterator[Definition]:
-    """Yield what makes value and tangent by the texts of an activation's two kernels."""
+def activations() -> Iterator[tuple[str, Definition]]:
+    """Yield what makes value and tangent by the texts of an activation's two kernels, and what makes their gradients.
+
+    With each comes the name of the kernel forward.
+    """
+    texts = readable()
     for entry in ACTIVATIONS.values():
         for options in entry.settings():
-            dual = joined(*entry.numbers(**options)[:2])
-            if dual is not None:
-                yield dual
+            forward, backward, _ = entry.numbers(**options)
+            made = [joined(forward, backward)]
+            if backward in texts:
+                made += [joined_backward(forward, backward, moves) for moves in (False, True)]
+            yield from ((forward.name, kernel) for kernel in made if kernel is not None)
 
 
 def compile_all(kernels: Sequence[Definition], order: int, arch: str, dtypes: Sequence[str] = DTYPES) -> int:
     """Compile the derivatives of kernels, and return how many texts there were."""
     made = [one for kernel in kernels for one in derived(kernel, order)] + [
-        dual for dual in activations() if dual.name.removesuffix("_dual") in {kernel.name for kernel in kernels}
+        dual for name, dual in activations() if name in {kernel.name for kernel in kernels}
     ]
     for dtype in dtypes:
         compile_texts(sources(made, dtype), arch)
