@@ -64,23 +64,10 @@ def of_plan(program: Any) -> Ceiling:
 
 def measured(key: str, replays: int, tiny: bool = False) -> Ceiling:
     """Record the step of a job of the benchmark, and replay it so often."""
-    from cunet.record import program
-    from tools.benchmarks.jobs import training_jobs
-    from tools.benchmarks.libraries import Recorded
+    from tools.benchmarks.replays import replayed
 
-    job = next(job for job in training_jobs(tiny) if job.key == key)
-    library = Recorded()
-    steps: list[Any] = []
-    prepare = library.prepared_step
-    library.prepared_step = lambda step: steps.append(prepare(step)) or steps[-1]  # type: ignore[method-assign]
-    before, program._TIMED = program._TIMED, replays
-    try:
-        run = library.training(job, None, drop=False)
-        for _ in range(replays + 8):
-            run()
-    finally:
-        program._TIMED = before
-    return of_plan(next(entry.plan for entry in steps[0]._entries if entry.plan is not None))
+    _, _, step = replayed(key, replays, tiny)
+    return of_plan(next(entry.plan for entry in step._entries if entry.plan is not None))
 
 
 def main() -> None:

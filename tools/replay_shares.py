@@ -73,23 +73,11 @@ def best_rate(count: int) -> float:
 
 def measured(key: str, replays: int, tiny: bool = False) -> tuple[float, dict[str, float]]:
     """Record the step of a job of the benchmark; return the seconds of a replay, and its `shares`."""
-    from cunet.record import program
-    from tools.benchmarks.jobs import training_jobs
-    from tools.benchmarks.libraries import Recorded
+    from tools.benchmarks.replays import replayed
 
-    job = next(job for job in training_jobs(tiny) if job.key == key)
-    library, steps = Recorded(), []
-    prepare = library.prepared_step
-    library.prepared_step = lambda step: steps.append(prepare(step)) or steps[-1]  # type: ignore[method-assign]
-    before, program._TIMED = program._TIMED, replays
-    try:
-        run = library.training(job, None, drop=False)
-        for _ in range(replays + 8):
-            run()
-    finally:
-        program._TIMED = before
+    job, run, step = replayed(key, replays, tiny)
     whole = least(run, replays)
-    return whole, shares(steps[0].report().times, whole, job.flops / best_rate(replays))
+    return whole, shares(step.report().times, whole, job.flops / best_rate(replays))
 
 
 def main() -> None:
