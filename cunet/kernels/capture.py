@@ -122,21 +122,21 @@ def negated(x: Any) -> Any:
 
 
 def quotient(x: Any, y: Any) -> Any:
-    """Return ``x / y``."""
+    """Return ``x / y`` of arrays that kernels have; see `divided`."""
     return x / y if capturing.get() is None else _noted(divide_elements, operator.truediv, x, y)
 
 
 def scaled(x: Any, y: Any) -> Any:
-    """Return ``x * y``."""
+    """Return ``x * y`` of arrays that kernels have; see `multiplied`."""
     return x * y if capturing.get() is None else _noted(multiply_elements, operator.mul, x, y)
 
 
 def total(x: Any, y: Any) -> Any:
-    """Return ``x + y``."""
+    """Return ``x + y`` of arrays that kernels have; see `added`."""
     return x + y if capturing.get() is None else _noted(add_elements, operator.add, x, y)
 
 
-def plain(*arrays: Any) -> bool:
+def recordable(*arrays: Any) -> bool:
     """Tell whether a step is recorded, in which these are arrays of one dtype that compiled kernels have."""
     if capturing.get() is None or not all([type(a) is np.ndarray for a in arrays]):
         return False
@@ -145,24 +145,24 @@ def plain(*arrays: Any) -> bool:
 
 def _either(function: Callable[[Any, Any], Any], kernel: Callable[[Any, Any], Any], x: Any, y: Any) -> Any:
     """Return what a symmetrical function of NumPy's, or the kernel, makes of what an op was given."""
-    if plain(x) and type(y) is float or plain(x, y):
+    if recordable(x) and type(y) is float or recordable(x, y):
         return kernel(x, y)
-    return kernel(y, x) if type(x) is float and plain(y) else function(x, y)
+    return kernel(y, x) if type(x) is float and recordable(y) else function(x, y)
 
 
 def added(x: Any, y: Any) -> Any:
-    """Return ``x + y``."""
+    """Return ``x + y`` of whatever an op was given."""
     return _either(operator.add, total, x, y)
 
 
 def multiplied(x: Any, y: Any) -> Any:
-    """Return ``x * y``."""
+    """Return ``x * y`` of whatever an op was given."""
     return _either(operator.mul, scaled, x, y)
 
 
 def divided(x: Any, y: float) -> Any:
-    """Return ``x / y``."""
-    return quotient(x, y) if plain(x) else x / y
+    """Return ``x / y`` of whatever an op was given."""
+    return quotient(x, y) if recordable(x) else x / y
 
 
 def count_up(holder: Any) -> None:

@@ -12,7 +12,7 @@ from ..autograd.op import Result, op
 from ..autograd.tensor import Tensor, as_array
 from ..device import Array, accumulator, array_module, is_gpu_array
 from ..kernels import elementwise
-from ..kernels.capture import capturing, done, plain
+from ..kernels.capture import capturing, done, recordable
 from ..system.checks import check_counts, check_numbers
 from .distance import check_order, norm
 from .softmax import check_floating
@@ -88,7 +88,7 @@ def embedding(
     if padding_idx is not None and not -rows <= padding_idx < rows:
         raise ValueError(f"embedding: padding_idx must be within {rows} rows, got {padding_idx}")
     indices = _integers("embedding", input)
-    if plain(weight) and type(indices) is np.ndarray:
+    if recordable(weight) and type(indices) is np.ndarray:
         indices = done(_checked, indices, rows)
     else:
         _check_range("embedding", indices, rows)

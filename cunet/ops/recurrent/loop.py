@@ -20,7 +20,7 @@ from ...device import Array, array_module, is_half
 from ...kernels import Kernel, primitive
 from ...kernels.assign import assign, zeros
 from ...kernels.backends.native.recurrence import run as native_loop
-from ...kernels.capture import added, copied, multiplied, plain
+from ...kernels.capture import added, copied, multiplied, recordable
 from ..linalg import as_matrix, column_sums, product
 from .kernels import (
     gru_backward,
@@ -145,7 +145,7 @@ class Layer:
             if self.xp is not np and not is_half(gx.dtype):
                 gx += self.bias
                 self.bias = None
-        elif plain(gx, self.b_ih):
+        elif recordable(gx, self.b_ih):
             gx = added(gx, self.b_ih)
         elif self.b_ih is not None:
             gx += self.b_ih
