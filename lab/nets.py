@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -135,3 +135,26 @@ def mean_loss(model: nn.Module, x: np.ndarray, y: np.ndarray) -> float:
 def first_at(values: list[float], level: float, every: int, limit: int) -> int:
     """Return the step of the first value of at least `level`, of one each `every` steps; `limit` if there is none."""
     return next((k * every for k, value in enumerate(values) if value >= level), limit)
+
+
+def at_best_rate(
+    rates: Iterable[float], seed: int, trained: Callable[[float], Any], x: np.ndarray, y: np.ndarray, most: float = 1e9
+) -> tuple[float, float, Any]:
+    """Train anew at each rate; return the least loss on some images, its rate, and the model that has it.
+
+    Args:
+        rates: tried, in this order; of equal losses the first one counts.
+        seed: of weights and dropout, each time.
+        trained: ``trained(rate)`` returns the model.
+        x, y: the images and labels of the loss.
+        most: what a loss that is more, or no number, counts as.
+    """
+    best: tuple[float, float, Any] | None = None
+    for rate in rates:
+        cunet.manual_seed(seed)
+        model = trained(rate)
+        loss = min(float(np.nan_to_num(mean_loss(model, x, y), nan=most)), most)
+        if best is None or loss < best[0]:
+            best = loss, rate, model
+    assert best is not None, "no rates"
+    return best

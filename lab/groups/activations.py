@@ -7,14 +7,11 @@ one parameter, which starts at 0.25.
 Source: Clevert et al. 2015, arXiv:1511.07289, section 4.1; He et al. 2015, arXiv:1502.01852, section 2.1.
 """
 
-import numpy as np
-
-import cunet
 from cunet import nn, optim
 
 from ..figures import axes, bars, legend
 from ..findings import Finding
-from ..nets import accuracy, mean_loss, mlp, mnist, train
+from ..nets import accuracy, at_best_rate, mlp, mnist, train
 
 ACTIVATIONS = {
     "sigmoid": nn.Sigmoid,
@@ -37,15 +34,14 @@ def settings(size):
 
 def run(activation, depth, steps, images, seed):
     data = mnist(images, seed)
-    best = None
     scheme = "lecun_normal" if activation in ("sigmoid", "tanh", "softsign", "selu") else "kaiming_normal"
-    for rate in RATES:
-        cunet.manual_seed(seed)
+
+    def trained(rate):
         model = mlp((data.x.shape[1], *[100] * depth, 10), ACTIVATIONS[activation], init=scheme)
         train(model, optim.SGD(model.parameters(), rate), data.x, data.y, steps=steps, batch=64, seed=seed)
-        loss = float(np.nan_to_num(mean_loss(model, data.x[:2000], data.y[:2000]), nan=1e9))
-        best = min(best, (loss, rate, model), key=lambda found: found[0]) if best else (loss, rate, model)
-    loss, rate, model = best
+        return model
+
+    loss, rate, model = at_best_rate(RATES, seed, trained, data.x[:2000], data.y[:2000])
     slopes = [layer.weight.data.item() for layer in model if isinstance(layer, nn.PReLU)]
     return {
         "train_loss": loss,

@@ -12,12 +12,11 @@ arXiv:1806.05393.
 
 import numpy as np
 
-import cunet
 from cunet import F, init, nn, optim
 
 from ..figures import axes, bars
 from ..findings import Finding
-from ..nets import accuracy, mean_loss, mlp, mnist, train
+from ..nets import accuracy, at_best_rate, mlp, mnist, train
 
 #: how it starts, by the net
 KINDS = {
@@ -81,17 +80,15 @@ def settings(size):
 
 
 def run(net, start, steps, images, seed):
-    data, best = mnist(images, seed, test=1000), None
-    for rate in RATES[net]:
-        cunet.manual_seed(seed)
+    data, batch = mnist(images, seed, test=1000), 32 if net == "convolutions" else 64
+
+    def trained(rate):
         model = NETS[net](start, data.x)
-        optimizer = optim.SGD(model.parameters(), rate)
-        batch = 32 if net == "convolutions" else 64
-        train(model, optimizer, data.x, data.y, steps=steps, batch=batch, seed=seed)
-        loss = min(float(np.nan_to_num(mean_loss(model, data.x[:1000], data.y[:1000]), nan=10.0)), 10.0)
-        if best is None or loss < best["train_loss"]:
-            best = {"train_loss": loss, "accuracy": accuracy(model, data.test_x, data.test_y), "rate": rate}
-    return best
+        train(model, optim.SGD(model.parameters(), rate), data.x, data.y, steps=steps, batch=batch, seed=seed)
+        return model
+
+    loss, rate, model = at_best_rate(RATES[net], seed, trained, data.x[:1000], data.y[:1000], most=10.0)
+    return {"train_loss": loss, "accuracy": accuracy(model, data.test_x, data.test_y), "rate": rate}
 
 
 def faster(r, net, one, other):

@@ -11,12 +11,11 @@ Shazeer and Stern 2018, arXiv:1804.04235; Jordan et al. 2024, "Muon".
 
 import numpy as np
 
-import cunet
 from cunet import F, optim
 
 from ..figures import axes, bars
 from ..findings import Finding
-from ..nets import accuracy, batches, mean_loss, mlp, mnist, train
+from ..nets import accuracy, at_best_rate, batches, mlp, mnist, train
 
 SMALL, LARGE = 64, 500
 
@@ -85,19 +84,20 @@ def sharpness_aware(model, optimizer, x, y, *, steps, batch, seed):
 
 
 def run(rule, batch, images, epochs, seed):
-    data, best = mnist(images, seed), None
+    data, made = mnist(images, seed), {}
     make, rates = RULES[rule]
-    for rate in rates if batch == SMALL else IN_LARGE[rule]:
-        cunet.manual_seed(seed)
+
+    def trained(rate):
         model = mlp((data.x.shape[1], 100, 100, 10))
-        optimizer = make(model, rate)
+        optimizer = made[rate] = make(model, rate)
         loop = sharpness_aware if rule == "SAM" else train
         loop(model, optimizer, data.x, data.y, steps=epochs * (images // batch), batch=batch, seed=seed)
-        loss = float(np.nan_to_num(mean_loss(model, data.x, data.y), nan=1e9))
-        if best is None or loss < best["train_loss"]:
-            right = accuracy(model, data.test_x, data.test_y)
-            best = {"train_loss": loss, "accuracy": right, "rate": rate, "kept": kept(optimizer)}
-    return best
+        return model
+
+    tried = rates if batch == SMALL else IN_LARGE[rule]
+    loss, rate, model = at_best_rate(tried, seed, trained, data.x, data.y)
+    right = accuracy(model, data.test_x, data.test_y)
+    return {"train_loss": loss, "accuracy": right, "rate": rate, "kept": kept(made[rate])}
 
 
 def kept(optimizer):

@@ -7,14 +7,11 @@ images in batches of 1 to 1,024 (the last is much of the data at once), the best
 Source: Kingma and Ba 2014, arXiv:1412.6980, section 6; Loshchilov and Hutter 2016, arXiv:1608.03983.
 """
 
-import numpy as np
-
-import cunet
 from cunet import optim
 
 from ..figures import axes, bars
 from ..findings import Finding
-from ..nets import accuracy, mean_loss, mlp, mnist, train
+from ..nets import accuracy, at_best_rate, mlp, mnist, train
 
 MOMENTUM = {"momentum": 0.9}
 #: name: class, rates, options
@@ -46,10 +43,10 @@ def made(rule, model, rate):
 
 
 def run(rule, batch, seen, images, seed):
-    data, steps, best = mnist(images, seed), max(1, seen // batch), None
-    for rate in RULES[rule][1]:
-        rate = rate if batch == 64 else rate * min((batch / 64) ** 0.5, 2.0)
-        cunet.manual_seed(seed)
+    data, steps = mnist(images, seed), max(1, seen // batch)
+    factor = 1.0 if batch == 64 else min((batch / 64) ** 0.5, 2.0)
+
+    def trained(rate):
         model = mlp((data.x.shape[1], 100, 100, 10))
         optimizer = made(rule, model, rate)
         schedule = optim.CosineAnnealingLR(optimizer, 4) if rule == "cosine" else None
@@ -60,12 +57,13 @@ def run(rule, batch, seen, images, seed):
 
         every = max(1, steps // 4)
         train(model, optimizer, data.x, data.y, steps=steps, batch=batch, seed=seed, look=look, every=every)
-        loss = float(np.nan_to_num(mean_loss(model, data.x, data.y), nan=1e9))
-        best = min(best, (loss, rate, model), key=lambda found: found[0]) if best else (loss, rate, model)
+        return model
+
+    loss, rate, model = at_best_rate([factor * r for r in RULES[rule][1]], seed, trained, data.x, data.y)
     return {
-        "train_loss": best[0],
-        "rate": best[1],
-        "accuracy": accuracy(best[2], data.test_x, data.test_y),
+        "train_loss": loss,
+        "rate": rate,
+        "accuracy": accuracy(model, data.test_x, data.test_y),
         "steps": steps,
     }
 

@@ -10,13 +10,12 @@ Source: Salimans and Kingma 2016, arXiv:1602.07868, sections 2 and 3; Miyato et 
 
 import numpy as np
 
-import cunet
 from cunet import nn, optim
 from cunet.nn.utils import parametrizations
 
 from ..figures import axes, bars
 from ..findings import Finding
-from ..nets import accuracy, mean_loss, mlp, mnist, scores, train
+from ..nets import accuracy, at_best_rate, mlp, mnist, scores, train
 
 KINDS = ("plain", "weight norm", "by data", "batch norm", "spectral norm")
 RATES = (0.05, 0.2, 0.8)
@@ -48,17 +47,17 @@ def bound(model):
 
 
 def run(kind, steps, images, seed):
-    data, best = mnist(images, seed), None
-    for rate in RATES:
-        cunet.manual_seed(seed)
+    data = mnist(images, seed)
+
+    def trained(rate):
         model = net(kind, data.x)
         train(model, optim.SGD(model.parameters(), rate), data.x, data.y, steps=steps, batch=64, seed=seed)
-        loss = float(np.nan_to_num(mean_loss(model, data.x[:2000], data.y[:2000]), nan=1e9))
-        if best is None or loss < best["train_loss"]:
-            right = accuracy(model, data.test_x, data.test_y)
-            best = {"train_loss": loss, "accuracy": right, "rate": rate}
-            best |= {"stretch": stretch(model, data.test_x), "bound": bound(model)}
-    return best
+        return model
+
+    loss, rate, model = at_best_rate(RATES, seed, trained, data.x[:2000], data.y[:2000])
+    right = accuracy(model, data.test_x, data.test_y)
+    found = {"train_loss": loss, "accuracy": right, "rate": rate}
+    return found | {"stretch": stretch(model, data.test_x), "bound": bound(model)}
 
 
 def faster(r, one, other):
