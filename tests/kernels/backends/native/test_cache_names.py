@@ -10,6 +10,21 @@ from cunet.kernels.backends.native import cache
 pytestmark = pytest.mark.cpu_only
 
 
+def test_of_two_names_the_one_that_is_there_is_taken_without_a_word(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(cache, "say", said.append)
+    monkeypatch.setattr(cache.place, "chosen", tmp_path / "native")
+    (tmp_path / "native").mkdir()
+    for code in (b"one", b"other"):
+        (tmp_path / "made.so").write_bytes(code)
+        cache.keep(tmp_path / "made.so", ["a" * 40])
+    first, second = sorted((tmp_path / "native").iterdir())
+    assert cache.find("a" * 40) == first
+    first.unlink()  # as another process may
+    assert cache.find("a" * 40) == second
+    assert not said
+
+
 @pytest.mark.parametrize("links", [True, False], ids=["links", "a disk without links"])
 def test_a_library_has_a_name_for_each_of_its_texts(links, tmp_path, monkeypatch):
     def refuse(*paths):
