@@ -153,7 +153,8 @@ def updated(earlier: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
         raise SystemExit(f"bench: the earlier report is of {place(before)}, this one of {place(now)}")
     titles = [result["title"] for result in report["jobs"].values()]
     groups = dict.fromkeys(f"({result['group']})" for result in report["jobs"].values())
-    new = ", ".join(titles if len(titles) < 3 else groups)
+    others = [part for part in ("startup", "scaling") if part in report]
+    new = ", ".join([*(titles if len(titles) < 3 else groups), *others])
     told = {key: f"{before[key]}; {new}: {now[key]}" for key in ("date", "versions", "load")}
     known = earlier["jobs"] | report["jobs"]
     jobs = {key: known[key] for key in sorted(known, key=[*all_jobs(), *known].index)}  # in the order of the groups

@@ -124,6 +124,8 @@ def test_an_earlier_report_is_brought_up_to_date():
     assert many["header"]["date"] == "mon; (g), (l), (m): tue"
     assert list(joined) == ["mlp", "gelu", "elu", "lstm"]  # as the page has them
     assert both["header"]["date"] == "mon; new: tue"
+    curves = bench.updated(earlier, {**found("tue", "b"), "scaling": {}})
+    assert curves["header"]["date"] == "mon; scaling: tue"
     with pytest.raises(SystemExit, match="earlier report is of"):
         bench.updated(earlier, found("tue", "b", machine="other", elu="new"))
 
