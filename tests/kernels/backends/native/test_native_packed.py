@@ -30,7 +30,7 @@ template <class T> int rows(const T* x, const T* w, T* y, const int64_t* n) {  /
     for (int64_t j = 0; j < n[2]; j += kPanel<T>) {
       const int64_t length = n[1] - k < n[5] ? n[1] - k : n[5], width = n[2] - j < kPanel<T> ? n[2] - j : kPanel<T>;
       pack_rows(w + j * n[6] + k, n[6], length, width, panel.data());
-      multiply_panel(length, panel.data(), width, x + k, n[3], y + j, n[4], n[0], k > 0, After<T>());
+      multiply_panel(length, panel.data(), width, x + k, n[3], 1, y + j, n[4], n[0], k > 0, After<T>());
     }
   return 0;
 }

@@ -69,6 +69,25 @@ def test_small_stacks_have_the_bits_of_numpy(bound, rng):
         assert products.product(x, y).tobytes() == (x @ y).tobytes()
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(16, 2001, 64), (509, 70, 65), (61, 257, 300), (37, 513, 289), (12 * 43, 16, 256)])
+def test_large_products_that_lie_as_they_may(bound, monkeypatch, rng, dtype, shape):
+    """Up to the edges of what is packed at a time; not a number stays in its row, or column."""
+    rows, inner, columns = shape
+    x, y = draw(rng, (rows, inner), dtype), draw(rng, (inner, columns), dtype)
+    x[3, inner // 2], y[inner // 2, 5] = np.nan, np.inf
+    expected = x.astype(float) @ y.astype(float)
+    for of_x in LAYOUTS[:3]:
+        for of_y in LAYOUTS[:3]:
+            found = []
+            for threads in (1, 2, 5):
+                monkeypatch.setattr(native, "threads", threads)
+                found.append(product(of_x(x), of_y(y)))
+            assert all(z.tobytes() == found[0].tobytes() for z in found)
+            tolerance = 2e-4 if dtype is np.float32 else 1e-11
+            np.testing.assert_allclose(found[0], expected, tolerance, tolerance)
+
+
 def test_what_is_no_stack_is_left_to_numpy(bound):
     x = np.ones((2, 3, 4), np.float32)
     assert products.product(x, np.ones((3, 4, 5), np.float32)) is NotImplemented

@@ -33,7 +33,7 @@ template <class T> class Packed {
   void multiply(const T* x, int64_t x_pitch, T* y, int64_t y_pitch, int64_t rows, After<T> after) const {
     for (int64_t j = 0; j < outer_; j += kPanel<T>) {
       const int64_t width = outer_ - j < kPanel<T> ? outer_ - j : kPanel<T>;
-      by_panel<T>()(inner_, first_ + j * inner_, width, x, x_pitch, y + j, y_pitch, rows, false, after);
+      by_panel<T>()(inner_, first_ + j * inner_, width, x, x_pitch, 1, y + j, y_pitch, rows, false, after);
       if (after.mask) after.mask += kPanel<T>;
       if (after.extra) after.extra += kPanel<T>;
     }

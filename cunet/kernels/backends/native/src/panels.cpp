@@ -29,7 +29,7 @@ template <> struct Vector<double> {
 // R rows of y = x @ panel, N vectors of it; `last` says which lanes of the last one there are. With `more`, sums go on
 // from those in y.
 template <class T, int R, int N>
-void tile(int64_t inner, const T* x, int64_t x_pitch, const T* panel, T* y, int64_t y_pitch,
+void tile(int64_t inner, const T* x, int64_t x_pitch, int64_t x_step, const T* panel, T* y, int64_t y_pitch,
           typename Vector<T>::Mask last, bool more, const After<T>& after) {
   typedef Vector<T> W;
   typename W::V sums[R][N] = {};
@@ -40,11 +40,11 @@ void tile(int64_t inner, const T* x, int64_t x_pitch, const T* panel, T* y, int6
         sums[r][n] = W::load(n == N - 1 ? last : all, y + r * y_pitch + n * kLanes<T>);
     }
   }
-  for (int64_t k = 0; k < inner; k++, panel += kPanel<T>) {
+  for (int64_t k = 0; k < inner; k++, panel += kPanel<T>, x += x_step) {
     typename W::V columns[N];
     CUNET_UNROLL for (int n = 0; n < N; n++) columns[n] = W::load(all, panel + n * kLanes<T>);
     CUNET_UNROLL for (int r = 0; r < R; r++) {
-      const typename W::V value = W::splat(x[r * x_pitch + k]);
+      const typename W::V value = W::splat(x[r * x_pitch]);
       CUNET_UNROLL for (int n = 0; n < N; n++) sums[r][n] = W::mad(value, columns[n], sums[r][n]);
     }
   }
@@ -61,29 +61,29 @@ void tile(int64_t inner, const T* x, int64_t x_pitch, const T* panel, T* y, int6
 
 // y = x @ panel for `rows` rows and the first `width` columns of a panel, and what follows.
 template <class T, int N>
-void multiply_panel(int64_t inner, const T* panel, int64_t width, const T* x, int64_t x_pitch, T* y, int64_t y_pitch,
-                    int64_t rows, bool more, After<T> after) {
+void multiply_panel(int64_t inner, const T* panel, int64_t width, const T* x, int64_t x_pitch, int64_t x_step, T* y,
+                    int64_t y_pitch, int64_t rows, bool more, After<T> after) {
   typedef typename Vector<T>::Mask Mask;
   const int64_t rest = width - (N - 1) * kLanes<T>;
   const Mask last = rest >= kLanes<T> ? Mask(-1) : Mask((1 << rest) - 1);
   for (int64_t r = 0, n; r < rows; r += n, x += n * x_pitch, y += n * y_pitch) {
     const int64_t left = rows - r;
-    n = left >= 12 ? 12 : left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
-    const auto run = n == 12  ? tile<T, 12, N>
-                     : n == 8 ? tile<T, 8, N>
-                     : n == 4 ? tile<T, 4, N>
-                     : n == 2 ? tile<T, 2, N>
-                              : tile<T, 1, N>;
-    run(inner, x, x_pitch, panel, y, y_pitch, last, more, after);
+    n = left >= kTileRows ? kTileRows : left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+    const auto run = n == kTileRows ? tile<T, kTileRows, N>
+                     : n == 8   ? tile<T, 8, N>
+                     : n == 4   ? tile<T, 4, N>
+                     : n == 2   ? tile<T, 2, N>
+                                : tile<T, 1, N>;
+    run(inner, x, x_pitch, x_step, panel, y, y_pitch, last, more, after);
     if (after.mask) after.mask += n * after.mask_pitch;
     if (after.extra) after.extra += n * after.extra_pitch;
   }
 }
 template <class T>
-void multiply_panel(int64_t inner, const T* panel, int64_t width, const T* x, int64_t x_pitch, T* y, int64_t y_pitch,
-                    int64_t rows, bool more, const After<T>& after) {
+void multiply_panel(int64_t inner, const T* panel, int64_t width, const T* x, int64_t x_pitch, int64_t x_step, T* y,
+                    int64_t y_pitch, int64_t rows, bool more, const After<T>& after) {
   const auto run = width > kLanes<T> ? multiply_panel<T, 2> : multiply_panel<T, 1>;
-  run(inner, panel, width, x, x_pitch, y, y_pitch, rows, more, after);
+  run(inner, panel, width, x, x_pitch, x_step, y, y_pitch, rows, more, after);
 }
 
 // Four pieces of 16 bytes.

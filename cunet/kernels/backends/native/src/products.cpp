@@ -1,7 +1,8 @@
 // Matrix products by NumPy's own BLAS, or by panels of ours, each part of a large one in a thread of ours.
 //
 // BLAS threads wait for each other inside a product, and spin for long after it; ours share out what is independent.
-// How a product is cut depends on its shape alone, so its bits do not depend on the number of threads.
+// How BLAS's products are cut depends on their shape alone, and in ours each element is one sum in one order, so that
+// no bit depends on the number of threads.
 
 namespace {
 
@@ -76,19 +77,55 @@ template <class T> void by_panels(const Matrix& x, const Matrix& y, const Matrix
       for (int64_t j = 0; j < z.columns; j += kPanel<T>) {
         const int64_t width = z.columns - j < kPanel<T> ? z.columns - j : kPanel<T>;
         packer<T>()(ys + j * y.pitch + k, y.pitch, length, width, panel);
-        by_panel<T>()(length, panel, width, xs + i * x.pitch + k, x.pitch, zs + i * z.pitch + j, z.pitch, m, k > 0,
+        by_panel<T>()(length, panel, width, xs + i * x.pitch + k, x.pitch, 1, zs + i * z.pitch + j, z.pitch, m, k > 0,
                       After<T>());
       }
     }
   }
 }
+
+// Copies pieces of kPiece elements of `inner` rows, `width` in all, so that a piece's rows follow each other.
+template <int64_t kPiece, class T> void pack_pieces(const T* from, int64_t pitch, int64_t inner, int64_t width, T* to) {
+  const int64_t whole = width / kPiece * kPiece;
+  for (int64_t k = 0; k < inner; k++, from += pitch, to += kPiece) {
+    for (int64_t j = 0; j < whole; j += kPiece) memcpy(to + j * inner, from + j, kPiece * sizeof(T));
+    memcpy(to + whole * inner, from + whole, (width - whole) * sizeof(T));
+  }
+}
+
+// x @ y for a y that lies well, which is packed in panels; a transposed x is packed in tiles of rows.
+template <class T> void by_tiles(const Matrix& x, const Matrix& y, const Matrix& z) {
+  const bool packs = x.kind == kTransposed;
+  const int64_t inner = tuning::kTilesInner, rows = tuning::kTilesRows, group = tuning::kTilesPanels * kPanel<T>;
+  const T *xs = (const T*)x.data, *ys = (const T*)y.data;
+  T* panels = (T*)scratch(0, inner * group * sizeof(T));
+  T* tiles = packs ? (T*)scratch(1, inner * rows * sizeof(T)) : nullptr;
+  for (int64_t i = 0; i < z.rows; i += rows)
+    for (int64_t k = 0; k < x.columns; k += inner) {
+      const int64_t m = z.rows - i < rows ? z.rows - i : rows, length = x.columns - k < inner ? x.columns - k : inner;
+      if (packs) pack_pieces<kTileRows>(xs + k * x.pitch + i, x.pitch, length, m, tiles);
+      for (int64_t from = 0; from < z.columns; from += group) {
+        const int64_t end = z.columns - from < group ? z.columns : from + group;
+        pack_pieces<kPanel<T>>(ys + k * y.pitch + from, y.pitch, length, end - from, panels);
+        for (int64_t r = 0; r < m; r += kTileRows)
+          for (int64_t j = from; j < end; j += kPanel<T>) {
+            const T* tile = packs ? tiles + r * length : xs + (i + r) * x.pitch + k;
+            by_panel<T>()(length, panels + (j - from) * length, end - j < kPanel<T> ? end - j : kPanel<T>, tile,
+                          packs ? 1 : x.pitch, packs ? kTileRows : 1, (T*)z.data + (i + r) * z.pitch + j, z.pitch,
+                          m - r < kTileRows ? m - r : kTileRows, k > 0, After<T>());
+          }
+      }
+    }
+}
 #endif
 
-// Whether BLAS is slower than `by_panels`. Small products are always BLAS's, which NumPy does with the same bits.
+// Whether BLAS is slower than `by_panels`, or `by_tiles`. Small products are always BLAS's, which NumPy does with the
+// same bits.
 bool suits_panels(const Matrix& x, const Matrix& y, const Matrix& z, double flops, int size) {
 #ifdef CUNET_PACKS
-  return x.kind == kPlain && y.kind == kTransposed && flops > tuning::kPanelFlops && z.rows >= tuning::kPanelRows &&
-         z.columns * size >= 64;
+  if (z.rows < tuning::kPanelRows) return false;
+  if (y.kind == kPlain) return flops >= tuning::kTilesFlops && z.columns >= tuning::kTilesColumns;
+  return x.kind == kPlain && flops > tuning::kPanelFlops && z.columns * size >= 64;
 #else
   return false;
 #endif
@@ -151,15 +188,17 @@ struct Product {
 
 void multiply(const Product& p, const Matrix& x, const Matrix& y, const Matrix& z) {
 #ifdef CUNET_PACKS
-  if (p.panels) return (p.letter == 'f' ? by_panels<float> : by_panels<double>)(x, y, z);
+  const auto run = y.kind == kPlain ? (p.letter == 'f' ? by_tiles<float> : by_tiles<double>)
+                                    : (p.letter == 'f' ? by_panels<float> : by_panels<double>);
+  if (p.panels) return run(x, y, z);
 #endif
   gemm(p.letter, x, y, z);
 }
 
-// Into how many parts a product is cut whose result has `length` rows, or columns.
-int64_t parts_of(double flops, int64_t length) {
+// Into how many parts, `most` at most, a product is cut whose result has `length` rows, or columns.
+int64_t parts_of(double flops, int64_t length, int64_t most) {
   int64_t parts = 1;
-  while (parts < tuning::kProductParts && length / (2 * parts) >= tuning::kProductLeast &&
+  while (2 * parts <= most && length / (2 * parts) >= tuning::kProductLeast &&
          flops / (2 * parts) >= (parts == 1 ? tuning::kProductPart : tuning::kProductManyParts))
     parts *= 2;
   return parts;
@@ -180,7 +219,7 @@ void run_product(void* context, int64_t k) {
 // One product, in parts that are worth a thread each.
 void multiply_in_parts(Product p, double flops, int threads) {
   const int64_t length = p.z.rows >= p.z.columns ? p.z.rows : p.z.columns;
-  const int64_t parts = parts_of(flops, length);
+  const int64_t most = p.panels ? threads : tuning::kProductParts, parts = parts_of(flops, length, most);
   if (parts == 1) return multiply(p, p.x, p.y, p.z);
   const int64_t grain = tuning::kProductGrain;
   p.each = ((length + parts - 1) / parts + grain - 1) / grain * grain;
