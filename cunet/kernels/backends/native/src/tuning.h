@@ -59,8 +59,8 @@ const double kPanelFlops = 2 << 18;
 // Columns that are packed at a time, and bytes of the rows that are multiplied by them: they are read again for each
 // panel. Reckoned: with the panel in a level-2 cache of 1 MiB.
 const int64_t kPanelInner = 1024, kPanelBytes = 1 << 19;
-// FLOPs, and columns, of a product with a matrix that lies well from which that is packed by us, with AVX-512. Measured,
-// float32: 100 x 60 @ 60 x 100 takes 1.3 of BLAS's time, 64 x 512 @ 512 x 64 0.75; 512 x 1792 @ 1792 x 28 1.15.
+// FLOPs, and columns, of a product with a matrix that lies well from which that is packed by us, with AVX-512. Measured:
+// 100 x 60 @ 60 x 100 takes 1.3 of BLAS's time, 64 x 512 @ 512 x 64 0.75; 512 x 1792 @ 1792 x 28 1.15.
 const double kTilesFlops = 4e6;
 const int64_t kTilesColumns = 64;
 // Rows of it that are packed at a time, rows of the first matrix, and panels that they are multiplied by. Measured: half
