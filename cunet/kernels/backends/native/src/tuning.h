@@ -59,12 +59,12 @@ const double kPanelFlops = 2 << 18;
 // Columns that are packed at a time, and bytes of the rows that are multiplied by them: they are read again for each
 // panel. Reckoned: with the panel in a level-2 cache of 1 MiB.
 const int64_t kPanelInner = 1024, kPanelBytes = 1 << 19;
-// FLOPs, and columns, of a product with a matrix that lies well from which that is packed by us, with AVX-512. Measured:
+// FLOPs, and columns, of a product with a matrix that lies well from which we pack that, with AVX-512. Measured:
 // 100 x 60 @ 60 x 100 takes 1.3 of BLAS's time, 64 x 512 @ 512 x 64 0.75; 512 x 1792 @ 1792 x 28 1.15.
 const double kTilesFlops = 4e6;
 const int64_t kTilesColumns = 64;
-// Rows of it that are packed at a time, rows of the first matrix, and panels that they are multiplied by. Measured: half
-// and twice as much take as long.
+// Rows of it that are packed at a time, rows of the first matrix, panels that they are multiplied by. Measured: half and
+// twice as much take as long.
 const int64_t kTilesInner = 256, kTilesRows = 504, kTilesPanels = 8;
 
 // Products of a stack: fewer long ones are done one after the other, each in parts. Reckoned: two for each of eight
