@@ -63,8 +63,8 @@ const int64_t kPanelInner = 1024, kPanelBytes = 1 << 19;
 // 100 x 60 @ 60 x 100 takes 1.3 of BLAS's time, 64 x 512 @ 512 x 64 0.75; 512 x 1792 @ 1792 x 28 1.15.
 const double kTilesFlops = 4e6;
 const int64_t kTilesColumns = 64;
-// Rows of it that are packed at a time, rows of the first matrix, and panels they are multiplied by. Measured: with half
-// and twice as much it takes as long.
+// Rows of it that are packed at a time, rows of the first matrix, and panels they are multiplied by. Measured: half as
+// many and twice as many take as long.
 const int64_t kTilesInner = 256, kTilesRows = 504, kTilesPanels = 8;
 
 // Products of a stack: fewer long ones are done one after the other, each in parts. Reckoned: two for each of eight
