@@ -192,3 +192,14 @@ def lion_oracle(w, grads, lr=1e-4, betas=(0.9, 0.99), weight_decay=0.0):
 
 #: One row per optimiser, with all that it keeps in its state.
 FULL_ROWS = [full_row(cls) for cls in ORACLES]
+
+#: Optimisers whose step is of whole parameters; `test_layerwise` has their oracles.
+LAYER_ROWS = [
+    (optim.LAMB, {}),
+    (optim.LAMB, {"lr": 0.1, "betas": (0.5, 0.6), "weight_decay": 0.3, "eps": 0.1}),
+    (optim.Adafactor, {}),
+    (optim.Adafactor, {"lr": 0.3, "beta2_decay": -0.3, "eps": (1e-2, 0.1), "d": 0.5, "weight_decay": 0.3}),
+    (optim.Muon, {}),
+    (optim.Muon, {"lr": 0.1, "weight_decay": 0.3, "nesterov": False, "momentum": 0.5, "ns_steps": 3}),
+    (optim.Muon, {"lr": 0.1, "ns_coefficients": (1.5, -0.5, 0.0), "ns_steps": 20, "adjust_lr_fn": "match_rms_adamw"}),
+]

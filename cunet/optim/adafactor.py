@@ -10,15 +10,13 @@ import numpy as np
 
 from ..autograd.tensor import Tensor
 from ..device import Array, array_module, device_of, to_device
-from ..kernels import Kernel
-from . import layerwise
 from .clip import vector_norm
-from .flat_buffer import FlatBuffer
-from .optimizer import Optimizer
+from .layerwise import Layer, LayerOptimizer
+from .ondevice import root
 from .rule import Group, State
 
 
-class Adafactor(Optimizer):
+class Adafactor(LayerOptimizer):
     """Divide the gradient by the root of its running square, which for a matrix is kept as sums of rows and columns.
 
     ``take = step**beta2_decay``, ``row += take * (mean(g**2, axis=-1) - row)``, ``col`` likewise over the axis before,
@@ -26,7 +24,7 @@ class Adafactor(Optimizer):
     ``w = w * (1 - lr * weight_decay) - max(eps2, rms(w)) * min(lr, 1 / sqrt(step)) * u``, where ``rms`` is the root of
     the mean square. So n * m weights keep n + m numbers; parameters of fewer than two axes keep one an element.
 
-    A step of recorded training is done by Python. `lr` is a number: it cannot lie on the GPU.
+    On a CPU a step of recorded training is done by Python.
 
     Args:
         params, maximize: see `Optimizer`.
@@ -81,10 +79,6 @@ class Adafactor(Optimizer):
                 f"Adafactor: beta2_decay must be <= 0 and d > 0, got {group['beta2_decay']} and {group['d']}"
             )
 
-    def foreseen(self, group: Group) -> list[Kernel]:
-        """Return nothing: steps are NumPy's."""
-        return []
-
     def state_shapes(self, group: Group, p: Tensor) -> dict[str, tuple[int, ...]]:
         """Return the means of squares of rows and columns; of vectors and numbers the running square itself."""
         shape = p.data.shape
@@ -92,39 +86,53 @@ class Adafactor(Optimizer):
             return {"master": shape, "variance": shape}
         return {"master": shape, "row_var": (*shape[:-1], 1), "col_var": (*shape[:-2], 1, shape[-1])}
 
-    def _step(self, group: Group, buffer: FlatBuffer) -> None:
-        layerwise.step(self, group, buffer)
+    def path(self, group: Group) -> tuple[Any, ...]:
+        """Return what decides which calls a step makes."""
+        return (group["eps"][0] is None, *super().path(group))
 
-    def update(self, group: Group, state: State, g: Array, w: Array) -> None:
-        """Make a step of one parameter."""
-        xp, step = array_module(w), state["step"]
-        eps1, eps2 = group["eps"]
-        least = float(np.finfo(w.dtype).eps) if eps1 is None else eps1
-        u = g * (1 / xp.maximum(self._root(state, step ** group["beta2_decay"], g, w, least), least))
-        rate = min(group["lr"], 1 / math.sqrt(step)) * xp.maximum(_rms(w), eps2)
-        if group["weight_decay"]:
-            w *= 1 - group["lr"] * group["weight_decay"]
-        w -= u * (rate / xp.maximum(_rms(u) / group["d"], 1))
+    def advance(self, group: Group, numbers: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """Return the next step count; what squares take in, eps1 or 0, eps2, d, what decay leaves, and the rate."""
+        step, lr, (eps1, eps2) = numbers[0] + 1, group["lr"], group["eps"]
+        longest = 1 / root(step)
+        slow = longest > lr
+        rate = slow * lr + (1 - slow) * longest  # the smaller one, by arithmetic that can be written down
+        take, shrink = step ** group["beta2_decay"], 1 - lr * group["weight_decay"]
+        return (step,), (take, 0.0 if eps1 is None else eps1, eps2, group["d"], shrink, rate)
 
-    def _root(self, state: State, take: float, g: Array, w: Array, least: float) -> Array:
-        """Return the root of the running square, brought up to date."""
-        xp, square = array_module(w), g * g
-        if w.ndim < 2:
-            return xp.sqrt(_averaged(state, "variance", xp.asarray(square), take, w))
-        row = _averaged(state, "row_var", square.mean(axis=-1, keepdims=True), take, w)
-        col = _averaged(state, "col_var", square.mean(axis=-2, keepdims=True), take, w)
-        # Roots first: a product of two squares may leave the range of floats.
-        return xp.sqrt(row / xp.maximum(row.mean(axis=-2, keepdims=True), least)) * xp.sqrt(col)
+    def update(self, group: Group, scalars: tuple[Any, ...], layers: Iterable[Layer]) -> None:
+        """Write the new weights of each layer."""
+        take, eps1, eps2, d, shrink, rate = scalars
+        for state, g, w in layers:
+            xp = array_module(w)
+            least = float(np.finfo(w.dtype).eps) if group["eps"][0] is None else eps1
+            u = g * (1 / xp.maximum(_root(state, take, g, w, least), least))
+            length = rate * xp.maximum(_rms(w), eps2)
+            if group["weight_decay"]:
+                w *= shrink
+            w -= u * (length / xp.maximum(_rms(u) / d, 1))
 
 
-def _averaged(state: State, name: str, new: Array, take: float, w: Array) -> Array:
-    """Bring a mean in the state up to date, where `w` lies and in its dtype; return it."""
+def _root(state: State, take: Any, g: Array, w: Array, least: Any) -> Array:
+    """Return the root of the running square, brought up to date."""
+    xp, square = array_module(w), g * g
+    if w.ndim < 2:
+        return xp.sqrt(_averaged(state, "variance", xp.asarray(square), take, w))
+    row = _averaged(state, "row_var", square.mean(axis=-1, keepdims=True), take, w)
+    col = _averaged(state, "col_var", square.mean(axis=-2, keepdims=True), take, w)
+    # Roots first: a product of two squares may leave the range of floats.
+    return xp.sqrt(row / xp.maximum(row.mean(axis=-2, keepdims=True), least)) * xp.sqrt(col)
+
+
+def _averaged(state: State, name: str, new: Array, take: Any, w: Array) -> Array:
+    """Bring a mean in the state up to date, where `w` lies and in its dtype; return it. `new` is overwritten."""
     old = state.get(name)
     if old is None:
         state[name] = array_module(w).zeros(new.shape, w.dtype)
     else:
         state[name] = to_device(old, device_of(w)).astype(w.dtype, copy=False)
-    state[name] += take * (new - state[name])
+    new -= state[name]
+    new *= take
+    state[name] += new
     return state[name]
 
 

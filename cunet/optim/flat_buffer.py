@@ -107,6 +107,12 @@ class FlatBuffer:
             state[name] = view
         return slot
 
+    def add_slots(self, slots: dict[str, float]) -> None:
+        """Make those flat state arrays that are not there yet, of what to fill them with."""
+        for name, fill in slots.items():
+            if name not in self.slots:
+                self.add_slot(name, fill)
+
     def bind(self) -> bool:
         """Take in arrays that were assigned to ``p.data``; return False if one needs another buffer.
 

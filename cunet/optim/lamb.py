@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
-from ..device import Array, array_module
+from ..device import array_module
 from ..kernels import Kernel
-from . import layerwise
 from .adam import adam
 from .clip import vector_norm
-from .flat_buffer import FlatBuffer
-from .optimizer import Optimizer
-from .rule import Group, State
+from .layerwise import Layer, LayerOptimizer
+from .ondevice import root
+from .rule import Group
 
 
-class LAMB(Optimizer):
+class LAMB(LayerOptimizer):
     """Scale Adam's step for each parameter array by the norm of that array; for large batches.
 
     ``m = beta1 * m + (1 - beta1) * g``, ``v = beta2 * v + (1 - beta2) * g**2``,
@@ -24,7 +22,7 @@ class LAMB(Optimizer):
     ``w -= lr * norm(w) / norm(u) * u``; where one of the norms is 0 their quotient counts as 1. Scaling a gradient
     changes nothing, and a step moves a parameter by ``lr`` of its norm, whatever its layer.
 
-    A step of recorded training is done by Python. `lr` is a number: it cannot lie on the GPU.
+    On a CPU a step of recorded training is done by Python.
 
     Args:
         params, maximize: see `Optimizer`.
@@ -64,23 +62,26 @@ class LAMB(Optimizer):
         """Return Adam's kernel, which computes the direction."""
         return [adam]
 
-    def _step(self, group: Group, buffer: FlatBuffer) -> None:
-        layerwise.step(self, group, buffer)
+    def advance(self, group: Group, numbers: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """Return the next step count; the last six scalars of Adam's kernel, with a rate of -1, decay and rate."""
+        step, (beta1, beta2) = numbers[0] + 1, group["betas"]
+        spread = root(1 - beta2**step)
+        scalars = (beta1, 1 - beta1, beta2, 1 - beta2, spread / (beta1**step - 1), group["eps"] * spread)
+        return (step,), (*scalars, group["weight_decay"], group["lr"])
 
-    def update(self, group: Group, state: State, g: Array, w: Array) -> None:
-        """Make a step of one parameter."""
-        xp, (beta1, beta2) = array_module(w), group["betas"]
-        root = math.sqrt(1 - beta2 ** state["step"])
-        u = xp.zeros(w.size, w.dtype)
-        means = [state[name].reshape(-1) for name in ("exp_avg", "exp_avg_sq")]
-        scalars = (0.0, 1.0, beta1, 1 - beta1, beta2, 1 - beta2, -root / (1 - beta1 ** state["step"]))
-        adam(g.reshape(-1), *scalars, group["eps"] * root, u, *means)  # from 0, by a rate of -1: the direction itself
-        flat = w.reshape(-1)
-        if group["weight_decay"]:
-            u += group["weight_decay"] * flat
-        size, length = vector_norm(flat, 2.0), vector_norm(u, 2.0)
-        # First to length 1: norm(w) / norm(u) may be too large for a float.
-        u /= xp.where(length > 0, length, 1)
-        u *= xp.where(size > 0, size, length)
-        u *= group["lr"]
-        flat -= u
+    def update(self, group: Group, scalars: tuple[Any, ...], layers: Iterable[Layer]) -> None:
+        """Write the new weights of each layer."""
+        *of_adam, decay, rate = scalars
+        for state, g, w in layers:
+            xp = array_module(w)
+            u, means = xp.zeros(w.size, w.dtype), [state[name].reshape(-1) for name in ("exp_avg", "exp_avg_sq")]
+            adam(g.reshape(-1), 0.0, 1.0, *of_adam, u, *means)  # from 0, by a rate of -1: the direction itself
+            flat = w.reshape(-1)
+            if group["weight_decay"]:
+                u += decay * flat
+            size, length = vector_norm(flat, 2.0), vector_norm(u, 2.0)
+            # First to length 1: norm(w) / norm(u) may be too large for a float.
+            u /= xp.where(length > 0, length, 1)
+            u *= xp.where(size > 0, size, length)
+            u *= rate
+            flat -= u

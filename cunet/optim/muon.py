@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..device import Array, array_module
-from ..kernels import Kernel
+from ..device import Array, array_module, is_gpu_array
+from ..ops.linalg import product
 from ..system.checks import check_counts
-from . import layerwise
 from .clip import vector_norm
-from .flat_buffer import FlatBuffer
-from .optimizer import Optimizer
-from .rule import Group, State
+from .layerwise import Layer, LayerOptimizer
+from .rule import Group
 
 
-class Muon(Optimizer):
+class Muon(LayerOptimizer):
     """Step by a matrix with nearly all singular values 1 in place of the momentum's own; for hidden layers' weights.
 
     ``m = momentum * m + (1 - momentum) * g``, ``u = momentum * m + (1 - momentum) * g`` (without `nesterov` ``m``),
@@ -24,8 +23,8 @@ class Muon(Optimizer):
     and ``w = w * (1 - lr * weight_decay) - lr * scale * x``. With the coefficients (a, b, c) given, singular values
     end between some 0.7 and 1.2. It is done in the weights' own precision.
 
-    Other parameters, and usually the first and the last layer's, go to another optimiser. A step of recorded training
-    is done by Python. `lr` is a number: it cannot lie on the GPU.
+    Other parameters, and usually the first and the last layer's, go to another optimiser. On a CPU a step of
+    recorded training is done by Python.
 
     Args:
         params, maximize: see `Optimizer`; each of two axes.
@@ -101,34 +100,49 @@ class Muon(Optimizer):
                 f'Muon: adjust_lr_fn must be None, "original" or "match_rms_adamw", got {group["adjust_lr_fn"]!r}'
             )
 
-    def foreseen(self, group: Group) -> list[Kernel]:
-        """Return nothing: steps are products of matrices."""
-        return []
-
     def slots(self, group: Group) -> dict[str, float]:
         """Return the running mean of the gradient."""
         return {"momentum_buffer": 0.0}
 
-    def _step(self, group: Group, buffer: FlatBuffer) -> None:
-        layerwise.step(self, group, buffer)
+    def path(self, group: Group) -> tuple[Any, ...]:
+        """Return what decides which calls a step makes."""
+        return (group["ns_steps"], *super().path(group))
 
-    def update(self, group: Group, state: State, g: Array, w: Array) -> None:
-        """Make a step of one parameter."""
-        lr, momentum, m = group["lr"], group["momentum"], state["momentum_buffer"]
-        m += (1 - momentum) * (g - m)
-        u = g + momentum * (m - g) if group["nesterov"] else m
-        x = orthogonalized(u, tuple(group["ns_coefficients"]), group["ns_steps"], group["eps"])
-        rows, columns = w.shape
-        if group["adjust_lr_fn"] == "match_rms_adamw":
-            scale = 0.2 * math.sqrt(max(rows, columns))
-        else:
-            scale = math.sqrt(max(1, rows / columns))
-        if group["weight_decay"]:
-            w *= 1 - lr * group["weight_decay"]
-        w -= (lr * scale) * x
+    def advance(self, group: Group, numbers: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """Return the next step count; settings, what decay leaves, and the rate for each shape of weights."""
+        lr, momentum, by_width = group["lr"], group["momentum"], group["adjust_lr_fn"] == "match_rms_adamw"
+        rates = [lr * _scale(shape, by_width) for shape in _shapes(group)]
+        shrink = 1 - lr * group["weight_decay"]
+        return (numbers[0] + 1,), (momentum, 1 - momentum, *group["ns_coefficients"], group["eps"], shrink, *rates)
+
+    def update(self, group: Group, scalars: tuple[Any, ...], layers: Iterable[Layer]) -> None:
+        """Write the new weights of each layer."""
+        momentum, take, a, b, c, eps, shrink, *rates = scalars
+        by_shape = dict(zip(_shapes(group), rates, strict=True))
+        for state, g, w in layers:
+            m = state["momentum_buffer"]
+            m += take * (g - m)
+            u = g + momentum * (m - g) if group["nesterov"] else m
+            x = orthogonalized(u, (a, b, c), group["ns_steps"], eps)
+            if group["weight_decay"]:
+                w *= shrink
+            w -= by_shape[w.shape] * x
 
 
-def orthogonalized(u: Array, coefficients: tuple[float, ...], steps: int, eps: float) -> Array:
+def _shapes(group: Group) -> list[tuple[int, int]]:
+    """Return each shape that a group's weights have, once."""
+    return list(dict.fromkeys([p.data.shape for p in group["params"]]))
+
+
+def _scale(shape: tuple[int, int], by_width: bool) -> float:
+    """Return by what a rate is multiplied for weights of a shape."""
+    rows, columns = shape
+    if by_width:
+        return 0.2 * math.sqrt(max(rows, columns))
+    return math.sqrt(max(1, rows / max(columns, 1)))
+
+
+def orthogonalized(u: Array, coefficients: tuple[Any, ...], steps: int, eps: Any) -> Array:
     """Return about ``U @ V.T`` of a matrix ``u = U @ S @ V.T``, by steps of Newton and Schulz of fifth order.
 
     Args:
@@ -138,10 +152,17 @@ def orthogonalized(u: Array, coefficients: tuple[float, ...], steps: int, eps: f
         eps: the smallest norm of `u` that it is divided by.
     """
     a, b, c = coefficients
+    # A graph can capture the product; of x and x.T NumPy computes one half.
+    multiply = product if is_gpu_array(u) else operator.matmul
     x = u / array_module(u).maximum(vector_norm(u.reshape(-1), 2.0), eps)
     if u.shape[0] > u.shape[1]:  # so that the square is the smaller one
         x = x.T
     for _ in range(steps):
-        square = x @ x.T
-        x = a * x + (b * square + c * (square @ square)) @ x
+        square = multiply(x, x.T)
+        factor = multiply(square, square)
+        factor *= c
+        factor += b * square
+        y = multiply(factor, x)
+        y += a * x
+        x = y
     return x.T if u.shape[0] > u.shape[1] else x

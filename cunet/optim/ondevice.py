@@ -9,7 +9,8 @@ of which the update reads them.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
@@ -81,6 +82,15 @@ class Formula:
 
     __radd__, __rmul__ = __add__, __mul__
 
+    def root(self) -> Formula:
+        """Write a square root."""
+        return Formula(f"sqrt({self.text})", self.constants)
+
+
+def root(x: Any) -> Any:
+    """Return the square root of a number, or of a formula."""
+    return x.root() if isinstance(x, Formula) else math.sqrt(x)
+
 
 def has_rate_on_device(group: Group, buffer: FlatBuffer) -> bool:
     """Tell whether the rate of a group lies on the device of its parameters."""
@@ -124,23 +134,20 @@ def _named(group: Group, constants: list[float]) -> tuple[Group, list[Array]]:
         return Formula(f"setting{len(arrays) - 1}", constants)
 
     found = {"lr": name(group["lr"])}
-    return {key: found[key] if key in found else name(value) for key, value in group.items() if key != "params"}, arrays
+    return {key: found[key] if key in found else name(value) for key, value in group.items()}, arrays
 
 
-def step(rule: UpdateRule, group: Group, buffer: FlatBuffer) -> None:
-    """Update a flat buffer; looks at no number, and from the second step on makes no array for one."""
-    settings, _ = _named(group, [])
-    names, slots, kernel = tuple(rule.numbers), rule.slots(settings), rule.kernel(settings)
-    for slot, fill in slots.items():
-        if slot not in buffer.slots:
-            buffer.add_slot(slot, fill)
-    keys = [[_identity(state.get(name)) for name in names] for state in buffer.states]
+def settings_of(group: Group, buffer: FlatBuffer) -> Group:
+    """Return the settings as a rule may look at them without waiting for the device: of an array there, only a name."""
+    return _named(group, [])[0] if has_rate_on_device(group, buffer) else group
+
+
+def runs(rule: UpdateRule, group: Group, buffer: FlatBuffer) -> Iterator[tuple[int, int, tuple[Any, ...]]]:
+    """Do what `cunet.optim.runs.runs` does; looks at no number, and from the second step on makes no array for one."""
+    keys = [[_identity(state.get(name)) for name in rule.numbers] for state in buffer.states]
     for first, last, _ in list(buffer.runs(keys)):
-        numbers = [_shared_number(buffer, first, last, name, rule.numbers[name]) for name in names]
-        scalars = _advance(rule, group, buffer, (first, last), numbers)
-        span = buffer.span(first, last)
-        arrays = [buffer.weights, *[buffer.slots[name] for name in slots]]
-        kernel(buffer.gradient(first, last, group["maximize"]), *scalars, *[a[span] for a in arrays])
+        numbers = [_shared_number(buffer, first, last, name, value) for name, value in rule.numbers.items()]
+        yield first, last, _advance(rule, group, buffer, (first, last), numbers)
         buffer.updated(first, last)
 
 

@@ -18,7 +18,8 @@ from ..system.quiet import quiet
 from . import ondevice
 from .flat_buffer import FlatBuffer, by_dtype_and_device
 from .groups import check_parameters
-from .rule import Group, State
+from .rule import Group, State, switches
+from .runs import runs
 from .saved import EXTRA, by_own_names, check_groups, check_states, plain
 
 
@@ -185,6 +186,10 @@ class Optimizer:
         """Return the state numbers after this step, and the scalars that the kernel takes in it."""
         raise NotImplementedError(f"{self._name} must define advance()")
 
+    def path(self, group: Group) -> tuple[Any, ...]:
+        """Return what decides which calls a step makes: a recorded one is replayed only while it is the same."""
+        return (self.kernel(group).name, *self.slots(group), *switches(group))
+
     # -- training
 
     def zero_grad(self) -> None:
@@ -229,25 +234,14 @@ class Optimizer:
         return self.state[start : start + len(self.param_groups[index]["params"])]
 
     def _step(self, group: Group, buffer: FlatBuffer) -> None:
-        if ondevice.has_rate_on_device(group, buffer):
-            return ondevice.step(self, group, buffer)
-        names, slots, kernel = tuple(self.numbers), self.slots(group), self.kernel(group)
-        for name, fill in slots.items():
-            if name not in buffer.slots:
-                buffer.add_slot(name, fill)
-        for first, last, numbers in list(buffer.runs(buffer.numbers(self.numbers))):
-            after, scalars = self.advance(group, numbers)
-            place = ondevice.placing.get()
-            if place is not None and buffer.device == "gpu":
-                scalars = place(self, group, buffer, (first, last), scalars)
-            arrays = [buffer.weights, *[buffer.slots[name] for name in slots]]
+        settings = ondevice.settings_of(group, buffer)
+        slots, kernel = self.slots(settings), self.kernel(settings)
+        buffer.add_slots(slots)
+        arrays = [buffer.weights, *[buffer.slots[name] for name in slots]]
+        for first, last, scalars in runs(self, group, buffer):
             for i, j in buffer.parts(first, last):
                 span = buffer.span(i, j)
                 kernel(buffer.gradient(i, j, group["maximize"]), *scalars, *[a[span] for a in arrays])
-            for name, value in zip(names, after, strict=True):
-                for state in buffer.states[first:last]:
-                    state[name] = value
-            buffer.updated(first, last)
 
     # -- saving
 

@@ -13,6 +13,11 @@ Group = dict[str, Any]
 State = dict[str, Any]
 
 
+def switches(group: Group) -> tuple[Any, ...]:
+    """Return the settings that are no numbers."""
+    return tuple([value for value in group.values() if type(value) in (bool, str, type(None))])
+
+
 class UpdateRule(Protocol):
     """What each optimiser defines; `Optimizer` makes a step of it."""
 

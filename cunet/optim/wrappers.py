@@ -70,8 +70,8 @@ class SAM(_Wrapper):
     ``e = rho * g / norm(g)``, over all parameters together, and the optimiser within steps from w by the gradient at
     ``w + e``. With `adaptive` ``e = rho * w**2 * g / norm(w * g)``: what is near is measured in parts of each weight.
 
-    Dropout draws anew for the second gradient, and batch norms take in the batch a second time. A step of recorded
-    training is done by Python. In a `Trainer` its place is in a `step` of your own, for it needs a closure.
+    Dropout draws anew for the second gradient, and batch norms take in the batch a second time. On a CPU a step of
+    recorded training is done by Python. In a `Trainer` its place is in a `step` of your own, for it needs a closure.
 
     Args:
         optimizer: makes the steps.

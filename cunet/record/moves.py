@@ -22,8 +22,7 @@ class Update(NamedTuple):
         optimizer, group, buffer: numbers of who calls.
         first, last: the parameters of the buffer that are updated.
         numbers: which of the plan's numbers are the kernel's scalars.
-        kernel: its name.
-        choices: settings that are no numbers.
+        path: of the optimiser, in that step.
     """
 
     optimizer: int
@@ -32,8 +31,7 @@ class Update(NamedTuple):
     first: int
     last: int
     numbers: tuple[int, ...]
-    kernel: str
-    choices: tuple[Any, ...]
+    path: tuple[Any, ...]
 
 
 class Ahead(NamedTuple):
@@ -86,16 +84,11 @@ def _update(recording: Recording, watch: Watch, call: Call) -> Update | None:
                         if low - start <= a * size and b * size <= high - start
                     ]
                     numbers = _scalars(recording, call, ins)
-                    choices = choices_of(optimizer, optimizer.param_groups[i])
-                    update = Update(k, i, j, spans[0], spans[-1] + 1, numbers, call.kernel.name, choices)
+                    path = optimizer.path(optimizer.param_groups[i])
+                    update = Update(k, i, j, spans[0], spans[-1] + 1, numbers, path)
                     _explain(recording, optimizer, update, call, ins)
                     return update
     return None
-
-
-def choices_of(optimizer: Optimizer, group: Group) -> tuple[Any, ...]:
-    """Return the settings that are no numbers, and the names of the state arrays."""
-    return (*optimizer.slots(group), *[value for value in group.values() if type(value) in (bool, str, type(None))])
 
 
 def _scalars(recording: Recording, call: Call, ins: int) -> tuple[int, ...]:
@@ -114,7 +107,8 @@ def _explain(recording: Recording, optimizer: Optimizer, update: Update, call: C
     before, after = recording.before.numbers[update.optimizer], recording.after.numbers[update.optimizer]
     start = {tuple(before[k].get(name, value) for name, value in optimizer.numbers.items()) for k in which}
     end = {tuple(after[k].get(name) for name in optimizer.numbers) for k in which}
-    if len(start) != 1 or type(optimizer).step is not Optimizer.step:
+    known_step = type(optimizer).step is Optimizer.step and call.kernel.name == optimizer.kernel(group).name
+    if len(start) != 1 or not known_step:
         raise NotRecordable(f"{type(optimizer).__name__} steps in an unknown way")
     moved, scalars = optimizer.advance(group, start.pop())
     if end != {tuple(moved)} or [float(s) for s in scalars] != [float(s) for s in call.args[1:ins]]:
@@ -169,7 +163,7 @@ class Scalars:
         update, optimizer = self.update, self.optimizer
         group, names = optimizer.param_groups[update.group], optimizer.numbers
         if group != self._known:
-            if (optimizer.kernel(group).name, choices_of(optimizer, group)) != (update.kernel, update.choices):
+            if optimizer.path(group) != update.path:
                 return None
             self._known = dict(group)
         numbers = {tuple([state[name] for name in names]) for state in self._states}

@@ -18,7 +18,7 @@ from ..optim.flat_buffer import FlatBuffer
 from ..optim.optimizer import Optimizer
 from ..optim.rule import Group
 from ..random.generator import Counted, Counter, Draw
-from .moves import Update, choices_of
+from .moves import Update
 from .watch import Watch
 
 _ROOM = 64 * CHUNK  # numbers of a dtype
@@ -100,7 +100,7 @@ class Run:
         places = [i for i, g in enumerate(optimizer.param_groups) if g is group]
         buffers = [j for j, b in enumerate(optimizer._buffers[places[0]]) if b is buffer]
         where = (owner[0], places[0], buffers[0])
-        self.updates.append(Update(*where, *run, (), optimizer.kernel(group).name, choices_of(optimizer, group)))
+        self.updates.append(Update(*where, *run, (), optimizer.path(group)))
         self.dtypes.append(buffer.wide)
         self.scalars.append(tuple([float(s) for s in scalars]))
         views = [room[k : k + 1] for k in range(start, end)]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from helpers import host, training_step
 from optimizer_helpers import draw, leaves, through_files, train
+from optimizer_rows import LAYER_ROWS
 
 import cunet
 from cunet import nn, optim
@@ -19,16 +20,9 @@ SHAPES = {
     optim.Adafactor: [(3, 4), (4,), (), (2, 1, 5), (0, 2), (1,)],
     optim.Muon: [(3, 4), (5, 2), (1, 1), (0, 2), (1, 6)],
 }
-ROWS = [
-    (optim.LAMB, {}),
-    (optim.LAMB, {"lr": 0.1, "betas": (0.5, 0.6), "weight_decay": 0.3, "eps": 0.1}),
-    (optim.Adafactor, {}),
-    (optim.Adafactor, {"lr": 0.3, "beta2_decay": -0.3, "eps": (1e-2, 0.1), "d": 0.5, "weight_decay": 0.3}),
-    (optim.Muon, {}),
-    (optim.Muon, {"lr": 0.1, "weight_decay": 0.3, "nesterov": False, "momentum": 0.5, "ns_steps": 3}),
-    (optim.Muon, {"lr": 0.1, "ns_coefficients": (1.5, -0.5, 0.0), "ns_steps": 20, "adjust_lr_fn": "match_rms_adamw"}),
-]
-every_row = pytest.mark.parametrize(("cls", "kw"), ROWS, ids=[f"{cls.__name__}{i}" for i, (cls, _) in enumerate(ROWS)])
+every_row = pytest.mark.parametrize(
+    ("cls", "kw"), LAYER_ROWS, ids=[f"{cls.__name__}{i}" for i, (cls, _) in enumerate(LAYER_ROWS)]
+)
 every_class = pytest.mark.parametrize("cls", SHAPES, ids=[cls.__name__ for cls in SHAPES])
 
 
@@ -273,14 +267,26 @@ def test_muon_takes_matrices_alone():
         optim.Muon(model.named_parameters())
 
 
-@every_class
-def test_a_rate_on_the_gpu_is_refused(cls, dev):
-    rate = dev(np.array(0.1))
-    if isinstance(rate, np.ndarray):
+@every_row
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_a_rate_on_the_gpu_trains_as_one_on_the_host(cls, kw, dtype, dev, rng):
+    if isinstance(dev(np.zeros(1)), np.ndarray):
         pytest.skip("needs a GPU, or a simulated one")
-    (p,) = leaves(dev, [np.ones((2, 3))])
-    opt = cls([p], lr=rate)
-    p.grad = dev(np.ones((2, 3)))
-    with pytest.raises(ValueError, match=f"{cls.__name__}: lr must be a number, got an array on the GPU"):
-        opt.step()
-    assert (host(p) == 1).all() and opt.state == [{}]
+    weights, grads = draw(rng, SHAPES[cls], dtype=dtype)
+    both = [leaves(dev, weights) for _ in range(2)]
+    kw = {k: v for k, v in kw.items() if k != "lr"}
+    optimizers = [cls(params, lr=lr, **kw) for params, lr in zip(both, (0.1, dev(np.array(0.1))), strict=True)]
+    schedules = [
+        optim.OneCycleLR(optimizer, max_lr=0.5, total_steps=9, cycle_momentum=cls is not optim.Adafactor)
+        for optimizer in optimizers
+    ]
+    grads[2][1] = None
+    for step in grads:
+        for params, optimizer, schedule in zip(both, optimizers, schedules, strict=True):
+            train(optimizer, params, dev, [step])
+            schedule.step()
+    assert [[int(s["step"]) for s in o.state] for o in optimizers] == [[6, 5, *[6] * (len(weights) - 2)]] * 2
+    assert not isinstance(optimizers[1].state[0]["step"], int)
+    rtol = {"e": 2e-3, "f": 1e-5, "d": 1e-12}[np.dtype(dtype).char]
+    for p, q in zip(*both, strict=True):
+        np.testing.assert_allclose(host(q).astype("d"), host(p).astype("d"), rtol=rtol, atol=rtol)

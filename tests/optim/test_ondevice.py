@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from helpers import host
-from optimizer_rows import ROWS, row_id
+from optimizer_rows import LAYER_ROWS, ROWS, row_id
 
 import sim
 from cunet import optim
@@ -95,6 +95,28 @@ def test_kernels_read_the_same_arrays_in_every_step(name, rng, monkeypatch):
     assert launches[1:] == [2, 2, 2]  # numbers and scalars, and the update of all parameters
     assert float(optimizer.param_groups[0]["lr"]) == 0.0625 / 16
     assert float(optimizer.state[-1]["step"]) == 4
+
+
+@pytest.mark.parametrize(("cls", "kw"), LAYER_ROWS, ids=map(row_id, LAYER_ROWS))
+def test_steps_of_whole_parameters_read_the_same_arrays_without_waiting(cls, kw, rng):
+    params = [Tensor(xp.asarray(rng.standard_normal(s)), requires_grad=True) for s in [(3, 5), (2, 2), (4, 3)]]
+    optimizer = cls(params, **kw | {"lr": xp.asarray(0.0625)})
+    schedule = optim.StepLR(optimizer, 1, gamma=0.5)
+    places = []
+    for k in range(3):
+        grads = [xp.asarray(rng.standard_normal(p.data.shape)) for p in params]
+        with stats.forbid(*(["syncs", "uploads"] if k else ["syncs"])):
+            step(params, optimizer, grads)
+            schedule.step()
+        held = [
+            optimizer.param_groups[0]["lr"],
+            *optimizer.state[0].values(),
+            *optimizer._buffers[0][0].scalars.values(),
+        ]
+        places.append([a.data.ptr for a in held])
+    assert places[0] == places[1] == places[2]
+    assert [float(state["step"]) for state in optimizer.state] == [3] * 3
+    assert len({id(state["step"]) for state in optimizer.state}) == 1  # one count, by one kernel
 
 
 @every_optimizer

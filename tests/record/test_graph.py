@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from helpers import host, turn
-from optimizer_rows import FULL_ROWS, row_id
+from optimizer_rows import FULL_ROWS, LAYER_ROWS, row_id
 from record_helpers import PairOnGpu, batch, bn_net
 from record_layers import LAYERS, LOSSES, Around, inputs_of
 from record_nets import NETS
@@ -44,19 +44,25 @@ def test_nets_are_replayed_bit_for_bit(rng, name):
     replayed(PairOnGpu(make), lambda: batch(rng, shape=shape))
 
 
-@pytest.mark.parametrize("row", FULL_ROWS, ids=row_id)
-def test_optimisers_are_replayed_bit_for_bit(rng, row):
+def made(row, **more):
+    """Return what makes an optimiser of parameters; of those of a net Muon gets the matrices."""
     cls, settings = row
-    replayed(PairOnGpu(bn_net, lambda parameters: cls(parameters, **settings)), lambda: batch(rng))
+    least = 2 if cls is optim.Muon else 0
+    return lambda parameters: cls([p for p in parameters if p.data.ndim >= least], **settings, **more)
 
 
-@pytest.mark.parametrize("row", FULL_ROWS[::3], ids=row_id)
+@pytest.mark.parametrize("row", FULL_ROWS + LAYER_ROWS, ids=row_id)
+def test_optimisers_are_replayed_bit_for_bit(rng, row):
+    replayed(PairOnGpu(bn_net, made(row)), lambda: batch(rng))
+
+
+@pytest.mark.parametrize("row", FULL_ROWS[::3] + LAYER_ROWS[1::2], ids=row_id)
 def test_optimisers_whose_rate_lies_on_the_gpu_are_replayed(rng, row):
     cls, settings = row
     kwargs = {k: v for k, v in settings.items() if k != "lr"}
 
     def on_gpu(parameters):
-        return cls(parameters, lr=xp.asarray(np.float64(0.0625)), **kwargs)
+        return made((cls, kwargs), lr=xp.asarray(np.float64(0.0625)))(parameters)
 
     pair = PairOnGpu(optimizer=on_gpu)
     pair.eager.state = pair.side.state = lambda: None  # numbers of which some lie there: below
@@ -132,6 +138,57 @@ def test_settings_may_change_from_step_to_step(rng):
         pair.each(change)
         pair.both(*batch(rng))
     assert pair.replays == STEPS
+
+
+#: Other numbers for step k, of which none lets a step take another path; and what does.
+CHANGED = {
+    optim.LAMB: (lambda k: {"betas": (0.9 - 0.05 * k, 0.99), "eps": 1e-3 * k, "weight_decay": 0.1 * k}, "weight_decay"),
+    optim.Adafactor: (lambda k: {"beta2_decay": -0.1 * k, "eps": (1e-4 * k, 0.1 * k), "d": 0.1 * k}, "eps"),
+    optim.Muon: (lambda k: {"momentum": 0.05 * k, "ns_coefficients": (3 - 0.1 * k, -4.0, 2.0), "eps": k}, "ns_steps"),
+}
+
+
+@pytest.mark.parametrize("cls", CHANGED, ids=[cls.__name__ for cls in CHANGED])
+def test_settings_of_optimisers_by_layers_may_change_too(rng, cls):
+    changed, of_path = CHANGED[cls]
+    pair = PairOnGpu(bn_net, made((cls, changed(1) | {"lr": 0.5, "weight_decay": 0.1})))
+    pair.each(lambda side: setattr(side, "schedule", optim.StepLR(side.optimizer, 1, gamma=0.75)))
+    for k in range(STEPS + 4):
+        pair.both(*batch(rng))
+        pair.each(lambda side, k=k: side.optimizer.param_groups[0].update(changed(k + 1)))
+        pair.each(lambda side: side.schedule.step())
+    assert pair.replays == STEPS
+    pair.each(lambda side: side.optimizer.param_groups[0].update({of_path: (None, 0.1) if of_path == "eps" else 0}))
+    pair.both(*batch(rng))
+    assert pair.replays == STEPS
+    assert "an optimiser takes another path" in str(pair.compiled.report())
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+@pytest.mark.parametrize("cls", CHANGED, ids=[cls.__name__ for cls in CHANGED])
+def test_optimisers_by_layers_are_replayed_in_other_dtypes(rng, cls, dtype):
+    pair = PairOnGpu(lambda: bn_net().astype(dtype), made((cls, {"maximize": True})))
+    replayed(pair, lambda: (batch(rng)[0].astype(dtype), batch(rng)[1]))
+
+
+@pytest.mark.parametrize("adaptive", [False, True])
+@pytest.mark.parametrize("cls", [optim.Adam, *CHANGED], ids=lambda cls: cls.__name__)
+def test_sharpness_aware_steps_are_replayed(rng, cls, adaptive):
+    def step(side):
+        around = optim.SAM(side.optimizer, adaptive=adaptive)
+
+        def stepped(x, y):
+            def closure():
+                side.optimizer.zero_grad()
+                loss = F.cross_entropy(side.model(x), y)
+                loss.backward()
+                return loss
+
+            return around.step(closure)
+
+        return stepped
+
+    replayed(PairOnGpu(bn_net, made((cls, {"lr": 0.01})), step=step), lambda: batch(rng))
 
 
 def test_what_a_step_returned_and_its_gradients_are_kept(rng):

@@ -83,15 +83,37 @@ def test_products_of_cupys(rng):
     assert "during stream capture is currently unsupported" in said
 
 
-@pytest.mark.parametrize("name", ["LAMB", "Adafactor", "Muon"])
-def test_optimisers_that_count_on_the_cpu(rng, name):
-    def make():
-        return nn.Sequential(nn.Linear(6, 3, bias=False))
+class Decaying(optim.Optimizer):
+    """A user's own, which makes its step in a way of its own."""
 
-    said = refused(
-        rng, lambda side: lambda x, y: trained(side, x, y), make, lambda p: getattr(optim, name)(p, lr=0.01), calls=3
-    )
-    assert f"{name} counts its steps on the CPU" in said
+    def __init__(self, params):
+        super().__init__(params, {"lr": 0.5})
+
+    def step(self, closure=None):
+        for p, state in zip(self.param_groups[0]["params"], self.state, strict=True):
+            state["step"] = state.get("step", 0) + 1
+            p.data -= 0.5 ** state["step"] * p.grad
+
+
+def test_optimisers_that_count_on_the_cpu(rng):
+    said = refused(rng, lambda side: lambda x, y: trained(side, x, y), optimizer=Decaying, calls=3)
+    assert "Decaying counts its steps on the CPU" in said
+
+
+def test_a_wrapper_that_counts_on_the_cpu(rng):
+    def step(side):
+        around = optim.Lookahead(side.optimizer, k=2)
+
+        def stepped(x, y):
+            around.zero_grad()
+            loss = F.cross_entropy(side.model(x), y)
+            loss.backward()
+            around.step()
+            return loss
+
+        return stepped
+
+    assert "around._since" in refused(rng, step)
 
 
 def test_what_python_does_beside(rng):
