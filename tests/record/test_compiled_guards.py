@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from record_helpers import POISONED, WARM, Pair, batch, mlp, records, warmed
+from record_helpers import POISONED, WARM, Pair, batch, mlp, records, trained, warmed
 
 import cunet
 from cunet import functional as F
 from cunet import nn, optim
+from cunet.kernels import inplace
 from cunet.kernels.backends.native import native
 from cunet.nn.observe import observing
 
@@ -143,3 +144,27 @@ def test_what_detect_anomaly_looks_at_runs_as_it_is_written():
         with pytest.raises(cunet.Anomaly, match="log made NaN"):
             step(bad)
     assert "looks at every op" in str(step.report())
+
+
+@inplace("T g, A rate, A offset", "T w", "w -= rate * (g + offset)", scratch=0)
+def drop_of_a_user(g, rate, offset, w):
+    w -= rate * (g + offset)
+
+
+def test_a_kernel_of_a_user_on_weights_is_no_step_of_the_optimiser(rng):
+    """It takes the numbers that SGD's does, which a replay reads anew."""
+
+    def step(side):
+        def dropping(x, y):
+            loss = trained(side, x, y)
+            for p in side.model.parameters():
+                drop_of_a_user(p.grad.reshape(-1), 0.125, 0.0, p.data.reshape(-1))
+            return loss
+
+        return dropping
+
+    pair = Pair(optimizer=lambda p: optim.SGD(p, lr=0.125), step=step)
+    for k in range(2 * WARM):
+        if k == WARM:
+            pair.each(lambda side: side.optimizer.param_groups[0].update(lr=0.5))
+        pair.both(*batch(rng))
