@@ -112,7 +112,7 @@ def set_setting(group: Group, name: str, value: float) -> None:
 
 
 def put(old: Any, new: Any) -> Any:
-    """Return a setting `new`; in the arrays of a GPU in which the old one lies, be it in a tuple."""
+    """Return `new`, a setting or an array; in the arrays of a GPU in which the old one lies, be it in a tuple."""
     if isinstance(old, tuple) and isinstance(new, tuple | list) and len(old) == len(new):
         return tuple([put(*pair) for pair in zip(old, new, strict=True)])
     if not is_gpu_array(old):

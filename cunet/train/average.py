@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..autograd.tensor import Tensor
-from ..device import Array, accumulator, is_floating, like
+from ..device import Array, accumulator, is_floating, is_gpu_array, like
 from ..nn.batch_norm import BatchNorm
 from ..nn.module import Module
 from ..nn.recompute import recompute_batch_norm
@@ -24,6 +24,7 @@ class Average:
         self.arrays: dict[str, Array] = {}  # the average, at least in float32
         self.count = 0  # weights that are in it
         self._own: dict[str, tuple[Array, Array]] = {}  # while it is in the model: what was put there, in place of what
+        self._rooms: dict[str, Array] = {}  # on a GPU what was put there last; see `_room`
 
     @property
     def shown(self) -> bool:
@@ -48,9 +49,23 @@ class Average:
             return
         for name, tensor in floating(model):
             if name in self.arrays:
-                average = like(self.arrays[name], tensor.data).astype(tensor.dtype)
+                average = self._room(name, like(self.arrays[name], tensor.data).astype(tensor.dtype), tensor.data)
                 self._own[name] = average, tensor.data
                 tensor.data = average
+
+    def _room(self, name: str, average: Array, own: Array) -> Array:
+        """Return an array of these elements, which is to take the place of `own`.
+
+        On a GPU it is the same one each time: an evaluation that is recorded as a CUDA graph finds no other.
+        """
+        room = self._rooms.get(name)
+        if not is_gpu_array(average):
+            return average
+        if room is None or room is own or (room.shape, room.dtype) != (average.shape, average.dtype):
+            self._rooms[name] = average
+            return average
+        room[...] = average
+        return room
 
     def take(self, model: Module) -> bool:
         """Put the weights that are trained back, and tell whether that could be; others that were loaded stay."""

@@ -46,8 +46,18 @@ class LossScale:
             self.value, self.good = self.value * 2, 0
 
     def limit(self, dtype: Any) -> None:
-        """Take note of the dtype of the loss, which the scale is to fit in."""
-        self._most = min(2.0**127, largest_scale(dtype))
+        """Take note of the dtype of the loss, which the scale is to fit in.
+
+        Raises:
+            ValueError: it does not.
+        """
+        largest = 65504.0 if dtype == np.float16 else np.inf
+        if self.value > largest:
+            raise ValueError(
+                f"Trainer: loss_scale must be at most 65504 for a loss of float16, got {self.value:g}; compute the loss"
+                " of float32 predictions, or take a smaller one"
+            )
+        self._most = min(2.0**127, largest)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what the next update depends on."""
@@ -57,21 +67,3 @@ class LossScale:
         """Continue from a state that `state_dict` returned; a scale that stays is the one that was given."""
         if self.dynamic:
             self.value, self.good = float(state["value"]), int(state["good"])
-
-
-def largest_scale(dtype: Any) -> float:
-    """Return the largest scale that a loss of a dtype holds."""
-    return 65504.0 if dtype == np.float16 else np.inf
-
-
-def check_scale(value: float, dtype: Any) -> None:
-    """See that a loss of a dtype holds a scale.
-
-    Raises:
-        ValueError: it does not.
-    """
-    if value > largest_scale(dtype):
-        raise ValueError(
-            f"Trainer: loss_scale must be at most 65504 for a loss of float16, got {value:g}; compute the loss"
-            " of float32 predictions, or take a smaller one"
-        )

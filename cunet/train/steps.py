@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..autograd.tensor import Tensor
+from ..device import Array
 from ..nn.module import Module
 from ..record import CompiledStep, Report
 from ..record.report import NOTHING
@@ -72,8 +73,8 @@ class Steps:
     def _turn(self, *args: Any) -> Learnt:
         return learn(self, *args)
 
-    def _end_turn(self, turn: Turn) -> None:
-        update(self, turn)
+    def _end_turn(self, turn: Turn, norm: Array) -> None:
+        update(self, turn)  # `norm` is where the gradients are: a step that is recorded works where its arguments lie
 
     def part(self, name: str) -> Callable[..., Any]:
         """Return one of these methods, recorded if steps are."""

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from ..autograd.tensor import Tensor
-from ..device import Array, accumulator, array_module, is_array
+from ..device import Array, accumulator, array_module, like
 from ..kernels.capture import done, quotient
 from ..nn.module import Module
 from ..optim.clip import clip_grad_norm_, clip_grad_value_, gradient_norm
+from ..system.quiet import quiet
 from .losses import Losses, total_of
-from .scale import check_scale
 from .weighting import Weighting
 from .weights import weight_of
 
@@ -69,15 +69,16 @@ class Learnt(NamedTuple):
 
 
 def learn(
-    steps: Learner, turn: Turn, numbers: np.ndarray, weight: Any, sample_weight: Array | None, *batch: Any
+    steps: Learner, turn: Turn, numbers: Array, weight: Array, sample_weight: Array | None, *batch: Any
 ) -> Learnt:
     """Add the gradients of a batch to those that are there, and do with them what can be done before a look at them.
 
     Args:
         steps: a trainer.
         turn: which part of an update this is.
-        numbers: (2,): the samples of its first batch, which count 1, and the scale of the loss.
-        weight: what its batches count so far: 0-d.
+        numbers: (2,) of float64: the samples of its first batch, which count 1, and the scale of the loss; on the
+            device of the batch, as a step that is recorded reads no number of another.
+        weight: what its batches count so far: 0-d, there too.
         sample_weight: of this batch, or None.
         batch: (\\*inputs, target).
     """
@@ -87,7 +88,7 @@ def learn(
     loss = total_of(losses)
     seed = None
     if turn.shared or turn.scaled:
-        count = functools.partial(_counted, array_module(loss.data), turn, steps.loss, loss.dtype, loss.shape)
+        count = functools.partial(_counted, turn, steps.loss, loss.dtype, loss.shape)
         seed, weight = done(count, numbers, weight, batch[-1], total)
     loss.backward(seed)
     norm = finish(steps, turn, numbers, weight) if turn.last else None
@@ -110,35 +111,30 @@ def _computed(steps: Learner, sample_weight: Array | None, batch: tuple[Any, ...
 
 
 def _counted(
-    xp: Any, turn: Turn, loss: Any, dtype: Any, shape: tuple[int, ...],
-    numbers: np.ndarray, weight: Any, target: Any, total: Any,
-) -> tuple[Array, Any]:  # fmt: skip
+    turn: Turn, loss: Any, dtype: Any, shape: tuple[int, ...], numbers: Array, weight: Array, target: Any, total: Any
+) -> tuple[Array, Array]:
     """Return the gradient of its loss that the way back begins with, and what batches count so far with this one."""
+    xp = array_module(numbers)
     share: Any = 1.0
     if turn.shared:
-        share = (weight_of(loss, target) if total is None else total) / float(numbers[0])
-    value = share
-    if turn.scaled:
-        check_scale(float(numbers[1]), dtype)
-        value = share * float(numbers[1])
-    wide = accumulator(dtype)
-    seed = value.astype(wide) if is_array(value) else xp.full((), value, wide)
-    weight = weight + share
-    return seed.astype(dtype).reshape(shape), np.asarray(weight) if xp is np else weight
+        share = (weight_of(loss, target) if total is None else total) / numbers[0]
+    with quiet():  # a scale that the loss does not hold is an error behind the step
+        seed = xp.asarray(share * numbers[1] if turn.scaled else share, accumulator(dtype)).astype(dtype)
+    return seed.reshape(shape), xp.asarray(weight + share)
 
 
-def finish(steps: Learner, turn: Turn, numbers: np.ndarray, weight: Any) -> Array | None:
+def finish(steps: Learner, turn: Turn, numbers: Array, weight: Any) -> Array | None:
     """Divide the gradients by the scale and by what the batches weigh; return their norm if somebody looks at it."""
     parameters = [p for p in steps.model.parameters() if p.grad is not None]
     if turn.scaled:
-        _divide(parameters, functools.partial(_scale, numbers), accumulator)
+        _divide(parameters, functools.partial(done, _scale, numbers), accumulator)
     if turn.shared:
-        _divide(parameters, functools.partial(_divisor, weight), np.dtype)
+        _divide(parameters, functools.partial(done, _divisor, weight), np.dtype)
     return gradient_norm(parameters) if turn.checked else None
 
 
-def _divide(parameters: Iterable[Tensor], by: Callable[[Any, Any], Any], kept: Callable[[Any], Any]) -> None:
-    """Divide gradients by what `by` returns for a namespace and a dtype; those of a dtype are then of ``kept(dtype)``.
+def _divide(parameters: Iterable[Tensor], by: Callable[[Any], Array], kept: Callable[[Any], Any]) -> None:
+    """Divide gradients by what `by` returns for a dtype; those of a dtype are then of ``kept(dtype)``.
 
     Half types are divided as float32.
     """
@@ -148,25 +144,18 @@ def _divide(parameters: Iterable[Tensor], by: Callable[[Any, Any], Any], kept: C
         assert gradient is not None
         dtype = accumulator(gradient.dtype)
         if dtype not in known:
-            known[dtype] = by(array_module(gradient), dtype)
+            known[dtype] = like(by(dtype), gradient)
         wide = quotient(gradient.astype(dtype, copy=False), known[dtype])
         p.grad = wide.astype(kept(gradient.dtype), copy=False)
 
 
-def _scale(numbers: np.ndarray, xp: Any, dtype: Any) -> Any:
-    return done(_second, numbers, dtype) if xp is np else float(numbers[1])  # which needs no upload
+def _scale(numbers: Array, dtype: Any) -> Array:
+    return array_module(numbers).asarray(numbers[1], dtype)
 
 
-def _second(numbers: np.ndarray, dtype: Any) -> np.ndarray:
-    return np.asarray(numbers[1], dtype)
-
-
-def _divisor(weight: Any, xp: Any, dtype: Any) -> Array:
-    return done(_weight, weight, dtype) if xp is np else _weight(weight, dtype, xp)
-
-
-def _weight(weight: Any, dtype: Any, xp: Any = np) -> Array:
-    return xp.asarray(array_module(weight).where(weight == 0, 1, weight), dtype)  # 0 where all labels were ignored
+def _divisor(weight: Any, dtype: Any) -> Array:
+    xp = array_module(weight)
+    return xp.asarray(xp.where(weight == 0, 1, weight), dtype)  # 0 where all labels were ignored
 
 
 def update(steps: Learner, turn: Turn) -> None:

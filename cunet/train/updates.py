@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
 
 from ..autograd.tensor import Tensor
-from ..device import Array, is_array, is_gpu_array, like
+from ..device import Array, is_array, like
 from ..kernels.capture import capturing
 from ..nn.module import Module
+from ..optim.ondevice import placing, put
 from ..system.checks import check_counts
 from .arguments import check_choice, check_positive
 from .losses import total_of
@@ -27,6 +28,25 @@ POLICIES = (None, *get_args(Policy))
 
 class NotFinite(ArithmeticError):
     """A loss or a gradient is NaN or infinite; nothing was updated by it."""
+
+
+class _Kept(NamedTuple):
+    """What a batch whose loss is not finite must not change.
+
+    Attributes:
+        buffers: each with its array, and the elements of that.
+        gradients: parameters with theirs.
+    """
+
+    buffers: list[tuple[Tensor, Array, Array]]
+    gradients: list[tuple[Tensor, Array | None]]
+
+    def restore(self) -> None:
+        """Go back to it; on a GPU where buffers lie, as a recorded step finds them nowhere else."""
+        for buffer, place, values in self.buffers:
+            buffer.data = put(place, values)
+        for p, gradient in self.gradients:
+            p.grad = gradient
 
 
 class Stepper(Learner, Protocol):
@@ -98,13 +118,14 @@ class Updates:
         if not self.pending:
             self._unit, self._weight = len(batch[-1]), 0.0
         turn = self._turn(self.pending + 1 == self.every)
-        if capturing.get() is not None and (turn.shared or turn.checked):
+        within = capturing.get() is not None or placing.get() is not None
+        if within and (turn.shared or turn.checked):
             self.within += 1
         before = self._kept(steps.model, turn)
         if weighting is not None:
             weighting.sample_weight = weighting.total = None  # what recorded steps find
-        weight = self._weight if is_gpu_array(batch[-1]) else np.asarray(self._weight)
-        learnt: Learnt = steps.part("_turn")(turn, self._numbers(), weight, sample_weight, *batch)
+        numbers, weight = (like(part, batch[-1]) for part in (self._numbers(), self._weight))
+        learnt: Learnt = steps.part("_turn")(turn, numbers, weight, sample_weight, *batch)
         loss = total_of(learnt.losses)
         if weighting is not None:
             weighting.total = learnt.total
@@ -116,8 +137,7 @@ class Updates:
             if turn.last:
                 self._end(steps, turn, learnt.norm)
         except NotFinite:
-            for holder, name, value in before:
-                setattr(holder, name, value)
+            before.restore()
             raise
         return learnt.losses, learnt.prediction
 
@@ -129,12 +149,11 @@ class Updates:
     def _numbers(self) -> np.ndarray:
         return np.array([self._unit, 1.0 if self.scale is None else self.scale.value])
 
-    def _kept(self, model: Module, turn: Turn) -> list[tuple[Tensor, str, Array | None]]:
-        """Return what a batch whose loss is not finite must not change: tensors, attributes and their values."""
+    def _kept(self, model: Module, turn: Turn) -> _Kept:
         if self.policy is None:
-            return []
-        kept: list[tuple[Tensor, str, Array | None]] = [(b, "data", b.data.copy()) for _, b in model.named_buffers()]
-        return kept + [(p, "grad", None if turn.first else p.grad) for p in model.parameters()]
+            return _Kept([], [])
+        buffers = [(b, b.data, b.data.copy()) for _, b in model.named_buffers()]
+        return _Kept(buffers, [(p, None if turn.first else p.grad) for p in model.parameters()])
 
     def flush(self, steps: Stepper) -> bool:
         """Update by the gradients that wait; tell whether there were any, and none overflowed by the loss's scale.
@@ -160,7 +179,7 @@ class Updates:
         if self.scale is not None and not self._fits(self.scale, norm):
             return False
         self.check("the norm of the gradients", norm)
-        steps.part("_end_turn")(turn)
+        steps.part("_end_turn")(turn, norm)
         return True
 
     def _fits(self, scale: LossScale, norm: Array) -> bool:

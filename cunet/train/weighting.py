@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.tensor import Tensor
-from ..device import Array, accumulator, array_module, like
+from ..device import Array, accumulator, array_module, device_of, like
 from ..kernels.capture import done
 from ..nn.loss import Loss
 from .weights import label_weights
@@ -34,6 +34,7 @@ class Weighting:
         self.each = without_mean(loss)
         self.sample_weight: Any = None
         self.total: Any = None
+        self._tables: dict[tuple[int, str], Array] = {}  # weights of all classes, by their number and the device
 
     @classmethod
     def of(cls, loss: Callable[..., Tensor], class_weight: Any, by_sample: bool) -> Weighting | None:
@@ -52,7 +53,7 @@ class Weighting:
                     raise TypeError(f"Trainer.fit: class_weight must hold numbers, got {weight!r} for {label}")
             weights = np.array(list(class_weight.values()), float)
         elif class_weight is not None:
-            weights = class_weight = np.asarray(class_weight, float)
+            weights = class_weight = np.array(class_weight, float)  # a copy: sent to a device once
             if weights.ndim != 1:
                 raise ValueError(f"Trainer.fit: class_weight must have shape (C,), got {weights.shape}")
         if class_weight is not None and not (np.isfinite(weights) & (weights >= 0)).all():
@@ -92,13 +93,20 @@ class Weighting:
         """Return the weights of the classes of a batch, which broadcast to the losses' shape."""
         given, floats = target.shape == scores, target.dtype.kind == "f"
         if floats and given and shape != scores:  # probabilities of classes on axis 1
-            table = like(self._table(scores[1]), target)
+            table = self._table(scores[1], target)
             return (target * table.reshape(-1, *[1] * (target.ndim - 2))).sum(axis=1)
-        table = like(self._table(2 if given or len(scores) < 2 else scores[1]), target)
+        table = self._table(2 if given or len(scores) < 2 else scores[1], target)
         labels = target.astype(np.int64)
         return table[labels % len(table)].reshape(shape)  # those that are ignored weigh 0 by themselves
 
-    def _table(self, classes: int) -> np.ndarray:
+    def _table(self, classes: int, target: Array) -> Array:
+        """Return the weights of all classes where a target lies: sent there once, as no recorded step does it."""
+        key = classes, device_of(target)
+        if key not in self._tables:
+            self._tables[key] = like(self._listed(classes), target)
+        return self._tables[key]
+
+    def _listed(self, classes: int) -> np.ndarray:
         """Return the weights of all classes.
 
         Raises:

@@ -10,54 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from record_helpers import POISONED, records
 from trainer_helpers import At, Counting, Own
+from turn_helpers import KINDS, fitted, made, samples
 
 import cunet
-from cunet import F, nn, optim
+from cunet import F
 from cunet.data import Loader
-from cunet.train import EMA, Checkpoint, Schedule, Trainer
+from cunet.train import EMA, Checkpoint
 
 pytestmark = [
     pytest.mark.cpu_only,
     pytest.mark.skipif(POISONED or not records(), reason="kernels run on NumPy here"),
 ]
-
-#: Options of a Trainer and of `fit`: updates that are made in another way, or looked at.
-KINDS = [
-    {"clip_norm": 0.1},
-    {"accumulate": 3, "clip_value": 0.02},
-    {"accumulate": 2, "loss": nn.CrossEntropyLoss(weight=[1.0, 5.0, 0.5])},
-    {"on_nan": "raise"},
-    {"on_nan": "skip", "accumulate": 2, "clip_norm": 0.1, "clip_value": 0.02},
-    {"loss_scale": 1000.0},
-    {"loss_scale": "dynamic", "on_nan": "stop", "accumulate": 2, "clip_norm": 0.1},
-    {"class_weight": [1.0, 2.0, 0.5]},
-    {"class_weight": {1: 3.0}, "accumulate": 2, "loss": F.nll_loss},
-    {"sample_weight": np.float32},
-    {"sample_weight": np.float64, "class_weight": {0: 2}, "accumulate": 3, "on_nan": "skip", "loss_scale": 8.0},
-]
-
-
-def samples(rng, n=60):
-    """Samples of three classes, some of whose labels are ignored."""
-    labels = rng.integers(0, 3, n)
-    labels[::7] = -100
-    return rng.normal(size=(n, 3)).astype(np.float32), labels
-
-
-def made(mode, loss=F.cross_entropy, callbacks=(), **options):
-    """Return a trainer with all that moves on from step to step."""
-    cunet.manual_seed(3)
-    model = nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 3))
-    optimizer = optim.Adam(model.parameters(), 0.05)
-    callbacks = [Schedule(optim.StepLR(optimizer, 7), "batch"), *callbacks]
-    return Trainer(model, loss, optimizer, callbacks=callbacks, device="cpu", progress=False, compile=mode, **options)
-
-
-def fitted(mode, data, rng, class_weight=None, sample_weight=None, epochs=6, **options):
-    trainer = made(mode, **options)
-    weights = None if sample_weight is None else rng.random(len(data[0])).astype(sample_weight)
-    trainer.fit(data, epochs=epochs, batch_size=8, class_weight=class_weight, sample_weight=weights)
-    return trainer
 
 
 def test_every_kind_of_update_is_replayed_with_the_same_bits(rng):
