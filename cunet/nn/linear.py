@@ -11,8 +11,9 @@ from .. import init as initialisers
 from ..autograd.tensor import Tensor, as_array
 from ..device import Array
 from ..ops.array import reshape
+from ..ops.einsum import einsum
 from ..ops.embedding import check_limit, embedding
-from ..ops.linalg import einsum, linear
+from ..ops.linalg import linear
 from ..ops.math import add
 from ..ops.softmax import check_floating
 from ..random import Generator
