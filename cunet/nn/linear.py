@@ -149,8 +149,7 @@ class Bilinear(Module):
 
     def extra_repr(self) -> str:
         """Show the sizes."""
-        bias = "" if self.bias is not None else ", bias=False"
-        return f"{self.in1_features}, {self.in2_features}, {self.out_features}{bias}"
+        return f"{self.in1_features}, {self.in2_features}, {self.out_features}" + ", bias=False" * (self.bias is None)
 
 
 class Embedding(Module):
