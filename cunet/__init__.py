@@ -60,10 +60,10 @@ from .ops.array import transpose as transpose
 from .ops.complex import Complex as Complex
 from .ops.cumulative import cumprod as cumprod
 from .ops.cumulative import cumsum as cumsum
+from .ops.einsum import einsum as einsum
 from .ops.error_function import erf as erf
 from .ops.error_function import erfc as erfc
 from .ops.indexing import getitem as getitem
-from .ops.linalg import einsum as einsum
 from .ops.linalg import matmul as matmul
 from .ops.logsumexp import logsumexp as logsumexp
 from .ops.math import add as add

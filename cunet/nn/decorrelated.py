@@ -10,7 +10,7 @@ import numpy as np
 from ..autograd.custom import recomputing
 from ..autograd.tape import no_grad
 from ..autograd.tensor import Tensor
-from ..device import accumulator, like
+from ..device import accumulator, array_module
 from ..kernels.capture import count_up, done
 from ..ops.linalg import matmul
 from ..ops.operands import lifted
@@ -132,7 +132,7 @@ class DecorrelatedBatchNorm(ChannelNorm):
 
 
 def _identity(x: Any, size: int) -> Any:
-    return like(np.eye(size, dtype=x.dtype), x)
+    return array_module(x).eye(size, dtype=x.dtype)
 
 
 def inverse_root(a: Tensor, eye: Tensor, iterations: int) -> Tensor:

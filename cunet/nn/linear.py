@@ -11,8 +11,9 @@ from .. import init as initialisers
 from ..autograd.tensor import Tensor, as_array
 from ..device import Array
 from ..ops.array import reshape
+from ..ops.einsum import einsum
 from ..ops.embedding import check_limit, embedding
-from ..ops.linalg import einsum, linear
+from ..ops.linalg import linear
 from ..ops.math import add
 from ..ops.softmax import check_floating
 from ..random import Generator
@@ -148,8 +149,7 @@ class Bilinear(Module):
 
     def extra_repr(self) -> str:
         """Show the sizes."""
-        bias = "" if self.bias is not None else ", bias=False"
-        return f"{self.in1_features}, {self.in2_features}, {self.out_features}{bias}"
+        return f"{self.in1_features}, {self.in2_features}, {self.out_features}" + ", bias=False" * (self.bias is None)
 
 
 class Embedding(Module):

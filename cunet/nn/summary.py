@@ -16,7 +16,8 @@ from ..device import is_array, like
 from ..kernels import listening
 from ..kernels.spec import Definition
 from ..ops.conv.primitives import convolve, convolve_input_gradient
-from ..ops.linalg import contract, product
+from ..ops.einsum import contract
+from ..ops.linalg import product
 from ..ops.recurrent.loop import recur
 from ..system.messages import shown
 from ..system.table import count, html_table, memory, text_table

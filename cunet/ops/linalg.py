@@ -1,14 +1,12 @@
-"""Products: matmul with batch dimensions, einsum, and the linear layer's ``x @ W.T + b`` in one node."""
+"""Products: matmul with batch dimensions, and the linear layer's ``x @ W.T + b`` in one node."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from ..autograd.op import Result, op
-from ..autograd.tensor import beside
 from ..device import Array, accumulator, array_module
 from ..kernels import primitive
 from ..kernels.assign import reshaped
@@ -161,80 +159,3 @@ def linear(input, weight, bias=None) -> Result:
         )
 
     return y if input.ndim == 2 else y.reshape(*input.shape[:-1], weight.shape[0]), vjp
-
-
-@primitive
-def contract(subscripts: str, *operands: Array) -> Array:
-    """Return Einstein's sum of arrays of one dtype, two at a time in an order that takes little work."""
-    return array_module(*operands).einsum(subscripts, *operands, optimize=True)
-
-
-@op
-def _einsum(*operands, inputs, output) -> Result:
-    xp = array_module(*operands)
-    dtype = xp.result_type(*operands)
-    operands = tuple(a.astype(accumulator(dtype), copy=False) for a in operands)
-    shapes = [dict(zip(s, a.shape, strict=True)) for s, a in zip(inputs, operands, strict=True)]
-
-    def gradient(k: int, gy: Array) -> Array:
-        mine = inputs[k]
-        unique = "".join(dict.fromkeys(mine))
-        others = [s for i, s in enumerate(inputs) if i != k]
-        arrays = [a for i, a in enumerate(operands) if i != k]
-        known = set(output).union(*others)
-        # Letters found nowhere else were summed alone: the gradient is constant along them.
-        target = "".join(c for c in unique if c in known)
-        g = contract(",".join([output, *others]) + "->" + target, gy, *arrays)
-        g = g.reshape([g.shape[target.index(c)] if c in target else 1 for c in unique])
-        full = tuple(shapes[k][c] for c in unique)
-        stretched = tuple(i for i, n in enumerate(full) if n == 1 != g.shape[i])
-        g = g.sum(axis=stretched, keepdims=True) if stretched else g
-        g = g if g.shape == full else xp.broadcast_to(g, full)
-        if unique == mine:
-            return g
-        gx = xp.zeros(operands[k].shape, g.dtype)  # a repeated letter read a diagonal: write to it
-        grids = xp.meshgrid(*[xp.arange(shapes[k][c]) for c in unique], indexing="ij")
-        gx[tuple(grids[unique.index(c)] for c in mine)] = g
-        return gx
-
-    y = contract(",".join(inputs) + "->" + output, *operands).astype(dtype, copy=False)
-    return y, lambda gy: [lambda k=k: gradient(k, gy) for k in range(len(operands))]
-
-
-def einsum(subscripts: str, *operands: Any) -> Any:
-    """Return Einstein's sum, as `numpy.einsum`: ``einsum("bij,bjk->bik", x, y)``.
-
-    Ellipsis, implicit output and repeated letters (diagonals) are supported.
-
-    Raises:
-        TypeError: the subscripts are no string: lists of axes are not supported.
-        ValueError: the number of operands or of axes does not fit the subscripts.
-
-    Example:
-        >>> x, y = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[1.0, 0.0], [10.0, 1.0]])
-        >>> cunet.einsum("ij,ij->i", x, y), cunet.einsum("ii", x)  # dot products of rows; the trace
-        (Tensor([ 1., 34.], dtype=float64), Tensor(5., dtype=float64))
-    """
-    given: object = subscripts
-    if not isinstance(given, str):
-        got = type(given).__name__
-        raise TypeError(f'einsum: subscripts must be a string such as "ij,jk->ik", before all operands, got {got}')
-    left, arrow, output = subscripts.replace(" ", "").partition("->")
-    inputs = left.split(",")
-    if len(inputs) != len(operands):
-        raise ValueError(f"einsum: {subscripts!r} names {len(inputs)} operands, got {len(operands)}")
-    operands = tuple(beside(x, *operands) for x in operands)
-    ndims = [x.ndim for x in operands]
-    free = [c for c in "ZYXWVUTSRQPONMLKJIHGFEDCBA" if c not in subscripts]
-    widths = [n - len(s.replace("...", "")) for s, n in zip(inputs, ndims, strict=True)]
-    for s, n, w in zip(inputs, ndims, widths, strict=True):
-        if w < 0 or (w and "..." not in s):
-            raise ValueError(f"einsum: {s!r} does not fit an operand of {n} axes")
-    dots = "".join(free[: max(widths, default=0)][::-1])
-    inputs = [s.replace("...", dots[len(dots) - w :]) for s, w in zip(inputs, widths, strict=True)]
-    if arrow:
-        output = output.replace("...", dots)
-    else:
-        letters = "".join(inputs).replace(" ", "")
-        output = dots + "".join(sorted(c for c in set(letters) - set(dots) if letters.count(c) == 1))
-    return _einsum(*operands, inputs=tuple(inputs), output=output)

@@ -19,6 +19,7 @@ from ..kernels.axes import one_axis
 from . import array, linalg, math, pairwise, products, rearrange, rounding, selection, trigonometry
 from . import cumulative as running
 from .conv.convolution import conv1d
+from .einsum import einsum
 from .numpy_arguments import Unsupported, unsupported
 from .numpy_shapes import copy
 from .operands import lifted
@@ -121,7 +122,7 @@ def real_if_close(a: Any, tol: float = 100) -> Tensor:
 
 def vecdot(x: Any, y: Any) -> Tensor:
     """Return products of vectors along the last axis."""
-    return linalg.einsum("...i,...i->...", x, y)
+    return einsum("...i,...i->...", x, y)
 
 
 def matvec(a: Any, x: Any) -> Tensor:

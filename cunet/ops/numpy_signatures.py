@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..autograd.tensor import Tensor
-from . import array, cumulative, linalg, numpy_arithmetic, products, rearrange, reduce, rounding, selection, sorting
+from . import array, cumulative, numpy_arithmetic, products, rearrange, reduce, rounding, selection, sorting
+from .einsum import einsum
 from .numpy_arguments import Unsupported, arrays_of, unsupported
 from .numpy_calculus import CALCULUS
 from .numpy_fft import FFT, SHIFTS
@@ -72,10 +73,10 @@ def _einsum(*operands: Any, out: Any = None, optimize: Any = False, **others: An
     """Ignore `optimize`: the op chooses the order of products itself."""
     unsupported(out=out, **others)
     if isinstance(operands[0], str):
-        return linalg.einsum(*operands)
+        return einsum(*operands)
     subscripts = [_letters(axes) for axes in operands[1::2]]
     result = "->" + _letters(operands[-1]) if len(operands) % 2 else ""
-    return linalg.einsum(",".join(subscripts) + result, *operands[: len(operands) // 2 * 2 : 2])
+    return einsum(",".join(subscripts) + result, *operands[: len(operands) // 2 * 2 : 2])
 
 
 def _letters(axes: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,64 +12,20 @@ from ..autograd.op import Result, op
 from ..autograd.tensor import Tensor
 from ..device import Array, accumulator, array_module, is_gpu_array
 from .array import pad as constant_pad
-from .linalg import product
 from .operands import lifted
 from .pool.pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
+from .resampling import Resampling, resample, resample_backward
 
 #: The modes that mix neighbours, and for how many spatial axes they are.
 _MIXING = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
-_CUBIC = -0.75  # the slope of the cubic kernel at 1, PyTorch's
-# For each output element: the elements that are mixed, and their shares; a pair for each of them.
-Taps = tuple[tuple[np.ndarray, np.ndarray], ...]
 
 
-def _cubic(distance: np.ndarray) -> np.ndarray:
-    """Return the share of an element at a distance of 0 to 2: equation 4 of the paper, for any slope."""
-    a, d = _CUBIC, distance
-    near = ((a + 2) * d - (a + 3)) * d * d + 1
-    far = ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
-    return np.where(d <= 1, near, far)
-
-
-@functools.lru_cache(maxsize=64)
-def _taps(length: int, out: int, step: float, mode: str, align_corners: bool) -> Taps:
-    at = np.arange(out, dtype=np.float64)
-    if mode == "nearest":
-        # Products like 3 * (1 / 3) must not fall below the whole number.
-        return ((np.minimum(np.floor(at * step + 1e-9), length - 1).astype(np.int64), np.ones(out)),)
-    corners = (length - 1) / (out - 1) if out > 1 else 0.0
-    position = at * corners if align_corners else (at + 0.5) * step - 0.5
-    if mode != "bicubic":
-        position = np.clip(position, 0, length - 1)
-    before = np.floor(position).astype(np.int64)
-    part = position - before
-    if mode != "bicubic":
-        return (before, 1 - part), (np.minimum(before + 1, length - 1), part)
-    return tuple((np.clip(before + k, 0, length - 1), _cubic(np.abs(part - k))) for k in (-1, 0, 1, 2))
-
-
-def _interpolated(x: Array, axis: int, taps: Taps) -> Array:
-    xp = array_module(x)
-    y: Array = None
-    for source, share in taps:
-        if not share.any():
-            continue
-        part = x.take(xp.asarray(source), axis=axis)
-        if (share != 1).any():
-            part = part * xp.asarray(share.reshape(-1, *(1,) * (x.ndim - 1 - axis)).astype(x.dtype))
-        y = part if y is None else y + part
-    return y
-
-
-def _interpolated_backward(gy: Array, axis: int, taps: Taps, length: int) -> Array:
-    """Apply the transpose of `_interpolated` as a product: sums in one order, on any device."""
-    matrix = np.zeros((length, gy.shape[axis]))
-    for source, share in taps:
-        np.add.at(matrix, (source, np.arange(len(source))), share)
-    shape = gy.shape
-    g = gy.reshape(int(np.prod(shape[:axis])), shape[axis], int(np.prod(shape[axis + 1 :])))
-    gx = product(array_module(gy).asarray(matrix.astype(gy.dtype)), g)
-    return gx.reshape(*shape[:axis], length, *shape[axis + 1 :])
+def _along(kernel: Any, x: Array, axis: int, out: int, how: Resampling) -> Array:
+    """Run a kernel along one axis, which becomes `out` long."""
+    before, behind = x.shape[:axis], x.shape[axis + 1 :]
+    lengths = math.prod(before), math.prod(behind)
+    y = kernel(x.reshape(lengths[0], x.shape[axis], lengths[1]), lengths[1], *how, shape=(lengths[0], out, lengths[1]))
+    return y.reshape(*before, out, *behind)
 
 
 @op
@@ -79,21 +35,30 @@ def _interpolate(x, *, who, size, scale_factor, mode, align_corners, channels_la
     lengths = [x.shape[axis] for axis in axes]
     sizes, steps = _target(who, lengths, size, scale_factor)
     plan = [
-        (axis, n, _taps(n, out, step, mode, align_corners))
+        (axis, _how(n, out, step, mode, align_corners))
         for axis, n, out, step in zip(axes, lengths, sizes, steps, strict=True)
     ]
     wide = accumulator(x.dtype)
     y = x.astype(wide, copy=False)
-    for axis, _, taps in plan:
-        y = _interpolated(y, axis, taps)
+    for axis, how in plan:
+        y = _along(resample, y, axis, how.out, how)
 
     def vjp(gy):
         g = gy.astype(wide, copy=False)
-        for axis, n, taps in reversed(plan):
-            g = _interpolated_backward(g, axis, taps, n)
+        for axis, how in reversed(plan):
+            g = _along(resample_backward, g, axis, how.length, how)
         return (g,)
 
     return y.astype(x.dtype, copy=False), vjp
+
+
+def _how(length: int, out: int, step: float, mode: str, align_corners: bool) -> Resampling:
+    if mode == "nearest":
+        return Resampling(length, out, step, 0.0, 1)
+    mixed = 4 if mode == "bicubic" else 2
+    if align_corners:
+        return Resampling(length, out, (length - 1) / (out - 1) if out > 1 else 0.0, 0.0, mixed)
+    return Resampling(length, out, step, 0.5, mixed)
 
 
 def _target(who: str, lengths: list[int], size: Any, scale_factor: Any) -> tuple[list[int], list[float]]:

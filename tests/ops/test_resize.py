@@ -120,6 +120,32 @@ def resamplings(draw):
     return sizes, options
 
 
+@settings(max_examples=60)
+@given(resamplings(), st.integers(1, 40))
+def test_kernels_do_what_products_do(dev, case, times):
+    """Of axes of many lengths, on each route: the bodies of the kernels are the oracle."""
+    sizes, options = case
+    if options["mode"] == "area":
+        return
+    rng, given = np.random.default_rng(0), {**options}
+    if "size" in given:
+        given["size"] = tuple(n * times for n in given["size"])
+    x = rng.standard_normal((2, 2, *sizes))
+    pair = [Tensor(a, requires_grad=True) for a in (x, dev(x))]
+    made = [F.interpolate(t, **given) for t in pair]
+    seed = rng.standard_normal(made[0].shape)
+    for t, z in zip(pair, made, strict=True):
+        z.backward(seed if t is pair[0] else dev(seed))
+    np.testing.assert_allclose(host(made[1]), made[0].data, rtol=1e-11, atol=1e-11)
+    np.testing.assert_allclose(host(pair[1].grad), pair[0].grad, rtol=1e-11, atol=1e-10)
+
+
+def test_a_share_of_0_takes_nothing_of_infinity(dev):
+    """With corners aligned each end is one element of the input."""
+    x = dev(np.array([[[np.inf, 1.0, 2.0]]]))
+    assert host(F.interpolate(x, 3, mode="linear", align_corners=True)).ravel().tolist() == [np.inf, 1, 2]
+
+
 @settings(max_examples=120)
 @given(resamplings())
 def test_pytorch_agrees(case):

@@ -9,6 +9,7 @@ from typing import Any
 from ...device import is_floating
 from ...ops import linalg, softmax
 from ...ops.array import reshape
+from ...ops.einsum import einsum
 from ...ops.loss import cross_entropy, nll
 from ...ops.matrix.determinant import det
 from ..reading import reads
@@ -30,7 +31,7 @@ def _(a, b, c=None, alpha=1.0, beta=1.0, transA=0, transB=0):  # noqa: N803 (ONN
 
 @reads("Einsum")
 def _(*arrays, equation=""):
-    return linalg.einsum(equation, *arrays)
+    return einsum(equation, *arrays)
 
 
 @reads("Det")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...ops import embedding, linalg
+from ...ops.einsum import _einsum
 from ..graph import NotExportable
 from ..writing import writes
 from .elementwise import alike
@@ -24,7 +25,7 @@ def _(g, x, weight, bias=None):
     return y if bias is None else g("Add", y, *alike(g, bias))
 
 
-@writes(linalg._einsum)
+@writes(_einsum)
 def _(g, *operands, inputs, output):
     letters = {c: chr(ord("a") + k) for k, c in enumerate(dict.fromkeys("".join(inputs)))}
     equation = ",".join(inputs) + "->" + output

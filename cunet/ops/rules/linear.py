@@ -6,9 +6,9 @@ from ...autograd.rules import linear
 from .. import array, cumulative, dropout, fourier, fourier_axes, resize, sampling, sorting
 from ..array import _concatenate, _stack
 from ..conv.convolution import _convolution, _transposed_convolution
+from ..einsum import _einsum
 from ..gaussian_dropout import _gaussian_dropout
 from ..indexing import _getitem
-from ..linalg import _einsum
 from ..pool.pooling import _avg_pool
 from ..rearrange import diagonal
 from ..recurrent.layers import reorder

@@ -7,7 +7,8 @@ from typing import Any
 from ....autograd.mapped import Call, mapped_by
 from ... import math
 from ...array import expand_dims, reshape, squeeze, swapaxes
-from ...linalg import _einsum, linear, matmul
+from ...einsum import _einsum
+from ...linalg import linear, matmul
 from ...matrix import determinant, equations, spectral, triangular
 
 
