@@ -2,6 +2,8 @@
 
 from record_helpers import bn_net, mlp
 
+import cunet
+from cunet import functional as F
 from cunet import nn
 
 
@@ -71,3 +73,31 @@ NETS = {
     "RNN": (lambda: Reader(nn.RNN), (5, 6)),
     "transformer": (Encoder, (5, 8)),
 }  # fmt: skip
+
+
+#: Of rows (8, 6) and a matrix (6, 6): rows of 6.
+MIXES = {
+    "matrices": lambda x, w: cunet.einsum("ni,ji->nj", x, w),
+    "three": lambda x, w: cunet.einsum("ni,ij,nj->nj", x, w, x),
+    "a diagonal": lambda x, w: cunet.einsum("ni,ii->ni", x, w),
+    "elements": lambda x, w: cunet.einsum("ni,jk->nj", x, w),
+    "rows": lambda x, w: cunet.einsum("ni,ni->n", x, x)[:, None] * cunet.einsum("ij->j", w),
+    "columns": lambda x, w: cunet.einsum("ni,ni->i", x, x) * x + w.sum(),
+    "a number": lambda x, w: cunet.einsum("ij,ij->", w, w) * x,
+    "inner": cunet.inner,
+    "tensordot": lambda x, w: cunet.tensordot(x, w, axes=((1,), (1,))),
+    "outer": lambda x, w: cunet.outer(x[:, 0], w[0]),
+    "dot": lambda x, w: cunet.dot(x[:, None], w)[:, 0],
+    "resampled": lambda x, w: F.interpolate((x @ w)[None], size=6, mode="linear")[0],
+}
+
+
+class Mixed(nn.Module):
+    """A linear layer behind what `mix` makes of rows and a matrix."""
+
+    def __init__(self, mix):
+        self.mix, self.head = mix, nn.Linear(6, 3)
+        self.weight = nn.Parameter(self.head.weight.data.T @ self.head.weight.data)
+
+    def forward(self, x):
+        return self.head(self.mix(x, self.weight))

@@ -58,13 +58,13 @@ __device__ inline long long mixed_element(
   return q < 0 ? 0 : q > last ? last : q;
 }}
 __device__ inline long long first_mixing(long long q, double step, double middle, int mixed) {{
-  if (q == 0 || step == 0) return 0;
-  const double place = floor((q - (mixed + 1) / 2 + middle) / step - middle) - 1;  // one more, as numbers are rounded
+  if (step == 0) return 0;
+  const double place = floor((q - (mixed + 1) / 2 + middle) / step - middle) - 1;  // one more: numbers are rounded
   return place < 0 ? 0 : (long long)place;
 }}
 __device__ inline long long last_mixing(
-    long long q, long long length, long long out, double step, double middle, int mixed) {{
-  if (q == length - 1 || step == 0) return out - 1;
+    long long q, long long out, double step, double middle, int mixed) {{
+  if (step == 0) return out - 1;
   const double place = ceil((q + (mixed + 1) / 2 + middle) / step - middle) + 1;
   return place > out - 1 ? out - 1 : (long long)place;
 }}
@@ -129,7 +129,7 @@ def resample(x, behind, *numbers, shape):
     """
     const long long row = (long long)i / behind, column = (long long)i - row * behind;
     const long long plane = row / length, q = row - plane * length;
-    const long long last = last_mixing(q, length, out, step, middle, mixed);
+    const long long last = last_mixing(q, out, step, middle, mixed);
     A total = A(0);
     for (long long o = first_mixing(q, step, middle, mixed); o <= last; ++o) {
       const A g = (A)gy[(plane * out + o) * behind + column];

@@ -11,6 +11,7 @@ from ..autograd.tape import clock
 from ..autograd.tensor import Tensor
 from ..device import Array, accumulator, array_module, device_of, is_half, to_device
 from ..kernels import inplace
+from ..kernels.assign import reshaped
 from ..kernels.backends.numpy import tuning as settings
 from ..kernels.capture import capturing, negated
 from .rule import State
@@ -24,7 +25,7 @@ def gather_arrays(g, out):
 
 def gather(arrays: Sequence[Array], out: Array) -> Array:
     """Write `arrays` one after the other into the 1-D array `out`; return it."""
-    parts = [a.reshape(-1) for a in arrays]
+    parts = [reshaped(a, (a.size,)) for a in arrays]
     if capturing.get() is not None:
         return _gather_recorded(parts, out)
     if type(out) is np.ndarray and not is_half(out.dtype):

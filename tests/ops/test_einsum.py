@@ -111,3 +111,13 @@ def test_transposes_and_diagonals_are_views(dev):
         assert host(y).tolist() == np.einsum(subscripts, host(x)).tolist()
         x[0, 0] += 1
         assert float(y.reshape(-1)[0]) == float(x[0, 0])
+
+
+def test_einsum_of_integers_and_truth_values(dev):
+    a = np.arange(6).reshape(2, 3)
+    for text in ("ij,kj->ik", "ij,ij->i", "ij,ij->", "ij->j"):
+        operands = [a] * (1 + text.count(","))
+        for dtype in (np.int64, bool):
+            found = host(cunet.einsum(text, *[Tensor(dev(o.astype(dtype))) for o in operands]))
+            expected = np.einsum(text, *[o.astype(dtype) for o in operands])
+            assert found.dtype == dtype and np.array_equal(found, expected), (text, dtype)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from optimizer_rows import ROWS, row_id
 from record_helpers import POISONED, Pair, batch, bn_net, records
-from record_nets import NETS
+from record_nets import MIXES, NETS, Mixed
 
 import cunet
 from cunet import functional as F
@@ -26,6 +26,23 @@ class Words(nn.Module):
 
     def forward(self, x):
         return self.head(self.table(x).mean(axis=1))
+
+
+@recorded
+@pytest.mark.parametrize("name", MIXES)
+def test_products_are_replayed_bit_for_bit(rng, name):
+    pair = Pair(lambda: Mixed(MIXES[name]))
+    for _ in range(2 * STEPS):
+        pair.both(*batch(rng))
+    assert pair.replays >= STEPS, pair.compiled.report()
+
+
+@recorded
+def test_sums_that_are_products_are_recorded_whole(rng):
+    pair = Pair(lambda: Mixed(MIXES["matrices"]))
+    for _ in range(STEPS):
+        pair.both(*batch(rng, 64))
+    assert pair.replays and not [name for name in pair.compiled.report().times if "in Python" in name]
 
 
 @recorded
