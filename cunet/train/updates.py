@@ -118,8 +118,7 @@ class Updates:
         if not self.pending:
             self._unit, self._weight = len(batch[-1]), 0.0
         turn = self._turn(self.pending + 1 == self.every)
-        within = capturing.get() is not None or placing.get() is not None
-        if within and (turn.shared or turn.checked):
+        if capturing.get() is not None or placing.get() is not None:
             self.within += 1
         before = self._kept(steps.model, turn)
         if weighting is not None:

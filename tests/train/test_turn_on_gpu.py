@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from checkpoint_helpers import Cut, StopAt, facts
 from helpers import host, turn
+from record_helpers import POISONED, records
 from trainer_helpers import At, Counting, Own
 from turn_helpers import KINDS, fitted, made, samples
 
@@ -120,6 +121,25 @@ def test_steps_and_losses_of_ones_own(rng):
                 assert facts(found) == facts(expected) and vars(found).get("count") == vars(expected).get("count")
                 assert found.reports()["fit"].replays >= 30, found.reports()["fit"]
     assert Compiled.step.report().replays == 0 and "within" in str(Compiled.step.report())
+
+
+@pytest.mark.parametrize("options", [{"clip_norm": 0.1}, {"clip_value": 0.02}], ids=str)
+@pytest.mark.parametrize("device", ["cpu", "gpu"])
+def test_a_step_recorded_around_one_of_these_is_refused_for_what_nobody_replays(device, options, rng):
+    class Around(Trainer):
+        @cunet.compile
+        def step(self, *batch):
+            return super().step(*batch)
+
+    if device == "cpu" and (POISONED or not records()):
+        pytest.skip("kernels run on NumPy here")
+    data, rng = samples(rng, 64), np.random.default_rng(1)
+    expected, found = (fitted(mode, data, rng, device=device, kind=Around, **options) for mode in (False, "auto"))
+    assert facts(found) == facts(expected)
+    report = Around.step.report()
+    assert report.replays == 0 and found.reports()["fit"].replays >= 15, (report, found.reports())
+    reasons = {why for why in report.refusals if "called in a new way" not in why}
+    assert reasons and all(why.endswith("the step.careful.within") for why in reasons), report
 
 
 def test_what_is_left_as_it_is_written_is_said(rng):
