@@ -127,12 +127,24 @@ def test_kernels_do_what_products_do(dev, case, times):
     sizes, options = case
     if options["mode"] == "area":
         return
-    rng, given = np.random.default_rng(0), {**options}
+    given = {**options}
     if "size" in given:
         given["size"] = tuple(n * times for n in given["size"])
-    x = rng.standard_normal((2, 2, *sizes))
+    agree_with_products(dev, (2, 2, *sizes), given)
+
+
+@pytest.mark.parametrize("corners", [False, True])
+@pytest.mark.parametrize(("mode", "sizes", "size"), [("linear", (29,), (7,)), ("bicubic", (29, 13), (5, 6))])
+def test_kernels_that_shrink_do_what_products_do(dev, mode, sizes, size, corners):
+    """Most elements of the input are mixed into nothing, or into few."""
+    agree_with_products(dev, (1, 2, *sizes), {"mode": mode, "size": size, "align_corners": corners})
+
+
+def agree_with_products(dev, shape, options):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(shape)
     pair = [Tensor(a, requires_grad=True) for a in (x, dev(x))]
-    made = [F.interpolate(t, **given) for t in pair]
+    made = [F.interpolate(t, **options) for t in pair]
     seed = rng.standard_normal(made[0].shape)
     for t, z in zip(pair, made, strict=True):
         z.backward(seed if t is pair[0] else dev(seed))
