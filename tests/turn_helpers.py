@@ -3,6 +3,7 @@
 import copy
 
 import numpy as np
+from checkpoint_helpers import facts
 
 import cunet
 from cunet import F, nn, optim
@@ -46,3 +47,17 @@ def fitted(mode, data, rng, class_weight=None, sample_weight=None, epochs=6, res
     weights = None if sample_weight is None else rng.random(len(data[0])).astype(sample_weight)
     trainer.fit(data, None, epochs, resume, batch_size=8, class_weight=class_weight, sample_weight=weights)
     return trainer
+
+
+def halved(rng, batches, **options):
+    """Train by a scale that overflows at first, with the bits of what is not recorded; return the report of it."""
+    data = [(x, 100 * x) for x, _ in (samples(rng, 8) for _ in range(batches))]
+    trainers = []
+    for mode in (False, "auto"):
+        trainers.append(made(mode, F.mse_loss, loss_scale="dynamic", clip_norm=1.0, **options))
+        trainers[-1].updates.scale.value = 2.0**127  # gradients overflow until it is smaller
+        trainers[-1].fit(data)
+    assert facts(trainers[0]) == facts(trainers[1])
+    scales = [t.updates.scale.value for t in trainers]
+    assert scales[0] == scales[1] < 2.0**125
+    return trainers[1].reports()["fit"]

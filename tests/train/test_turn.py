@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from record_helpers import POISONED, records
 from trainer_helpers import At, Counting, Own
-from turn_helpers import KINDS, fitted, made, samples
+from turn_helpers import KINDS, fitted, halved, made, samples
 
 import cunet
 from cunet import F
@@ -99,16 +99,7 @@ class Held(At):
 
 
 def test_a_scale_that_is_halved_needs_no_other_plan(rng):
-    batches = [(x, 100 * x) for x, _ in (samples(rng, 8) for _ in range(60))]
-    trainers = []
-    for mode in (False, "auto"):
-        trainers.append(made(mode, F.mse_loss, loss_scale="dynamic", clip_norm=1.0))
-        trainers[-1].updates.scale.value = 2.0**127  # gradients overflow until it is smaller
-        trainers[-1].fit(batches)
-    assert facts(trainers[0]) == facts(trainers[1])
-    scales = [t.updates.scale.value for t in trainers]
-    assert scales[0] == scales[1] < 2.0**125
-    report = trainers[1].reports()["fit"]
+    report = halved(rng, 60)
     assert report.plans <= 2 and report.replays > 50, report
 
 

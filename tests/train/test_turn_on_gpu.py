@@ -9,7 +9,7 @@ from checkpoint_helpers import Cut, StopAt, facts
 from helpers import host, turn
 from record_helpers import POISONED, records
 from trainer_helpers import At, Counting, Own
-from turn_helpers import KINDS, fitted, made, samples
+from turn_helpers import KINDS, fitted, halved, made, samples
 
 import cunet
 import sim
@@ -74,16 +74,7 @@ def test_a_batch_that_is_not_finite_changes_nothing_that_a_graph_reads(policy, e
 
 
 def test_updates_that_overflow_and_a_scale_that_is_halved_need_no_other_graph(rng):
-    batches = [(x, 100 * x) for x, _ in (samples(rng, 8) for _ in range(40))]
-    trainers = []
-    for mode in (False, "auto"):
-        trainers.append(made(mode, F.mse_loss, device="gpu", loss_scale="dynamic", clip_norm=1.0))
-        trainers[-1].updates.scale.value = 2.0**127
-        trainers[-1].fit(batches)
-    assert facts(trainers[0]) == facts(trainers[1])
-    scales = [t.updates.scale.value for t in trainers]
-    assert scales[0] == scales[1] < 2.0**125
-    report = trainers[1].reports()["fit"]
+    report = halved(rng, 40, device="gpu")
     assert report.plans <= 2 and report.replays > 30, report
 
 
