@@ -69,7 +69,7 @@ class Learnt(NamedTuple):
 
 
 def learn(
-    steps: Learner, turn: Turn, numbers: Array, weight: Array, sample_weight: Array | None, *batch: Any
+    steps: Learner, turn: Turn, numbers: Array | None, weight: Array | None, sample_weight: Array | None, *batch: Any
 ) -> Learnt:
     """Add the gradients of a batch to those that are there, and do with them what can be done before a look at them.
 
@@ -77,8 +77,8 @@ def learn(
         steps: a trainer.
         turn: which part of an update this is.
         numbers: (2,) of float64: the samples of its first batch, which count 1, and the scale of the loss; on the
-            device of the batch, as a step that is recorded reads no number of another.
-        weight: what its batches count so far: 0-d, there too.
+            device of the batch, as a step that is recorded reads no number of another. None where neither is read.
+        weight: what its batches count so far: 0-d, there too, or None.
         sample_weight: of this batch, or None.
         batch: (\\*inputs, target).
     """
@@ -123,7 +123,7 @@ def _counted(
     return seed.reshape(shape), xp.asarray(weight + share)
 
 
-def finish(steps: Learner, turn: Turn, numbers: Array, weight: Any) -> Array | None:
+def finish(steps: Learner, turn: Turn, numbers: Array | None, weight: Any) -> Array | None:
     """Divide the gradients by the scale and by what the batches weigh; return their norm if somebody looks at it."""
     parameters = [p for p in steps.model.parameters() if p.grad is not None]
     if turn.scaled:

@@ -123,7 +123,8 @@ class Updates:
         before = self._kept(steps.model, turn)
         if weighting is not None:
             weighting.sample_weight = weighting.total = None  # what recorded steps find
-        numbers, weight = (like(part, batch[-1]) for part in (self._numbers(), self._weight))
+        read = turn.shared or turn.scaled
+        numbers, weight = (like(part, batch[-1]) if read else None for part in (self._numbers(), self._weight))
         learnt: Learnt = steps.part("_turn")(turn, numbers, weight, sample_weight, *batch)
         loss = total_of(learnt.losses)
         if weighting is not None:

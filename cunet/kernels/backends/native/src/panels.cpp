@@ -70,10 +70,10 @@ void multiply_panel(int64_t inner, const T* panel, int64_t width, const T* x, in
     const int64_t left = rows - r;
     n = left >= kTileRows ? kTileRows : left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
     const auto run = n == kTileRows ? tile<T, kTileRows, N>
-                     : n == 8   ? tile<T, 8, N>
-                     : n == 4   ? tile<T, 4, N>
-                     : n == 2   ? tile<T, 2, N>
-                                : tile<T, 1, N>;
+                     : n == 8       ? tile<T, 8, N>
+                     : n == 4       ? tile<T, 4, N>
+                     : n == 2       ? tile<T, 2, N>
+                                    : tile<T, 1, N>;
     run(inner, x, x_pitch, x_step, panel, y, y_pitch, last, more, after);
     if (after.mask) after.mask += n * after.mask_pitch;
     if (after.extra) after.extra += n * after.extra_pitch;

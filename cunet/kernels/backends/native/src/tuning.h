@@ -50,7 +50,8 @@ const double kProductPart = 5e5;
 const double kProductManyParts = 2.5e7;
 // Parts at most. Reckoned: BLAS packs the smaller factor again for each.
 const int kProductParts = 8;
-// Rows or columns of a part at least, and what they are a multiple of. Reckoned: a few register tiles of BLAS.
+// Rows or columns of a part at least, and what they are a multiple of. Reckoned: a few register tiles of BLAS; whole
+// vectors of our panels, but in the last part.
 const int64_t kProductLeast = 32, kProductGrain = 16;
 // Rows of a product with a transposed matrix for which that is packed by us, with AVX-512. Measured: 60 x 784 @ (100 x
 // 784)T takes 0.7 of BLAS's time, 16 rows as long. FLOPs: those of `Tuning.product`, up to which NumPy multiplies.
